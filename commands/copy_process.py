@@ -1,0 +1,188 @@
+"""The process that copies a live database and its write-ahead log, byte by byte.
+
+Started by `sqlite_copy` as a program of its own, because closing a plain descriptor of a
+database would drop every lock that the process holds on it (see `sqlite_connections`); this
+one holds none. The parent keeps a read transaction open on the source the whole time, which
+makes the copy right:
+
+- Rollback-journal mode: the parent's SHARED lock keeps every writer from the file.
+- WAL mode, the parent reads some of the log: a checkpoint writes only frames up to the parent's
+  read mark into the database, and the log cannot restart. So the copied log still has every
+  frame that a checkpoint may have written under our hands; newer frames do no harm, and a torn
+  one at the end fails its checksum.
+- WAL mode, the parent reads nothing of the log (all of it is in the database): no checkpoint may
+  touch the database, but the log may restart. Then a mix of old and new frames could have been
+  copied, and the old ones alone would take pages back in time. The header (it has the salts)
+  is written before any frame of a new log, so: header in the copy = header now, or the log is
+  dropped. Without it the copy is exactly what the parent's transaction sees.
+
+Source: https://www.sqlite.org/wal.html and https://www.sqlite.org/fileformat2.html#walformat.
+
+    python -I -S copy_process.py SOURCE STAGED (wal|none) DEVICE INODE
+
+STAGED exists and is empty. Lines on stdout: `progress DONE TOTAL`, then `done (whole|dropped)`
+(the log), or `error ERRNO TEXT`. Standard library only: it must start fast.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import sys
+import threading
+
+FICLONE = 0x40049409  # linux/fs.h: share the blocks, where the file system can
+CHUNK_BYTES = 16 * 1024 * 1024  # one progress line each
+PLAIN_CHUNK_BYTES = 1024 * 1024
+WAL_HEADER_BYTES = 32
+NOT_OFFERED = (
+    errno.EXDEV,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.EINVAL,
+    errno.EPERM,
+    errno.ENOTTY,
+    errno.EBADF,
+)
+
+
+class EarlyFlush(threading.Thread):
+    """Brings a file to the disk while it is being written, so that the last flush is short."""
+
+    PAUSE_SECONDS = 0.005
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(daemon=True)
+        self.descriptor = descriptor
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Flush again and again; an error ends it, as the parent flushes too and reports."""
+        with contextlib.suppress(OSError):
+            while not self.ended.wait(self.PAUSE_SECONDS):
+                os.fsync(self.descriptor)
+
+    def end(self) -> None:
+        """Stop after the flush under way."""
+        self.ended.set()
+        self.join()
+
+
+class Meter:
+    """Says how far the copy is; a broken pipe (the parent is gone) ends this process."""
+
+    def __init__(self, total: int) -> None:
+        self.done = 0
+        self.total = total
+
+    def add(self, count: int) -> None:
+        """Count bytes, and say so."""
+        self.done += count
+        say(f"progress {self.done} {max(self.done, self.total)}")
+
+
+def say(line: str) -> None:
+    """One line to the parent, at once."""
+    os.write(1, line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def copy(source: int, staged: int, meter: Meter) -> None:
+    """Copy everything up to the end of `source`, the fastest way that works."""
+    if not clone(source, staged):
+        copy_in_kernel(source, staged, meter)
+        # Some kernels end early without an error; reading on proves the end, or finishes.
+        copy_plainly(source, staged, meter)
+    else:
+        meter.add(os.fstat(staged).st_size)
+
+
+def clone(source: int, staged: int) -> bool:
+    """Share the blocks of `source`: at once, and no space used. Says whether it could."""
+    try:
+        fcntl.ioctl(staged, FICLONE, source)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+        return False
+    return True
+
+
+def copy_in_kernel(source: int, staged: int, meter: Meter) -> None:
+    """Copy with copy_file_range, as far as it goes."""
+    try:
+        while count := os.copy_file_range(source, staged, CHUNK_BYTES):
+            meter.add(count)
+    except AttributeError:  # not this platform
+        return
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+
+
+def copy_plainly(source: int, staged: int, meter: Meter) -> None:
+    """Copy with read and write from where the descriptors stand."""
+    while piece := os.read(source, PLAIN_CHUNK_BYTES):
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(staged, rest) :]
+        meter.add(len(piece))
+
+
+def copy_log(source: int, staged_path: str, meter: Meter) -> bool:
+    """Copy the log; removes the copy and says False when the log restarted meanwhile."""
+    staged = os.open(staged_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.fchmod(staged, 0o600)
+        copy(source, staged, meter)
+        header = os.pread(staged, WAL_HEADER_BYTES, 0)
+        whole = header == os.pread(source, WAL_HEADER_BYTES, 0)
+    finally:
+        os.close(staged)
+    if not whole:
+        os.unlink(staged_path)  # noqa: PTH108 - pathlib would double the time to start
+    return whole
+
+
+def open_log(path: str) -> int | None:
+    """The descriptor of the log, or None where there is none."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+
+
+def copy_database(source_path: str, staged_path: str, mode: str, identity: tuple[int, int]) -> bool:
+    """Copy database, then log. Says whether the log was whole (or none was needed).
+
+    Raises:
+        OSError: anything the system said; ESTALE when the file at the path is not `identity`.
+    """
+    source = os.open(source_path, os.O_RDONLY)
+    found = os.fstat(source)
+    if (found.st_dev, found.st_ino) != identity:
+        raise OSError(errno.ESTALE, "the database was replaced meanwhile")
+    log = open_log(source_path + "-wal") if mode == "wal" else None
+    log_bytes = os.fstat(log).st_size if log is not None else 0
+    meter = Meter(found.st_size + log_bytes)
+    staged = os.open(staged_path, os.O_WRONLY)
+    early = EarlyFlush(staged)
+    early.start()
+    copy(source, staged, meter)
+    early.end()
+    return log is None or copy_log(log, staged_path + "-wal", meter)
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; see the top of this file."""
+    source, staged, mode, device, inode = arguments
+    try:
+        whole = copy_database(source, staged, mode, (int(device), int(inode)))
+    except OSError as error:
+        say(f"error {error.errno} {error.strerror}")
+        return 1
+    say("done whole" if whole else "done dropped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

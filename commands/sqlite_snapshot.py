@@ -1,0 +1,242 @@
+"""Snapshot of a live SQLite database: a consistent, checked, durable copy in one file.
+
+It is right under writers that commit and checkpoint all the time, and it never opens the source
+as a plain file in this process (see `sqlite_connections` for why).
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from commands.durable_files import (
+    Progress,
+    create_private,
+    file_error,
+    flush_directory,
+    flush_file,
+    remove_database,
+)
+from commands.sqlite_connections import open_immutable
+from commands.sqlite_copy import (
+    CopyFailedError,
+    Source,
+    copy_by_backup_api,
+    copy_by_process,
+    reading,
+    require_same_shape,
+    settle,
+)
+from commands.sqlite_errors import (
+    FileAccessFailed,
+    NotEnoughSpace,
+    SQLiteFileError,
+    damaged,
+    shown,
+    translated,
+)
+from commands.sqlite_inspection import (
+    Inspection,
+    TableRows,
+    check_integrity,
+    inspect,
+    sha256_of,
+)
+
+MEBIBYTE = 1024 * 1024
+
+Engine = Literal["copy", "backup_api"]
+
+
+@dataclass(frozen=True)
+class SnapshotLimits:
+    """Sizes in bytes that decide how a snapshot is taken."""
+
+    small_bytes: int = 16 * MEBIBYTE  # below this, starting a process costs more than it saves
+    reserve_bytes: int = 1 * MEBIBYTE  # room left for directories and journals
+
+
+DEFAULT_LIMITS = SnapshotLimits()
+
+
+@dataclass(frozen=True)
+class StagedCopy:
+    """A consistent copy in one file, not yet flushed or checked."""
+
+    path: Path
+    engine: Engine
+    engine_reason: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A finished snapshot: durable, sound, and never to be opened but immutable."""
+
+    path: Path
+    size: int
+    sha256: str
+    schema_fingerprint: str
+    table_count: int
+    row_count: int
+    tables: tuple[TableRows, ...]
+    engine: Engine
+    engine_reason: str
+    warnings: tuple[str, ...]
+
+
+def take_snapshot(  # noqa: PLR0913 - each is one thing a caller may choose
+    source: Path,
+    staged: Path,
+    *,
+    engine: Literal["auto", "copy", "backup_api"] = "auto",
+    wait_seconds: float = 30.0,
+    on_progress: Progress | None = None,
+    limits: SnapshotLimits = DEFAULT_LIMITS,
+    pass_fds: Sequence[int] = (),
+) -> Snapshot:
+    """Copy the live database `source` to the new file `staged`, check it, flush it.
+
+    `on_progress(step, bytes done, bytes in all)` hears of `copy`, then of `hash` (the longest
+    check runs beside it), perhaps from another thread. `pass_fds` are inherited by the copying
+    process, as a lock that must outlive this one.
+
+    Raises:
+        SQLiteFileError: which of them says what is wrong; nothing is left at `staged`.
+    """
+    copy = stage_copy(
+        source,
+        staged,
+        engine=engine,
+        wait_seconds=wait_seconds,
+        on_progress=on_progress,
+        limits=limits,
+        pass_fds=pass_fds,
+    )
+    with _removed_on_failure(staged, source):
+        return _verified(copy, source, on_progress)
+
+
+def stage_copy(  # noqa: PLR0913 - as take_snapshot
+    source: Path,
+    staged: Path,
+    *,
+    engine: Literal["auto", "copy", "backup_api"] = "auto",
+    wait_seconds: float = 30.0,
+    on_progress: Progress | None = None,
+    limits: SnapshotLimits = DEFAULT_LIMITS,
+    pass_fds: Sequence[int] = (),
+) -> StagedCopy:
+    """The copying half of `take_snapshot`: consistent and in one file, not flushed or checked.
+
+    Raises:
+        SQLiteFileError: as `take_snapshot`.
+    """
+    with reading(source, wait_seconds) as live:
+        _require_space(live, staged.parent, limits)
+        chosen, reason = choose_engine(live, engine, limits)
+        os.close(create_private(staged))
+        with _removed_on_failure(staged, source):
+            failure = None
+            if chosen == "copy":
+                failure = _try_process(live, staged, on_progress, pass_fds)
+            if failure is not None:
+                chosen, reason = "backup_api", f"the copying process failed: {failure}"
+            if chosen == "backup_api":
+                copy_by_backup_api(live, staged, on_progress)
+                settle(staged)
+    return StagedCopy(staged, chosen, reason)
+
+
+def choose_engine(
+    live: Source, wanted: Literal["auto", "copy", "backup_api"], limits: SnapshotLimits
+) -> tuple[Engine, str]:
+    """Which engine copies this source, and why."""
+    if wanted != "auto":
+        return wanted, "asked for"
+    if live.size_bytes < limits.small_bytes:
+        return "backup_api", "small database"
+    if not hasattr(os, "copy_file_range"):
+        return "backup_api", "this platform has no copy_file_range"
+    return "copy", f"database of at least {limits.small_bytes // MEBIBYTE} MiB"
+
+
+def _try_process(
+    live: Source, staged: Path, on_progress: Progress | None, pass_fds: Sequence[int]
+) -> str | None:
+    """Copy by process and settle; on failure an empty staged file again, and the reason."""
+    try:
+        log_came_too = copy_by_process(live, staged, on_progress, pass_fds)
+        shape = settle(staged)
+        if not log_came_too:
+            require_same_shape(live, shape)
+    except (CopyFailedError, sqlite3.DatabaseError, FileAccessFailed) as failure:
+        if _is_full(failure):
+            raise
+        remove_database(staged)
+        os.close(create_private(staged))
+        return shown(failure)
+    return None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether SQLite found the disk full: the one fault of the staged file's side."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _require_space(live: Source, directory: Path, limits: SnapshotLimits) -> None:
+    needed = live.size_bytes + limits.reserve_bytes
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        raise file_error(error, directory) from error
+    if free < needed:
+        raise NotEnoughSpace(
+            f"{shown(directory)} has {free} bytes free, the snapshot needs {needed}; free some"
+        )
+
+
+def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None) -> Snapshot:
+    """Flush, hash, count and check side by side: nobody writes the file any more."""
+    path = copy.path
+    with ThreadPoolExecutor(max_workers=3, thread_name_prefix="snapshot") as pool:
+        flushed = pool.submit(flush_file, path)
+        digest = pool.submit(sha256_of, path, on_progress)
+        content: Future[Inspection] = pool.submit(inspect, path)
+        with closing(open_immutable(path)) as connection:
+            problems, warnings = check_integrity(connection)
+    if problems:
+        raise damaged(source, problems)
+    flushed.result()
+    flush_directory(path.parent)
+    found = content.result()
+    return Snapshot(
+        path=path,
+        size=path.stat().st_size,
+        sha256=digest.result(),
+        schema_fingerprint=found.schema_fingerprint,
+        table_count=found.table_count,
+        row_count=found.row_count,
+        tables=found.tables,
+        engine=copy.engine,
+        engine_reason=copy.engine_reason,
+        warnings=(*found.warnings, *warnings),
+    )
+
+
+@contextmanager
+def _removed_on_failure(staged: Path, source: Path) -> Iterator[None]:
+    """Leave nothing at `staged` when the block fails, and name the file that is at fault."""
+    try:
+        yield
+    except BaseException as error:
+        remove_database(staged)
+        if isinstance(error, sqlite3.Error):
+            raise translated(error, staged if _is_full(error) else source) from error
+        if isinstance(error, OSError) and not isinstance(error, SQLiteFileError):
+            raise file_error(error, staged) from error
+        raise

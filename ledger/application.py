@@ -1,0 +1,244 @@
+"""The ledger as the rest of the software sees it: an eventsourcing Application.
+
+A command says what happened in drafts; the context says who acted, when and why. Both become
+events under the head lock, so stream versions have no holes and a decision sees all of history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import uuid4
+
+from eventsourcing.application import AggregateNotFoundError, Application
+from eventsourcing.persistence import Mapper, StoredEvent
+
+from ledger import operational
+from ledger.database import LedgerMeta, read_meta
+from ledger.errors import ConcurrencyConflict
+from ledger.factory import LedgerFactory
+from ledger.record import Actor, Event, cut_text, decode_event, encode_event
+from ledger.recorder import LedgerRecorder, LockedHead, StoredRecord, read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from eventsourcing.persistence import Recording
+    from eventsourcing.utils import Environment
+    from sqlalchemy.engine import Engine
+
+    from ledger.clock import Clock
+    from ledger.events import Details
+
+State = TypeVar("State")
+Evolve = Callable[[State | None, Event], State | None]
+
+READ_BATCH = 5_000
+"""Records read at a time, so that memory stays flat however long the ledger is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who does something, as part of what, and at which moment its decisions are made."""
+
+    actor: Actor
+    now: datetime
+    correlation_id: str = field(default_factory=lambda: str(uuid4()))
+    causation_id: str | None = None
+
+    def caused_by(self, event_id: str) -> Context:
+        return replace(self, causation_id=event_id)
+
+    def correlated(self, correlation_id: str) -> Context:
+        return replace(self, correlation_id=correlation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A fact about to be appended.
+
+    `expected_version`: the stream's version that the decision was made on; None where the
+    decision does not depend on the stream. `owner`: whose thing it is.
+    """
+
+    stream: str
+    details: Details
+    owner: int | None = None
+    error_message: str | None = None
+    expected_version: int | None = None
+    event_id: str = field(default_factory=lambda: str(uuid4()))
+    causation_id: str | None = None
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event with its place in the ledger. `recorded_at`: microseconds since 1970, UTC."""
+
+    position: int
+    recorded_at: int
+    event: Event
+
+
+class RecordMapper(Mapper[str]):
+    """Event <-> record. The topic is the event type; no import path is ever stored."""
+
+    def __init__(self) -> None:
+        """No transcoder, cipher or compressor: the record is what is stored."""
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        event: Event = domain_event
+        return StoredEvent(
+            event.stream, event.stream_version, event.event_type, encode_event(event)
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        return decode_event(stored_event.state)
+
+
+class Ledger(Application[str]):
+    """One ledger, open."""
+
+    name = "ledger"
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self.meta: LedgerMeta = read_meta(engine)
+        self.clock = clock
+        self.engine = engine
+        super().__init__(env={"IS_SNAPSHOTTING_ENABLED": "n"})
+
+    def construct_factory(self, env: Environment) -> LedgerFactory:
+        return LedgerFactory(env, self.engine, self.clock)
+
+    def construct_mapper(self) -> RecordMapper:
+        return RecordMapper()
+
+    @property
+    def log_recorder(self) -> LedgerRecorder:
+        """The recorder, by its own type."""
+        return cast("LedgerRecorder", self.recorder)
+
+    def save(self, *objs: Any, **kwargs: Any) -> list[Recording[str]]:
+        """Append events, all or nothing, with the leases and names that follow from them."""
+        locked: LockedHead | None = kwargs.pop("locked", None)
+        if locked is None:
+            with self.log_recorder.locked() as own:
+                return self.save(*objs, locked=own, **kwargs)
+        recordings = super().save(*objs, locked=locked, **kwargs)
+        events = (cast("Event", recording.domain_event) for recording in recordings)
+        operational.apply_events(locked.connection, events, self.clock.monotonic())
+        return recordings
+
+    def append(self, context: Context, *drafts: Draft) -> list[RecordedEvent]:
+        """Append facts that need no decision under the lock.
+
+        Raises:
+            ConcurrencyConflict: a stream is not at its draft's expected version.
+        """
+        return self.decide(context, lambda _locked: drafts)
+
+    def decide(
+        self, context: Context, decision: Callable[[LockedHead], Iterable[Draft]]
+    ) -> list[RecordedEvent]:
+        """Lock the head, let `decision` look at all of history, append what it says.
+
+        Raises:
+            ConcurrencyConflict: a stream is not at its draft's expected version.
+            Exception: whatever the decision raises; then nothing is appended.
+        """
+        with self.log_recorder.locked() as locked:
+            return self.append_locked(locked, context, list(decision(locked)))
+
+    def append_locked(
+        self, locked: LockedHead, context: Context, drafts: Sequence[Draft]
+    ) -> list[RecordedEvent]:
+        """Append facts while the head is locked already."""
+        if not drafts:
+            return []
+        recordings = self.save(*self._events(locked, context, drafts), locked=locked)
+        return [
+            RecordedEvent(
+                recording.notification.id,
+                locked.head.recorded_at,
+                cast("Event", recording.domain_event),
+            )
+            for recording in recordings
+        ]
+
+    @contextmanager
+    def locked(self) -> Iterator[LockedHead]:
+        """Hold the head for a decision that appends with `append_locked`."""
+        with self.log_recorder.locked() as locked:
+            yield locked
+
+    def stream(self, stream: str) -> list[Event]:
+        """The events of one stream, in order."""
+        return [cast("Event", event) for event in self.events.get(stream)]
+
+    def fold(self, stream: str, evolve: Evolve[State]) -> State | None:
+        """A stream's state, folded from nothing; None where it has none (yet)."""
+
+        def project(state: Any, events: Iterable[Any]) -> Any:
+            for event in events:
+                state = evolve(state, event)
+            return state
+
+        try:
+            return cast("State", self.repository.get(stream, projector_func=project))
+        except AggregateNotFoundError:
+            return None
+
+    def records(self, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredRecord]:
+        """Rows with after < position <= up_to, in ledger order and one snapshot; streams."""
+        with self.engine.connect() as connection:
+            while rows := read_records(connection, after=after, up_to=up_to, limit=READ_BATCH):
+                yield from rows
+                after = rows[-1].position
+
+    def recorded(self, *, after: int = 0, up_to: int | None = None) -> Iterator[RecordedEvent]:
+        """The same, decoded."""
+        for row in self.records(after=after, up_to=up_to):
+            yield RecordedEvent(row.position, row.recorded_at, decode_event(row.record))
+
+    def _events(self, locked: LockedHead, context: Context, drafts: Sequence[Draft]) -> list[Event]:
+        timestamp = self.clock.now()
+        versions = locked.stream_versions([draft.stream for draft in drafts])
+        moved = [
+            draft.stream
+            for draft in drafts
+            if draft.expected_version not in (None, versions[draft.stream])
+        ]
+        if moved:
+            raise ConcurrencyConflict(moved)
+        events = []
+        for draft in drafts:
+            versions[draft.stream] += 1
+            events.append(make_event(context, draft, versions[draft.stream], timestamp))
+        return events
+
+
+def make_event(context: Context, draft: Draft, version: int, timestamp: datetime) -> Event:
+    """The full event of a draft."""
+    details = draft.details
+    message = draft.error_message
+    return Event(
+        action=details.action,
+        actor=context.actor,
+        causation_id=draft.causation_id or context.causation_id,
+        correlation_id=draft.correlation_id or context.correlation_id,
+        details=details,
+        error_message=None if message is None else cut_text(message),
+        event_id=draft.event_id,
+        event_type=details.event_type,
+        resource_id=draft.stream.rpartition("/")[2],
+        resource_type=details.resource_type,
+        schema_version=details.schema_version,
+        stream=draft.stream,
+        stream_version=version,
+        success=details.success,
+        timestamp=timestamp,
+        user_id=None if draft.owner is None else str(draft.owner),
+    )

@@ -1,0 +1,159 @@
+"""Connecting to the ledger's database, making one, and recognising one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, create_engine, event, insert, inspect, select
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from ledger import tables
+from ledger.clock import format_instant
+from ledger.errors import LedgerBroken, LedgerBusy, LedgerError, LedgerTooNew, NotALedger
+from ledger.merkle import EMPTY_ROOT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.engine import URL
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one before it gives up."""
+
+WRITE = "ledger_write"
+"""Execution option: this connection's transactions take the write lock at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMeta:
+    """Which ledger this is."""
+
+    ledger_id: str
+    schema_version: int
+
+
+def database_url(text: str) -> URL:
+    """A database URL; `postgresql://` means psycopg 3.
+
+    Raises:
+        LedgerError: the text is no database URL.
+    """
+    try:
+        url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
+        url.get_dialect()
+    except (ArgumentError, ImportError, AttributeError) as error:
+        raise LedgerError(
+            f"{text!r} is no database URL; give something like sqlite:////srv/ledger.sqlite"
+        ) from error
+    return url
+
+
+def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool = True) -> Engine:
+    """An engine whose transactions begin when they are told to.
+
+    `durable`: SQLite waits until each commit is on disk (synchronous=FULL).
+    """
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+    synchronous = "FULL" if durable else "NORMAL"
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
+    """Make the tables of a new, empty ledger.
+
+    Raises:
+        NotALedger: the database holds something already.
+    """
+    with translated_errors(engine):
+        if engine.dialect.name == "sqlite":
+            with engine.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                connection.rollback()
+                raw.execute("PRAGMA journal_mode=WAL").fetchall()
+        with engine.connect().execution_options(**{WRITE: True}) as connection:
+            connection.begin()
+            if any(name.startswith("ledger_") for name in inspect(connection).get_table_names()):
+                raise NotALedger(f"{_place(engine)} holds tables already; nothing was changed")
+            tables.metadata.create_all(connection)
+            connection.execute(
+                insert(tables.meta).values(
+                    ledger_id=ledger_id,
+                    schema_version=tables.SCHEMA_VERSION,
+                    created_at=format_instant(now),
+                )
+            )
+            connection.execute(
+                insert(tables.head).values(
+                    id=1, size=0, root=EMPTY_ROOT, frontier=b"", recorded_at=0
+                )
+            )
+            connection.commit()
+    return LedgerMeta(ledger_id, tables.SCHEMA_VERSION)
+
+
+def read_meta(engine: Engine) -> LedgerMeta:
+    """Recognise the ledger behind an engine.
+
+    Raises:
+        NotALedger: it is something else, or nothing.
+        LedgerTooNew: newer software wrote it.
+    """
+    with translated_errors(engine), engine.connect() as connection:
+        if not inspect(connection).has_table(tables.meta.name):
+            raise NotALedger(f"{_place(engine)} is no ledger; check the path, nothing was changed")
+        rows = connection.execute(
+            select(tables.meta.c.ledger_id, tables.meta.c.schema_version)
+        ).all()
+    if len(rows) != 1:
+        raise LedgerBroken(f"{_place(engine)}: ledger_meta has {len(rows)} rows, not one")
+    found = LedgerMeta(rows[0].ledger_id, rows[0].schema_version)
+    if found.schema_version > tables.SCHEMA_VERSION:
+        raise LedgerTooNew(
+            f"{_place(engine)} has schema version {found.schema_version}, this software knows "
+            f"{tables.SCHEMA_VERSION}; update backup-ledger"
+        )
+    return found
+
+
+class translated_errors:  # noqa: N801  (reads as a statement: with translated_errors(...))
+    """Turn the database's errors into the ledger's, naming the place."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, DBAPIError):
+            return
+        text = str(error.orig)
+        if isinstance(error, OperationalError) and "locked" in text:
+            raise LedgerBusy(
+                f"{_place(self._engine)} is locked by another process; try again"
+            ) from error
+        if "not a database" in text or "malformed" in text:
+            raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error
+        if isinstance(error, OperationalError):
+            raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error
+
+
+def _place(engine: Engine) -> str:
+    """Where the ledger is, for messages; never the password."""
+    return engine.url.database or engine.url.render_as_string(hide_password=True)

@@ -1,0 +1,46 @@
+"""What every event's details have in common, and the types that they are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from ledger.clock import format_instant, parse_instant, require_aware
+
+ResourceType = Literal[
+    "backup_scheduler", "backup_retention", "backup_catalog", "backup_restore", "ledger"
+]
+
+
+def _to_instant(value: Any) -> datetime:
+    return parse_instant(value) if isinstance(value, str) else require_aware(value)
+
+
+Instant = Annotated[
+    datetime, BeforeValidator(_to_instant), PlainSerializer(format_instant, return_type=str)
+]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Identifier = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+Count = Annotated[int, Field(ge=0)]
+ChangedFields = dict[str, str | int | bool | None]
+"""Just the fields concerned: of `before`, `after` and `attempted`."""
+
+
+class Details(BaseModel):
+    """An event's own fields. A subclass is one event type at its newest schema version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    event_type: ClassVar[str]
+    action: ClassVar[str]
+    resource_type: ClassVar[ResourceType]
+    schema_version: ClassVar[int] = 1
+    success: ClassVar[bool] = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values, every field present."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,137 @@
+"""Events of one backup: made, found, verified, held, deleted."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ledger.events.base import Count, Details, Digest, Identifier, Instant
+from ledger.events.base import ResourceType as _ResourceType
+from ledger.vocabulary import DeletionReason, Engine, Level, Trigger
+
+Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
+
+
+class _CatalogDetails(Details):
+    resource_type: ClassVar[_ResourceType] = "backup_catalog"
+
+
+class TableRows(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    name: str
+    rows: Count
+
+
+class BackupCreated(_CatalogDetails):
+    """`tables`: the first 200 by name. `shared_with`: the first entry on the same inode."""
+
+    event_type = "backup_catalog.backup_created"
+    action = "backup"
+    run_id: Identifier | None
+    store: Identifier
+    source: Identifier
+    filename: str
+    kind: Kind
+    size: Count
+    sha256: Digest
+    schema_fingerprint: Digest
+    table_count: Count
+    row_count: Count
+    tables: list[TableRows]
+    engine: Engine
+    engine_reason: str
+    shared_with: Identifier | None
+    warnings: list[str]
+
+
+class BackupFound(_CatalogDetails):
+    """A file that stood in the folder without an entry was adopted."""
+
+    event_type = "backup_catalog.backup_found"
+    action = "find"
+    store: Identifier
+    filename: str
+    kind: Kind
+    size: Count
+    sha256: Digest
+    created_at: Instant
+    status: Literal["ok", "corrupt"]
+
+
+class BackupMissing(_CatalogDetails):
+    event_type = "backup_catalog.backup_missing"
+    action = "lose"
+    success = False
+    store: Identifier
+    filename: str
+
+
+class _VerificationDetails(_CatalogDetails):
+    action = "verify"
+    level: Level
+    expected_sha256: Digest
+    found_sha256: Digest | None
+    problem: str | None
+    trigger: Trigger
+
+
+class BackupVerified(_VerificationDetails):
+    event_type = "backup_catalog.backup_verified"
+
+
+class BackupCorrupt(_VerificationDetails):
+    event_type = "backup_catalog.backup_corrupt"
+    success = False
+
+
+class DeletionStarted(_CatalogDetails):
+    """`owner`: the process that will unlink the file."""
+
+    event_type = "backup_catalog.deletion_started"
+    action = "delete"
+    store: Identifier
+    filename: str
+    owner: str
+    reason: DeletionReason
+    forced: bool
+    rule: str | None
+
+
+class BackupDeleted(_CatalogDetails):
+    event_type = "backup_catalog.backup_deleted"
+    action = "delete"
+    store: Identifier
+    filename: str
+    reason: DeletionReason
+    forced: bool
+    rule: str | None
+
+
+class _HoldDetails(_CatalogDetails):
+    hold_id: Identifier
+    reason: str
+    until: Instant | None
+
+
+class HoldPlaced(_HoldDetails):
+    event_type = "backup_catalog.hold_placed"
+    action = "hold"
+
+
+class HoldReleased(_HoldDetails):
+    event_type = "backup_catalog.hold_released"
+    action = "release"
+
+
+EVENTS: tuple[type[Details], ...] = (
+    BackupCreated,
+    BackupFound,
+    BackupMissing,
+    BackupVerified,
+    BackupCorrupt,
+    DeletionStarted,
+    BackupDeleted,
+    HoldPlaced,
+    HoldReleased,
+)

@@ -1,0 +1,76 @@
+"""Events of the ledger itself: its sources, read models, keys to it, and exports."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from ledger.events.base import ChangedFields, Count, Details, Identifier, Instant
+from ledger.events.base import ResourceType as _ResourceType
+
+
+class _LedgerDetails(Details):
+    resource_type: ClassVar[_ResourceType] = "ledger"
+
+
+class SourceRegistered(_LedgerDetails):
+    """A source is recognised by its store and real path."""
+
+    event_type = "ledger.source_registered"
+    action = "register"
+    source: Identifier
+    store: Identifier
+    path: str
+
+
+class SourceOptimized(_LedgerDetails):
+    event_type = "ledger.source_optimized"
+    action = "optimize"
+    source: Identifier
+    size_before: Count
+    size_after: Count
+
+
+class _TokenDetails(_LedgerDetails):
+    token_id: Identifier
+    role: Literal["user", "operator", "auditor"]
+    user: str | None
+    expires: Instant | None
+
+
+class TokenCreated(_TokenDetails):
+    event_type = "ledger.token_created"
+    action = "create"
+
+
+class TokenRevoked(_TokenDetails):
+    event_type = "ledger.token_revoked"
+    action = "revoke"
+
+
+class ProjectionRebuilt(_LedgerDetails):
+    event_type = "ledger.projection_rebuilt"
+    action = "rebuild"
+    name: str
+    version: Count
+    position: Count
+    rows: Count
+    reason: str
+
+
+class EvidenceExported(_LedgerDetails):
+    event_type = "ledger.evidence_exported"
+    action = "export"
+    first_position: Count
+    last_position: Count
+    checkpoint_size: Count
+    filter: ChangedFields
+
+
+EVENTS: tuple[type[Details], ...] = (
+    SourceRegistered,
+    SourceOptimized,
+    TokenCreated,
+    TokenRevoked,
+    ProjectionRebuilt,
+    EvidenceExported,
+)

@@ -1,0 +1,52 @@
+"""Events of one restore."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from ledger.events.base import Details, Digest, Identifier
+from ledger.events.base import ResourceType as _ResourceType
+from ledger.vocabulary import RestoreMode
+
+
+class _RestoreDetails(Details):
+    resource_type: ClassVar[_ResourceType] = "backup_restore"
+    action = "restore"
+    backup_id: Identifier
+    pre_restore_backup_id: Identifier | None
+    mode: RestoreMode
+    target: str
+    sha256: Digest
+
+
+class RestoreStarted(_RestoreDetails):
+    """What recovery needs to tell old from new: the target as it was before."""
+
+    event_type = "backup_restore.started"
+    owner: str
+    target_schema_version: int | None
+    target_sha256: Digest | None
+
+
+class RestoreCompleted(_RestoreDetails):
+    event_type = "backup_restore.completed"
+
+
+class RestoreFailed(_RestoreDetails):
+    event_type = "backup_restore.error"
+    success = False
+    error_type: str
+
+
+class RestoreInterrupted(_RestoreDetails):
+    event_type = "backup_restore.interrupted"
+    success = False
+    outcome: Literal["old", "new", "unknown"]
+
+
+EVENTS: tuple[type[Details], ...] = (
+    RestoreStarted,
+    RestoreCompleted,
+    RestoreFailed,
+    RestoreInterrupted,
+)

@@ -1,0 +1,97 @@
+"""Events of retention: what was kept, what was deleted, and why."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ledger.events.base import Count, Details, Identifier
+from ledger.events.base import ResourceType as _ResourceType
+
+
+class _RetentionDetails(Details):
+    resource_type: ClassVar[_ResourceType] = "backup_retention"
+
+
+class KeptBackup(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    backup_id: Identifier
+    reasons: list[str]
+
+
+class DeletedBackup(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    backup_id: Identifier
+    filename: str
+
+
+class RetentionApplied(_RetentionDetails):
+    """`part` of `parts`: long lists are cut; the counts are of the whole."""
+
+    event_type = "backup_retention.applied"
+    action = "apply"
+    scope: str
+    keep_count: int
+    kept: list[KeptBackup]
+    deleted: list[DeletedBackup]
+    deleted_count: Count
+    part: int
+    parts: int
+
+
+class RetentionSpared(_RetentionDetails):
+    """The last good backup would have gone; it stays."""
+
+    event_type = "backup_retention.safety_check"
+    action = "apply"
+    scope: str
+    keep_count: int
+    spared_backup_id: Identifier
+
+
+class RetentionFailed(_RetentionDetails):
+    event_type = "backup_retention.error"
+    action = "apply"
+    success = False
+    scope: str
+    keep_count: int
+    error_type: str
+
+
+class DeletionFailed(_RetentionDetails):
+    event_type = "backup_retention.delete_error"
+    action = "delete"
+    success = False
+    backup_id: Identifier
+    filename: str
+    error_type: str
+
+
+class EmptyBackupsCleaned(_RetentionDetails):
+    event_type = "backup_retention.cleanup_empty"
+    action = "cleanup"
+    deleted: list[DeletedBackup]
+    deleted_count: Count
+    part: int
+    parts: int
+
+
+class OldProtectedCleaned(_RetentionDetails):
+    event_type = "backup_retention.cleanup_old_protected"
+    action = "cleanup"
+    days_old: Count
+    deleted: list[DeletedBackup]
+    deleted_count: Count
+    part: int
+    parts: int
+
+
+EVENTS: tuple[type[Details], ...] = (
+    RetentionApplied,
+    RetentionSpared,
+    RetentionFailed,
+    DeletionFailed,
+    EmptyBackupsCleaned,
+    OldProtectedCleaned,
+)

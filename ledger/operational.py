@@ -1,0 +1,150 @@
+"""Leases and names: working tables, written in the append's transaction.
+
+They hold nothing that the ledger does not say; `rebuild` makes them again from it (rebuilt
+leases count as expired). A lease's `expires_at` is in microseconds of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ledger.errors import LeaseLost, NameTaken
+from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound
+from ledger.events.scheduling import (
+    BackupAbandoned,
+    BackupCompleted,
+    BackupFailed,
+    BackupStarted,
+)
+from ledger.tables import leases, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from ledger.record import Event
+
+EXPIRED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How long a claim is believed without a heartbeat."""
+
+    run_id: str
+    owner: str
+    expires_at: int
+
+
+def lease_end(monotonic_seconds: float, lease_seconds: int) -> int:
+    return int((monotonic_seconds + lease_seconds) * 1_000_000)
+
+
+def apply_events(connection: Connection, events: Iterable[Event], monotonic: float) -> None:
+    """Bring the working tables up to date with events just appended.
+
+    Raises:
+        NameTaken: another backup of the store has the file name.
+    """
+    started: list[dict[str, object]] = []
+    named: list[dict[str, object]] = []
+    for event in events:
+        details = event.details
+        if isinstance(details, BackupStarted):
+            expires_at = lease_end(monotonic, details.lease_seconds)
+            started.append(
+                {"run_id": event.event_id, "owner": details.scheduler, "expires_at": expires_at}
+            )
+        elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
+            connection.execute(delete(leases).where(leases.c.run_id == details.run_id))
+        elif isinstance(details, BackupCreated | BackupFound):
+            named.append(
+                {
+                    "store": details.store,
+                    "filename": details.filename,
+                    "backup_id": event.resource_id,
+                }
+            )
+        elif isinstance(details, BackupDeleted):
+            connection.execute(delete(names).where(names.c.backup_id == event.resource_id))
+    if started:
+        connection.execute(insert(leases), started)
+    if named:
+        _insert_names(connection, named)
+
+
+def name_owner(connection: Connection, store: str, filename: str) -> str | None:
+    """The backup_id that has a file name in a store, or None."""
+    return connection.execute(
+        select(names.c.backup_id).where(names.c.store == store, names.c.filename == filename)
+    ).scalar_one_or_none()
+
+
+def names_of_store(connection: Connection, store: str) -> dict[str, str]:
+    """File name -> backup_id, of everything in a store that is not deleted."""
+    rows = connection.execute(
+        select(names.c.filename, names.c.backup_id).where(names.c.store == store)
+    )
+    return {row.filename: row.backup_id for row in rows}
+
+
+def find_lease(connection: Connection, run_id: str) -> Lease | None:
+    row = connection.execute(select(leases).where(leases.c.run_id == run_id)).one_or_none()
+    return None if row is None else Lease(row.run_id, row.owner, row.expires_at)
+
+
+def all_leases(connection: Connection) -> list[Lease]:
+    return [
+        Lease(row.run_id, row.owner, row.expires_at) for row in connection.execute(select(leases))
+    ]
+
+
+def require_lease(connection: Connection, run_id: str, owner: str, monotonic: float) -> None:
+    """The fence: the lease is there, ours and unexpired, or nothing may be appended.
+
+    Raises:
+        LeaseLost: it is not.
+    """
+    lease = find_lease(connection, run_id)
+    if lease is None or lease.owner != owner or lease.expires_at < monotonic * 1_000_000:
+        raise LeaseLost(run_id)
+
+
+def renew_leases(connection: Connection, owner: str, monotonic: float, lease_seconds: int) -> int:
+    """Renew what is still ours and unexpired; how many that is."""
+    result = connection.execute(
+        update(leases)
+        .where(leases.c.owner == owner, leases.c.expires_at >= int(monotonic * 1_000_000))
+        .values(expires_at=lease_end(monotonic, lease_seconds))
+    )
+    return result.rowcount
+
+
+def take_over_lease(connection: Connection, run_id: str, owner: str, expires_at: int) -> None:
+    connection.execute(
+        update(leases).where(leases.c.run_id == run_id).values(owner=owner, expires_at=expires_at)
+    )
+
+
+def rebuild(connection: Connection, events: Iterable[Event]) -> None:
+    """Make both tables again from the whole ledger; every open lease counts as expired."""
+    connection.execute(delete(leases))
+    connection.execute(delete(names))
+    for event in events:
+        apply_events(connection, [event], monotonic=0.0)
+    connection.execute(update(leases).values(expires_at=EXPIRED))
+
+
+def _insert_names(connection: Connection, rows: list[dict[str, object]]) -> None:
+    for row in rows:
+        if name_owner(connection, str(row["store"]), str(row["filename"])) is not None:
+            raise NameTaken(str(row["filename"]))
+    try:
+        connection.execute(insert(names), rows)
+    except IntegrityError as error:
+        raise NameTaken(str(rows[0]["filename"])) from error

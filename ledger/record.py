@@ -1,0 +1,168 @@
+"""Envelope <-> canonical bytes: the record is the stored event and the audit line.
+
+Every record has exactly these keys, sorted, in canonical JSON of at most 65,535 bytes:
+
+    action actor causation_id correlation_id details error_message event_id event_type
+    resource_id resource_type schema_version stream stream_version success timestamp user_id
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+
+from ledger.canonical_json import canonical_bytes, parse_json
+from ledger.clock import format_instant, parse_instant
+from ledger.errors import RecordError, UnknownEvent
+from ledger.events import REGISTRY, Details
+from ledger.events.base import Identifier, Instant, ResourceType
+from ledger.upcasters import upcast
+from ledger.vocabulary import ActorKind
+
+MAX_RECORD_BYTES = 65_535
+MAX_ERROR_MESSAGE_BYTES = 4_096
+
+_STREAM = re.compile(
+    r"(schedule|backup|retention|scheduler|restore)/[^\x00-\x1f/]{1,255}|ledger", re.ASCII
+)
+UserId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}$")]
+
+
+class Actor(BaseModel):
+    """Who acted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    id: str
+    kind: ActorKind
+
+
+class Event(BaseModel):
+    """One fact with its envelope.
+
+    `originator_id` and `originator_version` are what the eventsourcing library calls a
+    stream and a place in it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    action: str
+    actor: Actor
+    causation_id: Identifier | None
+    correlation_id: Identifier
+    details: SerializeAsAny[Details]
+    error_message: str | None
+    event_id: Identifier
+    event_type: str
+    resource_id: str
+    resource_type: ResourceType
+    schema_version: int
+    stream: str
+    stream_version: Annotated[int, Field(ge=1)]
+    success: bool
+    timestamp: Instant
+    user_id: UserId | None
+
+    @property
+    def originator_id(self) -> str:
+        return self.stream
+
+    @property
+    def originator_version(self) -> int:
+        return self.stream_version
+
+    @model_validator(mode="after")
+    def _agrees_with_its_type(self) -> Event:
+        kind = type(self.details)
+        expected = (kind.event_type, kind.action, kind.resource_type, kind.schema_version)
+        if expected != (self.event_type, self.action, self.resource_type, self.schema_version):
+            raise ValueError(f"the envelope does not fit the event type {kind.event_type}")
+        if not _STREAM.fullmatch(self.stream):
+            raise ValueError(f"{self.stream!r} is no stream")
+        if self.resource_id != self.stream.rpartition("/")[2]:
+            raise ValueError(f"resource_id {self.resource_id!r} is not of stream {self.stream!r}")
+        if not self.success and self.error_message is None:
+            raise ValueError("an event without success needs an error_message")
+        return self
+
+
+def encode_event(event: Event) -> bytes:
+    """The event's record.
+
+    Raises:
+        RecordError: it has a value that the format does not have, or is too large.
+    """
+    record = canonical_bytes(
+        {
+            "action": event.action,
+            "actor": {"id": event.actor.id, "kind": event.actor.kind},
+            "causation_id": event.causation_id,
+            "correlation_id": event.correlation_id,
+            "details": event.details.to_json(),
+            "error_message": event.error_message,
+            "event_id": event.event_id,
+            "event_type": event.event_type,
+            "resource_id": event.resource_id,
+            "resource_type": event.resource_type,
+            "schema_version": event.schema_version,
+            "stream": event.stream,
+            "stream_version": event.stream_version,
+            "success": event.success,
+            "timestamp": format_instant(event.timestamp),
+            "user_id": event.user_id,
+        }
+    )
+    if len(record) > MAX_RECORD_BYTES:
+        raise RecordError(
+            f"the record of {event.event_type} has {len(record)} bytes; the limit is "
+            f"{MAX_RECORD_BYTES}"
+        )
+    return record
+
+
+def decode_event(record: bytes) -> Event:
+    """Read a record: bytes -> dict -> upcasters -> validated event.
+
+    Raises:
+        UnknownEvent: its type or version is not in the registry.
+        RecordError: it is no valid record.
+    """
+    fields = parse_json(record)
+    if not isinstance(fields, dict) or not isinstance(fields.get("event_type"), str):
+        raise RecordError("the record is no JSON object with an event_type")
+    kind = REGISTRY.get(fields["event_type"])
+    if kind is None:
+        raise UnknownEvent(f"unknown event type {fields['event_type']!r}; update backup-ledger")
+    try:
+        details = upcast(
+            kind.event_type, fields["schema_version"], kind.schema_version, fields["details"]
+        )
+        return Event.model_validate(
+            fields
+            | {
+                "details": kind.model_validate(details),
+                "schema_version": kind.schema_version,
+            }
+        )
+    except (ValidationError, KeyError, TypeError) as error:
+        raise RecordError(f"no valid record of {kind.event_type}: {_first_line(error)}") from error
+
+
+def cut_text(text: str, limit_bytes: int = MAX_ERROR_MESSAGE_BYTES) -> str:
+    """At most so many bytes of UTF-8, cut on a character; lone surrogates become "?"."""
+    data = text.encode("utf-8", "replace")
+    return data[:limit_bytes].decode("utf-8", "ignore")
+
+
+def peek_timestamp(fields: dict[str, Any]) -> datetime:
+    """The timestamp of a parsed record."""
+    return parse_instant(fields["timestamp"])
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,323 @@
+"""The recorder: events in, positions out, the Merkle tree kept in the same transaction.
+
+It is blind to format: any topic, any bytes, any version from 0. Form, size and registry are
+the mapper's business before, and `verify`'s after.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
+from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
+
+from ledger.clock import Clock, SystemClock, to_microseconds
+from ledger.database import WRITE, translated_errors
+from ledger.errors import ConcurrencyConflict, LedgerBroken
+from ledger.merkle import Frontier, Node, leaf_hash
+from ledger.subscription import PollingSubscription
+from ledger.tables import events, head, nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Select
+    from sqlalchemy.engine import Engine
+
+JUMP_MICROSECONDS = 3_600_000_000
+"""A clock this far behind the head has jumped; recorded_at then follows the clock."""
+
+_HEAD = select(head.c.size, head.c.frontier, head.c.recorded_at)
+_EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
+_NOTIFICATION = _EVENT.add_columns(events.c.position)
+_STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The ledger's end: its tree, and when it last grew (microseconds since 1970, UTC)."""
+
+    frontier: Frontier
+    recorded_at: int
+
+    @property
+    def size(self) -> int:
+        return self.frontier.size
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """One row of the ledger, as it stands."""
+
+    position: int
+    stream: str
+    stream_version: int
+    event_type: str
+    record: bytes
+    leaf_hash: bytes
+    recorded_at: int
+
+
+class LockedHead:
+    """The ledger while its head is locked: nobody else appends until this is over."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.connection = connection
+        self._clock = clock
+        self.head = read_head(connection)
+
+    def records_after(self, position: int) -> list[StoredRecord]:
+        """What was appended after a position, in ledger order."""
+        return read_records(self.connection, after=position)
+
+    def select_events(self, stream: str) -> list[StoredEvent]:
+        """The events of one stream, in order."""
+        statement = _EVENT.where(events.c.stream == stream).order_by(events.c.stream_version)
+        return [_stored_event(row) for row in self.connection.execute(statement)]
+
+    def stream_versions(self, streams: Sequence[str]) -> dict[str, int]:
+        """The newest version of each stream; 0 where there is none."""
+        return {stream: stream_version(self.connection, stream) for stream in streams}
+
+    def insert(self, stored_events: Sequence[StoredEvent]) -> list[int]:
+        """Append events; their positions.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: a (stream, version) exists already.
+        """
+        if not stored_events:
+            return []
+        first = self.head.size + 1
+        hashes = [leaf_hash(stored.state) for stored in stored_events]
+        frontier, completed = self.head.frontier.append_leaves(hashes)
+        recorded_at = self._recorded_at()
+        self.connection.execute(
+            insert(events),
+            [
+                {
+                    "position": position,
+                    "stream": str(stored.originator_id),
+                    "stream_version": stored.originator_version,
+                    "event_type": stored.topic,
+                    "record": stored.state,
+                    "leaf_hash": hashed,
+                    "recorded_at": recorded_at,
+                }
+                for position, (stored, hashed) in enumerate(
+                    zip(stored_events, hashes, strict=True), first
+                )
+            ],
+        )
+        self._write_head(frontier, completed, recorded_at)
+        return list(range(first, frontier.size + 1))
+
+    def _write_head(self, frontier: Frontier, completed: list[Node], recorded_at: int) -> None:
+        if completed:
+            self.connection.execute(insert(nodes), [node._asdict() for node in completed])
+        self.connection.execute(
+            update(head).values(
+                size=frontier.size,
+                root=frontier.root(),
+                frontier=frontier.to_bytes(),
+                recorded_at=recorded_at,
+            )
+        )
+        self.head = replace(self.head, frontier=frontier, recorded_at=recorded_at)
+
+    def _recorded_at(self) -> int:
+        now = to_microseconds(self._clock.now())
+        behind = self.head.recorded_at - now
+        return now if behind <= 0 or behind > JUMP_MICROSECONDS else self.head.recorded_at
+
+
+class LedgerRecorder(ApplicationRecorder):
+    """Records events for the eventsourcing library over SQLAlchemy Core."""
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self.engine = engine
+        self._clock = clock or SystemClock()
+        # Threads queue here, in the order in which they come; SQLite's own waiting is unfair.
+        self._writing = Lock()
+        self._subscriptions: set[PollingSubscription] = set()
+
+    @contextmanager
+    def locked(self) -> Iterator[LockedHead]:
+        """One append transaction: lock the head, look, decide, insert, commit.
+
+        Raises:
+            LedgerBusy: another process held the lock for too long.
+        """
+        with (
+            self._writing,
+            translated_errors(self.engine),
+            self.engine.connect().execution_options(**{WRITE: True}) as connection,
+            connection.begin(),
+        ):
+            yield LockedHead(connection, self._clock)
+        for subscription in tuple(self._subscriptions):
+            subscription.notify()
+
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        locked: LockedHead | None = None,
+        **_kwargs: Any,
+    ) -> Sequence[int] | None:
+        """Append events, all or nothing; their positions, or None where there are none.
+
+        `locked`: append within this open transaction instead of one of its own.
+
+        Raises:
+            ConcurrencyConflict: a (stream, version) exists already; names the streams.
+        """
+        if not stored_events:
+            return None
+        try:
+            if locked is not None:
+                return locked.insert(stored_events)
+            with self.locked() as own:
+                return own.insert(stored_events)
+        except DatabaseIntegrityError as error:
+            raise ConcurrencyConflict(self._moved(stored_events)) from error
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The events of one stream."""
+        statement = _EVENT.where(events.c.stream == str(originator_id))
+        statement = _between(statement, events.c.stream_version, gt, lte)
+        order = events.c.stream_version.desc() if desc else events.c.stream_version
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(order).limit(limit)).all()
+        return [_stored_event(row) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The events of the whole ledger from a position on, of these types."""
+        gt = None if start is None else start - inclusive_of_start
+        statement = _between(_NOTIFICATION, events.c.position, gt, stop)
+        if topics:
+            statement = statement.where(events.c.event_type.in_(topics))
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(events.c.position).limit(limit)).all()
+        return [
+            Notification(
+                id=row.position,
+                originator_id=row.stream,
+                originator_version=row.stream_version,
+                topic=row.event_type,
+                state=bytes(row.record),
+            )
+            for row in rows
+        ]
+
+    def max_notification_id(self) -> int | None:
+        """The last position, or None in an empty ledger."""
+        return self.head().size or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> PollingSubscription:
+        """Events after a position, and from then on each one as it is appended."""
+        return PollingSubscription(self, self._subscriptions, gt=gt, topics=topics)
+
+    def head(self) -> Head:
+        """The ledger's end as of now."""
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            return read_head(connection)
+
+    def _moved(self, stored_events: Sequence[StoredEvent]) -> Sequence[str]:
+        """Which of the streams have these versions already."""
+        keys = [(str(each.originator_id), each.originator_version) for each in stored_events]
+        moved: list[str] = []
+        with self.engine.connect() as connection:
+            for start in range(0, len(keys), 200):
+                some = or_(
+                    *(
+                        and_(events.c.stream == stream, events.c.stream_version == version)
+                        for stream, version in keys[start : start + 200]
+                    )
+                )
+                moved += connection.execute(select(events.c.stream).where(some)).scalars()
+        return tuple(dict.fromkeys(moved)) or tuple({stream for stream, _version in keys})
+
+
+def read_head(connection: Connection) -> Head:
+    """The head row.
+
+    Raises:
+        LedgerBroken: it is gone, or contradicts itself.
+    """
+    row = connection.execute(
+        _HEAD.with_for_update() if connection.get_execution_options().get(WRITE) else _HEAD
+    ).one_or_none()
+    if row is None:
+        raise LedgerBroken("ledger_head has no row; run `backup-ledger audit verify`")
+    try:
+        return Head(Frontier.from_bytes(row.size, bytes(row.frontier)), row.recorded_at)
+    except ValueError as error:
+        raise LedgerBroken(f"ledger_head is damaged: {error}") from error
+
+
+def read_records(
+    connection: Connection,
+    *,
+    after: int = 0,
+    up_to: int | None = None,
+    limit: int | None = None,
+) -> list[StoredRecord]:
+    """Rows with after < position <= up_to, in ledger order."""
+    statement = _between(_STORED, events.c.position, after, up_to)
+    rows = connection.execute(statement.order_by(events.c.position).limit(limit))
+    return [
+        StoredRecord(position, stream, version, event_type, bytes(record), bytes(leaf), recorded)
+        for stream, version, event_type, record, position, leaf, recorded in rows
+    ]
+
+
+def read_leaf_hash(connection: Connection, position: int) -> bytes | None:
+    """The leaf hash at a position, or None beyond the head."""
+    found = connection.execute(
+        select(events.c.leaf_hash).where(events.c.position == position)
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
+def stream_version(connection: Connection, stream: str) -> int:
+    """The newest version of a stream; 0 where there is none."""
+    statement = (
+        select(events.c.stream_version)
+        .where(events.c.stream == stream)
+        .order_by(events.c.stream_version.desc())
+        .limit(1)
+    )
+    return connection.execute(statement).scalar_one_or_none() or 0
+
+
+def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | None) -> Select[Any]:
+    if gt is not None:
+        statement = statement.where(column > gt)
+    if lte is not None:
+        statement = statement.where(column <= lte)
+    return statement
+
+
+def _stored_event(row: Any) -> StoredEvent:
+    return StoredEvent(row[0], row[1], row[2], bytes(row[3]))

@@ -1,0 +1,123 @@
+"""The ledger's own tables and the triggers that keep history append-only."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+
+SCHEMA_VERSION = 1
+"""Version of these tables; a ledger with a newer one is refused."""
+
+_Big = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+events = Table(
+    "ledger_events",
+    metadata,
+    Column("position", _Big, primary_key=True, autoincrement=False),
+    Column("stream", Text, nullable=False),
+    Column("stream_version", _Big, nullable=False),
+    Column("event_type", Text, nullable=False),
+    # Nullable, so that a record may one day be erased while its leaf hash stays.
+    Column("record", LargeBinary, nullable=True),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("recorded_at", _Big, nullable=False),
+    UniqueConstraint("stream", "stream_version", name="uq_ledger_events_stream"),
+    CheckConstraint("length(leaf_hash) = 32", name="ck_ledger_events_leaf_hash"),
+)
+Index("ix_ledger_events_recorded_at", events.c.recorded_at)
+
+head = Table(
+    "ledger_head",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("size", _Big, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("frontier", LargeBinary, nullable=False),
+    Column("recorded_at", _Big, nullable=False),
+)
+
+meta = Table(
+    "ledger_meta",
+    metadata,
+    Column("ledger_id", Text, primary_key=True),
+    Column("schema_version", Integer, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+nodes = Table(
+    "ledger_nodes",
+    metadata,
+    Column("height", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", _Big, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, CheckConstraint("length(hash) = 32"), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+checkpoints = Table(
+    "ledger_checkpoints",
+    metadata,
+    Column("id", _Big, primary_key=True),
+    Column("size", _Big, nullable=False),
+    Column("note", LargeBinary, nullable=False),
+    Column("created_at", _Big, nullable=False),
+)
+Index("ix_ledger_checkpoints_size", checkpoints.c.size)
+
+# Operational, not history: rebuildable from the ledger.
+
+leases = Table(
+    "ledger_leases",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("expires_at", _Big, nullable=False),
+)
+
+names = Table(
+    "ledger_names",
+    metadata,
+    Column("store", Text, primary_key=True),
+    Column("filename", Text, primary_key=True),
+    Column("backup_id", Text, nullable=False),
+)
+
+snapshots = Table(
+    "ledger_snapshots",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("stream_version", _Big, primary_key=True, autoincrement=False),
+    Column("topic", Text, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+)
+
+_SQLITE_TRIGGERS = (
+    """CREATE TRIGGER ledger_events_no_update BEFORE UPDATE ON ledger_events
+    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: UPDATE refused'); END""",
+    """CREATE TRIGGER ledger_events_no_delete BEFORE DELETE ON ledger_events
+    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: DELETE refused'); END""",
+    # INSERT OR REPLACE fires no delete trigger, so what it would replace is refused here.
+    """CREATE TRIGGER ledger_events_only_append BEFORE INSERT ON ledger_events
+    WHEN NEW.position <> (SELECT COALESCE(MAX(position), 0) + 1 FROM ledger_events)
+      OR EXISTS (SELECT 1 FROM ledger_events
+                 WHERE stream = NEW.stream AND stream_version = NEW.stream_version)
+    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: INSERT out of order refused'); END""",
+)
+
+for _statement in _SQLITE_TRIGGERS:
+    _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+    event.listen(events, "after_create", _ddl.execute_if(dialect="sqlite"))

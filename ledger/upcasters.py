@@ -1,0 +1,41 @@
+"""Old details -> new details: pure functions on dicts, one per (event type, version).
+
+An upcaster for ("type", n) turns details of schema version n into version n + 1.
+Records are never rewritten; this happens each time an old one is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ledger.errors import UnknownEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def upcast(
+    event_type: str,
+    version: int,
+    newest: int,
+    details: dict[str, Any],
+    upcasters: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = UPCASTERS,
+) -> dict[str, Any]:
+    """Bring details to the newest version, a step at a time.
+
+    Raises:
+        UnknownEvent: the version is newer than the code, or a step is missing.
+    """
+    while version < newest:
+        step = upcasters.get((event_type, version))
+        if step is None:
+            raise UnknownEvent(f"{event_type} version {version}: no upcaster leads to the next")
+        details = step(details)
+        version += 1
+    if version != newest:
+        raise UnknownEvent(
+            f"{event_type} version {version} was written by newer software; update backup-ledger"
+        )
+    return details

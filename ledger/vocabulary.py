@@ -1,0 +1,77 @@
+"""The words that events, read models and commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+SCHEDULE = "schedule"
+BACKUP = "backup"
+RETENTION = "retention"
+SCHEDULER = "scheduler"
+RESTORE = "restore"
+LEDGER_STREAM = "ledger"
+
+
+class BackupFrequency(StrEnum):
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class BackupKind(StrEnum):
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    PRE_MIGRATION = "pre_migration"
+    PRE_RESTORE = "pre_restore"
+
+
+class BackupStatus(StrEnum):
+    """Where a backup stands in the catalog."""
+
+    OK = "ok"
+    CORRUPT = "corrupt"
+    MISSING = "missing"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+class RunOutcome(StrEnum):
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+
+Level = Literal["exists", "digest", "integrity", "drill"]
+LEVELS: tuple[Level, ...] = ("exists", "digest", "integrity", "drill")
+Trigger = Literal["command", "due", "restore"]
+DeletionReason = Literal["retention", "cleanup_empty", "cleanup_old_protected", "person"]
+RestoreMode = Literal["transaction", "replace", "elsewhere"]
+Engine = Literal["copy", "backup_api"]
+ActorKind = Literal["user", "operator", "auditor", "scheduler", "system"]
+
+KEEP_COUNT_MIN = 1
+KEEP_COUNT_MAX = 30
+MAX_RETRIES = 5
+"""How often a failed slot is tried again before the next one: attempts 1 to 6."""
+
+
+def schedule_stream(user_id: int) -> str:
+    return f"{SCHEDULE}/{user_id}"
+
+
+def backup_stream(backup_id: str) -> str:
+    return f"{BACKUP}/{backup_id}"
+
+
+def retention_stream(user_id: int | None) -> str:
+    return f"{RETENTION}/{'global' if user_id is None else user_id}"
+
+
+def scheduler_stream(instance: str) -> str:
+    return f"{SCHEDULER}/{instance}"
+
+
+def restore_stream(restore_id: str) -> str:
+    return f"{RESTORE}/{restore_id}"

@@ -1,0 +1,31 @@
+"""Which read models there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from projections.audit_trail import AuditTrail
+from projections.backup_catalog import BackupCatalog
+from projections.backup_runs import BackupRuns
+from projections.backup_settings import BackupSettings
+from projections.errors import UnknownProjection
+
+if TYPE_CHECKING:
+    from projections.projection import Projection
+
+
+def all_projections() -> tuple[Projection, ...]:
+    return (BackupSettings(), BackupCatalog(), BackupRuns(), AuditTrail())
+
+
+def projections_named(name: str | None) -> tuple[Projection, ...]:
+    """One projection, or all of them for None.
+
+    Raises:
+        UnknownProjection: there is none of this name.
+    """
+    found = tuple(each for each in all_projections() if name in (None, each.name))
+    if not found:
+        known = ", ".join(each.name for each in all_projections())
+        raise UnknownProjection(f"no read model is called {name!r}; there are {known}")
+    return found

@@ -1,0 +1,21 @@
+"""What can go wrong while adding up."""
+
+from __future__ import annotations
+
+from ledger.errors import LedgerError
+
+
+class ProjectionError(LedgerError):
+    """Base of every error of this package."""
+
+
+class UnreadableEvent(ProjectionError):
+    """An event that cannot be read stops the fold; it names position and reason."""
+
+
+class UnknownProjection(ProjectionError, LookupError):
+    """No read model has this name."""
+
+
+class ProjectionsTooNew(ProjectionError):
+    """The read models were written by newer software."""

@@ -1,0 +1,106 @@
+"""What a projection is: a name, a version, a table, and a fold over batches of events."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy import Connection, Table
+
+    from ledger.application import RecordedEvent
+    from ledger.record import Event
+
+State = TypeVar("State")
+Row = dict[str, Any]
+
+LOOKUP_KEYS = 500
+"""Keys looked up in one statement, well under SQLite's limit on parameters."""
+
+
+class Projection(ABC):
+    """A read model folded from events. It never reads the clock or another projection."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    table: ClassVar[Table]
+
+    @abstractmethod
+    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
+        """Fold a batch into the table, in the caller's transaction."""
+
+
+class KeyedProjection(Projection, Generic[State]):
+    """One row a thing: the rows that a batch concerns are loaded, folded and written back."""
+
+    key: ClassVar[str]
+    state_class: type[State]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The table's columns, which are the state's fields."""
+        return tuple(column.name for column in self.table.columns)
+
+    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
+        concerned = [(self.key_of(each.event), each) for each in batch]
+        concerned = [(key, each) for key, each in concerned if key is not None]
+        if not concerned:
+            return
+        states = self._load(connection, {key for key, _each in concerned})
+        for key, each in concerned:
+            before = states.get(key)
+            state = self.evolve(before, each.event)
+            if state is not None:
+                if before is None:
+                    self.born(connection, state, each)
+                states[key] = state
+        upsert(connection, self.table, self.key, [self.to_row(each) for each in states.values()])
+
+    @abstractmethod
+    def key_of(self, event: Event) -> Any | None:
+        """Which row an event concerns; None for none."""
+
+    @abstractmethod
+    def evolve(self, state: State | None, event: Event) -> State | None:
+        """Fold one event."""
+
+    def born(self, connection: Connection, state: State, recorded: RecordedEvent) -> None:
+        """A row's first event was folded."""
+        del connection
+        state.position = recorded.position  # type: ignore[attr-defined]
+
+    def to_row(self, state: State) -> Row:
+        return {name: getattr(state, name) for name in self.columns}
+
+    def from_row(self, row: Row) -> State:
+        return self.state_class(**row)
+
+    def _load(self, connection: Connection, keys: Iterable[Any]) -> dict[Any, State]:
+        column = self.table.c[self.key]
+        ordered = sorted(keys)
+        states: dict[Any, State] = {}
+        for start in range(0, len(ordered), LOOKUP_KEYS):
+            statement = select(self.table).where(column.in_(ordered[start : start + LOOKUP_KEYS]))
+            for row in connection.execute(statement).mappings():
+                states[row[self.key]] = self.from_row(dict(row))
+        return states
+
+
+def upsert(connection: Connection, table: Table, key: str, rows: Sequence[Row]) -> None:
+    """Write rows, replacing those with the same key."""
+    if not rows:
+        return
+    insert: Callable[..., Any] = (
+        postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    )
+    statement = insert(table)
+    others = {name: statement.excluded[name] for name in rows[0] if name != key}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=[key], set_=others), list(rows)
+    )

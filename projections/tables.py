@@ -1,0 +1,164 @@
+"""The read models' tables. Their names are fixed: they may live in an application's database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+_Big = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Stored in UTC without a zone, as applications have it; aware UTC in Python."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+
+def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
+    """The former service's table, column for column, then columns of ours."""
+    reference = [ForeignKey("users.id")] if refers_to_users else []
+    if refers_to_users:
+        Table("users", metadata, Column("id", Integer, primary_key=True))
+    return Table(
+        "backup_settings",
+        metadata,
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("user_id", _Big, *reference, nullable=False, unique=True),
+        Column("enabled", Boolean, nullable=False, server_default=text("TRUE")),
+        Column("frequency", String(20), nullable=False, server_default=text("'daily'")),
+        Column("backup_time", String(5), nullable=False, server_default=text("'03:00'")),
+        Column("keep_count", Integer, nullable=False, server_default=text("7")),
+        Column("last_backup_at", UtcDateTime),
+        Column("next_backup_at", UtcDateTime),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("updated_at", UtcDateTime, nullable=False),
+        Column("timezone", String(64), nullable=False, server_default=text("'UTC'")),
+        Column("paused", Boolean, nullable=False, server_default=text("FALSE")),
+        Column("failures", Integer, nullable=False, server_default=text("0")),
+        Column("next_slot", UtcDateTime),
+        Column("next_attempt", Integer, nullable=False, server_default=text("1")),
+        Column("open_run_id", String(36)),
+        Column("stream_version", _Big, nullable=False, server_default=text("0")),
+        CheckConstraint("keep_count >= 1 AND keep_count <= 30", name="ck_keep_count"),
+        CheckConstraint("frequency IN ('daily', 'weekly', 'monthly')", name="ck_frequency"),
+        Index("idx_backup_settings_next_backup", "enabled", "next_backup_at"),
+        # Finds times further ahead than a frequency allows, without reading what is in order.
+        Index("idx_backup_settings_frequency", "frequency", "next_backup_at"),
+        sqlite_autoincrement=True,
+    )
+
+
+backup_settings = _settings_table(metadata, refers_to_users=False)
+backup_settings_of_users = _settings_table(MetaData(), refers_to_users=True)
+"""The same with the reference to the application's users, for creating it."""
+
+backup_catalog = Table(
+    "backup_catalog",
+    metadata,
+    Column("backup_id", String(36), primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("store", String(36), nullable=False),
+    Column("source", String(36)),
+    Column("user_id", _Big),
+    Column("run_id", String(36)),
+    Column("kind", String(20), nullable=False),
+    Column("size", _Big, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("is_protected", Boolean, nullable=False),
+    Column("holds", JSON, nullable=False),
+    Column("shared_with", String(36)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("verified_level", String(10)),
+    Column("verified_at", UtcDateTime),
+    Column("deleted_at", UtcDateTime),
+    Column("position", _Big, nullable=False),
+    Index("ix_backup_catalog_name", "store", "filename"),
+    Index("ix_backup_catalog_owner", "user_id", "status"),
+    Index("ix_backup_catalog_status", "status", "created_at"),
+)
+
+backup_runs = Table(
+    "backup_runs",
+    metadata,
+    Column("run_id", String(36), primary_key=True),
+    Column("user_id", _Big, nullable=False),
+    Column("slot", UtcDateTime, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("outcome", String(10), nullable=False),
+    Column("backup_id", String(36)),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("duration_seconds", Float),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("position", _Big, nullable=False),
+    Index("ix_backup_runs_user", "user_id", "position"),
+    Index("ix_backup_runs_outcome", "outcome"),
+)
+
+audit_trail = Table(
+    "audit_trail",
+    metadata,
+    Column("position", _Big, primary_key=True, autoincrement=False),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("recorded_at", _Big, nullable=False),
+    Column("event_id", String(36), nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("stream_version", _Big, nullable=False),
+    Column("user_id", _Big),
+    Column("resource_type", Text, nullable=False),
+    Column("resource_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("success", Boolean, nullable=False),
+    Column("error_message", Text),
+    Index("ix_audit_trail_timestamp", "timestamp"),
+    Index("ix_audit_trail_type", "event_type", "position"),
+    Index("ix_audit_trail_user", "user_id", "position"),
+    Index("ix_audit_trail_stream", "stream", "stream_version"),
+    Index("ix_audit_trail_failed", "success", "position"),
+)
+
+progress = Table(
+    "ledger_projection_progress",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("ledger_id", String(36), nullable=False),
+    Column("position", _Big, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+)
+"""How far each read model has come, written with its rows in one transaction."""

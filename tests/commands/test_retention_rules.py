@@ -1,0 +1,365 @@
+"""Which backups are kept, with which reasons, and which may go."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from commands.retention_rules import Candidate, InvalidKeepCount, Kept, RetentionPlan, Status, plan
+
+NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
+FLAGS = {"P": "is_protected", "H": "held", "R": "being_restored"}
+
+
+def backup(name: str, age_days: float, marks: str = "", **fields: Any) -> Candidate:
+    """One backup; marks: P protected, H held, R being restored, C corrupt."""
+    flags = {field: mark in marks for mark, field in FLAGS.items()}
+    values: dict[str, Any] = {
+        "backup_id": name,
+        "filename": f"{name}.db",
+        "created_at": NOW - timedelta(days=age_days),
+        "status": "corrupt" if "C" in marks else "ok",
+        "source": "justice",
+        "position": 1,
+    }
+    return Candidate(**(values | flags | fields))
+
+
+def kept_reasons(found: RetentionPlan) -> dict[str, str]:
+    return {kept.backup_id: " ".join(kept.reasons) for kept in found.kept}
+
+
+def ids(backups: Sequence[Candidate]) -> list[str]:
+    return [backup.backup_id for backup in backups]
+
+
+# name: (backups as "id age marks", keep_count, keep_within_days, kept with reasons, deleted)
+GOLDEN: dict[str, tuple[str, int, int, dict[str, str], str]] = {
+    "nothing there": ("", 3, 0, {}, ""),
+    "fewer than the count": ("a 1, b 2", 3, 0, dict.fromkeys("ab", "within_keep_count"), ""),
+    "more than the count": (
+        "a 1, b 2, c 3, d 4",
+        2,
+        0,
+        dict.fromkeys("ab", "within_keep_count"),
+        "d c",
+    ),
+    "protected ones take no place": (
+        "p 1 P, a 2, q 3 P, b 4",
+        1,
+        0,
+        {"p": "protected", "a": "within_keep_count", "q": "protected"},
+        "b",
+    ),
+    "held ones stay and take a place": (
+        "a 1, h 2 H, b 3, k 4 H",
+        2,
+        0,
+        {"a": "within_keep_count", "h": "within_keep_count held", "k": "held"},
+        "b",
+    ),
+    "one being restored stays": (
+        "a 1, r 2 R",
+        1,
+        0,
+        {"a": "within_keep_count", "r": "being_restored"},
+        "",
+    ),
+    "young ones stay": (
+        "a 1, b 2, c 6.99, d 7, e 8",
+        1,
+        7,
+        {"a": "within_keep_count within_days", "b": "within_days", "c": "within_days"},
+        "e d",
+    ),
+    "corrupt ones take no place and go when older": (
+        "x 1 C, a 2, y 3 C, b 4, z 5 C, c 6",
+        2,
+        0,
+        {
+            "x": "corrupt_not_counted",
+            "a": "within_keep_count",
+            "y": "corrupt_not_counted",
+            "b": "within_keep_count",
+        },
+        "c z",
+    ),
+    "only corrupt ones": ("x 1 C, y 2 C", 1, 0, dict.fromkeys("xy", "corrupt_not_counted"), ""),
+    "old corrupt ones behind a guard": (
+        "a 1, h 2 CH, p 3 CP, r 4 CR, x 5 C",
+        1,
+        0,
+        {"a": "within_keep_count", "h": "held", "p": "protected", "r": "being_restored"},
+        "x",
+    ),
+    "a corrupt one that is newer has its other reasons too": (
+        "x 1 CHR, a 2",
+        1,
+        3,
+        {
+            "x": "within_days held being_restored corrupt_not_counted",
+            "a": "within_keep_count within_days",
+        },
+        "",
+    ),
+    "all reasons in their order": (
+        "a 1 HR, p 2 PHR",
+        1,
+        3,
+        {
+            "a": "within_keep_count within_days held being_restored",
+            "p": "within_days protected held being_restored",
+        },
+        "",
+    ),
+    "a flood of new ones does not push out young ones": (
+        "a 0.1, b 0.2, c 0.3, good 1, old 9",
+        3,
+        7,
+        dict.fromkeys("abc", "within_keep_count within_days") | {"good": "within_days"},
+        "old",
+    ),
+    "one from the future is the newest": ("f -5, a 1", 1, 0, {"f": "within_keep_count"}, "a"),
+    "the future keeps nothing by its age": (
+        "f -5, g -4",
+        1,
+        0,
+        {"f": "within_keep_count"},
+        "g",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "keep_count", "days", "kept", "deleted"), GOLDEN.values(), ids=GOLDEN
+)
+def test_a_plan_is_the_one_in_the_table(
+    written: str, keep_count: int, days: int, kept: dict[str, str], deleted: str
+) -> None:
+    """Kept newest first with every reason, deleted oldest first."""
+    rows = [row.split() for row in written.split(", ") if row]
+    backups = [backup(row[0], float(row[1]), *row[2:]) for row in rows]
+    found = plan(backups, keep_count, NOW, keep_within_days=days)
+    assert list(kept_reasons(found).items()) == list(kept.items())
+    assert ids(found.deleted) == deleted.split()
+    assert found.spared == ()
+
+
+@pytest.mark.parametrize("status", ["missing", "deleting", "deleted"])
+def test_a_backup_that_is_not_there_is_in_no_list(status: Status) -> None:
+    """It neither counts nor goes, whatever guards it, and saves no source."""
+    gone = [backup("gone", 0, status=status), backup("held", 0, "HPR", status=status)]
+    found = plan([*gone, backup("a", 1), backup("b", 2)], 1, NOW)
+    assert found == plan([backup("a", 1), backup("b", 2)], 1, NOW)
+
+
+def test_the_last_good_one_of_each_source_is_spared() -> None:
+    """New backups of one database do not push out the only ones of another."""
+    backups = [
+        backup("a", 1),
+        backup("b", 2),
+        backup("mail-broken", 3, "C", source="mail"),
+        backup("mail-new", 4, source="mail"),
+        backup("mail-old", 5, source="mail"),
+    ]
+    found = plan(backups, 1, NOW)
+    assert kept_reasons(found) == {"a": "within_keep_count", "mail-new": "last_good"}
+    assert found.spared == (backups[3],)
+    assert ids(found.deleted) == ["mail-old", "mail-broken", "b"]
+
+
+@pytest.mark.parametrize("marks", ["P", "H", "R"])
+def test_nothing_is_spared_where_a_good_one_stays_anyway(marks: str) -> None:
+    """A guarded good backup of the source is enough."""
+    backups = [backup("a", 1), backup("m", 3, source="mail"), backup("g", 4, marks, source="mail")]
+    found = plan(backups, 1, NOW)
+    assert found.spared == ()
+    assert ids(found.deleted) == ["m"]
+
+
+def test_a_corrupt_one_that_stays_does_not_replace_the_last_good_one() -> None:
+    """Held for inspection, but nobody can restore it."""
+    backups = [
+        backup("a", 1),
+        backup("held", 2, "CH", source="mail"),
+        backup("m", 3, source="mail"),
+    ]
+    assert ids(plan(backups, 1, NOW).spared) == ["m"]
+
+
+def test_adopted_files_of_unknown_source_are_not_a_source_of_their_own() -> None:
+    """A good backup of any source stays, so old files do not stay for ever beside it."""
+    found = plan([backup("a", 1), backup("old", 2, source=None)], 1, NOW)
+    assert ids(found.deleted) == ["old"]
+    found = plan([backup("new", 1, source=None), backup("m", 2, source="mail")], 1, NOW)
+    assert ids(found.spared) == ["m"]
+
+
+def test_of_two_made_at_the_same_time_the_later_in_the_ledger_is_newer() -> None:
+    """Two users' runs may share a second."""
+    backups = [backup("first", 1, position=7), backup("second", 1, position=8)]
+    assert plan(backups, 1, NOW).kept == (Kept("second", ("within_keep_count",)),)
+
+
+def test_ages_are_compared_as_instants() -> None:
+    """Noon in India is before the morning in London, though its clocks show more."""
+    india = datetime.fromisoformat("2025-01-30T12:00:00+05:30")
+    backups = [backup("india", 0, created_at=india), backup("utc", 1.1)]
+    assert ids(plan(backups, 1, NOW).deleted) == ["india"]
+
+
+@pytest.mark.parametrize("keep_count", [0, -1, 31, True, False, 7.0, "7", None])
+def test_a_keep_count_that_is_no_integer_from_1_to_30_is_refused(keep_count: Any) -> None:
+    """Also when there is nothing to keep."""
+    with pytest.raises(InvalidKeepCount, match="use an integer from 1 to 30") as refused:
+        plan([], keep_count, NOW)
+    assert isinstance(refused.value, ValueError)
+
+
+@pytest.mark.parametrize("keep_count", [1, 30])
+def test_the_ends_of_the_range_are_allowed(keep_count: int) -> None:
+    """1 and 30 keep just as many."""
+    found = plan([backup(str(n), n) for n in range(40)], keep_count, NOW)
+    assert (len(found.kept), len(found.deleted)) == (keep_count, 40 - keep_count)
+
+
+def test_negative_days_are_refused_and_a_huge_number_keeps_all() -> None:
+    """No overflow for a number that a person typed."""
+    with pytest.raises(ValueError, match="keep_within_days is -1"):
+        plan([], 1, NOW, keep_within_days=-1)
+    assert not plan([backup("a", 1), backup("b", 9)], 1, NOW, keep_within_days=10**30).deleted
+
+
+def test_naive_times_are_refused() -> None:
+    """Both now and the time of a backup."""
+    naive = datetime(2025, 1, 1)
+    with pytest.raises(ValueError, match="now is"):
+        plan([], 1, naive)
+    with pytest.raises(ValueError, match="created_at is"):
+        plan([backup("a", 1, created_at=naive)], 1, NOW)
+
+
+@st.composite
+def folders(draw: st.DrawFn) -> list[Candidate]:
+    """Up to fourteen backups of three sources, few distinct times, in any order."""
+    candidate = st.builds(
+        Candidate,
+        backup_id=st.just(""),
+        filename=st.just(""),
+        created_at=st.integers(-2, 12).map(lambda days: NOW - timedelta(days=days)),
+        status=st.sampled_from(["ok", "ok", "ok", "corrupt", "missing", "deleting", "deleted"]),
+        is_protected=st.sampled_from([False, False, True]),
+        held=st.sampled_from([False, False, False, True]),
+        being_restored=st.sampled_from([False, False, False, False, True]),
+        source=st.sampled_from(["justice", "mail", None]),
+        position=st.integers(1, 3),
+    )
+    drawn = draw(st.lists(candidate, max_size=14))
+    return [
+        replace(each, backup_id=f"b{number}", filename=f"b{number}.db")
+        for number, each in enumerate(drawn)
+    ]
+
+
+keep_counts = st.integers(1, 6)
+days_within = st.integers(0, 8)
+
+
+@settings(deadline=None)
+@given(folders(), keep_counts, days_within)
+def test_every_backup_that_is_there_is_kept_with_a_reason_or_deleted(
+    backups: list[Candidate], keep_count: int, days: int
+) -> None:
+    """Exactly one of the two, in order of age."""
+    found = plan(backups, keep_count, NOW, keep_within_days=days)
+    there = {each.backup_id: each for each in backups if each.status in {"ok", "corrupt"}}
+    assert sorted([kept.backup_id for kept in found.kept] + ids(found.deleted)) == sorted(there)
+    assert all(kept.reasons for kept in found.kept)
+    ages = [there[kept.backup_id].created_at for kept in found.kept]
+    assert ages == sorted(ages, reverse=True)
+    deleted_ages = [each.created_at for each in found.deleted]
+    assert deleted_ages == sorted(deleted_ages)
+
+
+@settings(deadline=None)
+@given(folders(), keep_counts, days_within)
+def test_a_guarded_backup_is_never_deleted(
+    backups: list[Candidate], keep_count: int, days: int
+) -> None:
+    """Protected, held, being restored, young: each alone is enough."""
+    for each in plan(backups, keep_count, NOW, keep_within_days=days).deleted:
+        assert not any((each.is_protected, each.held, each.being_restored))
+        assert each.created_at <= NOW - timedelta(days=days) or days == 0
+
+
+@settings(deadline=None)
+@given(folders(), keep_counts, days_within)
+def test_every_source_that_has_a_good_backup_still_has_one_afterwards(
+    backups: list[Candidate], keep_count: int, days: int
+) -> None:
+    """And if there is any good one at all, of known source or not, one is left."""
+    found = plan(backups, keep_count, NOW, keep_within_days=days)
+    good = [each for each in backups if each.status == "ok"]
+    left = [each for each in good if each not in found.deleted]
+    assert {each.source for each in good} - {None} <= {each.source for each in left}
+    assert bool(left) == bool(good)
+
+
+@settings(deadline=None)
+@given(folders(), keep_counts, days_within)
+def test_the_newest_good_ones_are_kept_before_older_ones(
+    backups: list[Candidate], keep_count: int, days: int
+) -> None:
+    """As many as asked for, and none deleted that is newer than one of them."""
+    found = plan(backups, keep_count, NOW, keep_within_days=days)
+    regular = [each for each in backups if each.status == "ok" and not each.is_protected]
+    counted = {kept.backup_id for kept in found.kept if "within_keep_count" in kept.reasons}
+    assert len(counted) == min(keep_count, len(regular))
+    for each in regular:
+        if each.backup_id in counted:
+            assert all(other.created_at <= each.created_at for other in found.deleted)
+
+
+@settings(deadline=None)
+@given(folders(), keep_counts, days_within)
+def test_a_greater_keep_count_deletes_nothing_more(
+    backups: list[Candidate], keep_count: int, days: int
+) -> None:
+    """The same for more days."""
+    deleted = set(ids(plan(backups, keep_count, NOW, keep_within_days=days).deleted))
+    more = plan(backups, keep_count + 1, NOW, keep_within_days=days)
+    longer = plan(backups, keep_count, NOW, keep_within_days=days + 1)
+    assert set(ids(more.deleted)) <= deleted
+    assert set(ids(longer.deleted)) <= deleted
+
+
+@settings(deadline=None)
+@given(folders(), keep_counts, days_within)
+def test_a_plan_carried_out_leaves_nothing_to_delete(
+    backups: list[Candidate], keep_count: int, days: int
+) -> None:
+    """Applied twice is applied once; and after half of it, the other half is the same."""
+    found = plan(backups, keep_count, NOW, keep_within_days=days)
+    left = [each for each in backups if each not in found.deleted]
+    again = plan(left, keep_count, NOW, keep_within_days=days)
+    assert again == replace(found, deleted=())
+    half = found.deleted[: len(found.deleted) // 2]
+    rest = plan(
+        [each for each in backups if each not in half], keep_count, NOW, keep_within_days=days
+    )
+    assert rest == replace(found, deleted=found.deleted[len(half) :])
+
+
+@settings(deadline=None)
+@given(
+    folders().flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))), keep_counts
+)
+def test_the_order_in_which_backups_are_given_does_not_matter(
+    pair: tuple[list[Candidate], list[Candidate]], keep_count: int
+) -> None:
+    """Neither does any time or position they share."""
+    assert plan(pair[0], keep_count, NOW) == plan(pair[1], keep_count, NOW)

@@ -1,0 +1,402 @@
+"""When backups are due: golden tables, and what holds for every zone, time and frequency."""
+
+from dataclasses import FrozenInstanceError
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from commands.schedule_rules import (
+    MAX_RETRIES,
+    CatchUp,
+    catch_up,
+    has_retry_left,
+    is_too_far_ahead,
+    next_slot,
+    preview,
+    retry_delay,
+    spread_offset,
+)
+from projections.local_time import instant_of
+
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Santiago",
+    "America/Nuuk",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Asia/Kathmandu",
+)
+zones = st.sampled_from(ZONES)
+frequencies = st.sampled_from(["daily", "weekly", "monthly"])
+backup_times = st.builds(time, st.integers(0, 23), st.integers(0, 59)).map(
+    lambda at: at.strftime("%H:%M")
+)
+moments = st.datetimes(datetime(1995, 1, 1), datetime(2045, 1, 1), timezones=st.just(UTC))
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+NEXT_SLOTS = """
+daily    03:00 UTC                 2025-01-13T02:59:59 2025-01-13T03:00
+daily    03:00 UTC                 2025-01-13T03:00:00 2025-01-14T03:00
+daily    03:00 UTC                 2025-01-13T03:00:05 2025-01-14T03:00
+weekly   03:00 UTC                 2025-01-13T02:00:00 2025-01-13T03:00
+weekly   03:00 UTC                 2025-01-13T03:00:00 2025-01-20T03:00
+monthly  03:00 UTC                 2025-01-13T02:00:00 2025-01-13T03:00
+monthly  03:00 UTC                 2025-01-13T03:00:00 2025-02-12T03:00
+calendar 03:00 UTC                 2025-01-13T03:00:00 2025-02-13T03:00
+calendar 03:00 UTC                 2025-12-31T03:00:00 2026-01-31T03:00
+calendar 03:00 UTC                 2025-01-31T03:00:00 2025-02-28T03:00
+calendar 03:00 UTC                 2024-01-31T03:00:00 2024-02-29T03:00
+daily    03:00 UTC                 2024-02-28T03:00:00 2024-02-29T03:00
+daily    03:00 UTC                 2025-02-28T03:00:00 2025-03-01T03:00
+monthly  03:00 UTC                 2024-01-30T03:00:00 2024-02-29T03:00
+daily    00:00 UTC                 2025-12-31T12:00:00 2026-01-01T00:00
+daily    03:00 Europe/Berlin       2025-01-12T23:30:00 2025-01-13T02:00
+weekly   00:15 Europe/Berlin       2025-01-12T23:30:00 2025-01-19T23:15
+daily    04:00 Europe/Berlin       2025-03-29T12:00:00 2025-03-30T02:00
+weekly   04:00 Europe/Berlin       2025-03-24T03:00:00 2025-03-31T02:00
+daily    02:30 Europe/Berlin       2025-03-29T12:00:00 2025-03-30T01:00
+daily    02:30 Europe/Berlin       2025-03-30T01:00:00 2025-03-31T00:30
+daily    02:30 Europe/Berlin       2025-10-25T12:00:00 2025-10-26T00:30
+daily    02:30 Europe/Berlin       2025-10-26T00:30:00 2025-10-27T01:30
+daily    02:30 America/New_York    2025-03-09T01:00:00 2025-03-09T07:00
+daily    01:30 America/New_York    2025-11-02T05:30:00 2025-11-03T06:30
+daily    02:15 Australia/Lord_Howe 2025-10-04T12:00:00 2025-10-04T15:30
+daily    01:45 Australia/Lord_Howe 2025-04-05T14:45:00 2025-04-06T15:15
+daily    00:00 America/Santiago    2025-09-06T12:00:00 2025-09-07T04:00
+daily    00:00 America/Santiago    2025-09-07T04:00:00 2025-09-08T03:00
+daily    23:30 America/Santiago    2025-04-06T02:30:00 2025-04-07T03:30
+daily    03:00 Pacific/Apia        2011-12-29T13:00:00 2011-12-30T10:00
+daily    00:00 Pacific/Apia        2011-12-30T10:00:00 2011-12-31T10:00
+daily    00:00 America/St_Johns    2010-11-07T02:45:00 2010-11-08T03:30
+"""
+# frequency, time, zone, now, next slot. Today is the user's day (Berlin's at 23:30 UTC); the time
+# on the wall stays over a change of the clocks, except where it is skipped.
+
+
+@pytest.mark.parametrize("row", NEXT_SLOTS.strip().splitlines())
+def test_the_next_slot_is_the_one_in_the_table(row: str) -> None:
+    """The seed's rule, the user's day, leap days, and days on which clocks change."""
+    frequency, at, zone, now, expected = row.split()
+    calendar_months = frequency == "calendar"
+    frequency = "monthly" if calendar_months else frequency
+    found = next_slot(frequency, at, utc(now), zone, calendar_months=calendar_months)
+    assert found == utc(expected)
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize("frequency", ["daily", "weekly"])
+def test_calendar_months_mean_nothing_to_other_frequencies(frequency: str) -> None:
+    """The option may be set for everybody."""
+    now = utc("2025-01-13T03:00")
+    with_option = next_slot(frequency, "03:00", now, calendar_months=True)
+    assert with_option == next_slot(frequency, "03:00", now)
+
+
+@settings(deadline=None)
+@given(frequencies, backup_times, moments, zones, st.booleans())
+@example("daily", "00:00", utc("2010-11-07T02:45"), "America/St_Johns", False)
+@example("daily", "02:30", utc("2025-03-30T00:59"), "Europe/Berlin", False)
+def test_the_next_slot_is_ahead_and_shows_the_backup_time_unless_it_is_skipped(
+    frequency: str, at: str, now: datetime, zone: str, calendar_months: bool
+) -> None:
+    """On the wall it is backup_time; where it is not, the clocks have just jumped over it."""
+    slot = next_slot(frequency, at, now, zone, calendar_months=calendar_months)
+    assert slot > now
+    wall = slot.astimezone(ZoneInfo(zone))
+    if wall.strftime("%H:%M") != at:
+        eve = (slot - timedelta(seconds=1)).astimezone(ZoneInfo(zone))
+        gap_start, gap_end = eve.replace(tzinfo=None), wall.replace(tzinfo=None)
+        skipped = [datetime.combine(d, time.fromisoformat(at)) for d in (eve.date(), wall.date())]
+        assert any(gap_start < skipped_time < gap_end for skipped_time in skipped) or (
+            gap_end - gap_start > timedelta(hours=23)
+        )
+
+
+@settings(deadline=None)
+@given(frequencies, backup_times, moments, zones, st.booleans())
+def test_the_next_slot_is_never_too_far_ahead(
+    frequency: str, at: str, now: datetime, zone: str, calendar_months: bool
+) -> None:
+    """The check for jumped clocks has no false alarm on our own slots."""
+    slot = next_slot(frequency, at, now, zone, calendar_months=calendar_months)
+    assert not is_too_far_ahead(frequency, slot, now, calendar_months=calendar_months)
+
+
+def test_the_zone_of_now_does_not_matter() -> None:
+    """The same instant told in another zone gives the same slot."""
+    now = utc("2025-01-12T23:30")
+    elsewhere = now.astimezone(ZoneInfo("Asia/Kathmandu"))
+    assert next_slot("daily", "03:00", now) == next_slot("daily", "03:00", elsewhere)
+
+
+def test_a_frequency_may_be_an_enumeration() -> None:
+    """A StrEnum is a str; callers of the facade have one."""
+
+    class Frequency(StrEnum):
+        WEEKLY = "weekly"
+
+    assert next_slot(Frequency.WEEKLY, "03:00", utc("2025-01-13T03:00")) == utc("2025-01-20T03:00")
+
+
+@pytest.mark.parametrize("frequency", ["", "hourly", "Daily", "daily ", "yearly"])
+def test_an_unknown_frequency_is_refused_everywhere(frequency: str) -> None:
+    """With the list of those there are."""
+    now = utc("2025-01-13T03:00")
+    with pytest.raises(ValueError, match="daily, weekly, monthly"):
+        next_slot(frequency, "03:00", now)
+    with pytest.raises(ValueError, match="daily, weekly, monthly"):
+        catch_up(frequency, "03:00", now, now)
+    with pytest.raises(ValueError, match="daily, weekly, monthly"):
+        is_too_far_ahead(frequency, now, now)
+
+
+def test_a_naive_datetime_is_refused_everywhere() -> None:
+    """Nobody knows which instant it means."""
+    naive, aware = datetime(2025, 1, 13, 3), utc("2025-01-13T03:00")
+    with pytest.raises(ValueError, match="now is"):
+        next_slot("daily", "03:00", naive)
+    with pytest.raises(ValueError, match="now is"):
+        catch_up("daily", "03:00", aware, naive)
+    with pytest.raises(ValueError, match="slot is"):
+        catch_up("daily", "03:00", naive, aware)
+    with pytest.raises(ValueError, match="now is"):
+        is_too_far_ahead("daily", aware, naive)
+    with pytest.raises(ValueError, match="now is"):
+        preview("daily", "03:00", naive)
+
+
+CATCH_UPS = """
+daily    03:00 UTC          2025-01-13T03:00 2025-01-13T03:00 2025-01-13T03:00 -                0
+daily    03:00 UTC          2025-01-13T03:00 2025-01-14T02:59 2025-01-13T03:00 -                0
+daily    03:00 UTC          2025-01-13T03:00 2025-01-14T03:00 2025-01-14T03:00 2025-01-13T03:00 1
+daily    03:00 UTC          2025-01-13T03:00 2025-01-17T12:00 2025-01-17T03:00 2025-01-16T03:00 4
+weekly   03:00 UTC          2025-01-01T03:00 2025-01-28T12:00 2025-01-22T03:00 2025-01-15T03:00 3
+daily    23:30 America/Nuuk 2025-03-30T01:00 2025-03-31T00:29 2025-03-30T01:00 -                0
+daily    23:30 America/Nuuk 2025-03-30T01:00 2025-03-31T00:30 2025-03-31T00:30 2025-03-30T01:00 1
+weekly   23:30 America/Nuuk 2025-03-30T01:00 2025-04-06T12:00 2025-04-06T00:30 2025-03-30T01:00 1
+daily    00:00 Pacific/Apia 2011-12-29T10:00 2011-12-30T12:00 2011-12-30T10:00 2011-12-29T10:00 1
+daily    00:00 Pacific/Apia 2011-12-30T10:00 2011-12-31T09:59 2011-12-30T10:00 -                0
+monthly  03:00 UTC          2025-01-31T03:00 2025-04-15T12:00 2025-04-01T03:00 2025-03-02T03:00 2
+calendar 03:00 UTC          2025-01-31T03:00 2025-03-01T12:00 2025-02-28T03:00 2025-01-31T03:00 1
+calendar 03:00 UTC          2025-01-31T03:00 2025-03-31T12:00 2025-03-31T03:00 2025-02-28T03:00 2
+calendar 03:00 UTC          2023-12-31T03:00 2024-03-30T12:00 2024-02-29T03:00 2024-01-31T03:00 2
+daily    09:00 UTC          2025-01-13T08:00 2025-01-13T12:00 2025-01-13T08:00 -                0
+daily    09:00 UTC          2025-01-13T10:00 2025-01-14T12:00 2025-01-14T09:00 2025-01-13T10:00 1
+"""
+# frequency, time, zone, stored slot, now, latest slot, last missed, missed. In the last two rows
+# the slot is an hour off, as after new rules for its zone: counted by days all the same.
+
+
+@pytest.mark.parametrize("row", CATCH_UPS.strip().splitlines())
+def test_a_catch_up_is_the_one_in_the_table(row: str) -> None:
+    """It carries the latest slot; the missed ones begin with the stored slot."""
+    frequency, at, zone, slot, now, latest, last, missed = row.split()
+    calendar_months = frequency == "calendar"
+    frequency = "monthly" if calendar_months else frequency
+    found = catch_up(frequency, at, utc(slot), utc(now), zone, calendar_months=calendar_months)
+    first_missed, last_missed = (None, None) if last == "-" else (utc(slot), utc(last))
+    assert found == CatchUp(utc(latest), first_missed, last_missed, int(missed))
+
+
+def walked(frequency: str, at: str, day: date, now: datetime, zone: str) -> list[datetime]:
+    """Every slot from this day's that has come, one by one."""
+    step = timedelta(days={"daily": 1, "weekly": 7, "monthly": 30}[frequency])
+    slots: list[datetime] = []
+    while (slot := instant_of(day, time.fromisoformat(at), ZoneInfo(zone))) <= now:
+        slots.append(slot)
+        day += step
+    return slots
+
+
+@settings(deadline=None)
+@given(
+    frequencies,
+    backup_times,
+    st.dates(date(1996, 1, 1), date(2044, 1, 1)),
+    st.timedeltas(timedelta(0), timedelta(days=400)),
+    zones,
+)
+def test_a_catch_up_is_what_walking_from_slot_to_slot_finds(
+    frequency: str, at: str, day: date, later: timedelta, zone: str
+) -> None:
+    """Arithmetic and patience agree on the latest, the earlier ones, and their number."""
+    slot = instant_of(day, time.fromisoformat(at), ZoneInfo(zone))
+    # There two nominal days are one instant; the table has that case.
+    assume(slot != instant_of(day + timedelta(days=1), time.fromisoformat(at), ZoneInfo(zone)))
+    slots = walked(frequency, at, day, slot + later, zone)
+    assume(len(set(slots)) == len(slots))
+    missed = slots[:-1]
+    assert catch_up(frequency, at, slot, slot + later, zone) == CatchUp(
+        slots[-1], missed[0] if missed else None, missed[-1] if missed else None, len(missed)
+    )
+
+
+@settings(deadline=None)
+@given(backup_times, st.integers(1, 31), st.integers(0, 240), zones)
+def test_calendar_months_keep_the_day_of_the_stored_slot(
+    at: str, day: int, months: int, zone: str
+) -> None:
+    """After any number of months the day is the stored one, or the last of a shorter month."""
+    clock, tz = time.fromisoformat(at), ZoneInfo(zone)
+    slot = instant_of(date(2015, 1, day), clock, tz)
+    first_of_following = date(2015 + (months + 1) // 12, (months + 1) % 12 + 1, 1)
+    last = first_of_following - timedelta(days=1)
+    due = instant_of(last.replace(day=min(day, last.day)), clock, tz)
+    found = catch_up("monthly", at, slot, due, zone, calendar_months=True)
+    assert (found.slot, found.missed) == (due, months)
+    assert found.first_missed == (slot if months else None)
+
+
+def test_decades_of_missed_slots_are_counted() -> None:
+    """From 1900 to 2100, day by day, in Berlin."""
+    found = catch_up(
+        "daily", "03:00", utc("1900-01-01T02:00"), utc("2100-01-01T12:00"), "Europe/Berlin"
+    )
+    assert found.missed == (date(2100, 1, 1) - date(1900, 1, 1)).days
+    assert found.slot == utc("2100-01-01T02:00")
+
+
+def test_a_slot_that_is_still_ahead_is_nothing_to_catch_up() -> None:
+    """It would mean that a run is too early."""
+    with pytest.raises(ValueError, match="still ahead"):
+        catch_up("daily", "03:00", utc("2025-01-13T03:00"), utc("2025-01-13T02:59"))
+
+
+def test_a_catch_up_cannot_be_changed() -> None:
+    """It is a decision that events are made of."""
+    found = catch_up("daily", "03:00", utc("2025-01-13T03:00"), utc("2025-01-13T03:00"))
+    with pytest.raises(FrozenInstanceError):
+        found.missed = 7  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "longest_minutes"),
+    [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60), (10**9, 60)],
+)
+def test_a_retry_waits_between_half_and_all_of_its_step(attempt: int, longest_minutes: int) -> None:
+    """Steps double up to an hour, and the waits fill most of the range: there is jitter."""
+    longest = timedelta(minutes=longest_minutes)
+    delays = [retry_delay(attempt, Random(seed)) for seed in range(200)]
+    assert longest / 2 <= min(delays) < longest * 0.55
+    assert longest * 0.95 < max(delays) <= longest
+
+
+def test_the_same_randomness_gives_the_same_wait() -> None:
+    """A replay of the scheduler is exact."""
+    assert retry_delay(3, Random(7)) == retry_delay(3, Random(7))
+
+
+@pytest.mark.parametrize("attempt", [0, -1])
+def test_there_is_no_attempt_zero(attempt: int) -> None:
+    """They are numbered from 1."""
+    with pytest.raises(ValueError, match="numbered from 1"):
+        retry_delay(attempt, Random(0))
+
+
+def test_a_slot_is_retried_five_times() -> None:
+    """Attempts 1 to 6, then it waits for the next slot."""
+    assert MAX_RETRIES == 5
+    assert [has_retry_left(attempt) for attempt in range(1, 8)] == [True] * 5 + [False] * 2
+
+
+def test_the_spread_of_a_user_never_changes() -> None:
+    """Golden values: another hash would move everybody's runs."""
+    found = [spread_offset(user_id, 3600).total_seconds() for user_id in (1, 2, 3, 2**63 - 1)]
+    assert found == [1515.0, 2661.0, 878.0, 3593.0]
+
+
+@given(st.integers(1, 2**63 - 1), st.integers(1, 86_400))
+def test_the_spread_is_within_its_limit(user_id: int, spread_seconds: int) -> None:
+    """From nothing to just below; in whole seconds."""
+    offset = spread_offset(user_id, spread_seconds)
+    assert timedelta(0) <= offset < timedelta(seconds=spread_seconds)
+    assert offset % timedelta(seconds=1) == timedelta(0)
+
+
+def test_without_a_spread_nobody_is_put_off() -> None:
+    """The default."""
+    assert {spread_offset(user_id, 0) for user_id in range(1, 100)} == {timedelta(0)}
+
+
+def test_users_are_spread_over_the_whole_range() -> None:
+    """A thousand users leave no tenth of an hour empty, nor crowd into one."""
+    tenths = [spread_offset(user_id, 3600) // timedelta(minutes=6) for user_id in range(1, 1001)]
+    assert set(tenths) == set(range(10))
+    assert max(tenths.count(tenth) for tenth in range(10)) < 150
+
+
+@pytest.mark.parametrize("spread_seconds", [-1, 86_401])
+def test_a_spread_beyond_a_day_is_refused(spread_seconds: int) -> None:
+    """It would run into the next slot."""
+    with pytest.raises(ValueError, match="spread_seconds"):
+        spread_offset(1, spread_seconds)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "calendar_months", "days"),
+    [("daily", False, 2), ("weekly", False, 8), ("monthly", False, 31), ("monthly", True, 32)],
+)
+def test_a_due_time_is_too_far_ahead_after_its_frequency_and_a_day(
+    frequency: str, calendar_months: bool, days: int
+) -> None:
+    """Exactly at the limit it is not, a second later it is; a spread moves the limit."""
+    now = utc("2025-01-13T03:00")
+    limit, second = now + timedelta(days=days), timedelta(seconds=1)
+
+    def too_far(due: datetime, spread_seconds: int = 0) -> bool:
+        return is_too_far_ahead(
+            frequency,
+            due,
+            now,
+            spread_seconds=spread_seconds,
+            calendar_months=calendar_months,
+        )
+
+    assert not too_far(now - timedelta(days=999))
+    assert not too_far(limit)
+    assert too_far(limit + second)
+    assert not too_far(limit + second, spread_seconds=1)
+    assert too_far(limit + 2 * second, spread_seconds=1)
+
+
+def test_a_preview_shows_the_runs_to_come() -> None:
+    """Over the spring change in Berlin, where 02:30 is skipped on the 30th."""
+    found = preview("daily", "02:30", utc("2025-03-28T12:00"), "Europe/Berlin", count=4)
+    assert found == [
+        utc("2025-03-29T01:30"),
+        utc("2025-03-30T01:00"),
+        utc("2025-03-31T00:30"),
+        utc("2025-04-01T00:30"),
+    ]
+
+
+def test_a_preview_adds_the_users_spread_to_each_slot() -> None:
+    """Also over midnight: the slots stay a week apart."""
+    found = preview(
+        "weekly", "23:30", utc("2025-01-13T00:00"), count=3, spread_offset=timedelta(hours=1)
+    )
+    assert found == [utc(f"2025-01-{day}T00:30") for day in (14, 21, 28)]
+
+
+@settings(deadline=None)
+@given(frequencies, backup_times, moments, zones, st.integers(0, 12))
+def test_a_preview_is_in_order_and_as_long_as_asked(
+    frequency: str, at: str, now: datetime, zone: str, count: int
+) -> None:
+    """Every run is after the one before, and a shorter preview is the start of a longer one."""
+    runs = preview(frequency, at, now, zone, count=count + 1)
+    assert len(runs) == count + 1
+    assert all(earlier < later for earlier, later in zip([now, *runs], runs, strict=False))
+    assert preview(frequency, at, now, zone, count=count) == runs[:-1]

@@ -1,0 +1,62 @@
+"""The eventsourcing library's own test cases, run against our recorders."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from eventsourcing.tests.persistence import (
+    AggregateRecorderTestCase,
+    ApplicationRecorderTestCase,
+    NonInterleavingNotificationIDsBaseCase,
+)
+
+from ledger.clock import SystemClock
+from ledger.database import create_ledger, database_url, open_engine
+from ledger.factory import SnapshotRecorder
+from ledger.recorder import LedgerRecorder
+
+
+class _OnSQLite:
+    def setUp(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        path = Path(self._folder.name) / "ledger.sqlite"
+        self.engine = open_engine(database_url(f"sqlite:///{path}"))
+        create_ledger(self.engine, str(uuid4()), SystemClock().now())
+
+    def tearDown(self) -> None:
+        self.engine.dispose()
+        self._folder.cleanup()
+
+    def new_originator_id(self) -> str:
+        return f"schedule/{uuid4()}"
+
+
+class TestSQLiteApplicationRecorder(_OnSQLite, ApplicationRecorderTestCase[Any]):
+    """Our recorder keeps the library's contract for application recorders."""
+
+    def create_recorder(self) -> LedgerRecorder:
+        return LedgerRecorder(self.engine)
+
+    def test_insert_subscribe(self) -> None:
+        """The library leaves this one optional; we offer `subscribe`."""
+        self.optional_test_insert_subscribe()
+
+
+class TestSQLiteNotificationOrder(_OnSQLite, NonInterleavingNotificationIDsBaseCase):
+    """Positions follow the order of commits, also with many writers."""
+
+    def create_recorder(self) -> LedgerRecorder:
+        return LedgerRecorder(self.engine)
+
+
+class TestSQLiteSnapshotRecorder(_OnSQLite, AggregateRecorderTestCase):
+    """Our snapshot recorder keeps the library's contract for aggregate recorders."""
+
+    def create_recorder(self) -> SnapshotRecorder:
+        return SnapshotRecorder(self.engine)
+
+
+del ApplicationRecorderTestCase, AggregateRecorderTestCase, NonInterleavingNotificationIDsBaseCase
