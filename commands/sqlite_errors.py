@@ -1,5 +1,4 @@
 """What can go wrong with a SQLite file, as errors that say what to do about it."""
-# ruff: noqa: N818 - they are named for what is the matter: `except DatabaseBusy`
 
 import sqlite3
 from collections.abc import Sequence

@@ -122,6 +122,7 @@ def check_integrity(connection: sqlite3.Connection, limit: int = 10) -> tuple[li
 
     A schema may need functions or collations that only the application has. SQLite then refuses
     the whole check; so each table is checked by itself, and those that cannot be are named.
+    (Through a read-only connection CHECK constraints are not looked at: SQLite leaves them out.)
 
     Raises:
         sqlite3.Error: anything but damage, as busy or out of memory.

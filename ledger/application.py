@@ -14,13 +14,14 @@ from uuid import uuid4
 
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import Mapper, StoredEvent
+from pydantic import ValidationError
 
 from ledger import operational
-from ledger.database import LedgerMeta, read_meta
-from ledger.errors import ConcurrencyConflict
+from ledger.database import LedgerMeta, read_meta, translated_errors
+from ledger.errors import ConcurrencyConflict, RecordError
 from ledger.factory import LedgerFactory
-from ledger.record import Actor, Event, cut_text, decode_event, encode_event
-from ledger.recorder import LedgerRecorder, LockedHead, StoredRecord, read_records
+from ledger.record import Actor, Event, cut_text, decode_event, encode_event, reason_of
+from ledger.recorder import LedgerRecorder, LockedHead, StoredRecord, read_records, stream_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -137,6 +138,7 @@ class Ledger(Application[str]):
 
         Raises:
             ConcurrencyConflict: a stream is not at its draft's expected version.
+            RecordError: a draft is no valid event.
         """
         return self.decide(context, lambda _locked: drafts)
 
@@ -178,6 +180,11 @@ class Ledger(Application[str]):
         """The events of one stream, in order."""
         return [cast("Event", event) for event in self.events.get(stream)]
 
+    def stream_version(self, stream: str) -> int:
+        """The newest version of a stream; 0 where there is none."""
+        with self.engine.connect() as connection:
+            return stream_version(connection, stream)
+
     def fold(self, stream: str, evolve: Evolve[State]) -> State | None:
         """A stream's state, folded from nothing; None where it has none (yet)."""
 
@@ -193,7 +200,7 @@ class Ledger(Application[str]):
 
     def records(self, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredRecord]:
         """Rows with after < position <= up_to, in ledger order and one snapshot; streams."""
-        with self.engine.connect() as connection:
+        with translated_errors(self.engine), self.engine.connect() as connection:
             while rows := read_records(connection, after=after, up_to=up_to, limit=READ_BATCH):
                 yield from rows
                 after = rows[-1].position
@@ -216,7 +223,11 @@ class Ledger(Application[str]):
         events = []
         for draft in drafts:
             versions[draft.stream] += 1
-            events.append(make_event(context, draft, versions[draft.stream], timestamp))
+            try:
+                events.append(make_event(context, draft, versions[draft.stream], timestamp))
+            except ValidationError as error:
+                kind = draft.details.event_type
+                raise RecordError(f"no valid event {kind}: {reason_of(error)}") from error
         return events
 
 

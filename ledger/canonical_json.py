@@ -29,11 +29,14 @@ def canonical_bytes(value: Any) -> bytes:
     """Encode a value.
 
     Raises:
-        RecordError: a key, number or string that the record format does not have.
+        RecordError: a key, number or string that the record format does not have, or values
+            nested so deeply that they cannot be followed.
     """
-    _check(value)
     try:
+        _check(value)
         return _encode(value).encode()
+    except RecursionError as error:
+        raise RecordError("the value is nested too deeply") from error
     except UnicodeEncodeError as error:
         raise RecordError(f"text with a lone surrogate cannot be stored: {error.reason}") from error
 

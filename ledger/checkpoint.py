@@ -5,14 +5,12 @@ https://c2sp.org/tlog-proof; the envelope is `ledger.signed_note`.
 
 Rules:
 
-- a checkpoint is a signed note whose text has the origin (who issues it: here always the name of
-  the log's key), the tree size in decimal without leading zeros, the root hash in base64, and
-  then lines of extensions, all of them non-empty;
+- a checkpoint is a signed note whose text has the origin (here always the name of the log's
+  key), the size in decimal without leading zeros, the root in base64, perhaps extensions;
 - a witness adds a timestamped cosignature under a checkpoint that the log signed: "the biggest
   tree of this log that I have seen so far, and it continues what I saw before";
-- a proof file has the line `c2sp.org/tlog-proof@v1`, perhaps `extra <base64>`, then
-  `index <decimal>` (from 0), the hashes of the inclusion proof in base64, the leaf's sibling
-  first, an empty line, and the checkpoint verbatim.
+- a proof file has the line `c2sp.org/tlog-proof@v1`, perhaps `extra <base64>`, `index <decimal>`
+  (from 0), the inclusion proof in base64, an empty line, and the checkpoint verbatim.
 
 Worked example (published in the testdata of transparency-dev/tessera): proof of "three", the
 third of five records. What follows the first empty line is a checkpoint:
@@ -232,8 +230,8 @@ class TlogProof:
             ProofError: the leaf is not there.
         """
         opened = open_checkpoint(self.checkpoint, log_key, witness_keys)
-        size, root = opened.checkpoint.size, opened.checkpoint.root
-        verify_inclusion(leaf_hash, self.index, size, self.proof, root)
+        tree = opened.checkpoint
+        verify_inclusion(leaf_hash, self.index, tree.size, self.proof, tree.root)
         return opened
 
 

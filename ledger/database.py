@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from ledger import tables
 from ledger.clock import format_instant
-from ledger.errors import LedgerBroken, LedgerBusy, LedgerError, LedgerTooNew, NotALedger
+from ledger.errors import (
+    LedgerBroken,
+    LedgerBusy,
+    LedgerError,
+    LedgerMissing,
+    LedgerTooNew,
+    NotALedger,
+)
 from ledger.merkle import EMPTY_ROOT
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one before it gives up."""
+
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
 WRITE = "ledger_write"
 """Execution option: this connection's transactions take the write lock at once."""
@@ -41,13 +51,17 @@ def database_url(text: str) -> URL:
     Raises:
         LedgerError: the text is no database URL.
     """
+    shown = re.sub(r":[^:@]*@", ":***@", text)
     try:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
-        url.get_dialect()
-    except (ArgumentError, ImportError, AttributeError) as error:
+    except (ArgumentError, ValueError) as error:
         raise LedgerError(
-            f"{text!r} is no database URL; give something like sqlite:////srv/ledger.sqlite"
+            f"{shown!r} is no database URL; give something like sqlite:////srv/ledger.sqlite"
         ) from error
+    if url.drivername not in DRIVERS:
+        raise LedgerError(
+            f"{shown!r} names a database that is not supported; use sqlite:// or postgresql://"
+        )
     return url
 
 
@@ -55,9 +69,12 @@ def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool =
     """An engine whose transactions begin when they are told to.
 
     `durable`: SQLite waits until each commit is on disk (synchronous=FULL).
+
+    Raises:
+        LedgerError: the database's driver is not installed.
     """
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return _server_engine(url)
     engine = create_engine(url, connect_args={"timeout": busy_seconds})
     synchronous = "FULL" if durable else "NORMAL"
 
@@ -74,6 +91,15 @@ def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool =
     return engine
 
 
+def _server_engine(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except ImportError as error:
+        raise LedgerError(
+            f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
+        ) from error
+
+
 def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
     """Make the tables of a new, empty ledger.
 
@@ -83,13 +109,13 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
     with translated_errors(engine):
         if engine.dialect.name == "sqlite":
             with engine.connect() as connection:
+                _require_room(connection)
                 raw: Any = connection.connection.driver_connection
                 connection.rollback()
                 raw.execute("PRAGMA journal_mode=WAL").fetchall()
         with engine.connect().execution_options(**{WRITE: True}) as connection:
             connection.begin()
-            if any(name.startswith("ledger_") for name in inspect(connection).get_table_names()):
-                raise NotALedger(f"{_place(engine)} holds tables already; nothing was changed")
+            _require_room(connection)
             tables.metadata.create_all(connection)
             connection.execute(
                 insert(tables.meta).values(
@@ -107,13 +133,25 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
     return LedgerMeta(ledger_id, tables.SCHEMA_VERSION)
 
 
+def _require_room(connection: Connection) -> None:
+    """A SQLite file is a ledger's alone; on a server only our tables must not be there."""
+    found = set(inspect(connection).get_table_names())
+    if connection.dialect.name != "sqlite":
+        found &= set(tables.metadata.tables)
+    if found:
+        raise NotALedger(f"{_place(connection.engine)} holds tables already; nothing was changed")
+
+
 def read_meta(engine: Engine) -> LedgerMeta:
     """Recognise the ledger behind an engine.
 
     Raises:
-        NotALedger: it is something else, or nothing.
+        LedgerMissing: there is no such file; none is made.
+        NotALedger: it is something else, or empty.
         LedgerTooNew: newer software wrote it.
     """
+    if _is_missing_file(engine.url):
+        raise LedgerMissing(f"there is no ledger at {_place(engine)}; check the path")
     with translated_errors(engine), engine.connect() as connection:
         if not inspect(connection).has_table(tables.meta.name):
             raise NotALedger(f"{_place(engine)} is no ledger; check the path, nothing was changed")
@@ -143,7 +181,7 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if not isinstance(error, DBAPIError):
             return
-        text = str(error.orig)
+        text = (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
         if isinstance(error, OperationalError) and "locked" in text:
             raise LedgerBusy(
                 f"{_place(self._engine)} is locked by another process; try again"
@@ -152,6 +190,13 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
             raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error
         if isinstance(error, OperationalError):
             raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error
+
+
+def _is_missing_file(url: URL) -> bool:
+    """SQLite would make the file that it was only asked to look into."""
+    if url.get_backend_name() != "sqlite" or not url.database or "uri" in url.query:
+        return False
+    return url.database != ":memory:" and not os.path.lexists(url.database)
 
 
 def _place(engine: Engine) -> str:

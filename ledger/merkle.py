@@ -114,14 +114,11 @@ class Frontier:
         return root_of_peaks(self.hashes)
 
     def append_leaves(self, leaf_hashes: Sequence[bytes]) -> tuple["Frontier", list[Node]]:
-        """The tree with these leaves added, and the subtrees to store that this completed.
+        """The tree with these leaves added, and the subtrees that this completed.
 
-        Row by row, not leaf by leaf: one list comprehension a level keeps the cost of a big
-        append at that of its SHA-256 calls, which is one for every leaf.
-
-        Returns:
-            The new frontier, and every subtree of height >= TILE_HEIGHT that became complete,
-            in the order in which appending leaf by leaf would have completed them.
+        Row by row, not leaf by leaf: one list comprehension a level makes a big append cost
+        little more than its SHA-256 calls, one a leaf. The subtrees are those of height >=
+        TILE_HEIGHT, in the order in which appending leaf by leaf would have completed them.
 
         Raises:
             ValueError: a leaf hash is not 32 bytes long.

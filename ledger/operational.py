@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from ledger.record import Event
 
-EXPIRED = 0
+EXPIRED = -1
+"""Before every moment of the monotonic clock, which may start at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,16 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
     """
     started: list[dict[str, object]] = []
     named: list[dict[str, object]] = []
+
+    def flush() -> None:
+        # In the order of the events: what one makes, a later one of the same append may end.
+        if started:
+            connection.execute(insert(leases), started)
+        if named:
+            _insert_names(connection, named)
+        started.clear()
+        named.clear()
+
     for event in events:
         details = event.details
         if isinstance(details, BackupStarted):
@@ -61,6 +72,7 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
                 {"run_id": event.event_id, "owner": details.scheduler, "expires_at": expires_at}
             )
         elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
+            flush()
             connection.execute(delete(leases).where(leases.c.run_id == details.run_id))
         elif isinstance(details, BackupCreated | BackupFound):
             named.append(
@@ -71,11 +83,9 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
                 }
             )
         elif isinstance(details, BackupDeleted):
+            flush()
             connection.execute(delete(names).where(names.c.backup_id == event.resource_id))
-    if started:
-        connection.execute(insert(leases), started)
-    if named:
-        _insert_names(connection, named)
+    flush()
 
 
 def name_owner(connection: Connection, store: str, filename: str) -> str | None:
@@ -111,7 +121,8 @@ def require_lease(connection: Connection, run_id: str, owner: str, monotonic: fl
         LeaseLost: it is not.
     """
     lease = find_lease(connection, run_id)
-    if lease is None or lease.owner != owner or lease.expires_at < monotonic * 1_000_000:
+    now = lease_end(monotonic, 0)
+    if lease is None or lease.owner != owner or lease.expires_at < now:
         raise LeaseLost(run_id)
 
 
@@ -119,7 +130,7 @@ def renew_leases(connection: Connection, owner: str, monotonic: float, lease_sec
     """Renew what is still ours and unexpired; how many that is."""
     result = connection.execute(
         update(leases)
-        .where(leases.c.owner == owner, leases.c.expires_at >= int(monotonic * 1_000_000))
+        .where(leases.c.owner == owner, leases.c.expires_at >= lease_end(monotonic, 0))
         .values(expires_at=lease_end(monotonic, lease_seconds))
     )
     return result.rowcount
@@ -141,9 +152,12 @@ def rebuild(connection: Connection, events: Iterable[Event]) -> None:
 
 
 def _insert_names(connection: Connection, rows: list[dict[str, object]]) -> None:
+    seen: set[tuple[str, str]] = set()
     for row in rows:
-        if name_owner(connection, str(row["store"]), str(row["filename"])) is not None:
-            raise NameTaken(str(row["filename"]))
+        store, filename = str(row["store"]), str(row["filename"])
+        if (store, filename) in seen or name_owner(connection, store, filename) is not None:
+            raise NameTaken(filename)
+        seen.add((store, filename))
     try:
         connection.execute(insert(names), rows)
     except IntegrityError as error:

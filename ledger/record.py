@@ -12,23 +12,58 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
-from ledger.canonical_json import canonical_bytes, parse_json
+from ledger.canonical_json import MAX_INTEGER, canonical_bytes, parse_json
 from ledger.clock import format_instant, parse_instant
 from ledger.errors import RecordError, UnknownEvent
 from ledger.events import REGISTRY, Details
 from ledger.events.base import Identifier, Instant, ResourceType
 from ledger.upcasters import upcast
-from ledger.vocabulary import ActorKind
+from ledger.vocabulary import (
+    BACKUP,
+    LEDGER_STREAM,
+    RESTORE,
+    RETENTION,
+    SCHEDULE,
+    SCHEDULER,
+    ActorKind,
+)
 
 MAX_RECORD_BYTES = 65_535
 MAX_ERROR_MESSAGE_BYTES = 4_096
 
-_STREAM = re.compile(
-    r"(schedule|backup|retention|scheduler|restore)/[^\x00-\x1f/]{1,255}|ledger", re.ASCII
-)
-UserId = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,18}$")]
+MAX_USER_ID = 2**63 - 1
+"""The largest key that a table of users can have."""
+
+_USER_ID = r"[1-9][0-9]{0,18}"
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_STREAMS = {
+    SCHEDULE: re.compile(rf"schedule/({_USER_ID})"),
+    BACKUP: re.compile(rf"backup/({_UUID})"),
+    RETENTION: re.compile(rf"retention/(global|{_USER_ID})"),
+    SCHEDULER: re.compile(r"scheduler/([^\x00-\x1f\x7f/]{1,255})"),
+    RESTORE: re.compile(rf"restore/({_UUID})"),
+    LEDGER_STREAM: re.compile("(ledger)"),
+}
+"""Kind of stream -> its names, with the resource id as the first group."""
+
+
+def _in_range(user_id: str) -> str:
+    if int(user_id) > MAX_USER_ID:
+        raise ValueError(f"the user id {user_id} is beyond {MAX_USER_ID}")
+    return user_id
+
+
+UserId = Annotated[str, Field(pattern=f"^{_USER_ID}$"), AfterValidator(_in_range)]
 
 
 class Actor(BaseModel):
@@ -60,7 +95,7 @@ class Event(BaseModel):
     resource_type: ResourceType
     schema_version: int
     stream: str
-    stream_version: Annotated[int, Field(ge=1)]
+    stream_version: Annotated[int, Field(ge=1, le=MAX_INTEGER)]
     success: bool
     timestamp: Instant
     user_id: UserId | None
@@ -76,13 +111,18 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _agrees_with_its_type(self) -> Event:
         kind = type(self.details)
-        expected = (kind.event_type, kind.action, kind.resource_type, kind.schema_version)
-        if expected != (self.event_type, self.action, self.resource_type, self.schema_version):
+        found = (self.event_type, self.action, self.resource_type, self.schema_version)
+        if found != (kind.event_type, kind.action, kind.resource_type, kind.schema_version):
             raise ValueError(f"the envelope does not fit the event type {kind.event_type}")
-        if not _STREAM.fullmatch(self.stream):
-            raise ValueError(f"{self.stream!r} is no stream")
-        if self.resource_id != self.stream.rpartition("/")[2]:
+        if self.success is not kind.success:
+            raise ValueError(f"success of {kind.event_type} is always {kind.success}")
+        stream = _STREAMS[kind.stream_kind].fullmatch(self.stream)
+        if stream is None:
+            raise ValueError(f"{self.stream!r} is no stream of {kind.event_type}")
+        if self.resource_id != stream[1]:
             raise ValueError(f"resource_id {self.resource_id!r} is not of stream {self.stream!r}")
+        if kind.stream_kind in (SCHEDULE, RETENTION) and stream[1] != "global":
+            _in_range(stream[1])
         if not self.success and self.error_message is None:
             raise ValueError("an event without success needs an error_message")
         return self
@@ -136,18 +176,17 @@ def decode_event(record: bytes) -> Event:
     if kind is None:
         raise UnknownEvent(f"unknown event type {fields['event_type']!r}; update backup-ledger")
     try:
-        details = upcast(
-            kind.event_type, fields["schema_version"], kind.schema_version, fields["details"]
-        )
-        return Event.model_validate(
-            fields
-            | {
-                "details": kind.model_validate(details),
-                "schema_version": kind.schema_version,
-            }
-        )
+        newest = {"details": _newest_details(kind, fields), "schema_version": kind.schema_version}
+        return Event.model_validate(fields | newest)
     except (ValidationError, KeyError, TypeError) as error:
-        raise RecordError(f"no valid record of {kind.event_type}: {_first_line(error)}") from error
+        raise RecordError(f"no valid record of {kind.event_type}: {reason_of(error)}") from error
+
+
+def _newest_details(kind: type[Details], fields: dict[str, Any]) -> Details:
+    version, details = fields["schema_version"], fields["details"]
+    if type(version) is not int or not isinstance(details, dict):
+        raise TypeError("schema_version must be an integer, and details an object")
+    return kind.model_validate(upcast(kind.event_type, version, kind.schema_version, details))
 
 
 def cut_text(text: str, limit_bytes: int = MAX_ERROR_MESSAGE_BYTES) -> str:
@@ -161,7 +200,8 @@ def peek_timestamp(fields: dict[str, Any]) -> datetime:
     return parse_instant(fields["timestamp"])
 
 
-def _first_line(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an event was refused for, in one line."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

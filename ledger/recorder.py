@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.clock import Clock, SystemClock, to_microseconds
@@ -175,6 +175,7 @@ class LedgerRecorder(ApplicationRecorder):
 
         Raises:
             ConcurrencyConflict: a (stream, version) exists already; names the streams.
+            LedgerBroken: the head does not stand at the last event, so nothing can be appended.
         """
         if not stored_events:
             return None
@@ -184,6 +185,7 @@ class LedgerRecorder(ApplicationRecorder):
             with self.locked() as own:
                 return own.insert(stored_events)
         except DatabaseIntegrityError as error:
+            self._require_whole()
             raise ConcurrencyConflict(self._moved(stored_events)) from error
 
     def select_events(
@@ -256,7 +258,17 @@ class LedgerRecorder(ApplicationRecorder):
                     )
                 )
                 moved += connection.execute(select(events.c.stream).where(some)).scalars()
-        return tuple(dict.fromkeys(moved)) or tuple({stream for stream, _version in keys})
+        return tuple(dict.fromkeys(moved or (stream for stream, _version in keys)))
+
+    def _require_whole(self) -> None:
+        with self.engine.connect() as connection:
+            size = read_head(connection).size
+            last = connection.execute(select(func.max(events.c.position))).scalar_one() or 0
+        if last != size:
+            raise LedgerBroken(
+                f"ledger_head says {size} events, but the last one has position {last}; run "
+                "`backup-ledger audit verify`"
+            )
 
 
 def read_head(connection: Connection) -> Head:

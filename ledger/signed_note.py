@@ -249,10 +249,8 @@ class Note:
         body, separator, lines = content.rpartition("\n\n")
         if not separator or not lines.endswith("\n"):
             raise NoteError("a note must be a text, an empty line and signature lines")
-        if lines.count("\n") > MAX_SIGNATURES:
-            raise NoteError(f"a note has at most {MAX_SIGNATURES} signatures")
-        signatures = map(Signature.from_line, lines.removesuffix("\n").split("\n"))
-        return cls(body + "\n", tuple(signatures))
+        signature_lines = lines.removesuffix("\n").split("\n")
+        return cls(body + "\n", tuple(Signature.from_line(each) for each in signature_lines))
 
     def to_bytes(self) -> bytes:
         """The note as it is stored and sent."""

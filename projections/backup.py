@@ -94,8 +94,7 @@ def evolve_backup(backup: Backup | None, event: Event) -> Backup | None:
 
 
 def _born(event: Event, details: BackupCreated | BackupFound) -> Backup:
-    is_found = isinstance(details, BackupFound)
-    is_good = not is_found or details.status == BackupStatus.OK
+    is_good = not isinstance(details, BackupFound) or details.status == "ok"
     backup = Backup(
         backup_id=event.resource_id,
         filename=details.filename,
@@ -105,13 +104,15 @@ def _born(event: Event, details: BackupCreated | BackupFound) -> Backup:
         sha256=details.sha256,
         status=BackupStatus.OK if is_good else BackupStatus.CORRUPT,
         is_protected=is_protected(details.filename, details.kind),
-        created_at=details.created_at if is_found else event.timestamp,
+        created_at=event.timestamp,
         user_id=None if event.user_id is None else int(event.user_id),
         # Nothing enters the catalog as good without an integrity check.
         verified_level="integrity" if is_good else None,
         verified_at=event.timestamp if is_good else None,
     )
-    if not is_found:
+    if isinstance(details, BackupFound):
+        backup.created_at = details.created_at
+    else:
         backup.source = details.source
         backup.run_id = details.run_id
         backup.shared_with = details.shared_with

@@ -35,7 +35,6 @@ _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
-_LEADING_DOTS = re.compile(r"^[.\s]+")
 _SEPARATORS = frozenset("/\\")
 _SHOWN_CHARACTERS = 60
 _STEM_OF_NOTHING = "database"
@@ -98,7 +97,7 @@ def manual_backup_name(database_stem: str, now: datetime) -> str:
     """
     end = f"_backup_{_stamp(now)}{SUFFIX}"
     cleaned = "".join("_" if _is_forbidden(character) else character for character in database_stem)
-    stem = _LEADING_DOTS.sub("", cleaned).rstrip() or _STEM_OF_NOTHING
+    stem = cleaned.strip().lstrip(".") or _STEM_OF_NOTHING
     if classify(stem + end).kind != "manual":
         # A database may be called pre_restore.db; its backups by hand are not protected.
         stem = f"{_STEM_OF_NOTHING}_{stem}"

@@ -17,5 +17,9 @@ class UnknownProjection(ProjectionError, LookupError):
     """No read model has this name."""
 
 
+class TableInTheWay(ProjectionError):
+    """The application has a table of its own with the name of a read model."""
+
+
 class ProjectionsTooNew(ProjectionError):
     """The read models were written by newer software."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from projections.errors import UnreadableEvent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -55,7 +57,7 @@ class KeyedProjection(Projection, Generic[State]):
         states = self._load(connection, {key for key, _each in concerned})
         for key, each in concerned:
             before = states.get(key)
-            state = self.evolve(before, each.event)
+            state = self._evolved(before, each)
             if state is not None:
                 if before is None:
                     self.born(connection, state, each)
@@ -80,6 +82,15 @@ class KeyedProjection(Projection, Generic[State]):
 
     def from_row(self, row: Row) -> State:
         return self.state_class(**row)
+
+    def _evolved(self, before: State | None, recorded: RecordedEvent) -> State | None:
+        try:
+            return self.evolve(before, recorded.event)
+        except ValueError as error:  # such as a time zone that this machine does not know
+            raise UnreadableEvent(
+                f"position {recorded.position} ({recorded.event.event_type}) cannot be folded "
+                f"into {self.name}: {error}"
+            ) from error
 
     def _load(self, connection: Connection, keys: Iterable[Any]) -> dict[Any, State]:
         column = self.table.c[self.key]

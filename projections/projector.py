@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 
 from ledger.application import RecordedEvent
+from ledger.database import translated_errors
 from ledger.errors import RecordError
 from ledger.record import decode_event
 from ledger.recorder import read_head, read_leaf_hash, read_records
@@ -17,7 +19,7 @@ from projections.projection import upsert
 from projections.schema import prepare_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -39,6 +41,7 @@ class Progress:
     ledger_id: str
     position: int
     leaf_hash: bytes
+    has_rows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ class Projector:
     def is_current(self, connection: Connection) -> bool:
         """Whether every read model stands at the ledger's head, in this ledger."""
         stored = read_progress(connection)
-        with self._ledger.engine.connect() as ledger:
+        ledger_id = self._ledger.meta.ledger_id
+        with self._reading_ledger() as ledger:
             size = read_head(ledger).size
             leaf = read_leaf_hash(ledger, size) or NO_LEAF
         return all(
             stored.get(each.name)
-            == Progress(each.name, each.version, self._ledger.meta.ledger_id, size, leaf)
+            == Progress(each.name, each.version, ledger_id, size, leaf, has_rows(connection, each))
             for each in self._projections
         )
 
@@ -76,10 +80,14 @@ class Projector:
         healed = []
         for projection in self._projections:
             progress = stored.get(projection.name)
-            reason = self._why_discarded(projection, progress)
-            if projection.table.name in fresh or progress is None:
+            if progress is None:
                 self.discard(connection, projection)
-            elif reason is not None:
+                continue
+            is_fresh = projection.table.name in fresh
+            reason = self._why_discarded(progress, projection) or (
+                _why_incomplete(connection, progress, projection, is_fresh=is_fresh)
+            )
+            if reason is not None:
                 self.discard(connection, projection)
                 healed.append(Healed(projection.name, projection.version, reason))
         return healed
@@ -102,7 +110,7 @@ class Projector:
             for each in self._projections
             if (position := stored[each.name].position) > behind
         ]
-        batch, leaf = self._read(behind, min([*ahead, up_to or 2**62]))
+        batch, leaf = self._read(behind, min([*ahead, 2**62 if up_to is None else up_to]))
         if not batch:
             return False
         for projection in self._projections:
@@ -112,7 +120,7 @@ class Projector:
         return True
 
     def _read(self, after: int, up_to: int) -> tuple[list[RecordedEvent], bytes]:
-        with self._ledger.engine.connect() as ledger:
+        with self._reading_ledger() as ledger:
             rows = read_records(ledger, after=after, up_to=up_to, limit=BATCH_EVENTS)
         batch = []
         for row in rows:
@@ -125,9 +133,14 @@ class Projector:
             batch.append(RecordedEvent(row.position, row.recorded_at, event))
         return batch, rows[-1].leaf_hash if rows else NO_LEAF
 
-    def _why_discarded(self, projection: Projection, progress: Progress | None) -> str | None:
-        if progress is None:
-            return None
+    @contextmanager
+    def _reading_ledger(self) -> Iterator[Connection]:
+        # Its errors are the ledger's, not those of the read models' database.
+        engine = self._ledger.engine
+        with translated_errors(engine), engine.connect() as connection:
+            yield connection
+
+    def _why_discarded(self, progress: Progress, projection: Projection) -> str | None:
         if progress.version > projection.version:
             raise ProjectionsTooNew(
                 f"the read model {projection.name} has version {progress.version}, this software "
@@ -137,7 +150,7 @@ class Projector:
             return f"version {progress.version} was replaced by {projection.version}"
         if progress.ledger_id != self._ledger.meta.ledger_id:
             return f"its rows were of ledger {progress.ledger_id}"
-        with self._ledger.engine.connect() as ledger:
+        with self._reading_ledger() as ledger:
             if progress.position > read_head(ledger).size:
                 return f"its position {progress.position} is beyond the ledger's end"
             leaf = read_leaf_hash(ledger, progress.position) or NO_LEAF
@@ -154,6 +167,7 @@ class Projector:
             "ledger_id": self._ledger.meta.ledger_id,
             "position": position,
             "leaf_hash": leaf,
+            "has_rows": has_rows(connection, projection),
         }
         upsert(connection, tables.progress, "name", [row])
 
@@ -162,9 +176,31 @@ def read_progress(connection: Connection) -> dict[str, Progress]:
     """How far each read model has come."""
     rows = connection.execute(select(tables.progress))
     return {
-        row.name: Progress(row.name, row.version, row.ledger_id, row.position, bytes(row.leaf_hash))
+        row.name: Progress(
+            row.name,
+            row.version,
+            row.ledger_id,
+            row.position,
+            bytes(row.leaf_hash),
+            row.has_rows,
+        )
         for row in rows
     }
+
+
+def has_rows(connection: Connection, projection: Projection) -> bool:
+    """Whether the table holds anything: emptied by hand, it is folded again."""
+    return bool(connection.execute(select(exists().select_from(projection.table))).scalar_one())
+
+
+def _why_incomplete(
+    connection: Connection, progress: Progress, projection: Projection, *, is_fresh: bool
+) -> str | None:
+    if is_fresh and progress.position:
+        return "its table was missing, or of another shape"
+    if progress.has_rows != has_rows(connection, projection):
+        return "its rows were deleted" if progress.has_rows else "it had rows of unknown origin"
+    return None
 
 
 def count_rows(connection: Connection, projection: Projection) -> int:

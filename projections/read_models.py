@@ -12,10 +12,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from ledger.database import WRITE, open_engine
+from ledger.database import WRITE, open_engine, translated_errors
 from projections.catalogue import all_projections, projections_named
 from projections.errors import ProjectionError
 from projections.projector import Healed, Projector, count_rows, read_progress
@@ -77,6 +77,8 @@ class ReadModels:
                 if self._is_current():
                     return True
                 self._fold(up_to)
+            except (IntegrityError, DataError) as error:
+                raise ProjectionError(f"the read models refuse a row: {error.orig}") from error
             except DBAPIError as error:
                 logger.warning("the read models cannot be written now: %s", error.orig)
                 return False
@@ -93,7 +95,8 @@ class ReadModels:
             if self._memory is None:
                 self._memory = ReadModels.in_memory(self._ledger)
             memory = self._memory
-            memory.catch_up()
+            if not memory.catch_up():
+                raise ProjectionError("the read models cannot be folded into memory either")
             with memory.engine.connect() as connection:
                 yield connection
 
@@ -112,11 +115,12 @@ class ReadModels:
 
         Raises:
             UnknownProjection: there is no such read model.
+            LedgerBusy: the application holds their database's lock.
         """
         chosen = projections_named(name)
         self.catch_up()
         projector = Projector(self._ledger, chosen)
-        with self._lock, self._writing() as connection:
+        with self._lock, translated_errors(self.engine), self._writing() as connection:
             for projection in chosen:
                 projector.discard(connection, projection)
             total = self._ledger.log_recorder.head().size
@@ -139,7 +143,9 @@ class ReadModels:
         try:
             with self.engine.connect() as connection:
                 return self._projector.is_current(connection)
-        except OperationalError:
+        except DBAPIError as error:
+            if "locked" in str(error.orig):
+                raise
             return False  # the database was replaced under us: prepare again
 
     def _fold(self, up_to: int | None) -> None:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect
 
 from projections import tables
+from projections.errors import TableInTheWay
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
+
+
+FORMER_COLUMNS = frozenset({"user_id", "enabled", "frequency", "backup_time", "keep_count"})
+"""By these the former service's backup_settings is known."""
 
 
 def prepare_tables(connection: Connection) -> set[str]:
@@ -17,17 +22,26 @@ def prepare_tables(connection: Connection) -> set[str]:
 
     A table of ours with a column missing is of another version, or the former service's: it is
     made anew, since its rows can be folded again from the ledger.
+
+    Raises:
+        TableInTheWay: a table has a name of ours, but was never ours; nothing is changed.
     """
     inspector = inspect(connection)
     present = set(inspector.get_table_names())
+    refers_to_users = has_users(connection)
     fresh: set[str] = set()
     for table in tables.metadata.sorted_tables:
         if table.name in present:
             columns = {column["name"] for column in inspector.get_columns(table.name)}
             if columns >= {column.name for column in table.columns}:
                 continue
+            if tables.progress.name not in present and not columns >= FORMER_COLUMNS:
+                raise TableInTheWay(
+                    f"the database has a table {table.name} that is not ours; rename it, or keep "
+                    "the read models elsewhere with --projections URL"
+                )
             table.drop(connection)
-        _shape_of(table, has_users="users" in present, connection=connection).create(connection)
+        _shape_of(table, has_users=refers_to_users, connection=connection).create(connection)
         fresh.add(table.name)
     return fresh
 

@@ -106,6 +106,9 @@ backup_catalog = Table(
     Index("ix_backup_catalog_name", "store", "filename"),
     Index("ix_backup_catalog_owner", "user_id", "status"),
     Index("ix_backup_catalog_status", "status", "created_at"),
+    Index("ix_backup_catalog_source", "source", "position"),
+    Index("ix_backup_catalog_shared", "shared_with"),
+    Index("ix_backup_catalog_run", "run_id"),
 )
 
 backup_runs = Table(
@@ -160,5 +163,6 @@ progress = Table(
     Column("ledger_id", String(36), nullable=False),
     Column("position", _Big, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),
+    Column("has_rows", Boolean, nullable=False),
 )
 """How far each read model has come, written with its rows in one transaction."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from ledger.canonical_json import MAX_INTEGER
 from ledger.clock import format_instant, parse_instant, require_aware
 
 ResourceType = Literal[
@@ -15,7 +16,11 @@ ResourceType = Literal[
 
 
 def _to_instant(value: Any) -> datetime:
-    return parse_instant(value) if isinstance(value, str) else require_aware(value)
+    if isinstance(value, str):
+        return parse_instant(value)
+    if isinstance(value, datetime):
+        return require_aware(value)
+    raise ValueError(f"{value!r} is no instant")
 
 
 Instant = Annotated[
@@ -25,7 +30,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[
     str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 ]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 ChangedFields = dict[str, str | int | bool | None]
 """Just the fields concerned: of `before`, `after` and `attempted`."""
 
@@ -38,6 +43,7 @@ class Details(BaseModel):
     event_type: ClassVar[str]
     action: ClassVar[str]
     resource_type: ClassVar[ResourceType]
+    stream_kind: ClassVar[str]
     schema_version: ClassVar[int] = 1
     success: ClassVar[bool] = True
 

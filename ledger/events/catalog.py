@@ -8,13 +8,14 @@ from pydantic import BaseModel, ConfigDict
 
 from ledger.events.base import Count, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import DeletionReason, Engine, Level, Trigger
+from ledger.vocabulary import BACKUP, DeletionReason, Engine, Level, Trigger
 
 Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
 
 
 class _CatalogDetails(Details):
     resource_type: ClassVar[_ResourceType] = "backup_catalog"
+    stream_kind: ClassVar[str] = BACKUP
 
 
 class TableRows(BaseModel):
@@ -43,6 +44,18 @@ class BackupCreated(_CatalogDetails):
     engine_reason: str
     shared_with: Identifier | None
     warnings: list[str]
+
+
+class BackupNotCreated(_CatalogDetails):
+    """A backup that a person asked for could not be made; nothing was left behind."""
+
+    event_type = "backup_catalog.backup_error"
+    action = "backup"
+    success = False
+    store: Identifier
+    filename: str | None
+    kind: Kind
+    error_type: str
 
 
 class BackupFound(_CatalogDetails):
@@ -126,6 +139,7 @@ class HoldReleased(_HoldDetails):
 
 EVENTS: tuple[type[Details], ...] = (
     BackupCreated,
+    BackupNotCreated,
     BackupFound,
     BackupMissing,
     BackupVerified,

@@ -6,10 +6,12 @@ from typing import ClassVar, Literal
 
 from ledger.events.base import ChangedFields, Count, Details, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
+from ledger.vocabulary import LEDGER_STREAM
 
 
 class _LedgerDetails(Details):
     resource_type: ClassVar[_ResourceType] = "ledger"
+    stream_kind: ClassVar[str] = LEDGER_STREAM
 
 
 class SourceRegistered(_LedgerDetails):

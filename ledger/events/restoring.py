@@ -6,11 +6,12 @@ from typing import ClassVar, Literal
 
 from ledger.events.base import Details, Digest, Identifier
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import RestoreMode
+from ledger.vocabulary import RESTORE, RestoreMode
 
 
 class _RestoreDetails(Details):
     resource_type: ClassVar[_ResourceType] = "backup_restore"
+    stream_kind: ClassVar[str] = RESTORE
     action = "restore"
     backup_id: Identifier
     pre_restore_backup_id: Identifier | None

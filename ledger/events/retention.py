@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict
 
 from ledger.events.base import Count, Details, Identifier
 from ledger.events.base import ResourceType as _ResourceType
+from ledger.vocabulary import RETENTION
 
 
 class _RetentionDetails(Details):
     resource_type: ClassVar[_ResourceType] = "backup_retention"
+    stream_kind: ClassVar[str] = RETENTION
 
 
 class KeptBackup(BaseModel):

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from ledger.events.base import ChangedFields, Count, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, SCHEDULE, SCHEDULER
+
+Frequency = Literal["daily", "weekly", "monthly"]
+BackupTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+KeepCount = Annotated[int, Field(ge=KEEP_COUNT_MIN, le=KEEP_COUNT_MAX)]
+Timezone = Annotated[str, Field(min_length=1, max_length=64)]
+
+_strict = ConfigDict(strict=True)
+_CHOICES: dict[str, TypeAdapter[Any]] = {
+    "enabled": TypeAdapter(bool, config=_strict),
+    "frequency": TypeAdapter(Frequency, config=_strict),
+    "backup_time": TypeAdapter(BackupTime, config=_strict),
+    "keep_count": TypeAdapter(KeepCount, config=_strict),
+    "timezone": TypeAdapter(Timezone, config=_strict),
+}
+
+
+def _check_choices(fields: ChangedFields) -> ChangedFields:
+    """What was chosen is what a schedule can have, or nobody could fold it."""
+    for name, value in fields.items():
+        if name in _CHOICES:
+            _CHOICES[name].validate_python(value)
+    return fields
+
+
+ChosenFields = Annotated[ChangedFields, AfterValidator(_check_choices)]
 
 
 class _SchedulerDetails(Details):
     resource_type: ClassVar[_ResourceType] = "backup_scheduler"
+    stream_kind: ClassVar[str] = SCHEDULE
 
 
 class SchedulerStarted(_SchedulerDetails):
     event_type = "backup_scheduler.start"
+    stream_kind = SCHEDULER
     action = "start"
     check_interval_seconds: Count
     host: str
@@ -23,12 +53,14 @@ class SchedulerStarted(_SchedulerDetails):
 
 class SchedulerStopped(_SchedulerDetails):
     event_type = "backup_scheduler.stop"
+    stream_kind = SCHEDULER
     action = "stop"
     reason: str
 
 
 class CheckFailed(_SchedulerDetails):
     event_type = "backup_scheduler.check_error"
+    stream_kind = SCHEDULER
     action = "check"
     success = False
     error_type: str
@@ -38,10 +70,10 @@ class SettingsCreated(_SchedulerDetails):
     event_type = "backup_scheduler.settings_created"
     action = "create"
     enabled: bool
-    frequency: str
-    backup_time: str
-    keep_count: int
-    timezone: str
+    frequency: Frequency
+    backup_time: BackupTime
+    keep_count: KeepCount
+    timezone: Timezone
     next_backup_at: Instant | None
 
 
@@ -49,7 +81,7 @@ class SettingsUpdated(_SchedulerDetails):
     event_type = "backup_scheduler.settings_updated"
     action = "update"
     before: ChangedFields
-    after: ChangedFields
+    after: ChosenFields
     next_backup_at: Instant | None
 
 

@@ -106,6 +106,13 @@ GOLDEN: dict[str, tuple[str, int, int, dict[str, str], str]] = {
         },
         "",
     ),
+    "a corrupt protected one is simply protected": (
+        "x 1 CP, a 2",
+        1,
+        0,
+        {"x": "protected", "a": "within_keep_count"},
+        "",
+    ),
     "all reasons in their order": (
         "a 1 HR, p 2 PHR",
         1,
@@ -201,8 +208,8 @@ def test_adopted_files_of_unknown_source_are_not_a_source_of_their_own() -> None
 
 def test_of_two_made_at_the_same_time_the_later_in_the_ledger_is_newer() -> None:
     """Two users' runs may share a second."""
-    backups = [backup("first", 1, position=7), backup("second", 1, position=8)]
-    assert plan(backups, 1, NOW).kept == (Kept("second", ("within_keep_count",)),)
+    backups = [backup("b", 1, position=7), backup("a", 1, position=8)]
+    assert plan(backups, 1, NOW).kept == (Kept("a", ("within_keep_count",)),)
 
 
 def test_ages_are_compared_as_instants() -> None:

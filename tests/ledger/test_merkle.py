@@ -141,7 +141,7 @@ class TestGrowth:
     def test_a_tree_of_negative_size_is_refused(self, stored: StoredTree) -> None:
         """Sizes start at 0."""
         with pytest.raises(ValueError, match="-1"):
-            Frontier(-1)
+            Frontier(-1, (EMPTY_ROOT,))
         with pytest.raises(ProofError, match="-1"):
             root_at(-1, stored)
 
@@ -284,23 +284,14 @@ def byte_moved_to_the_neighbour(proof: Proof) -> Iterator[Proof]:
         yield *proof[: place - 1], left[:-1], left[-1:] + right, *proof[place + 1 :]
 
 
-ATTACKS = pytest.mark.parametrize(
-    "attack",
-    [
-        bit_flipped,
-        hash_dropped,
-        hash_added,
-        hashes_swapped,
-        proof_doubled,
-        proof_emptied,
-        byte_moved_to_the_neighbour,
-    ],
-)
+ATTACKS = [bit_flipped, hash_dropped, hash_added, hashes_swapped, proof_doubled, proof_emptied]
+ATTACKS += [byte_moved_to_the_neighbour]
+each_attack = pytest.mark.parametrize("attack", ATTACKS)
 Attack = Callable[[Proof], Iterator[Proof]]
 
 
 class TestAttacks:
-    @ATTACKS
+    @each_attack
     def test_a_tampered_inclusion_proof_is_refused(
         self, attack: Attack, slow: SlowTree, stored: StoredTree
     ) -> None:
@@ -316,7 +307,7 @@ class TestAttacks:
                     tried += 1
         assert tried > 50
 
-    @ATTACKS
+    @each_attack
     def test_a_tampered_consistency_proof_is_refused(
         self, attack: Attack, slow: SlowTree, stored: StoredTree
     ) -> None:
@@ -411,6 +402,40 @@ class TestAttacks:
                     root_at(second, fork),
                     consistency_proof(12, second, fork),
                 )
+
+    def test_a_byte_moved_between_a_leaf_and_its_sibling_is_refused(
+        self, stored: StoredTree
+    ) -> None:
+        """The node above would hash the same bytes, so a wrong leaf would seem to be there."""
+        left, right = stored.leaves[:2]
+        root = root_at(2, stored)
+        verify_inclusion(left, 0, 2, (right,), root)
+        with pytest.raises(ProofError, match="32 bytes"):
+            verify_inclusion(left + right[:1], 0, 2, (right[1:],), root)
+
+    def test_a_byte_moved_between_the_old_root_and_the_proof_is_refused(
+        self, slow: SlowTree, stored: StoredTree
+    ) -> None:
+        """The new root would hash the same bytes, so a wrong old root would seem to fit."""
+        old, new, added = slow.mth(0, 2), slow.mth(0, 3), stored.leaves[2]
+        verify_consistency(2, 3, old, new, (added,))
+        with pytest.raises(ProofError, match="32 bytes"):
+            verify_consistency(2, 3, old + added[:1], new, (added[1:],))
+
+    def test_a_proof_of_the_wrong_length_is_named_as_such(
+        self, slow: SlowTree, stored: StoredTree
+    ) -> None:
+        """Too long and too short are told apart from hashes that do not fit."""
+        inclusion, consistency = inclusion_proof(2, 5, stored), consistency_proof(3, 5, stored)
+        old, new = slow.mth(0, 3), slow.mth(0, 5)
+        with pytest.raises(ProofError, match="too long"):
+            verify_inclusion(stored.leaves[2], 2, 5, (*inclusion, new), new)
+        with pytest.raises(ProofError, match="too short"):
+            verify_inclusion(stored.leaves[2], 2, 5, inclusion[:-1], new)
+        with pytest.raises(ProofError, match="too long"):
+            verify_consistency(3, 5, old, new, (*consistency, new))
+        with pytest.raises(ProofError, match="too short"):
+            verify_consistency(3, 5, old, new, consistency[:-1])
 
     def test_an_interior_node_cannot_be_passed_off_as_a_record(self, stored: StoredTree) -> None:
         """A record made of two hashes does not hash like the node above them, nor as a leaf."""

@@ -131,6 +131,12 @@ class TestKeys:
         with pytest.raises(NoteError):
             VerifierKey.parse(text)
 
+    def test_a_private_key_without_its_prefix_or_a_public_key_does_not_sign(self) -> None:
+        """What starts with anything but PRIVATE+KEY+ was not meant to be a secret."""
+        for text in (GO_SKEY.removeprefix("PRIVATE+KEY+"), GO_VKEY, f"PRIVATE+KEY+{GO_VKEY}"):
+            with pytest.raises(NoteError):
+                SignerKey.parse(text)
+
     @pytest.mark.parametrize(
         "name",
         ["", "a b", "a+b", "a\nb", "a\tb", "a\x00b", "a\u00a0b", "a\u2003b", "a\u0085b", "\ud800"],
@@ -316,6 +322,7 @@ class TestNotes:
             "—\n",
             "- a AAAAAAA=\n",
             "— a AAAAAAA=",
+            "a AAAAAAA=\n",
             "— a  AAAAAAA=\n",
             "— a AAAAAAA= \n",
             "— a AAAAAA==\n",

@@ -94,6 +94,7 @@ def test_a_scheduled_name_leads_back_to_its_user(user_id: int, now: datetime, nu
 CLASSIFIED: list[tuple[str, Kind, int | None]] = [
     ("auto_backup_user1_2025-01-13T03-00-00.db", "scheduled", 1),
     ("auto_backup_user1_.db", "scheduled", 1),
+    ("auto_backup_user1_a\nb.db", "scheduled", 1),
     ("auto_backup_user9223372036854775807_x.db", "scheduled", 2**63 - 1),
     ("auto_backup_user9223372036854775808_x.db", "manual", None),
     ("auto_backup_user99999999999999999999_x.db", "manual", None),
@@ -170,11 +171,12 @@ def test_an_ordinary_stem_is_not_changed() -> None:
 
 
 def test_a_clash_gets_the_first_free_suffix() -> None:
-    """None, then _2, then _3."""
+    """None, then _2, then _3; also for a file whose name is not UTF-8."""
     assert free_name("a.db", set().__contains__) == "a.db"
     assert free_name("a.db", {"a.db"}.__contains__) == "a_2.db"
     assert free_name("a.db", {"a.db", "a_2.db"}.__contains__) == "a_3.db"
     assert free_name("a.db", {"a_2.db", "a.db", "a_4.db"}.__contains__) == "a_3.db"
+    assert free_name("\udc80.db", {"\udc80.db"}.__contains__) == "\udc80_2.db"
 
 
 @given(st.integers(1, 12), st.integers(0, 250).map("é".__mul__))

@@ -1,0 +1,152 @@
+"""Two clean-ups that a person asks for: empty backups, and old protected ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from commands.delete_backup import (
+    Deletion,
+    outcome_drafts,
+    refusal_locked,
+    started_draft,
+    unlink_files,
+)
+from commands.errors import InvalidArgument
+from commands.event_parts import cut_into_parts
+from commands.ledger_reading import backups_being_restored
+from ledger.application import Draft
+from ledger.events.retention import DeletedBackup, EmptyBackupsCleaned, OldProtectedCleaned
+from ledger.vocabulary import BackupStatus, DeletionReason, retention_stream
+from projections.catalog_queries import backups_of_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from commands.site import Site
+    from ledger.application import Context
+    from ledger.events import Details
+    from ledger.recorder import LockedHead
+    from projections.backup import Backup
+
+MAX_DAYS = 36_500
+
+
+def clean_up_empty(site: Site, context: Context) -> list[Deletion]:
+    """Delete backups of zero bytes; what was deleted."""
+    deletions = _delete_where(
+        site, context, lambda backup: backup.size == 0, "cleanup_empty", "empty"
+    )
+
+    def details(part: list[DeletedBackup], number: int, parts: int) -> Details:
+        return EmptyBackupsCleaned(
+            deleted=part, deleted_count=len(deletions), part=number, parts=parts
+        )
+
+    _record(site, context, deletions, details)
+    return deletions
+
+
+def clean_up_old_protected(site: Site, context: Context, days_old: int) -> list[Deletion]:
+    """Delete protected backups older than so many days; what was deleted.
+
+    Raises:
+        InvalidArgument: days_old is no integer from 0 to 36,500.
+    """
+    if type(days_old) is not int or not 0 <= days_old <= MAX_DAYS:
+        raise InvalidArgument(f"days_old is {days_old!r}; give an integer from 0 to {MAX_DAYS}")
+    limit = context.now - timedelta(days=days_old)
+    deletions = _delete_where(
+        site,
+        context,
+        lambda backup: backup.is_protected and backup.created_at < limit,
+        "cleanup_old_protected",
+        f"protected, older than {days_old} days",
+    )
+
+    def details(part: list[DeletedBackup], number: int, parts: int) -> Details:
+        return OldProtectedCleaned(
+            days_old=days_old,
+            deleted=part,
+            deleted_count=len(deletions),
+            part=number,
+            parts=parts,
+        )
+
+    _record(site, context, deletions, details)
+    return deletions
+
+
+def _delete_where(
+    site: Site,
+    context: Context,
+    is_chosen: Callable[[Backup], bool],
+    reason: DeletionReason,
+    rule: str,
+) -> list[Deletion]:
+    site.owner  # noqa: B018  (its lock is held before anything is announced)
+    own_source = site.known_source_id()
+    with site.read_models.reading() as connection:
+        there = backups_of_store(connection, site.store.store_id)
+    chosen = [backup for backup in reversed(there) if is_chosen(backup)]
+    announced: list[Deletion] = []
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        restoring = backups_being_restored(locked.connection)
+        going: set[str] = set()
+        for backup in chosen:
+            is_last = _is_last_good(backup, there, going, own_source)
+            found, refusal = refusal_locked(
+                locked,
+                context,
+                backup.backup_id,
+                reason,
+                is_last_good=is_last,
+                restoring=restoring,
+            )
+            if found is not None and refusal is None:
+                going.add(backup.backup_id)
+                announced.append(Deletion(found, reason, rule=rule))
+        return [started_draft(site, each) for each in announced]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+    failures = unlink_files(site, announced)
+    drafts = outcome_drafts(announced, failures)
+    if drafts:
+        site.announce(site.ledger.append(context, *drafts))
+    failed = {each.deletion.backup.backup_id for each in failures}
+    return [each for each in announced if each.backup.backup_id not in failed]
+
+
+def _is_last_good(
+    backup: Backup, there: Sequence[Backup], going: set[str], own_source: str | None
+) -> bool:
+    """Whether no other good backup of the same source would stay."""
+    source = backup.source or own_source
+    return backup.status == BackupStatus.OK and not any(
+        other.status == BackupStatus.OK
+        and (other.source or own_source) == source
+        and other.backup_id != backup.backup_id
+        and other.backup_id not in going
+        for other in there
+    )
+
+
+def _record(
+    site: Site,
+    context: Context,
+    deletions: Sequence[Deletion],
+    details: Callable[[list[DeletedBackup], int, int], Details],
+) -> None:
+    gone = [
+        DeletedBackup(backup_id=each.backup.backup_id, filename=each.backup.filename)
+        for each in deletions
+    ]
+    parts = cut_into_parts([(each, each.model_dump()) for each in gone])
+    drafts = [
+        Draft(retention_stream(None), details(part, number, len(parts)))
+        for number, part in enumerate(parts, 1)
+    ]
+    site.announce(site.ledger.append(context, *drafts))

@@ -1,0 +1,130 @@
+"""What can be set, and from where: options, then the environment, then `backup-ledger.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sqlalchemy.engine import URL
+
+from commands.errors import InvalidArgument, NoDatabase
+from ledger.database import database_url
+
+ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
+CONFIGURATION_FILE = "backup-ledger.toml"
+
+
+class Configuration(BaseSettings):
+    """Every setting, with its unit in its name.
+
+    Raises:
+        pydantic.ValidationError: an unknown key, or a value out of range.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, toml_file=CONFIGURATION_FILE, extra="forbid", frozen=True
+    )
+
+    database: Path | None = None
+    backups: Path | None = None
+    ledger: str | None = None
+    projections: str | None = None
+    debug: bool = False
+    check_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    lease_seconds: Annotated[int, Field(ge=5, le=86_400)] = 300
+    snapshot_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    restore_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    spread_seconds: Annotated[int, Field(ge=0, le=43_200)] = 0
+    calendar_months: bool = False
+    independent_copies: bool = False
+    keep_within_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+    @field_validator("database", "backups", mode="after")
+    @classmethod
+    def _no_nul(cls, value: Path | None) -> Path | None:
+        if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
+            raise ValueError("give a path")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def backups_folder(self) -> Path:
+        """The backups folder: by default `backups` beside the database.
+
+        Raises:
+            NoDatabase: neither is set.
+        """
+        if self.backups is not None:
+            return self.backups.absolute()
+        if self.database is None:
+            raise NoDatabase(
+                "which database? give --database PATH (or BACKUP_LEDGER_DATABASE), or --backups DIR"
+            )
+        return self.database.absolute().parent / "backups"
+
+    @property
+    def database_path(self) -> Path:
+        """The database that is backed up.
+
+        Raises:
+            NoDatabase: it is not set.
+        """
+        if self.database is None:
+            raise NoDatabase("which database? give --database PATH (or BACKUP_LEDGER_DATABASE)")
+        return self.database.absolute()
+
+    @property
+    def ledger_url(self) -> URL:
+        """By default `ledger.sqlite` in the backups folder; a plain path means SQLite."""
+        return _as_url(self.ledger) or sqlite_url(self.backups_folder / "ledger.sqlite")
+
+    @property
+    def projections_url(self) -> URL:
+        return _as_url(self.projections) or sqlite_url(self.backups_folder / "projections.sqlite")
+
+
+def load_configuration(**options: Any) -> Configuration:
+    """Options that are None count as not given.
+
+    Raises:
+        InvalidArgument: names the setting and what is wrong with it.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Configuration(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InvalidArgument(f"setting {name!r}: {first['msg']}") from error
+    except ValueError as error:
+        raise InvalidArgument(f"{CONFIGURATION_FILE} cannot be read: {error}") from error
+
+
+def sqlite_url(path: Path) -> URL:
+    """The URL of a SQLite file; its name may hold any character."""
+    return URL.create("sqlite", database=str(path))
+
+
+def _as_url(text: str | None) -> URL | None:
+    if text is None:
+        return None
+    return database_url(text) if "://" in text else sqlite_url(Path(text).absolute())

@@ -1,0 +1,95 @@
+"""What a command can answer instead of doing what it was asked to.
+
+Each error is also the built-in one that callers of the former service catch, and knows the
+exit code that the command line gives it: 1 failed, 2 usage, 3 verification found something,
+4 not found, 5 conflict or busy.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from eventsourcing.persistence import IntegrityError
+
+from commands.sqlite_errors import DatabaseBusy, FileInTheWay, SourceMissing, SQLiteFileError
+from ledger.errors import LedgerBusy, LedgerError, LedgerMissing, NameTaken
+
+FAILED, USAGE, FOUND_SOMETHING, NOT_FOUND, CONFLICT = 1, 2, 3, 4, 5
+
+
+class CommandError(Exception):
+    """Base of every error of this package."""
+
+    exit_code: ClassVar[int] = FAILED
+
+
+class StoreUnknown(CommandError, OSError):
+    """The backups folder cannot be recognised, or has no ledger where one must be."""
+
+
+class NoDatabase(CommandError, ValueError):
+    """A command needs the database and was not told which."""
+
+    exit_code = USAGE
+
+
+class BackupNotFound(CommandError, FileNotFoundError):
+    exit_code = NOT_FOUND
+
+
+class SettingsNotFound(CommandError, LookupError):
+    exit_code = NOT_FOUND
+
+
+class UnknownUser(CommandError, ValueError):
+    """The application's database has no such user."""
+
+    exit_code = NOT_FOUND
+
+
+class InvalidSettings(CommandError, ValueError):
+    """A settings change that was rejected; nothing was changed."""
+
+    exit_code = USAGE
+
+
+class InvalidArgument(CommandError, ValueError):
+    exit_code = USAGE
+
+
+class Refused(CommandError, PermissionError):
+    """The backup is protected, held, being restored, or the last good one."""
+
+
+class BackupNameTaken(CommandError, FileExistsError):
+    exit_code = CONFLICT
+
+
+class TargetExists(CommandError, FileExistsError):
+    exit_code = CONFLICT
+
+
+class CorruptBackup(CommandError, OSError):
+    """The backup's bytes are not the ones that were recorded."""
+
+
+class AnotherApplication(CommandError, OSError):
+    """The backup's schema is not that of the database it would replace."""
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code for an error of ours."""
+    if isinstance(error, CommandError):
+        return error.exit_code
+    if isinstance(error, LedgerBusy | DatabaseBusy | NameTaken | FileInTheWay | IntegrityError):
+        return CONFLICT
+    if isinstance(error, LedgerMissing | SourceMissing):
+        return NOT_FOUND
+    if isinstance(error, LookupError):
+        return NOT_FOUND
+    if isinstance(error, ValueError) and not isinstance(error, LedgerError):
+        return USAGE
+    return FAILED
+
+
+OUR_ERRORS = (CommandError, LedgerError, SQLiteFileError)

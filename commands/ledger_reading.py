@@ -1,0 +1,74 @@
+"""Reading a thing's state from the ledger while its head is locked.
+
+A read model only says where to look; what is decided is decided on the ledger itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import select
+
+from ledger.record import Event, decode_event
+from ledger.tables import events
+from ledger.vocabulary import backup_stream
+from projections.backup import Backup, evolve_backup
+from projections.restore import Restore, evolve_restore
+from projections.tables import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sqlalchemy import Connection
+
+    from ledger.recorder import LockedHead
+
+State = TypeVar("State")
+_RESTORES = (events.c.stream >= "restore/") & (events.c.stream < "restore0")
+
+
+def fold_locked(
+    locked: LockedHead, stream: str, evolve: Callable[[State | None, Event], State | None]
+) -> State | None:
+    """A stream's state as of the locked head."""
+    state: State | None = None
+    for stored in locked.select_events(stream):
+        state = evolve(state, decode_event(stored.state))
+    return state
+
+
+def backup_locked(locked: LockedHead, backup_id: str) -> Backup | None:
+    return fold_locked(locked, backup_stream(backup_id), evolve_backup)
+
+
+def events_after(locked: LockedHead, position: int) -> list[tuple[int, Event]]:
+    """What was appended after a position, decoded."""
+    return [(row.position, decode_event(row.record)) for row in locked.records_after(position)]
+
+
+def open_restores(connection: Connection) -> list[Restore]:
+    """Restores without a recorded outcome."""
+    rows = connection.execute(
+        select(events.c.stream, events.c.record)
+        .where(_RESTORES)
+        .order_by(events.c.stream, events.c.stream_version)
+    )
+    folded: dict[str, Restore | None] = {}
+    for stream, record in rows:
+        folded[stream] = evolve_restore(folded.get(stream), decode_event(bytes(record)))
+    return [each for each in folded.values() if each is not None and each.is_open]
+
+
+def backups_being_restored(connection: Connection) -> set[str]:
+    return {each.started.backup_id for each in open_restores(connection)}
+
+
+def position_of(connection: Connection) -> int:
+    """Where the read models of this connection stand: the position that all have reached."""
+    return min(connection.execute(select(progress.c.position)).scalars(), default=0)
+
+
+def new_backups(tail: Iterable[tuple[int, Event]]) -> list[str]:
+    """Ids of the backups that these events concern."""
+    found = (event.resource_id for _, event in tail if event.stream.startswith("backup/"))
+    return list(dict.fromkeys(found))

@@ -1,0 +1,92 @@
+"""Keeping what a restore is about to replace: always under a new name, never overwritten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+from commands.backup_content import content_problem
+from commands.durable_files import flush_directory, remove_database
+from commands.raw_files import copy_raw
+from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
+from commands.sqlite_errors import DamagedDatabase, NoTables, NotADatabase
+from commands.take_backup import take_backup, unused_name
+from ledger.application import Draft
+from ledger.events.catalog import BackupFound
+from ledger.vocabulary import BackupKind, backup_stream
+from projections.backup_names import pre_restore_backup_name
+from projections.catalog_queries import backup_with_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from commands.backup_content import content_problem
+from commands.durable_files import Progress
+    from commands.site import Site
+    from ledger.application import Context
+    from ledger.recorder import LockedHead
+    from projections.backup import Backup
+
+
+def take_pre_restore(
+    site: Site, context: Context, target: Path, on_progress: Progress | None = None
+) -> Backup:
+    """A verified backup of the current content; where it is damaged, its bytes as they are."""
+    try:
+        return take_backup(site, context, kind=BackupKind.PRE_RESTORE, on_progress=on_progress)
+    except (DamagedDatabase, NotADatabase, NoTables):
+        return keep_damaged(site, context, target)
+
+
+def keep_damaged(site: Site, context: Context, target: Path) -> Backup:
+    """Keep a database that no snapshot can be taken of, with its sidecars beside it.
+
+    The copying is done by another process: this one may have the database open.
+    """
+    backup_id = str(uuid4())
+    staged = site.owner.staged(backup_id)
+    try:
+        digest, size = copy_raw(target, staged)
+        _keep_sidecars(site, target, backup_id)
+        flush_directory(staged.parent)
+        status: Literal["ok", "corrupt"] = "corrupt" if content_problem(staged) else "ok"
+
+        def decide(locked: LockedHead) -> list[Draft]:
+            details = BackupFound(
+                store=site.store.store_id,
+                filename=unused_name(site, locked, pre_restore_backup_name(context.now)),
+                kind=BackupKind.PRE_RESTORE.value,
+                size=size,
+                sha256=digest,
+                created_at=context.now,
+                status=status,
+            )
+            return [Draft(backup_stream(backup_id), details)]
+
+        recorded = site.ledger.decide(context, decide)
+    except BaseException:
+        remove_database(staged)
+        raise
+    found = recorded[0].event.details
+    assert isinstance(found, BackupFound)
+    site.store.publish(staged, found.filename)
+    site.store.discard(staged)
+    site.announce(recorded)
+    with site.read_models.reading() as connection:
+        backup = backup_with_id(connection, backup_id)
+    assert backup is not None
+    return backup
+
+
+def _keep_sidecars(site: Site, target: Path, backup_id: str) -> None:
+    present = [suffix for suffix in SIDECAR_SUFFIXES if sidecar(target, suffix).exists()]
+    if not present:
+        return
+    folder = site.store.sidecar_folder(backup_id)
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700)
+    for suffix in present:
+        copy_raw(sidecar(target, suffix), folder / f"database{suffix}")
+    flush_directory(folder)
+    flush_directory(folder.parent)
+

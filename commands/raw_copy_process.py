@@ -1,0 +1,44 @@
+"""Run by exec: copy or hash database files as plain files, in a process without connections.
+
+    python raw_copy_process.py hash PATH
+    python raw_copy_process.py copy SOURCE DESTINATION
+
+Prints "<sha256> <bytes>". SQLite's locks belong to the process that closes a descriptor, so
+the application's process never opens such files this way. Standard library only.
+"""
+
+import hashlib
+import os
+import sys
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def main(arguments: list[str]) -> int:
+    """Do one thing; 0 when done, 1 with the reason on standard error."""
+    try:
+        digest, size = _digest(arguments[1], arguments[2] if arguments[0] == "copy" else None)
+    except OSError as error:
+        print(error.strerror or error, file=sys.stderr)
+        return 1
+    print(digest, size)
+    return 0
+
+
+def _digest(source: str, destination: str | None) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    reading = os.open(source, os.O_RDONLY)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    writing = None if destination is None else os.open(destination, flags, 0o600)
+    while chunk := os.read(reading, CHUNK_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+        while writing is not None and chunk:
+            chunk = chunk[os.write(writing, chunk) :]
+    if writing is not None:
+        os.fsync(writing)
+    return digest.hexdigest(), size
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Finishing what a killed process began: on every start, and by `reconcile`.
+
+Only the work of an owner whose lock could be taken is judged, and the ledger is read after
+taking it. Every step may be repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from commands.actors import SYSTEM
+from commands.delete_backup import Deletion, outcome_drafts, unlink_files
+from commands.durable_files import remove_database
+from commands.expired_claims import settle_owner
+from commands.interrupted_restore import finish_interrupted_restores
+from commands.ledger_reading import backup_locked
+from commands.owner import LOCK_NAME, dead_owner, is_alive
+from ledger.application import Draft
+from ledger.events.catalog import DeletionStarted
+from ledger.vocabulary import BackupStatus, backup_stream
+from projections.catalog_queries import backup_with_id, backups_of_store, backups_sharing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from commands.site import Site
+    from ledger.recorder import LockedHead
+    from projections.backup import Backup
+
+logger = logging.getLogger("backup_ledger.recovery")
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What recovery did; file names and ids."""
+
+    published: list[str] = field(default_factory=list)
+    discarded: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+    restores: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.published or self.discarded or self.deleted or self.restores)
+
+
+def recover(site: Site) -> Recovered:
+    """Publish, remove, delete and judge what dead owners left."""
+    recovered = Recovered()
+    staging = site.store.staging
+    folders = sorted(staging.iterdir()) if staging.is_dir() else []
+    finish_interrupted_restores(site, recovered.restores)
+    for folder in folders:
+        if folder.name == site.instance or not folder.is_dir():
+            continue
+        with dead_owner(folder) as is_dead:
+            if is_dead:
+                _settle(site, folder, recovered)
+                settle_owner(site, site.context(SYSTEM), folder.name)
+                _remove_folder(folder)
+    finish_open_deletions(site, recovered)
+    return recovered
+
+
+def finish_open_deletions(site: Site, recovered: Recovered) -> None:
+    """Unlink what was announced by an owner who is gone, or by ourselves without success."""
+    with site.read_models.reading() as connection:
+        store = site.store.store_id
+        open_ones = backups_of_store(connection, store, (BackupStatus.DELETING,))
+    for backup in open_ones:
+        started = _open_deletion(site, backup)
+        if started is None:
+            continue
+        if started.owner != site.instance and is_alive(site.store.staging, started.owner):
+            continue
+        _finish_deletion(site, backup, started, recovered)
+
+
+def _finish_deletion(
+    site: Site, backup: Backup, started: DeletionStarted, recovered: Recovered
+) -> None:
+    deletion = Deletion(backup, started.reason, started.forced, started.rule)
+    if unlink_files(site, [deletion]):
+        return  # it said why in the log, and is tried again next time
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        now_found = backup_locked(locked, backup.backup_id)
+        if now_found is None or now_found.status != BackupStatus.DELETING:
+            return []
+        return outcome_drafts([deletion], [])
+
+    recorded = site.ledger.decide(site.context(SYSTEM), decide)
+    if recorded:
+        site.announce(recorded)
+        recovered.deleted.append(backup.filename)
+
+
+def _open_deletion(site: Site, backup: Backup) -> DeletionStarted | None:
+    """The announcement that has no outcome yet, from the ledger itself."""
+    started: DeletionStarted | None = None
+    for event in site.ledger.stream(backup_stream(backup.backup_id)):
+        if isinstance(event.details, DeletionStarted):
+            started = event.details
+    return started
+
+
+def _settle(site: Site, folder: Path, recovered: Recovered) -> None:
+    """A dead owner's staging folder: publish what is in the ledger, remove the rest."""
+    site.catch_up()
+    for staged in sorted(folder.iterdir()):
+        if staged.name == LOCK_NAME or not staged.is_file():
+            continue
+        with site.read_models.reading() as connection:
+            backup = backup_with_id(connection, staged.name)
+            entries = [] if backup is None else backups_sharing(connection, backup.backup_id)
+        wanted = [each for each in entries if each.is_present or each.status == "missing"]
+        for entry in wanted:
+            moved = site.store.publish(staged, entry.filename)
+            if moved is not None:
+                logger.warning("a foreign file %r was moved to %r", entry.filename, moved)
+            recovered.published.append(entry.filename)
+        if not wanted:
+            recovered.discarded.append(staged.name)
+        remove_database(staged)
+
+
+def _remove_folder(folder: Path) -> None:
+    (folder / LOCK_NAME).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError as error:
+        logger.warning("%s is left: %s", folder, error)

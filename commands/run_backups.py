@@ -1,0 +1,160 @@
+"""Running claimed backups: one snapshot for all who are due, an entry for each."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from commands.durable_files import remove_database
+from commands.finish_run import complete_run, fail_run
+from commands.heartbeat import Heartbeat
+from commands.take_backup import Staged, created_details, size_warnings, stage_snapshot
+from ledger.application import Draft
+from ledger.errors import LeaseLost
+from ledger.events.catalog import BackupCreated
+from ledger.operational import names_of_store, require_lease
+from ledger.vocabulary import BackupKind, backup_stream
+from projections.backup_names import auto_backup_name, free_name
+from projections.catalog_queries import backups_with_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from commands.claims import Claim
+    from commands.site import Site
+    from ledger.application import Context
+    from ledger.recorder import LockedHead
+    from projections.backup import Backup
+
+logger = logging.getLogger("backup_ledger.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A claim's backup: its id and file name."""
+
+    claim: Claim
+    backup_id: str
+    filename: str
+
+
+def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[int, int]:
+    """Back up every claim; how many were completed, and how many failed."""
+    independent = site.configuration.independent_copies
+    groups = [[claim] for claim in claims] if independent else [list(claims)]
+    completed = 0
+    with Heartbeat(site):
+        for group in groups:
+            completed += _run_group(site, context, group)
+    return completed, len(claims) - completed
+
+
+def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
+    try:
+        entries = _make_backups(site, context, claims)
+    except Exception as error:  # noqa: BLE001  (recorded for each run)
+        for claim in claims:
+            _record_failure(site, context, claim, error)
+        return 0
+    with site.read_models.reading() as connection:
+        backups = backups_with_ids(connection, [entry.backup_id for entry in entries])
+    return sum(_finish(site, context, entry, backups[entry.backup_id]) for entry in entries)
+
+
+def _make_backups(site: Site, context: Context, claims: list[Claim]) -> list[_Entry]:
+    """Stage once, append an entry for each claim that still owns its lease, publish."""
+    staged = stage_snapshot(site, str(uuid4()))
+    try:
+        source = site.source_id(context)
+        warnings = size_warnings(site, staged.snapshot, source)
+        entries: list[_Entry] = []
+
+        def decide(locked: LockedHead) -> list[Draft]:
+            entries[:] = _entries(site, context, locked, claims, staged.backup_id)
+            return [
+                _created_draft(site, staged, entry, source, entries[0], warnings)
+                for entry in entries
+            ]
+
+        recorded = site.ledger.decide(context, decide)
+    except BaseException:
+        remove_database(staged.path)
+        raise
+    for entry in entries:
+        moved = site.store.publish(staged.path, entry.filename)
+        if moved is not None:
+            logger.warning("a foreign file %r was moved to %r", entry.filename, moved)
+    site.store.discard(staged.path)
+    if recorded:
+        site.announce(recorded)
+    return entries
+
+
+def _entries(
+    site: Site, context: Context, locked: LockedHead, claims: list[Claim], first_id: str
+) -> list[_Entry]:
+    """Names and ids; a run that lost its lease is dropped and publishes nothing."""
+    taken = set(names_of_store(locked.connection, site.store.store_id))
+    entries: list[_Entry] = []
+    for claim in claims:
+        try:
+            require_lease(locked.connection, claim.run_id, site.instance, site.clock.monotonic())
+        except LeaseLost as lost:
+            logger.warning("%s", lost)
+            site.active_runs.discard(claim.run_id)
+            continue
+        wanted = auto_backup_name(claim.user_id, context.now)
+        filename = free_name(wanted, lambda name: name in taken or site.store.has(name))
+        taken.add(filename)
+        entries.append(_Entry(claim, str(uuid4()) if entries else first_id, filename))
+    return entries
+
+
+def _created_draft(  # noqa: PLR0913
+    site: Site,
+    staged: Staged,
+    entry: _Entry,
+    source: str,
+    first: _Entry,
+    warnings: list[str],
+) -> Draft:
+    details: BackupCreated = created_details(
+        site,
+        staged.snapshot,
+        source=source,
+        filename=entry.filename,
+        kind=BackupKind.SCHEDULED,
+        run_id=entry.claim.run_id,
+        shared_with=None if entry is first else first.backup_id,
+        warnings=warnings,
+    )
+    return Draft(
+        backup_stream(entry.backup_id),
+        details,
+        entry.claim.user_id,
+        causation_id=entry.claim.run_id,
+        correlation_id=entry.claim.run_id,
+    )
+
+
+def _finish(site: Site, context: Context, entry: _Entry, backup: Backup) -> bool:
+    """One user's failure never stops another's."""
+    try:
+        complete_run(site, context, entry.claim, backup)
+    except LeaseLost as lost:
+        logger.warning("%s", lost)
+        site.active_runs.discard(entry.claim.run_id)
+        return False
+    except Exception as error:  # noqa: BLE001  (recorded)
+        _record_failure(site, context, entry.claim, error)
+        return False
+    return True
+
+
+def _record_failure(site: Site, context: Context, claim: Claim, error: Exception) -> None:
+    try:
+        fail_run(site, context, claim, error)
+    except Exception:
+        logger.exception("the failure of run %s could not be recorded", claim.run_id)

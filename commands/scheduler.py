@@ -1,0 +1,77 @@
+"""One check: find due work by the index, claim it, run it, record how it went."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commands import actors
+from commands.claims import claim_due, correct_far_ahead
+from commands.expired_claims import settle_expired
+from commands.recovery import recover
+from commands.run_backups import run_claims
+from projections.schedule_queries import due_schedules
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from commands.site import Site
+    from ledger.application import Context
+    from projections.schedule import Schedule
+
+logger = logging.getLogger("backup_ledger.scheduler")
+CLAIMS_PER_BATCH = 1_000
+"""Users who share one snapshot at most; a link count has limits, and so has patience."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check did. `missed_slots` were recorded as missed by catch-up runs."""
+
+    completed: int = 0
+    failed: int = 0
+    abandoned: int = 0
+    missed_slots: int = 0
+
+    def __add__(self, other: CheckReport) -> CheckReport:
+        return CheckReport(
+            self.completed + other.completed,
+            self.failed + other.failed,
+            self.abandoned + other.abandoned,
+            self.missed_slots + other.missed_slots,
+        )
+
+
+def check(site: Site, stop: Event | None = None) -> CheckReport:
+    """Run everything that is due as of now. `stop` ends it between batches."""
+    context = site.context(actors.scheduler(site.instance))
+    site.catch_up()
+    recover(site)
+    finished, abandoned = settle_expired(site, context)
+    correct_far_ahead(site, context)
+    report = CheckReport(completed=finished, abandoned=abandoned)
+    served: set[int] = set()
+    while stop is None or not stop.is_set():
+        due = _due(site, context, served)
+        if not due:
+            break
+        served.update(schedule.user_id for schedule in due)
+        report += _run_batch(site, context, due)
+    return report
+
+
+def _run_batch(site: Site, context: Context, due: list[Schedule]) -> CheckReport:
+    claims = claim_due(site, context, due)
+    if not claims:
+        return CheckReport()
+    logger.info("%d backups are due", len(claims))
+    completed, failed = run_claims(site, context, claims)
+    return CheckReport(completed, failed, 0, sum(claim.missed for claim in claims))
+
+
+def _due(site: Site, context: Context, served: set[int]) -> list[Schedule]:
+    """What is due and was not served in this check: each user runs once in a check."""
+    with site.read_models.reading() as connection:
+        found = due_schedules(connection, context.now, CLAIMS_PER_BATCH + len(served))
+    return [each for each in found if each.user_id not in served][:CLAIMS_PER_BATCH]

@@ -1,0 +1,96 @@
+"""The scheduler as a process: start, checks at intervals, a clean stop; all recorded."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from commands import actors
+from commands.scheduler import CheckReport, check
+from ledger.application import Draft
+from ledger.events.scheduling import CheckFailed, SchedulerStarted, SchedulerStopped
+from ledger.record import cut_text
+from ledger.vocabulary import scheduler_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+    from commands.site import Site
+    from ledger.events import Details
+
+logger = logging.getLogger("backup_ledger.scheduler")
+
+
+def run_scheduler(
+    site: Site,
+    *,
+    once: bool,
+    stop: Event,
+    on_check: Callable[[CheckReport], None] | None = None,
+) -> CheckReport:
+    """Check for due work until `stop` is set; a backup that runs is finished first."""
+    total = CheckReport()
+    record_start(site)
+    reason = "stopped"
+    try:
+        while not stop.is_set():
+            report = checked(site, stop)
+            total += report
+            if on_check is not None:
+                on_check(report)
+            if once:
+                reason = "one check was asked for"
+                break
+            stop.wait(site.configuration.check_interval_seconds)
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        record_stop(site, reason)
+    return total
+
+
+def checked(site: Site, stop: Event | None = None) -> CheckReport:
+    """One check whose failure is recorded and survived."""
+    try:
+        return check(site, stop)
+    except Exception as error:
+        logger.exception("the check for due backups failed")
+        try:
+            details = CheckFailed(error_type=type(error).__name__)
+            _record(site, details, str(error) or type(error).__name__)
+        except Exception:
+            logger.exception("and that could not be recorded")
+        return CheckReport(failed=1)
+
+
+def record_start(site: Site) -> None:
+    site.owner  # noqa: B018  (its lock shows that we are alive)
+    details = SchedulerStarted(
+        check_interval_seconds=site.configuration.check_interval_seconds,
+        host=cut_text(socket.gethostname(), 255),
+        pid=os.getpid(),
+        software_version=software_version(),
+    )
+    _record(site, details)
+
+
+def record_stop(site: Site, reason: str) -> None:
+    _record(site, SchedulerStopped(reason=cut_text(reason, 1_000)))
+
+
+def software_version() -> str:
+    try:
+        return version("backup-ledger")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _record(site: Site, details: Details, message: str | None = None) -> None:
+    context = site.context(actors.scheduler(site.instance))
+    draft = Draft(scheduler_stream(site.instance), details, error_message=message)
+    site.announce(site.ledger.append(context, draft))

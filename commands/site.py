@@ -1,0 +1,159 @@
+"""One database, its backups folder, its ledger and read models: wired together, here only."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from threading import RLock
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from commands.actors import SYSTEM
+from commands.errors import NoDatabase, StoreUnknown
+from commands.owner import Owner, owner_name
+from ledger.application import Context, Draft, Ledger
+from ledger.events.housekeeping import ProjectionRebuilt, SourceRegistered
+from ledger.record import Actor
+from ledger.vocabulary import LEDGER_STREAM
+from projections.projector import count_rows, read_progress
+from projections.catalogue import projections_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from commands.configuration import Configuration
+    from commands.store import Store
+    from ledger.application import RecordedEvent
+    from ledger.clock import Clock
+    from projections.read_models import ReadModels
+
+
+@dataclass
+class Site:
+    """What every command works on. Open one with `commands.opening.open_site`."""
+
+    configuration: Configuration
+    clock: Clock
+    ledger: Ledger
+    read_models: ReadModels
+    _store: Store | None
+    random: Random = field(default_factory=Random)
+    listeners: list[Callable[[list[RecordedEvent]], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.instance = owner_name()
+        self.active_runs: set[str] = set()
+        self._owner: Owner | None = None
+        self._source_id: str | None = None
+        self._lock = RLock()
+
+    @property
+    def store(self) -> Store:
+        """The backups folder.
+
+        Raises:
+            StoreUnknown: its `.store` file is missing while the ledger is there.
+        """
+        if self._store is None:
+            raise StoreUnknown(
+                f"{self.configuration.backups_folder} has no .store file, so it may be the wrong or "
+                "an unmounted folder; mount it, or make it a new store: "
+                "backup-ledger ledger init --new"
+            )
+        return self._store
+
+    @property
+    def database(self) -> Path:
+        return self.configuration.database_path
+
+    @property
+    def owner(self) -> Owner:
+        """This process as one that acts: takes its lock the first time it is asked."""
+        with self._lock:
+            if self._owner is None:
+                self._owner = Owner(self.store.staging, self.instance)
+            return self._owner
+
+    @property
+    def has_acted(self) -> bool:
+        return self._owner is not None
+
+    def context(self, actor: Actor) -> Context:
+        """A new command of an actor, as of now."""
+        return Context(actor=actor, now=self.clock.now())
+
+    def source_id(self, context: Context) -> str:
+        """The UUID of the database, given to it when it is first seen."""
+        with self._lock:
+            if self._source_id is None:
+                self._source_id = self.known_source_id() or self._register_source(context)
+            return self._source_id
+
+    def known_source_id(self) -> str | None:
+        """The same, or None where the database was never seen."""
+        if self._source_id is not None:
+            return self._source_id
+        path = self._source_path()
+        if path is None or self._store is None:
+            return None
+        for event in self.ledger.stream(LEDGER_STREAM):
+            seen = event.details
+            if (
+                isinstance(seen, SourceRegistered)
+                and seen.store == self.store.store_id
+                and seen.path == path
+            ):
+                self._source_id = seen.source
+        return self._source_id
+
+    def announce(self, recorded: list[RecordedEvent]) -> None:
+        """After an append: bring the read models along, tell who listens."""
+        self.catch_up()
+        for listener in self.listeners:
+            listener(recorded)
+
+    def catch_up(self) -> None:
+        """Bring the read models to the head; what had to be discarded is recorded."""
+        self.read_models.catch_up()
+        healed = self.read_models.take_healed()
+        if not healed:
+            return
+        drafts = []
+        with self.read_models.reading() as connection:
+            progress = read_progress(connection)
+            for each in healed:
+                details = ProjectionRebuilt(
+                    name=each.name,
+                    version=each.version,
+                    position=progress[each.name].position,
+                    rows=count_rows(connection, projections_named(each.name)[0]),
+                    reason=each.reason,
+                )
+                drafts.append(Draft(LEDGER_STREAM, details))
+        self.ledger.append(self.context(SYSTEM), *drafts)
+        self.read_models.catch_up()
+
+    def close(self) -> None:
+        """Give up the owner's lock and every connection."""
+        if self._owner is not None:
+            self._owner.close()
+            self._owner = None
+        self.read_models.close()
+        self.ledger.close()
+
+    def _register_source(self, context: Context) -> str:
+        path = self._source_path()
+        if path is None:
+            raise NoDatabase("which database? give --database PATH (or BACKUP_LEDGER_DATABASE)")
+        source = str(uuid4())
+        details = SourceRegistered(source=source, store=self.store.store_id, path=path)
+        self.ledger.append(context, Draft(LEDGER_STREAM, details))
+        return source
+
+    def _source_path(self) -> str | None:
+        if self.configuration.database is None:
+            return None
+        real = os.path.realpath(self.database)
+        return os.fsencode(real).decode("utf-8", "backslashreplace")

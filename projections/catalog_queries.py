@@ -1,0 +1,93 @@
+"""Questions to the backup catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from ledger.vocabulary import BackupStatus
+from projections.backup import Backup
+from projections.tables import backup_catalog as catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+PRESENT = (BackupStatus.OK, BackupStatus.CORRUPT)
+"""Backups whose file should be there."""
+
+_NEWEST_FIRST = (catalog.c.created_at.desc(), catalog.c.position.desc())
+LOOKUP_IDS = 500
+
+
+def backups_of_store(
+    connection: Connection, store: str, statuses: Collection[str] | None = PRESENT
+) -> list[Backup]:
+    """Backups of one store, newest first; every status for None."""
+    conditions = [catalog.c.store == store]
+    if statuses is not None:
+        conditions.append(catalog.c.status.in_(statuses))
+    return _backups(connection, *conditions)
+
+
+def backups_of_owner(connection: Connection, store: str, user_id: int) -> list[Backup]:
+    """What is there of one user, newest first."""
+    return _backups(
+        connection,
+        catalog.c.store == store,
+        catalog.c.user_id == user_id,
+        catalog.c.status.in_(PRESENT),
+    )
+
+
+def backup_named(connection: Connection, store: str, filename: str) -> Backup | None:
+    """The newest backup of a file name that is not deleted, or else the newest deleted one."""
+    found = _backups(connection, catalog.c.store == store, catalog.c.filename == filename)
+    there = [backup for backup in found if backup.status != BackupStatus.DELETED]
+    candidates = there or found
+    return max(candidates, key=lambda backup: backup.position) if candidates else None
+
+
+def backup_with_id(connection: Connection, backup_id: str) -> Backup | None:
+    found = _backups(connection, catalog.c.backup_id == backup_id)
+    return found[0] if found else None
+
+
+def backups_with_ids(connection: Connection, backup_ids: Collection[str]) -> dict[str, Backup]:
+    ordered = sorted(backup_ids)
+    found: dict[str, Backup] = {}
+    for start in range(0, len(ordered), LOOKUP_IDS):
+        some = catalog.c.backup_id.in_(ordered[start : start + LOOKUP_IDS])
+        found |= {backup.backup_id: backup for backup in _backups(connection, some)}
+    return found
+
+
+def backups_sharing(connection: Connection, backup_id: str) -> list[Backup]:
+    """The first entry on a shared inode and those that share with it."""
+    return _backups(
+        connection, (catalog.c.backup_id == backup_id) | (catalog.c.shared_with == backup_id)
+    )
+
+
+def backup_of_run(connection: Connection, run_id: str) -> Backup | None:
+    found = _backups(connection, catalog.c.run_id == run_id)
+    return found[0] if found else None
+
+
+def last_backup_of_source(connection: Connection, source: str) -> Backup | None:
+    """The backup made last of a source, whatever became of it."""
+    row = connection.execute(
+        select(catalog)
+        .where(catalog.c.source == source)
+        .order_by(catalog.c.position.desc())
+        .limit(1)
+    ).mappings()
+    found = row.one_or_none()
+    return None if found is None else Backup(**found)
+
+
+def _backups(connection: Connection, *conditions: Any) -> list[Backup]:
+    rows = connection.execute(select(catalog).where(*conditions).order_by(*_NEWEST_FIRST))
+    return [Backup(**row) for row in rows.mappings()]

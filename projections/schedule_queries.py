@@ -1,0 +1,96 @@
+"""Questions to the users' settings and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, func, or_, select, text
+
+from projections.run import Run
+from projections.schedule import Schedule
+from projections.schema import has_users
+from projections.tables import backup_runs as runs
+from projections.tables import backup_settings as settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+_HAS_A_USER = text("EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+
+
+def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
+    row = connection.execute(select(settings).where(settings.c.user_id == user_id)).mappings()
+    found = row.one_or_none()
+    return None if found is None else Schedule(**found)
+
+
+def all_schedules(connection: Connection) -> list[Schedule]:
+    """Every user's settings, by user."""
+    rows = connection.execute(select(settings).order_by(settings.c.user_id))
+    return [Schedule(**row) for row in rows.mappings()]
+
+
+def due_schedules(connection: Connection, now: datetime, limit: int) -> list[Schedule]:
+    """What should run now, longest waiting first. A user who is gone is not due."""
+    statement = (
+        select(settings)
+        .where(
+            settings.c.enabled.is_(True),
+            settings.c.next_backup_at <= now,
+            settings.c.paused.is_(False),
+            settings.c.open_run_id.is_(None),
+        )
+        .order_by(settings.c.next_backup_at, settings.c.id)
+        .limit(limit)
+    )
+    if has_users(connection):
+        statement = statement.where(_HAS_A_USER)
+    return [Schedule(**row) for row in connection.execute(statement).mappings()]
+
+
+def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> list[Schedule]:
+    """Settings whose next run is later than their frequency's limit, found by the index."""
+    later = or_(
+        *(
+            and_(settings.c.frequency == frequency, settings.c.next_backup_at > limit)
+            for frequency, limit in limits.items()
+        )
+    )
+    return [Schedule(**row) for row in connection.execute(select(settings).where(later)).mappings()]
+
+
+def count_schedules(connection: Connection) -> tuple[int, int]:
+    """How many settings are enabled, and how many there are."""
+    enabled = func.count().filter(settings.c.enabled.is_(True))
+    row = connection.execute(select(enabled, func.count()).select_from(settings)).one()
+    return int(row[0]), int(row[1])
+
+
+def orphaned_users(connection: Connection) -> set[int]:
+    """Users with settings whom the application no longer knows."""
+    if not has_users(connection):
+        return set()
+    gone = select(settings.c.user_id).where(~_HAS_A_USER)
+    return set(connection.execute(gone).scalars())
+
+
+def user_exists(connection: Connection, user_id: int) -> bool:
+    """Whether the application knows a user; True where it keeps no users here."""
+    if not has_users(connection):
+        return True
+    found = connection.execute(text("SELECT 1 FROM users WHERE id = :id"), {"id": user_id})
+    return found.first() is not None
+
+
+def run_with_id(connection: Connection, run_id: str) -> Run | None:
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
+    return None if row is None else Run(**row)
+
+
+def latest_runs(connection: Connection, limit: int) -> list[Run]:
+    """The newest runs, newest first."""
+    rows = connection.execute(select(runs).order_by(runs.c.position.desc()).limit(limit))
+    return [Run(**row) for row in rows.mappings()]
