@@ -20,8 +20,7 @@ from projections.catalog_queries import backup_with_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from commands.backup_content import content_problem
-from commands.durable_files import Progress
+    from commands.durable_files import Progress
     from commands.site import Site
     from ledger.application import Context
     from ledger.recorder import LockedHead
@@ -89,4 +88,3 @@ def _keep_sidecars(site: Site, target: Path, backup_id: str) -> None:
         copy_raw(sidecar(target, suffix), folder / f"database{suffix}")
     flush_directory(folder)
     flush_directory(folder.parent)
-

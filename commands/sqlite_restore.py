@@ -7,7 +7,7 @@ For the rest (missing, damaged, another page size) see `sqlite_replacement`.
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -76,7 +76,7 @@ def restore_into(
 
     Waits for writers, and in rollback-journal mode for readers, at most `wait_seconds` (the last
     try may take half a second longer). The target keeps its journal mode. Tells progress as
-    `restore`, in pages; an exception from it undoes everything, except from the last call (all
+    `restore`; an exception from it undoes everything, except from the last call (all
     pages done), which comes when the new content is in.
 
     Raises:
@@ -96,8 +96,7 @@ def restore_into(
         _require_page_size(target, live, source, mode)
         step = _Step(backup, target, deadline, monotonic, on_progress)
         step.run(source, live)
-        after = _read(target, lambda: _finish(live, mode))
-        _require_content(target, live, (before, after), expected)
+        after = _read(target, lambda: _look_again(live, target, mode, before, expected))
     return RestoreResult("transaction", after)
 
 
@@ -136,7 +135,10 @@ class _Step:
         page_bytes = int(_text(source, "page_size"))
         try:
             source.backup(
-                live, pages=max(1, STEP_BYTES // page_bytes), progress=self._tell, sleep=0.01
+                live,
+                pages=max(1, STEP_BYTES // page_bytes),
+                progress=lambda *seen: self._tell(page_bytes, *seen),
+                sleep=0.01,
             )
         except _TooLongBusy:
             raise DatabaseBusy(
@@ -146,12 +148,12 @@ class _Step:
         except sqlite3.Error as error:
             raise translated(error, self.target) from error
 
-    def _tell(self, status: int, remaining: int, total: int) -> None:
+    def _tell(self, page_bytes: int, status: int, remaining: int, total: int) -> None:
         if status & 0xFF in BUSY_CODES:
             if self.monotonic() >= self.deadline:
                 raise _TooLongBusy
         elif self.on_progress is not None:
-            self.on_progress("restore", total - remaining, total)
+            self.on_progress("restore", (total - remaining) * page_bytes, total * page_bytes)
 
 
 def _existing(target: Path) -> Path:
@@ -168,13 +170,30 @@ def _prepare(live: sqlite3.Connection) -> tuple[str, int]:
     return found
 
 
-def _finish(live: sqlite3.Connection, mode: str) -> int:
-    """Keep the journal mode; take the new content out of the log, if nobody is in the way."""
-    if mode == "wal":
-        live.execute("PRAGMA journal_mode=WAL")
-        with suppress(sqlite3.OperationalError):
+def _look_again(
+    live: sqlite3.Connection, target: Path, mode: str, before: int, expected: str
+) -> int:
+    """Check what is there now; returns the schema version.
+
+    The new content is in, so a lock that somebody takes now must not look like a failure.
+    """
+    try:
+        if mode == "wal":
+            live.execute("PRAGMA journal_mode=WAL")
+            # Takes the new content out of the log, if nobody is in the way.
             live.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return _version(live)
+        live.execute("BEGIN")
+        after, found = _version(live), schema_fingerprint(live)
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in BUSY_CODES:
+            raise
+        return before + 1
+    if after == before + 1 and found != expected:  # else somebody has changed it since
+        raise DamagedDatabase(
+            f"{shown(target)} was restored but has not the schema of the backup; restore it again",
+            [f"schema fingerprint {found}, expected {expected}"],
+        )
+    return after
 
 
 def _require_page_size(
@@ -185,19 +204,6 @@ def _require_page_size(
         raise PageSizeDiffers(
             f"{shown(target)} has pages of {here} bytes, the backup of {there}, which WAL mode "
             "cannot take over; close every connection and restore by replacement"
-        )
-
-
-def _require_content(
-    target: Path, live: sqlite3.Connection, versions: tuple[int, int], expected: str
-) -> None:
-    """The schema is the backup's, unless somebody has changed it again since."""
-    before, after = versions
-    found = _read(target, lambda: schema_fingerprint(live))
-    if after == before + 1 and _version(live) == after and found != expected:
-        raise DamagedDatabase(
-            f"{shown(target)} was restored but has not the schema of the backup; restore it again",
-            [f"schema fingerprint {found}, expected {expected}"],
         )
 
 

@@ -17,8 +17,7 @@ from projections.catalog_queries import backups_sharing
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from commands.backup_content import content_problem
-from commands.durable_files import Progress
+    from commands.durable_files import Progress
     from commands.site import Site
     from ledger.application import Context
     from projections.backup import Backup

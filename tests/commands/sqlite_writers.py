@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -108,7 +108,12 @@ def say(line: object) -> None:
 def stdin_closed() -> threading.Event:
     """Set when the test wants the role to end."""
     closed = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        closed.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     return closed
 
 
@@ -207,7 +212,7 @@ def role_sha256(path: str) -> None:
     say(hashlib.sha256(Path(path).read_bytes()).hexdigest())
 
 
-ROLES = {
+ROLES: dict[str, Callable[..., None]] = {
     "write": role_write,
     "hold": role_hold,
     "try_lock": role_try_lock,

@@ -103,6 +103,22 @@ def test_restore_brings_the_backups_content_and_keeps_the_journal_mode(
     assert not any(sidecar(backup, suffix).exists() for suffix in SIDECAR_SUFFIXES)
 
 
+def test_lock_taken_right_after_the_restore_is_no_failure(target: Path, backup: Path) -> None:
+    """The new content is in: somebody who locks it then must not make it look undone."""
+    before = schema_version(target)
+    holder = sqlite3.connect(target, isolation_level=None, check_same_thread=False)
+
+    def lock_at_the_end(_step: str, done: int, total: int) -> None:
+        if done == total:
+            holder.execute("BEGIN EXCLUSIVE")
+
+    with closing(holder):
+        result = restore_into(target, backup, on_progress=lock_at_the_end)
+    assert before is not None
+    assert result.schema_version == before + 1
+    assert state(target)[::2] == (8, True)
+
+
 def test_readers_in_another_process_see_old_then_new_and_nothing_between(
     target: Path, backup: Path
 ) -> None:
