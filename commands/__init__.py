@@ -1,0 +1,50 @@
+"""Backup Ledger for applications: the names that existing code imports.
+
+They are loaded when first used, so that the command line starts quickly.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from commands.backup_retention_policy import BackupRetentionPolicy
+    from commands.backup_scheduler import BackupScheduler
+    from commands.backup_service import BackupService
+    from commands.facade_models import (
+        BackupMetadataResponse,
+        BackupSettings,
+        BackupSettingsUpdate,
+        RetentionSummary,
+    )
+    from ledger.vocabulary import BackupFrequency
+
+_HOMES = {
+    "BackupFrequency": "ledger.vocabulary",
+    "BackupMetadataResponse": "commands.facade_models",
+    "BackupRetentionPolicy": "commands.backup_retention_policy",
+    "BackupScheduler": "commands.backup_scheduler",
+    "BackupService": "commands.backup_service",
+    "BackupSettings": "commands.facade_models",
+    "BackupSettingsUpdate": "commands.facade_models",
+    "RetentionSummary": "commands.facade_models",
+}
+
+__all__ = [
+    "BackupFrequency",
+    "BackupMetadataResponse",
+    "BackupRetentionPolicy",
+    "BackupScheduler",
+    "BackupService",
+    "BackupSettings",
+    "BackupSettingsUpdate",
+    "RetentionSummary",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'commands' has no attribute {name!r}")
+    return getattr(import_module(home), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from commands.delete_backup import (
@@ -22,6 +22,7 @@ from commands.ledger_reading import (
 )
 from commands.retention_rules import Candidate, Kept, RetentionPlan, plan
 from ledger.application import Draft
+from ledger.events.catalog import BackupDeleted
 from ledger.events.retention import (
     DeletedBackup,
     KeptBackup,
@@ -29,7 +30,7 @@ from ledger.events.retention import (
     RetentionFailed,
     RetentionSpared,
 )
-from ledger.vocabulary import BackupStatus, retention_stream
+from ledger.vocabulary import BackupStatus, backup_stream, retention_stream
 from projections.catalog_queries import backups_of_owner, backups_of_store
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class RetentionOutcome:
     plan: RetentionPlan
     backups: dict[str, Backup]
     deletions: tuple[Deletion, ...]
+    deleted: tuple[Deletion, ...] = ()
+    """Those whose file is gone; the others failed, and are tried again."""
 
 
 def preview_retention(
@@ -82,7 +85,9 @@ def apply_retention(
         site.announce(site.ledger.append(context, failed))
         raise
     site.announce(site.ledger.append(context, *drafts))
-    return outcome
+    gone = {draft.stream for draft in drafts if isinstance(draft.details, BackupDeleted)}
+    done = [each for each in outcome.deletions if backup_stream(each.backup.backup_id) in gone]
+    return replace(outcome, deleted=tuple(done))
 
 
 def announce_retention(

@@ -12,7 +12,6 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-
 from sqlalchemy.engine import URL
 
 from commands.errors import InvalidArgument, NoDatabase

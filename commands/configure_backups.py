@@ -61,7 +61,6 @@ def configure(site: Site, context: Context, user_id: int, changes: Mapping[str, 
     """
     require_user_id(user_id)
     wanted = {name: value for name, value in changes.items() if value is not None}
-    stream = schedule_stream(user_id)
     try:
         checked = checked_settings(wanted)
         _require_known_user(site, user_id)
@@ -108,7 +107,8 @@ def settings_of(site: Site, user_id: int) -> Schedule:
     found = find_settings(site, user_id)
     if found is None:
         raise SettingsNotFound(
-            f"user {user_id} has no backup settings; make some: backup-ledger settings set {user_id}"
+            f"user {user_id} has no backup settings; "
+            f"make some: backup-ledger settings set {user_id}"
         )
     return found
 
@@ -129,8 +129,10 @@ def next_run(site: Site, schedule: Schedule, now: datetime) -> datetime | None:
 
 
 def require_user_id(user_id: Any) -> int:
-    """Raises:
-    InvalidArgument: it is no positive integer.
+    """The same id, if it is one.
+
+    Raises:
+        InvalidArgument: it is no positive integer.
     """
     if type(user_id) is not int or not 1 <= user_id <= MAX_USER_ID:
         raise InvalidArgument(f"{user_id!r} is no user id; give a positive integer such as 1")

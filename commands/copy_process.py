@@ -145,7 +145,7 @@ def copy_log(source: int, staged_path: str, meter: Meter) -> bool:
     finally:
         os.close(staged)
     if not whole:
-        os.unlink(staged_path)  # noqa: PTH108 - pathlib would double the time to start
+        os.unlink(staged_path)
     return whole
 
 

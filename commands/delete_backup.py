@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from commands.deletion_guard import require_deletable, why_refused
-from commands.errors import BackupNotFound
+from commands.errors import BackupNotFound, InvalidArgument
 from commands.ledger_reading import backup_locked, backups_being_restored
 from ledger.application import Draft
 from ledger.errors import LedgerError
@@ -71,13 +71,17 @@ def find_backup(site: Site, filename: str) -> Backup:
     """The backup of a file name that is there (or missing, but not deleted).
 
     Raises:
+        InvalidArgument: the name is no plain file name.
         BackupNotFound: there is none.
     """
+    if not filename or "/" in filename or "\\" in filename or "\0" in filename:
+        raise InvalidArgument(f"{filename!r} is no plain file name; give one from the list")
     with site.read_models.reading() as connection:
         backup = backup_named(connection, site.store.store_id, filename)
     if backup is None or backup.status == BackupStatus.DELETED:
         raise BackupNotFound(
-            f"there is no backup {filename!r} in {site.store.folder}; see: backup-ledger backup list"
+            f"there is no backup {filename!r} in {site.store.folder}; "
+            "see: backup-ledger backup list"
         )
     return backup
 
@@ -122,7 +126,7 @@ def good_backups_by_source(site: Site, own_source: str | None) -> Counter[str | 
     return Counter(each.source or own_source for each in good)
 
 
-def refusal_locked(  # noqa: PLR0913
+def refusal_locked(
     locked: LockedHead,
     context: Context,
     backup_id: str,

@@ -16,7 +16,7 @@ MAY_DELETE_PROTECTED = ("cleanup_empty", "cleanup_old_protected")
 """Clean-ups exist for such files: empty ones, and old protected ones."""
 
 
-def why_refused(  # noqa: PLR0913  (each is one question of the rule)
+def why_refused(
     backup: Backup,
     reason: DeletionReason,
     now: datetime,
@@ -46,8 +46,10 @@ def why_refused(  # noqa: PLR0913  (each is one question of the rule)
 
 
 def require_deletable(filename: str, refusal: str | None) -> None:
-    """Raises:
-    Refused: there is a reason not to delete it.
+    """Let a delete pass.
+
+    Raises:
+        Refused: there is a reason not to.
     """
     if refusal is not None:
         raise Refused(f"backup {filename!r} cannot be deleted: {refusal}")

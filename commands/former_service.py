@@ -10,6 +10,7 @@ from sqlalchemy import inspect, text
 from commands.actors import SYSTEM
 from ledger.application import Context, Draft, Ledger
 from ledger.database import open_engine
+from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import SettingsCreated
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency, schedule_stream
 from projections.local_time import parse_backup_time
@@ -21,9 +22,10 @@ _COLUMNS = "user_id, enabled, frequency, backup_time, keep_count, next_backup_at
 
 
 def import_former_settings(ledger: Ledger, application_url: URL) -> int:
-    """Record the rows of a former `backup_settings` table in a new ledger; how many.
+    """Record the rows of a former `backup_settings` table; how many.
 
-    A row that our rules refuse is left out: it never led to a usable schedule.
+    A user whom the ledger knows already keeps what the ledger says. A row that our rules
+    refuse is left out: it never led to a usable schedule.
     """
     engine = open_engine(application_url)
     try:
@@ -40,8 +42,12 @@ def import_former_settings(ledger: Ledger, application_url: URL) -> int:
             drafts = [draft for row in rows if (draft := _draft(row)) is not None]
     finally:
         engine.dispose()
-    ledger.append(Context(actor=SYSTEM, now=ledger.clock.now()), *drafts)
-    return len(drafts)
+    fresh = [draft for draft in drafts if not ledger.stream_version(draft.stream)]
+    try:
+        ledger.append(Context(actor=SYSTEM, now=ledger.clock.now()), *fresh)
+    except ConcurrencyConflict:
+        return 0  # another process imported them just now
+    return len(fresh)
 
 
 def _draft(row: Any) -> Draft | None:
@@ -63,7 +69,7 @@ def _draft(row: Any) -> Draft | None:
         timezone="UTC",
         next_backup_at=_moment(row["next_backup_at"]) if enabled else None,
     )
-    return Draft(schedule_stream(user_id), details, owner=user_id)
+    return Draft(schedule_stream(user_id), details, owner=user_id, expected_version=0)
 
 
 def _moment(stored: Any) -> datetime | None:

@@ -98,6 +98,8 @@ def open_read_models(
     if own_file and url.database is not None:
         _make_private_file(url.database)
     is_applications = application_url is not None or configuration.projections is not None
+    if is_applications:
+        import_former_settings(ledger, url)
     return ReadModels.at(url, ledger, is_applications=is_applications)
 
 
@@ -126,7 +128,7 @@ def begin(
             raise StoreUnknown(_half_there(configuration, found))
         if not found.has_ledger:
             _refuse_rows_of_another_ledger(configuration, application_url, new=new)
-            _make_ledger(configuration, clock, application_url)
+            _make_ledger(configuration, clock)
         if found.store_id is None:
             make_store(configuration.backups_folder)
 
@@ -167,15 +169,13 @@ def _half_there(configuration: Configuration, found: Found) -> str:
     return f"{what}: is it mounted, is it the right folder? If so: {INIT_HINT}"
 
 
-def _make_ledger(configuration: Configuration, clock: Clock, application_url: URL | None) -> None:
+def _make_ledger(configuration: Configuration, clock: Clock) -> None:
     url = configuration.ledger_url
     if url.get_backend_name() == "sqlite" and url.database is not None:
         _make_private_file(url.database)
     engine = open_engine(url)
     try:
         create_ledger(engine, str(uuid4()), clock.now())
-        if application_url is not None:
-            import_former_settings(Ledger(engine, clock), application_url)
     finally:
         engine.dispose()
 

@@ -112,7 +112,7 @@ def _entries(
     return entries
 
 
-def _created_draft(  # noqa: PLR0913
+def _created_draft(
     site: Site,
     staged: Staged,
     entry: _Entry,

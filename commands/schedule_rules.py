@@ -102,7 +102,7 @@ def next_slot(
     return slot
 
 
-def catch_up(  # noqa: PLR0913 - the columns of a settings row, the slot and now
+def catch_up(
     frequency: str,
     backup_time: str,
     slot: datetime,
@@ -202,7 +202,7 @@ def is_too_far_ahead(
     return as_utc(next_backup_at, "next_backup_at") - as_utc(now, "now") > allowed
 
 
-def preview(  # noqa: PLR0913 - the columns of a settings row, now and how many
+def preview(
     frequency: str,
     backup_time: str,
     now: datetime,

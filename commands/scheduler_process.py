@@ -60,18 +60,26 @@ def checked(site: Site, stop: Event | None = None) -> CheckReport:
         return check(site, stop)
     except Exception as error:
         logger.exception("the check for due backups failed")
-        try:
-            details = CheckFailed(error_type=type(error).__name__)
-            _record(site, details, str(error) or type(error).__name__)
-        except Exception:
-            logger.exception("and that could not be recorded")
+        record_check_failure(site, error)
         return CheckReport(failed=1)
 
 
-def record_start(site: Site) -> None:
+def record_check_failure(site: Site, error: Exception) -> None:
+    """Record that a check failed; where even that fails, it is logged."""
+    try:
+        details = CheckFailed(error_type=type(error).__name__)
+        _record(site, details, str(error) or type(error).__name__)
+    except Exception:
+        logger.exception("the failed check could not be recorded")
+
+
+def record_start(site: Site, check_interval_seconds: float | None = None) -> None:
+    """Record that a scheduler began, and hold the lock that shows it is alive."""
     site.owner  # noqa: B018  (its lock shows that we are alive)
     details = SchedulerStarted(
-        check_interval_seconds=site.configuration.check_interval_seconds,
+        check_interval_seconds=int(
+            check_interval_seconds or site.configuration.check_interval_seconds
+        ),
         host=cut_text(socket.gethostname(), 255),
         pid=os.getpid(),
         software_version=software_version(),

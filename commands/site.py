@@ -17,8 +17,8 @@ from ledger.application import Context, Draft, Ledger
 from ledger.events.housekeeping import ProjectionRebuilt, SourceRegistered
 from ledger.record import Actor
 from ledger.vocabulary import LEDGER_STREAM
-from projections.projector import count_rows, read_progress
 from projections.catalogue import projections_named
+from projections.projector import count_rows, read_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class Site:
         """
         if self._store is None:
             raise StoreUnknown(
-                f"{self.configuration.backups_folder} has no .store file, so it may be the wrong or "
+                f"{self.configuration.backups_folder} has no .store file: it may be the wrong or "
                 "an unmounted folder; mount it, or make it a new store: "
                 "backup-ledger ledger init --new"
             )

@@ -33,7 +33,7 @@ def database_uri(path: Path, options: str) -> str:
 
     `options` is the query, as `mode=rw`. See https://www.sqlite.org/uri.html.
     """
-    return f"file://{quote(os.fsencode(os.path.abspath(path)))}?{options}"  # noqa: PTH100 - resolve() would follow links
+    return f"file://{quote(os.fsencode(os.path.abspath(path)))}?{options}"
 
 
 def require_database_file(path: Path) -> os.stat_result:

@@ -89,7 +89,7 @@ class Snapshot:
     warnings: tuple[str, ...]
 
 
-def take_snapshot(  # noqa: PLR0913 - each is one thing a caller may choose
+def take_snapshot(
     source: Path,
     staged: Path,
     *,
@@ -121,7 +121,7 @@ def take_snapshot(  # noqa: PLR0913 - each is one thing a caller may choose
         return _verified(copy, source, on_progress)
 
 
-def stage_copy(  # noqa: PLR0913 - as take_snapshot
+def stage_copy(
     source: Path,
     staged: Path,
     *,

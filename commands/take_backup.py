@@ -112,7 +112,7 @@ def stage_snapshot(site: Site, backup_id: str, on_progress: Progress | None = No
     return Staged(backup_id, path, snapshot)
 
 
-def created_details(  # noqa: PLR0913  (each is a fact of its own)
+def created_details(
     site: Site,
     snapshot: Snapshot,
     *,
@@ -163,7 +163,7 @@ def unused_name(site: Site, locked: LockedHead, wanted: str) -> str:
     return free_name(wanted, lambda name: name in taken or site.store.has(name))
 
 
-def _append(  # noqa: PLR0913
+def _append(
     site: Site,
     context: Context,
     staged: Staged,
@@ -214,7 +214,7 @@ def _taken(name: str) -> BackupNameTaken:
     return BackupNameTaken(f"there is a backup or file named {name!r} already; choose another name")
 
 
-def _record_failure(  # noqa: PLR0913
+def _record_failure(
     site: Site,
     context: Context,
     stream: str,

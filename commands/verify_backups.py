@@ -37,7 +37,7 @@ class Verification:
         return self.problem is None
 
 
-def verify_backup(  # noqa: PLR0913
+def verify_backup(
     site: Site,
     context: Context,
     backup: Backup,
@@ -91,9 +91,10 @@ def _on_the_same_file(site: Site, backup: Backup, sharing: Sequence[Backup]) -> 
     same = [backup]
     for other in sharing:
         seen = site.store.look_at(other.filename) if other.is_present else None
-        if other.backup_id != backup.backup_id and seen is not None:
-            if (seen.device, seen.inode) == (own.device, own.inode):
-                same.append(other)
+        if seen is None or other.backup_id == backup.backup_id:
+            continue
+        if (seen.device, seen.inode) == (own.device, own.inode):
+            same.append(other)
     return same
 
 

@@ -19,7 +19,7 @@ from ledger.events.catalog import (
     HoldReleased,
 )
 from ledger.record import Event
-from ledger.vocabulary import LEVELS, BackupStatus
+from ledger.vocabulary import BackupStatus
 from projections.backup_names import is_protected
 
 
@@ -70,10 +70,8 @@ def evolve_backup(backup: Backup | None, event: Event) -> Backup | None:
         return _born(event, details)
     if backup is None:
         return None
-    if isinstance(details, BackupMissing):
-        backup.status = BackupStatus.MISSING
-    elif isinstance(details, BackupCorrupt):
-        backup.status = BackupStatus.CORRUPT
+    if isinstance(details, BackupMissing | BackupCorrupt):
+        _lost_or_corrupt(backup, details)
     elif isinstance(details, BackupVerified):
         _verified(backup, details, event.timestamp)
     elif isinstance(details, DeletionStarted):
@@ -119,9 +117,26 @@ def _born(event: Event, details: BackupCreated | BackupFound) -> Backup:
     return backup
 
 
+def _lost_or_corrupt(backup: Backup, details: BackupMissing | BackupCorrupt) -> None:
+    """A check that ends after the deletion brings nothing back, nor one that found no file."""
+    if isinstance(details, BackupMissing):
+        if backup.is_present:
+            backup.status = BackupStatus.MISSING
+    elif backup.is_present or (
+        backup.status == BackupStatus.MISSING and details.found_sha256 is not None
+    ):
+        backup.status = BackupStatus.CORRUPT
+        backup.verified_level = backup.verified_at = None
+
+
 def _verified(backup: Backup, details: BackupVerified, when: datetime) -> None:
-    backup.verified_level = details.level
-    backup.verified_at = when
-    proves_content = LEVELS.index(details.level) >= LEVELS.index("digest")
-    if backup.status == BackupStatus.MISSING or (proves_content and backup.is_present):
+    """A look at the name alone says nothing of the content of a backup that was corrupt."""
+    proves_content = details.level != "exists"
+    is_good = proves_content or backup.verified_level is not None
+    if is_good:
+        backup.verified_level = details.level
+        backup.verified_at = when
+    if backup.status == BackupStatus.MISSING:
+        backup.status = BackupStatus.OK if is_good else BackupStatus.CORRUPT
+    elif proves_content and backup.is_present:
         backup.status = BackupStatus.OK
