@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from ledger.events.housekeeping import ProjectionRebuilt, SourceRegistered
 from ledger.record import Actor
 from ledger.vocabulary import LEDGER_STREAM
 from projections.catalogue import projections_named
+from projections.errors import ProjectionError
 from projections.projector import count_rows, read_progress
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from ledger.application import RecordedEvent
     from ledger.clock import Clock
     from projections.read_models import ReadModels
+
+
+logger = logging.getLogger("backup_ledger.site")
 
 
 @dataclass
@@ -109,8 +114,14 @@ class Site:
         return self._source_id
 
     def announce(self, recorded: list[RecordedEvent]) -> None:
-        """After an append: bring the read models along, tell who listens."""
-        self.catch_up()
+        """After an append: bring the read models along, tell who listens.
+
+        The append has committed, so the command has succeeded whatever the read models say.
+        """
+        try:
+            self.catch_up()
+        except ProjectionError:
+            logger.exception("the read models could not be brought along")
         for listener in self.listeners:
             listener(recorded)
 

@@ -42,6 +42,7 @@ class ReadModels:
         self._ledger = ledger
         self._projector = Projector(ledger, all_projections())
         self._prepared = False
+        self._is_locked_out = False
         self._memory: ReadModels | None = None
         self._lock = RLock()
         self._healed: list[Healed] = []
@@ -77,10 +78,13 @@ class ReadModels:
                 if self._is_current():
                     return True
                 self._fold(up_to)
+                self._is_locked_out = False
             except (IntegrityError, DataError) as error:
                 raise ProjectionError(f"the read models refuse a row: {error.orig}") from error
             except DBAPIError as error:
-                logger.warning("the read models cannot be written now: %s", error.orig)
+                if not self._is_locked_out:
+                    logger.warning("the read models cannot be written now: %s", error.orig)
+                self._is_locked_out = True
                 return False
             return True
 
@@ -160,11 +164,17 @@ class ReadModels:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with (
-            self.engine.connect().execution_options(**{WRITE: True}) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        with self.engine.connect().execution_options(**{WRITE: True}) as connection:
+            self._set_patience(connection)
+            with connection.begin():
+                yield connection
+
+    def _set_patience(self, connection: Connection) -> None:
+        """Wait for the lock once; while it stays taken, only look whether it is free."""
+        if self.engine.dialect.name == "sqlite":
+            seconds = 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS
+            raw: Any = connection.connection.driver_connection
+            raw.execute(f"PRAGMA busy_timeout={int(seconds * 1_000)}")
 
 
 __all__ = ["ProjectionError", "ReadModels"]
