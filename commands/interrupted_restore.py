@@ -99,14 +99,17 @@ def _judge_transaction(site: Site, restore: Restore, target: Path) -> Outcome:
 
 
 def _finish_replacement(site: Site, restore: Restore, target: Path, staged: Path) -> Outcome:
+    is_staged = staged.exists() and hash_raw(staged) == restore.started.sha256
     if target.exists():
         found = hash_raw(target)
-        if found == restore.started.sha256 and not staged.exists():
+        if found == restore.started.sha256:
+            staged.unlink(missing_ok=True)
             return "new"
         if found != restore.started.target_sha256:
             return "unknown"
-    if not staged.exists():
-        return "old" if target.exists() else "unknown"
+    if not is_staged:
+        staged.unlink(missing_ok=True)  # it was not copied whole yet: the target is untouched
+        return "old"
     with sole_access(target, site.configuration.restore_wait_seconds):
         clear_sidecars(target)
         rename_into_place(staged, target)

@@ -177,15 +177,16 @@ def _restore_by_transaction(act: _Act, on_progress: Progress | None) -> None:
 def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> None:
     target = act.plan.target
     staged = staged_beside(target, act.restore_id)
-    try:
-        _copy_checked(act, staged, on_progress)
-        with sole_access(target, act.site.configuration.restore_wait_seconds):
-            before = hash_raw(target) if target.exists() else None
-            _record_start(act, None, before)
+    with sole_access(target, act.site.configuration.restore_wait_seconds):
+        before = hash_raw(target) if target.exists() else None
+        # Before anything is made beside the target, so that recovery knows of it.
+        _record_start(act, None, before)
+        try:
+            _copy_checked(act, staged, on_progress)
             clear_sidecars(target)
             rename_into_place(staged, target)
-    finally:
-        staged.unlink(missing_ok=True)
+        finally:
+            staged.unlink(missing_ok=True)
 
 
 def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:

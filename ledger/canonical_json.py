@@ -20,6 +20,7 @@ MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact (RFC 8785 section 3.2.2.3)."""
 
 _KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), check_circular=False
 ).encode
@@ -57,10 +58,13 @@ def parse_json(data: bytes) -> Any:
     """Decode JSON bytes without looking at their form.
 
     Raises:
-        RecordError: no JSON in UTF-8.
+        RecordError: no JSON in UTF-8, or text with a lone surrogate, which nothing can store.
     """
     try:
-        return json.loads(data.decode())
+        value = json.loads(data.decode())
+        if _SURROGATE.search(data):
+            _encode(value).encode()
+        return value
     except (ValueError, RecursionError) as error:
         raise RecordError(f"the bytes are no JSON: {error}") from error
 

@@ -12,13 +12,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.clock import Clock, SystemClock, to_microseconds
 from ledger.database import WRITE, translated_errors
 from ledger.errors import ConcurrencyConflict, LedgerBroken
 from ledger.merkle import Frontier, Node, leaf_hash
+from ledger.prepared import Prepared
 from ledger.subscription import PollingSubscription
 from ledger.tables import events, head, nodes
 
@@ -33,6 +34,14 @@ JUMP_MICROSECONDS = 3_600_000_000
 """A clock this far behind the head has jumped; recorded_at then follows the clock."""
 
 _HEAD = select(head.c.size, head.c.frontier, head.c.recorded_at)
+_READ_HEAD = Prepared(_HEAD)
+_LOCK_HEAD = Prepared(_HEAD.with_for_update())
+_WRITE_HEAD = Prepared(update(head), ["size", "root", "frontier", "recorded_at"])
+_INSERT = Prepared(insert(events), events.columns.keys())
+_STREAM_VERSION = Prepared(
+    select(func.max(events.c.stream_version)).where(events.c.stream == bindparam("wanted"))
+)
+_LEAF_HASH = Prepared(select(events.c.leaf_hash).where(events.c.position == bindparam("wanted")))
 _EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
 _NOTIFICATION = _EVENT.add_columns(events.c.position)
 _STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
@@ -96,8 +105,8 @@ class LockedHead:
         hashes = [leaf_hash(stored.state) for stored in stored_events]
         frontier, completed = self.head.frontier.append_leaves(hashes)
         recorded_at = self._recorded_at()
-        self.connection.execute(
-            insert(events),
+        _INSERT.run_many(
+            self.connection,
             [
                 {
                     "position": position,
@@ -119,14 +128,13 @@ class LockedHead:
     def _write_head(self, frontier: Frontier, completed: list[Node], recorded_at: int) -> None:
         if completed:
             self.connection.execute(insert(nodes), [node._asdict() for node in completed])
-        self.connection.execute(
-            update(head).values(
-                size=frontier.size,
-                root=frontier.root(),
-                frontier=frontier.to_bytes(),
-                recorded_at=recorded_at,
-            )
-        )
+        row = {
+            "size": frontier.size,
+            "root": frontier.root(),
+            "frontier": frontier.to_bytes(),
+            "recorded_at": recorded_at,
+        }
+        _WRITE_HEAD.run(self.connection, row)
         self.head = replace(self.head, frontier=frontier, recorded_at=recorded_at)
 
     def _recorded_at(self) -> int:
@@ -140,6 +148,7 @@ class LedgerRecorder(ApplicationRecorder):
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         self.engine = engine
+        self._locking_engine = engine.execution_options(**{WRITE: True})
         self._clock = clock or SystemClock()
         # Threads queue here, in the order in which they come; SQLite's own waiting is unfair.
         self._writing = Lock()
@@ -155,7 +164,7 @@ class LedgerRecorder(ApplicationRecorder):
         with (
             self._writing,
             translated_errors(self.engine),
-            self.engine.connect().execution_options(**{WRITE: True}) as connection,
+            self._locking_engine.connect() as connection,
             connection.begin(),
         ):
             yield LockedHead(connection, self._clock)
@@ -277,13 +286,13 @@ def read_head(connection: Connection) -> Head:
     Raises:
         LedgerBroken: it is gone, or contradicts itself.
     """
-    row = connection.execute(
-        _HEAD.with_for_update() if connection.get_execution_options().get(WRITE) else _HEAD
-    ).one_or_none()
+    is_locking = connection.get_execution_options().get(WRITE)
+    row = (_LOCK_HEAD if is_locking else _READ_HEAD).run(connection, {}).fetchone()
     if row is None:
         raise LedgerBroken("ledger_head has no row; run `backup-ledger audit verify`")
+    size, frontier, recorded_at = row
     try:
-        return Head(Frontier.from_bytes(row.size, bytes(row.frontier)), row.recorded_at)
+        return Head(Frontier.from_bytes(size, bytes(frontier)), recorded_at)
     except ValueError as error:
         raise LedgerBroken(f"ledger_head is damaged: {error}") from error
 
@@ -306,21 +315,13 @@ def read_records(
 
 def read_leaf_hash(connection: Connection, position: int) -> bytes | None:
     """The leaf hash at a position, or None beyond the head."""
-    found = connection.execute(
-        select(events.c.leaf_hash).where(events.c.position == position)
-    ).scalar_one_or_none()
-    return None if found is None else bytes(found)
+    row = _LEAF_HASH.run(connection, {"wanted": position}).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def stream_version(connection: Connection, stream: str) -> int:
     """The newest version of a stream; 0 where there is none."""
-    statement = (
-        select(events.c.stream_version)
-        .where(events.c.stream == stream)
-        .order_by(events.c.stream_version.desc())
-        .limit(1)
-    )
-    return connection.execute(statement).scalar_one_or_none() or 0
+    return int(_STREAM_VERSION.run(connection, {"wanted": stream}).fetchone()[0] or 0)
 
 
 def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | None) -> Select[Any]:

@@ -317,7 +317,7 @@ def test_lock_of_a_replaced_target_does_not_remove_the_log_of_the_new_one(
     target = build(tmp_path / "live.db")
     move_on(target, 1)
     with sole_access(target):
-        os.replace(backup, target)  # noqa: PTH105 - as rename_into_place
+        os.replace(backup, target)
         writer = sqlite3.connect(target, isolation_level=None)
         writer.execute("PRAGMA journal_mode=WAL")
         move(writer, random.Random(1))

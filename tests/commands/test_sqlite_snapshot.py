@@ -9,12 +9,21 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from commands import copy_process
+from commands.durable_files import create_private
 from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
+from commands.sqlite_copy import (
+    CopyFailedError,
+    copy_by_process,
+    reading,
+    require_same_shape,
+    settle,
+)
 from commands.sqlite_errors import (
     DamagedDatabase,
     DatabaseBusy,
@@ -267,6 +276,27 @@ def test_log_that_restarted_during_the_copy_is_dropped(tmp_path: Path) -> None:
             os.close(descriptor)
             assert copied.exists() is whole
             copied.unlink(missing_ok=True)
+
+
+def test_copy_without_the_log_must_be_what_the_transaction_sees(
+    tmp_path: Path, staged: Path
+) -> None:
+    """With nothing in the log the database alone is whole; with a commit in it, it is refused."""
+    source = build(tmp_path / "x.db")
+    with closing(sqlite3.connect(source, isolation_level=None)) as connection:
+        for number in range(2):
+            copy = staged.with_name(f"{number}.db")
+            os.close(create_private(copy))
+            with reading(source, 1.0) as live:
+                copy_by_process(replace(live, uses_wal=False), copy, None)
+                shape = settle(copy)
+                if number == 0:
+                    require_same_shape(live, shape)
+                    assert is_consistent(copy)
+                else:
+                    with pytest.raises(CopyFailedError, match="restarted"):
+                        require_same_shape(live, shape)
+            connection.execute(f"CREATE TABLE only_in_the_log_{number} (x)")
 
 
 def test_copying_process_says_what_the_system_said(

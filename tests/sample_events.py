@@ -1,0 +1,198 @@
+"""One plausible event of every type, and drafts made from them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ledger.application import Context, Draft, make_event
+from ledger.events import Details, catalog, housekeeping, restoring, retention, scheduling
+from ledger.record import Actor, Event
+from ledger.vocabulary import LEDGER_STREAM, SCHEDULER
+
+
+def uuid_of(number: int) -> str:
+    """A UUID that tells its number, so that a failing test can be read."""
+    return f"00000000-0000-4000-8000-{number:012x}"
+
+
+NOW = datetime(2025, 1, 13, 3, 0, 5, tzinfo=UTC)
+SLOT = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
+NEXT = SLOT + timedelta(days=1)
+RUN, BACKUP, STORE, SOURCE, HOLD, RESTORE, TOKEN = (uuid_of(number) for number in range(1, 8))
+SHA = "ab" * 32
+NAME = "auto_backup_user1_2025-01-13T03-00-00.db"
+DELETED = retention.DeletedBackup(backup_id=BACKUP, filename=NAME)
+_RULE = {"scope": "1", "keep_count": 7}
+_PART = {"deleted": [DELETED], "deleted_count": 1, "part": 1, "parts": 1}
+_FILE = {"store": STORE, "filename": NAME}
+_CHECK = {"level": "digest", "expected_sha256": SHA, "trigger": "due"}
+_DELETION = {**_FILE, "reason": "retention", "forced": False, "rule": "keep_count 7"}
+_HOLD = {"hold_id": HOLD, "reason": "audit é \u2028", "until": NEXT}
+_TOKEN = {"token_id": TOKEN, "role": "user", "user": "1", "expires": None}
+_RESTORE = {
+    "backup_id": BACKUP,
+    "pre_restore_backup_id": None,
+    "mode": "transaction",
+    "target": "/srv/app.db",
+    "sha256": SHA,
+}
+_ENDED = {"run_id": RUN, "slot": SLOT, "attempt": 1}
+
+SAMPLES: dict[type[Details], dict[str, Any]] = {
+    scheduling.SchedulerStarted: {
+        "check_interval_seconds": 60,
+        "host": "db1",
+        "pid": 4711,
+        "software_version": "0.1.0",
+    },
+    scheduling.SchedulerStopped: {"reason": "signal"},
+    scheduling.CheckFailed: {"error_type": "OSError"},
+    scheduling.SettingsCreated: {
+        "enabled": True,
+        "frequency": "daily",
+        "backup_time": "03:00",
+        "keep_count": 7,
+        "timezone": "UTC",
+        "next_backup_at": NEXT,
+    },
+    scheduling.SettingsUpdated: {
+        "before": {"keep_count": 7, "enabled": True},
+        "after": {"keep_count": 14, "enabled": False},
+        "next_backup_at": None,
+    },
+    scheduling.SettingsRejected: {"attempted": {"keep_count": 99}, "error_type": "ValueError"},
+    scheduling.BackupStarted: {
+        "slot": SLOT,
+        "attempt": 1,
+        "scheduler": "db1:4711:boot",
+        "lease_seconds": 300,
+    },
+    scheduling.BackupCompleted: {
+        **_ENDED,
+        "backup_id": BACKUP,
+        "filename": NAME,
+        "size": 2**53 - 1,
+        "sha256": SHA,
+        "frequency": "daily",
+        "started_at": SLOT,
+        "next_backup_at": NEXT,
+        "deleted_old_backups": 0,
+    },
+    scheduling.BackupFailed: {**_ENDED, "error_type": "OSError", "next_backup_at": NEXT},
+    scheduling.BackupAbandoned: {**_ENDED, "scheduler": "db1:1:boot", "next_backup_at": NEXT},
+    scheduling.SlotsMissed: {
+        "first_slot": SLOT - timedelta(days=2),
+        "last_slot": SLOT - timedelta(days=1),
+        "count": 2,
+    },
+    scheduling.SchedulePaused: {"note": "moving house", "next_backup_at": None},
+    scheduling.ScheduleResumed: {"note": None, "next_backup_at": NEXT},
+    retention.RetentionApplied: {
+        **_RULE,
+        **_PART,
+        "kept": [retention.KeptBackup(backup_id=uuid_of(99), reasons=["newest 7", "held"])],
+    },
+    retention.RetentionSpared: {**_RULE, "spared_backup_id": BACKUP},
+    retention.RetentionFailed: {**_RULE, "error_type": "OSError"},
+    retention.DeletionFailed: {"backup_id": BACKUP, "filename": NAME, "error_type": "OSError"},
+    retention.EmptyBackupsCleaned: _PART,
+    retention.OldProtectedCleaned: {**_PART, "days_old": 90},
+    catalog.BackupCreated: {
+        **_FILE,
+        "run_id": RUN,
+        "source": SOURCE,
+        "kind": "scheduled",
+        "size": 4096,
+        "sha256": SHA,
+        "schema_fingerprint": "cd" * 32,
+        "table_count": 1,
+        "row_count": 3,
+        "tables": [catalog.TableRows(name="users", rows=3)],
+        "engine": "copy",
+        "engine_reason": "a WAL database",
+        "shared_with": None,
+        "warnings": ["less than half the size of the one before"],
+    },
+    catalog.BackupNotCreated: {**_FILE, "kind": "manual", "error_type": "OSError"},
+    catalog.BackupFound: {
+        **_FILE,
+        "kind": "manual",
+        "size": 0,
+        "sha256": SHA,
+        "created_at": SLOT,
+        "status": "corrupt",
+    },
+    catalog.BackupMissing: _FILE,
+    catalog.BackupVerified: {**_CHECK, "found_sha256": SHA, "problem": None},
+    catalog.BackupCorrupt: {**_CHECK, "found_sha256": "ef" * 32, "problem": "another digest"},
+    catalog.DeletionStarted: {**_DELETION, "owner": "db1:4711:boot"},
+    catalog.BackupDeleted: _DELETION,
+    catalog.HoldPlaced: _HOLD,
+    catalog.HoldReleased: _HOLD,
+    restoring.RestoreStarted: {
+        **_RESTORE,
+        "owner": "db1:4711:boot",
+        "target_schema_version": 3,
+        "target_sha256": None,
+    },
+    restoring.RestoreCompleted: _RESTORE,
+    restoring.RestoreFailed: {**_RESTORE, "error_type": "OSError"},
+    restoring.RestoreInterrupted: {**_RESTORE, "outcome": "unknown"},
+    housekeeping.SourceRegistered: {"source": SOURCE, "store": STORE, "path": "/srv/app.db"},
+    housekeeping.SourceOptimized: {"source": SOURCE, "size_before": 2, "size_after": 1},
+    housekeeping.TokenCreated: _TOKEN,
+    housekeeping.TokenRevoked: _TOKEN,
+    housekeeping.ProjectionRebuilt: {
+        "name": "backup_runs",
+        "version": 1,
+        "position": 12,
+        "rows": 3,
+        "reason": "its rows were deleted",
+    },
+    housekeeping.EvidenceExported: {
+        "first_position": 1,
+        "last_position": 12,
+        "checkpoint_size": 12,
+        "filter": {"user": "1"},
+    },
+}
+"""Every event type, with fields that it could have."""
+
+_STREAM_ENDS = {"schedule": "1", "retention": "1", "backup": BACKUP, "restore": RESTORE}
+
+
+def sample(kind: type[Details], **changes: Any) -> Any:
+    """Details of a type, with other values for some fields."""
+    return kind.model_validate({**SAMPLES[kind], **changes})
+
+
+def stream_of(kind: type[Details]) -> str:
+    """A stream on which events of a type may stand."""
+    if kind.stream_kind == LEDGER_STREAM:
+        return LEDGER_STREAM
+    end = "db1:4711:boot" if kind.stream_kind == SCHEDULER else _STREAM_ENDS[kind.stream_kind]
+    return f"{kind.stream_kind}/{end}"
+
+
+def draft(kind: type[Details], stream: str | None = None, **changes: Any) -> Draft:
+    """A fact about to be appended: to the stream given, else to the sample's own."""
+    envelope = {
+        name: changes.pop(name)
+        for name in ("event_id", "expected_version", "owner", "correlation_id", "causation_id")
+        if name in changes
+    }
+    message = None if kind.success else "it did not work"
+    return Draft(
+        stream or stream_of(kind), sample(kind, **changes), error_message=message, **envelope
+    )
+
+
+CONTEXT = Context(
+    actor=Actor(id="ada", kind="operator"), now=NOW, correlation_id=RUN, causation_id=None
+)
+
+
+def event(drafted: Draft, version: int = 1, at: datetime = NOW) -> Event:
+    """The event of a draft, as if it had been appended."""
+    return make_event(CONTEXT, drafted, version, at)
