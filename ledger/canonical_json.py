@@ -35,11 +35,12 @@ def canonical_bytes(value: Any) -> bytes:
     """
     try:
         _check(value)
-        return _encode(value).encode()
+        encoded = _encode(value).encode()
     except RecursionError as error:
         raise RecordError("the value is nested too deeply") from error
     except UnicodeEncodeError as error:
         raise RecordError(f"text with a lone surrogate cannot be stored: {error.reason}") from error
+    return encoded
 
 
 def parse_canonical(data: bytes) -> Any:
@@ -64,9 +65,9 @@ def parse_json(data: bytes) -> Any:
         value = json.loads(data.decode())
         if _SURROGATE.search(data):
             _encode(value).encode()
-        return value
     except (ValueError, RecursionError) as error:
         raise RecordError(f"the bytes are no JSON: {error}") from error
+    return value
 
 
 @lru_cache(maxsize=4096)

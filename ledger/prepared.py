@@ -6,6 +6,7 @@ few run at every append, so they skip all that; errors are the ones that Core wo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
@@ -26,29 +27,41 @@ class Prepared:
     def __init__(self, statement: Executable, names: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._names = names
-        self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     def run(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
         """Execute once; the driver's cursor."""
-        text, order = self._text(connection.dialect)
-        return _execute(connection, text, _ordered(parameters, order))
+        compiled = self._for(connection.dialect)
+        return _execute(connection, compiled.text, compiled.bind(parameters))
 
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute for each row, in order."""
-        text, order = self._text(connection.dialect)
-        _execute(connection, text, [_ordered(row, order) for row in rows], many=True)
+        compiled = self._for(connection.dialect)
+        _execute(connection, compiled.text, [compiled.bind(row) for row in rows], many=True)
 
-    def _text(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    def _for(self, dialect: Dialect) -> _Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:
             compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)  # type: ignore[attr-defined]
+            constants = {
+                name: value for name, value in compiled.params.items() if value is not None
+            }
             order = tuple(compiled.positiontup) if compiled.positional else None
-            found = self._compiled[dialect.name] = (str(compiled), order)
+            found = self._compiled[dialect.name] = _Compiled(str(compiled), order, constants)
         return found
 
 
-def _ordered(parameters: Mapping[str, Any], order: tuple[str, ...] | None) -> Any:
-    return dict(parameters) if order is None else [parameters[name] for name in order]
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """SQL for one kind of database. `order`: of positional parameters, None where named."""
+
+    text: str
+    order: tuple[str, ...] | None
+    constants: dict[str, Any]
+
+    def bind(self, parameters: Mapping[str, Any]) -> Any:
+        values = {**self.constants, **parameters} if self.constants else parameters
+        return dict(values) if self.order is None else [values[name] for name in self.order]
 
 
 def _execute(connection: Connection, text: str, parameters: Any, *, many: bool = False) -> Any:

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.clock import Clock, SystemClock, to_microseconds
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
     from sqlalchemy.engine import Engine
 
+NO_LIMIT = 2**62
 JUMP_MICROSECONDS = 3_600_000_000
 """A clock this far behind the head has jumped; recorded_at then follows the clock."""
 
@@ -45,6 +46,11 @@ _LEAF_HASH = Prepared(select(events.c.leaf_hash).where(events.c.position == bind
 _EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
 _NOTIFICATION = _EVENT.add_columns(events.c.position)
 _STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
+_RECORDS = Prepared(
+    _STORED.where(events.c.position > bindparam("after"), events.c.position <= bindparam("up_to"))
+    .order_by(events.c.position)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +311,12 @@ def read_records(
     limit: int | None = None,
 ) -> list[StoredRecord]:
     """Rows with after < position <= up_to, in ledger order."""
-    statement = _between(_STORED, events.c.position, after, up_to)
-    rows = connection.execute(statement.order_by(events.c.position).limit(limit))
+    wanted = {
+        "after": after,
+        "up_to": NO_LIMIT if up_to is None else up_to,
+        "most": NO_LIMIT if limit is None else limit,
+    }
+    rows = _RECORDS.run(connection, wanted).fetchall()
     return [
         StoredRecord(position, stream, version, event_type, bytes(record), bytes(leaf), recorded)
         for stream, version, event_type, record, position, leaf, recorded in rows

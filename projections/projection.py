@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import select
@@ -107,11 +107,12 @@ def upsert(connection: Connection, table: Table, key: str, rows: Sequence[Row]) 
     """Write rows, replacing those with the same key."""
     if not rows:
         return
-    insert: Callable[..., Any] = (
-        postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    )
+    connection.execute(_upsert_statement(table, key, connection.dialect.name), list(rows))
+
+
+@cache
+def _upsert_statement(table: Table, key: str, dialect: str) -> Any:
+    insert: Callable[..., Any] = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(table)
-    others = {name: statement.excluded[name] for name in rows[0] if name != key}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=[key], set_=others), list(rows)
-    )
+    others = {name: statement.excluded[name] for name in table.c.keys() if name != key}  # noqa: SIM118
+    return statement.on_conflict_do_update(index_elements=[key], set_=others)

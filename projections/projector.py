@@ -6,20 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, func, select
+from sqlalchemy import case, delete, exists, false, func, select
+from sqlalchemy.exc import DBAPIError
 
 from ledger.application import RecordedEvent
 from ledger.database import translated_errors
 from ledger.errors import RecordError
+from ledger.prepared import Prepared
 from ledger.record import decode_event
-from ledger.recorder import read_head, read_leaf_hash, read_records
+from ledger.recorder import NO_LIMIT, read_head, read_leaf_hash, read_records
 from projections import tables
 from projections.errors import ProjectionsTooNew, UnreadableEvent
 from projections.projection import upsert
 from projections.schema import prepare_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -30,6 +32,25 @@ BATCH_EVENTS = 5_000
 """Events folded in one transaction: large enough to write in bulk, small enough for memory."""
 
 NO_LEAF = b""
+
+_MODELS = (
+    tables.backup_settings,
+    tables.backup_catalog,
+    tables.backup_runs,
+    tables.audit_trail,
+)
+_PROGRESS = Prepared(
+    select(
+        *tables.progress.c["name", "version", "ledger_id", "position", "leaf_hash", "has_rows"],
+        case(
+            *(
+                (tables.progress.c.name == each.name, exists().select_from(each))
+                for each in _MODELS
+            ),
+            else_=false(),
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +63,9 @@ class Progress:
     position: int
     leaf_hash: bytes
     has_rows: bool
+    """Whether its table held anything when this was written."""
+    found_rows: bool
+    """Whether it does now: emptied by hand, it is folded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +87,38 @@ class Projector:
     def is_current(self, connection: Connection) -> bool:
         """Whether every read model stands at the ledger's head, in this ledger."""
         stored = read_progress(connection)
-        ledger_id = self._ledger.meta.ledger_id
         with self._reading_ledger() as ledger:
             size = read_head(ledger).size
             leaf = read_leaf_hash(ledger, size) or NO_LEAF
+        found = (stored.get(each.name) for each in self._projections)
+        return self._are_ours(stored) and all(
+            each is not None and each.position == size and each.leaf_hash == leaf for each in found
+        )
+
+    def is_sound(self, connection: Connection) -> bool:
+        """Whether what is stored may be folded on: tables, versions, ledger and history fit."""
+        try:
+            stored = read_progress(connection)
+        except DBAPIError:
+            return False  # a table is missing
+        if not self._are_ours(stored):
+            return False
+        with self._reading_ledger() as ledger:
+            leaves = {each.position: each.leaf_hash for each in stored.values()}
+            return all(
+                (read_leaf_hash(ledger, position) or NO_LEAF) == leaf
+                for position, leaf in leaves.items()
+            )
+
+    def _are_ours(self, stored: Mapping[str, Progress]) -> bool:
+        ledger_id = self._ledger.meta.ledger_id
+        found = ((each, stored.get(each.name)) for each in self._projections)
         return all(
-            stored.get(each.name)
-            == Progress(each.name, each.version, ledger_id, size, leaf, has_rows(connection, each))
-            for each in self._projections
+            progress is not None
+            and progress.version == each.version
+            and progress.ledger_id == ledger_id
+            and progress.has_rows == progress.found_rows
+            for each, progress in found
         )
 
     def prepare(self, connection: Connection) -> list[Healed]:
@@ -85,7 +133,7 @@ class Projector:
                 continue
             is_fresh = projection.table.name in fresh
             reason = self._why_discarded(progress, projection) or (
-                _why_incomplete(connection, progress, projection, is_fresh=is_fresh)
+                _why_incomplete(progress, is_fresh=is_fresh)
             )
             if reason is not None:
                 self.discard(connection, projection)
@@ -95,7 +143,7 @@ class Projector:
     def discard(self, connection: Connection, projection: Projection) -> None:
         """Empty a read model; it then stands before the first event."""
         connection.execute(delete(projection.table))
-        self._write_progress(connection, projection, 0, NO_LEAF)
+        self._write_progress(connection, {projection: False}, 0, NO_LEAF)
 
     def advance(self, connection: Connection, up_to: int | None = None) -> bool:
         """Fold one batch into the read models that are furthest behind; False at the end.
@@ -110,14 +158,18 @@ class Projector:
             for each in self._projections
             if (position := stored[each.name].position) > behind
         ]
-        batch, leaf = self._read(behind, min([*ahead, 2**62 if up_to is None else up_to]))
+        batch, leaf = self._read(behind, min([*ahead, NO_LIMIT if up_to is None else up_to]))
         if not batch:
             return False
+        moved = {}
         for projection in self._projections:
             if stored[projection.name].position == behind:
                 projection.apply(connection, batch)
-                self._write_progress(connection, projection, batch[-1].position, leaf)
-        return True
+                moved[projection] = stored[projection.name].has_rows or has_rows(
+                    connection, projection
+                )
+        self._write_progress(connection, moved, batch[-1].position, leaf)
+        return bool(ahead) or len(batch) == BATCH_EVENTS
 
     def _read(self, after: int, up_to: int) -> tuple[list[RecordedEvent], bytes]:
         with self._reading_ledger() as ledger:
@@ -159,32 +211,34 @@ class Projector:
         return None
 
     def _write_progress(
-        self, connection: Connection, projection: Projection, position: int, leaf: bytes
+        self,
+        connection: Connection,
+        moved: Mapping[Projection, bool],
+        position: int,
+        leaf: bytes,
     ) -> None:
-        row = {
-            "name": projection.name,
-            "version": projection.version,
-            "ledger_id": self._ledger.meta.ledger_id,
-            "position": position,
-            "leaf_hash": leaf,
-            "has_rows": has_rows(connection, projection),
-        }
-        upsert(connection, tables.progress, "name", [row])
+        rows = [
+            {
+                "name": projection.name,
+                "version": projection.version,
+                "ledger_id": self._ledger.meta.ledger_id,
+                "position": position,
+                "leaf_hash": leaf,
+                "has_rows": holds_any,
+            }
+            for projection, holds_any in moved.items()
+        ]
+        upsert(connection, tables.progress, "name", rows)
 
 
 def read_progress(connection: Connection) -> dict[str, Progress]:
     """How far each read model has come."""
-    rows = connection.execute(select(tables.progress))
+    rows = _PROGRESS.run(connection, {}).fetchall()
     return {
-        row.name: Progress(
-            row.name,
-            row.version,
-            row.ledger_id,
-            row.position,
-            bytes(row.leaf_hash),
-            row.has_rows,
+        name: Progress(
+            name, version, ledger_id, position, bytes(leaf), bool(had_rows), bool(found_rows)
         )
-        for row in rows
+        for name, version, ledger_id, position, leaf, had_rows, found_rows in rows
     }
 
 
@@ -193,12 +247,10 @@ def has_rows(connection: Connection, projection: Projection) -> bool:
     return bool(connection.execute(select(exists().select_from(projection.table))).scalar_one())
 
 
-def _why_incomplete(
-    connection: Connection, progress: Progress, projection: Projection, *, is_fresh: bool
-) -> str | None:
+def _why_incomplete(progress: Progress, *, is_fresh: bool) -> str | None:
     if is_fresh and progress.position:
         return "its table was missing, or of another shape"
-    if progress.has_rows != has_rows(connection, projection):
+    if progress.has_rows != progress.found_rows:
         return "its rows were deleted" if progress.has_rows else "it had rows of unknown origin"
     return None
 

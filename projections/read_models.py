@@ -128,7 +128,9 @@ class ReadModels:
             for projection in chosen:
                 projector.discard(connection, projection)
             total = self._ledger.log_recorder.head().size
-            while projector.advance(connection, up_to=total):
+            more = True
+            while more:
+                more = projector.advance(connection, up_to=total)
                 if on_progress is not None:
                     done = min(read_progress(connection)[each.name].position for each in chosen)
                     on_progress(done, total)
@@ -154,7 +156,8 @@ class ReadModels:
 
     def _fold(self, up_to: int | None) -> None:
         with self._writing() as connection:
-            healed = self._projector.prepare(connection)
+            is_sound = self._prepared and self._projector.is_sound(connection)
+            healed = [] if is_sound else self._projector.prepare(connection)
             more = self._projector.advance(connection, up_to)
         self._prepared = True
         self._healed += healed
