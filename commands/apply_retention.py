@@ -115,7 +115,7 @@ def announce_retention(
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.announce(recorded, is_last=False)
     return outcome[0]
 
 

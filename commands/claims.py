@@ -62,7 +62,7 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
             continue
         started = {each.event.event_id: each.event.timestamp for each in recorded}
         site.active_runs.update(claim.run_id for claim, _ in made)
-        site.announce(recorded)
+        site.announce(recorded, is_last=False)
         return [
             Claim(
                 claim.run_id,

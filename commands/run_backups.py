@@ -88,7 +88,7 @@ def _make_backups(site: Site, context: Context, claims: list[Claim]) -> list[_En
             logger.warning("a foreign file %r was moved to %r", entry.filename, moved)
     site.store.discard(staged.path)
     if recorded:
-        site.announce(recorded)
+        site.announce(recorded, is_last=False)
     return entries
 
 

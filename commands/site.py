@@ -113,13 +113,15 @@ class Site:
                 self._source_id = seen.source
         return self._source_id
 
-    def announce(self, recorded: list[RecordedEvent]) -> None:
+    def announce(self, recorded: list[RecordedEvent], *, is_last: bool = True) -> None:
         """After an append: bring the read models along, tell who listens.
 
         The append has committed, so the command has succeeded whatever the read models say.
+        `is_last`: False for an append that the same command follows up with another.
         """
         try:
-            self.catch_up()
+            if is_last:
+                self.catch_up()
         except ProjectionError:
             logger.exception("the read models could not be brought along")
         for listener in self.listeners:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projections.errors import UnreadableEvent
@@ -93,14 +93,27 @@ class KeyedProjection(Projection, Generic[State]):
             ) from error
 
     def _load(self, connection: Connection, keys: Iterable[Any]) -> dict[Any, State]:
-        column = self.table.c[self.key]
         ordered = sorted(keys)
         states: dict[Any, State] = {}
         for start in range(0, len(ordered), LOOKUP_KEYS):
-            statement = select(self.table).where(column.in_(ordered[start : start + LOOKUP_KEYS]))
-            for row in connection.execute(statement).mappings():
+            wanted = ordered[start : start + LOOKUP_KEYS]
+            single, several = self._lookups
+            found = (
+                connection.execute(single, {"wanted": wanted[0]})
+                if len(wanted) == 1
+                else connection.execute(several, {"wanted": wanted})
+            )
+            for row in found.mappings():
                 states[row[self.key]] = self.from_row(dict(row))
         return states
+
+    @cached_property
+    def _lookups(self) -> tuple[Any, Any]:
+        """Statements for one key, which is the usual case and cheaper, and for several."""
+        column = self.table.c[self.key]
+        several = column.in_(bindparam("wanted", expanding=True))
+        single = column == bindparam("wanted")
+        return select(self.table).where(single), select(self.table).where(several)
 
 
 def upsert(connection: Connection, table: Table, key: str, rows: Sequence[Row]) -> None:

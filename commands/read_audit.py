@@ -1,0 +1,76 @@
+"""Reading the audit log: the ledger's stored records, verbatim, in ledger order.
+
+The audit trail only says at which positions a filter matches; what is shown is the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from ledger.database import translated_errors
+from ledger.recorder import StoredRecord, read_records
+from ledger.tables import events
+from projections.audit_queries import AuditFilter, matching_positions, newest_matching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from commands.site import Site
+
+PAGE = 1_000
+"""Records looked up at a time, so that memory stays flat."""
+
+
+def audit_records(
+    site: Site, wanted: AuditFilter, *, after: int = 0, limit: int | None = None
+) -> Iterator[StoredRecord]:
+    """Matching records beyond a position, oldest first; with `limit`, only the newest so many."""
+    if limit is not None and limit <= 0:
+        return iter(())
+    if wanted.is_empty:
+        size = site.ledger.log_recorder.head().size
+        return site.ledger.records(after=max(after, 0 if limit is None else size - limit))
+    if limit is not None:
+        with site.read_models.reading() as connection:
+            newest = [each for each in newest_matching(connection, wanted, limit) if each > after]
+        return _at_positions(site, newest)
+    return _all_matching(site, wanted, after)
+
+
+def stream_records(site: Site, stream: str) -> list[StoredRecord]:
+    """The records of one stream, in order; none where there is no such stream."""
+    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+        statement = select(events.c.position).where(events.c.stream == stream)
+        ordered = statement.order_by(events.c.stream_version)
+        positions = list(connection.execute(ordered).scalars())
+    return list(_at_positions(site, positions))
+
+
+def _all_matching(site: Site, wanted: AuditFilter, after: int) -> Iterator[StoredRecord]:
+    while True:
+        with site.read_models.reading() as connection:
+            positions = matching_positions(connection, wanted, after=after, limit=PAGE)
+        if not positions:
+            return
+        yield from _at_positions(site, positions)
+        after = positions[-1]
+
+
+def _at_positions(site: Site, positions: Sequence[int]) -> Iterator[StoredRecord]:
+    """The records at these positions, which ascend; neighbours are read together."""
+    engine = site.ledger.engine
+    for first, last in _neighbours(positions):
+        with translated_errors(engine), engine.connect() as connection:
+            yield from read_records(connection, after=first - 1, up_to=last)
+
+
+def _neighbours(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as ranges without holes, none longer than a page."""
+    start = 0
+    for index in range(1, len(positions) + 1):
+        is_end = index == len(positions) or positions[index] != positions[index - 1] + 1
+        if is_end or index - start == PAGE:
+            yield positions[start], positions[index - 1]
+            start = index
