@@ -1,0 +1,121 @@
+"""Snapshots, verified backups, and a herd of users due at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from commands.actors import operator
+from commands.configuration import load_configuration
+from commands.configure_backups import configure
+from commands.durable_files import flush_file, sha256_of
+from commands.opening import open_site
+from commands.scheduler import check
+from commands.sqlite_snapshot import stage_copy, take_snapshot
+from commands.take_backup import take_backup
+from ledger.clock import ManualClock
+from tests.benchmarks.measuring import Row, Sizes, best_seconds
+
+MEGABYTE = 1024 * 1024
+
+
+def make_database(path: Path, megabytes: int) -> None:
+    """Many rows with an index, half text and half blobs."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "PRAGMA journal_mode=WAL; CREATE TABLE documents"
+            " (id INTEGER PRIMARY KEY, title TEXT, body BLOB);"
+            "CREATE INDEX titles ON documents (title)"
+        )
+        for number in range(megabytes):
+            rows = [(f"Document {number}-{part}", os.urandom(8_000)) for part in range(128)]
+            connection.executemany("INSERT INTO documents (title, body) VALUES (?, ?)", rows)
+            connection.commit()
+
+
+def snapshot(folder: Path, sizes: Sizes) -> Row:
+    """A consistent copy and its fsync, beside the backup API and its fsync."""
+    source = _database(folder, sizes)
+    names = count()
+
+    def ours() -> None:
+        staged = folder / f"ours{next(names)}"
+        stage_copy(source, staged, engine="copy")
+        flush_file(staged)
+        staged.unlink()
+
+    def theirs() -> None:
+        target = folder / f"theirs{next(names)}"
+        with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
+            one.backup(other)
+        flush_file(target)
+        target.unlink()
+
+    mine, api = best_seconds(ours, theirs, rounds=sizes.rounds)
+    ratio = api / mine
+    return Row("backup_snapshot", mine, "s", "backup API + fsync", ratio, 2.5, ratio >= 2.5)
+
+
+def verified_backup(folder: Path, sizes: Sizes) -> Row:
+    """With integrity check and SHA-256; the limit is cp + fsync + the slower check."""
+    source = _database(folder, sizes)
+    names = count()
+    copied = folder / "copied.db"
+
+    def ours() -> None:
+        staged = folder / f"verified{next(names)}"
+        take_snapshot(source, staged)
+        staged.unlink()
+
+    def copy() -> None:
+        copied.unlink(missing_ok=True)
+        shutil.copyfile(source, copied)
+        flush_file(copied)
+
+    def integrity() -> None:
+        with closing(sqlite3.connect(copied)) as connection:
+            connection.execute("PRAGMA integrity_check").fetchall()
+
+    mine, copying, checking, hashing = best_seconds(
+        ours, copy, integrity, lambda: sha256_of(copied), rounds=sizes.rounds
+    )
+    ratio = (copying + max(checking, hashing)) / mine
+    return Row(
+        "backup_verified", mine, "s", "cp + fsync + the slower check", ratio, 0.8, ratio >= 0.8
+    )
+
+
+def shared_herd(folder: Path, sizes: Sizes) -> Row:
+    """Everybody due in one check, in times of one verified backup; at most ten."""
+    source = _database(folder, sizes)
+    clock = ManualClock(datetime(2025, 1, 13, 2, tzinfo=UTC))
+    site = open_site(
+        load_configuration(database=source, backups=folder / "herd"), "begin", clock=clock
+    )
+    for user_id in range(1, sizes.users + 1):
+        configure(site, site.context(operator()), user_id, {})
+
+    def everybody() -> None:
+        clock.advance(timedelta(days=1))
+        assert check(site).completed == sizes.users
+
+    def one() -> None:
+        take_backup(site, site.context(operator()))
+
+    herd, single = best_seconds(everybody, one, rounds=1)
+    site.close()
+    ratio = 10 * single / herd
+    against = f"10 verified backups, {sizes.users} users"
+    return Row("shared_herd", herd, "s", against, ratio, 1.0, ratio >= 1.0)
+
+
+def _database(folder: Path, sizes: Sizes) -> Path:
+    source = folder / "source.db"
+    if not source.exists():
+        make_database(source, sizes.database_mb)
+    return source

@@ -1,0 +1,117 @@
+"""Rebuilding, finding due work, and loading a long schedule."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.projection import ApplicationSubscription
+from sqlalchemy import insert
+
+from ledger.application import Context, Draft, Ledger
+from ledger.clock import SystemClock
+from ledger.events.scheduling import SettingsUpdated
+from ledger.vocabulary import schedule_stream
+from projections import tables
+from projections.read_models import ReadModels
+from projections.schedule import evolve_schedule
+from projections.schedule_queries import due_schedules
+from tests.benchmarks.ledger_rows import ACTOR, created, new_ledger
+from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row, rate_row
+
+CHUNK = 1_000
+LIBRARY_EVENTS = 2_000
+"""The library's way takes a transaction an event; its rate does not depend on how many."""
+LONG_STREAM = 10_000
+
+
+def rebuild(folder: Path, sizes: Sizes) -> Row:
+    """All read models from the first event, beside one event and one transaction at a time."""
+    ledger = new_ledger(folder / "rebuild.sqlite")
+    for start in range(1, sizes.events, CHUNK):
+        drafts = [created(user) for user in range(start, start + CHUNK)]
+        ledger.append(Context(ACTOR, SystemClock().now()), *drafts)
+    models = ReadModels.at(_url(folder / "models.sqlite"), ledger, is_applications=False)
+    models.catch_up()
+    total = ledger.log_recorder.head().size
+    ours, theirs = best_seconds(
+        lambda: models.rebuild(None), lambda: _one_at_a_time(folder, ledger), rounds=sizes.rounds
+    )
+    models.close()
+    ledger.close()
+    scaled = theirs * total / min(LIBRARY_EVENTS, total)
+    return rate_row("rebuild", total, ours, scaled, "the library's runner's way", 20.0)
+
+
+def _one_at_a_time(folder: Path, ledger: Ledger) -> None:
+    """What the library's ProjectionRunner does: subscribe, process, commit, one by one."""
+    path = folder / "one_by_one.sqlite"
+    path.unlink(missing_ok=True)
+    models = ReadModels.at(_url(path), ledger, is_applications=False)
+    count = min(LIBRARY_EVENTS, ledger.log_recorder.head().size)
+    with ApplicationSubscription(ledger, gt=0) as subscription:
+        for number, _ in enumerate(subscription, 1):
+            models.catch_up(up_to=number)
+            if number == count:
+                break
+    models.close()
+
+
+def due_query(folder: Path, sizes: Sizes) -> Row:
+    """What is due now, of very many settings."""
+    ledger = new_ledger(folder / "due.sqlite")
+    models = ReadModels.at(_url(folder / "due_models.sqlite"), ledger, is_applications=False)
+    models.catch_up()
+    now = SystemClock().now()
+    with models.engine.begin() as connection:
+        for start in range(1, sizes.settings, CHUNK * 10):
+            rows = [_settings_row(user, now) for user in range(start, start + CHUNK * 10)]
+            connection.execute(insert(tables.backup_settings), rows)
+    with models.engine.connect() as connection:
+        (seconds,) = best_seconds(
+            lambda: [due_schedules(connection, now, 1_000) for _ in range(100)],
+            rounds=sizes.rounds,
+        )
+    models.close()
+    ledger.close()
+    return limit_row("due_query", seconds / 100, 0.001, f"1 ms at {sizes.settings} settings")
+
+
+def _settings_row(user_id: int, now: Any) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "enabled": True,
+        "frequency": "daily",
+        "backup_time": "03:00",
+        "keep_count": 7,
+        "created_at": now,
+        "updated_at": now,
+        "next_backup_at": now + timedelta(hours=1 + user_id % 20),
+        "timezone": "UTC",
+        "paused": False,
+        "failures": 0,
+        "next_attempt": 1,
+        "stream_version": 1,
+    }
+
+
+def schedule_load(folder: Path, sizes: Sizes) -> Row:
+    """A schedule with a long past, folded from its stream."""
+    ledger = new_ledger(folder / "load.sqlite")
+    context = Context(ACTOR, SystemClock().now())
+    ledger.append(context, created(1))
+    change = SettingsUpdated(before={"keep_count": 7}, after={"keep_count": 8}, next_backup_at=None)
+    for _ in range(LONG_STREAM // CHUNK):
+        ledger.append(context, *(Draft(schedule_stream(1), change, 1) for _ in range(CHUNK)))
+    (seconds,) = best_seconds(
+        lambda: ledger.fold(schedule_stream(1), evolve_schedule), rounds=sizes.rounds
+    )
+    ledger.close()
+    return limit_row("schedule_load", seconds, 0.010, f"10 ms after {LONG_STREAM} events")
+
+
+def _url(path: Path) -> Any:
+    from commands.configuration import sqlite_url
+
+    return sqlite_url(path)
