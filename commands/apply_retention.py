@@ -101,7 +101,7 @@ def announce_retention(
     """Plan under the lock and announce what will be deleted."""
     site.owner  # noqa: B018  (its lock is held before anything is announced)
     site.known_source_id()
-    before, position = _where_to_look(site, user_id)
+    before, position = _where_to_look(site, user_id, at_head=not fence)
     outcome: list[RetentionOutcome] = []
 
     def decide(locked: LockedHead) -> list[Draft]:
@@ -155,10 +155,12 @@ def site_fence(site: Site, locked: LockedHead, fence: Sequence[tuple[str, str]])
         require_lease(locked.connection, run_id, owner, site.clock.monotonic())
 
 
-def _where_to_look(site: Site, user_id: int | None) -> tuple[dict[str, Backup], int]:
+def _where_to_look(
+    site: Site, user_id: int | None, *, at_head: bool = True
+) -> tuple[dict[str, Backup], int]:
     """The backups that a read model knows, and its position."""
     store = site.store.store_id
-    with site.read_models.reading() as connection:
+    with site.read_models.reading(at_head=at_head) as connection:
         position = position_of(connection)
         if user_id is None:
             found = backups_of_store(connection, store)

@@ -81,7 +81,7 @@ def correct_far_ahead(site: Site, context: Context) -> int:
     """Recompute times that only a clock which once jumped can have set; how many."""
     limits = {str(name): context.now + step for name, step in _LONGEST_STEP.items()}
     configuration = site.configuration
-    with site.read_models.reading() as connection:
+    with site.read_models.reading(at_head=False) as connection:
         suspects = schedules_beyond(connection, limits)
     corrected = 0
     for schedule in suspects:
@@ -143,7 +143,8 @@ def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, lis
         missed = SlotsMissed(
             first_slot=caught.first_missed, last_slot=caught.last_missed, count=caught.missed
         )
-        message = f"{caught.missed} earlier slots passed without a backup; this run stands for them"
+        slots = "1 earlier slot" if caught.missed == 1 else f"{caught.missed} earlier slots"
+        message = f"{slots} passed without a backup; this run makes up for it"
         drafts.append(
             Draft(
                 stream,

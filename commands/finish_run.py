@@ -168,5 +168,5 @@ def _retain(site: Site, context: Context, claim: Claim, keep_count: int) -> list
 
 
 def _know(site: Site, user_id: int) -> _Known:
-    with site.read_models.reading() as connection:
+    with site.read_models.reading(at_head=False) as connection:
         return _Known(schedule_of(connection, user_id), position_of(connection))

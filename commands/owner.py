@@ -37,15 +37,21 @@ class Owner:
         self.name = name
         self.folder = staging / name
         staging.mkdir(mode=0o700, exist_ok=True)
-        self.folder.mkdir(mode=0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self.lock_descriptor = os.open(self.folder / LOCK_NAME, flags, 0o600)
-        fcntl.flock(self.lock_descriptor, fcntl.LOCK_EX)
+        # A recovery that looks before we have the lock takes us for dead and clears our folder.
+        while (descriptor := _locked(self.folder)) is None:
+            continue
+        self.lock_descriptor = descriptor
+        self.at_work_on: set[str] = set()
         flush_directory(staging)
 
-    def staged(self, backup_id: str) -> Path:
-        """Where a backup is made before it is published."""
-        return self.folder / backup_id
+    @contextmanager
+    def staging(self, backup_id: str) -> Iterator[Path]:
+        """Where a backup is made before it is published; recovery keeps off meanwhile."""
+        self.at_work_on.add(backup_id)
+        try:
+            yield self.folder / backup_id
+        finally:
+            self.at_work_on.discard(backup_id)
 
     def close(self) -> None:
         """Give up the lock; what is still staged is left to recovery."""
@@ -57,6 +63,22 @@ class Owner:
                 self.folder.rmdir()
         os.close(self.lock_descriptor)
         self.lock_descriptor = -1
+
+
+def _locked(folder: Path) -> int | None:
+    """Make the folder and its lock, and take it; None where it was removed meanwhile."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / LOCK_NAME
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from commands.backup_content import content_problem
-from commands.durable_files import flush_directory, remove_database
+from commands.durable_files import flush_directory
 from commands.raw_files import copy_raw
 from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
 from commands.sqlite_errors import DamagedDatabase, NoTables, NotADatabase
+from commands.staging import append_or_discard, publish
 from commands.take_backup import take_backup, unused_name
 from ledger.application import Draft
 from ledger.events.catalog import BackupFound
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from commands.durable_files import Progress
     from commands.site import Site
-    from ledger.application import Context
+    from ledger.application import Context, RecordedEvent
     from ledger.recorder import LockedHead
     from projections.backup import Backup
 
@@ -43,38 +44,44 @@ def keep_damaged(site: Site, context: Context, target: Path) -> Backup:
     The copying is done by another process: this one may have the database open.
     """
     backup_id = str(uuid4())
-    staged = site.owner.staged(backup_id)
-    try:
-        digest, size = copy_raw(target, staged)
-        _keep_sidecars(site, target, backup_id)
-        flush_directory(staged.parent)
-        status: Literal["ok", "corrupt"] = "corrupt" if content_problem(staged) else "ok"
-
-        def decide(locked: LockedHead) -> list[Draft]:
-            details = BackupFound(
-                store=site.store.store_id,
-                filename=unused_name(site, locked, pre_restore_backup_name(context.now)),
-                kind=BackupKind.PRE_RESTORE.value,
-                size=size,
-                sha256=digest,
-                created_at=context.now,
-                status=status,
-            )
-            return [Draft(backup_stream(backup_id), details)]
-
-        recorded = site.ledger.decide(context, decide)
-    except BaseException:
-        remove_database(staged)
-        raise
-    found = recorded[0].event.details
-    assert isinstance(found, BackupFound)
-    site.store.publish(staged, found.filename)
-    site.store.discard(staged)
-    site.announce(recorded)
+    with site.owner.staging(backup_id) as staged:
+        recorded = append_or_discard(
+            site, staged, lambda: _copy_and_append(site, context, target, staged)
+        )
+        found = recorded[0].event.details
+        assert isinstance(found, BackupFound)
+        try:
+            publish(site, staged, found.filename)
+        finally:
+            site.announce(recorded)
     with site.read_models.reading() as connection:
         backup = backup_with_id(connection, backup_id)
     assert backup is not None
     return backup
+
+
+def _copy_and_append(
+    site: Site, context: Context, target: Path, staged: Path
+) -> list[RecordedEvent]:
+    backup_id = staged.name
+    digest, size = copy_raw(target, staged)
+    _keep_sidecars(site, target, backup_id)
+    flush_directory(staged.parent)
+    status: Literal["ok", "corrupt"] = "corrupt" if content_problem(staged) else "ok"
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        details = BackupFound(
+            store=site.store.store_id,
+            filename=unused_name(site, locked, pre_restore_backup_name(context.now)),
+            kind=BackupKind.PRE_RESTORE.value,
+            size=size,
+            sha256=digest,
+            created_at=context.now,
+            status=status,
+        )
+        return [Draft(backup_stream(backup_id), details)]
+
+    return site.ledger.decide(context, decide)
 
 
 def _keep_sidecars(site: Site, target: Path, backup_id: str) -> None:

@@ -17,12 +17,14 @@ from commands.expired_claims import settle_owner
 from commands.interrupted_restore import finish_interrupted_restores
 from commands.ledger_reading import backup_locked
 from commands.owner import LOCK_NAME, dead_owner, is_alive
+from commands.staging import publish_all
 from ledger.application import Draft
 from ledger.events.catalog import DeletionStarted
 from ledger.vocabulary import BackupStatus, backup_stream
 from projections.catalog_queries import backup_with_id, backups_of_store, backups_sharing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from commands.site import Site
@@ -52,7 +54,10 @@ def recover(site: Site) -> Recovered:
     folders = sorted(staging.iterdir()) if staging.is_dir() else []
     finish_interrupted_restores(site, recovered.restores)
     for folder in folders:
-        if folder.name == site.instance or not folder.is_dir():
+        if not folder.is_dir():
+            continue
+        if folder.name == site.instance:
+            _settle(site, folder, recovered, site.owner.at_work_on)
             continue
         with dead_owner(folder) as is_dead:
             if is_dead:
@@ -105,24 +110,23 @@ def _open_deletion(site: Site, backup: Backup) -> DeletionStarted | None:
     return started
 
 
-def _settle(site: Site, folder: Path, recovered: Recovered) -> None:
-    """A dead owner's staging folder: publish what is in the ledger, remove the rest."""
-    site.catch_up()
+def _settle(
+    site: Site, folder: Path, recovered: Recovered, at_work_on: Collection[str] = ()
+) -> None:
+    """A staging folder where nobody works: publish what is in the ledger, remove the rest."""
     for staged in sorted(folder.iterdir()):
-        if staged.name == LOCK_NAME or not staged.is_file():
+        if staged.name == LOCK_NAME or staged.name.partition(".")[0] in at_work_on:
             continue
         with site.read_models.reading() as connection:
             backup = backup_with_id(connection, staged.name)
             entries = [] if backup is None else backups_sharing(connection, backup.backup_id)
         wanted = [each for each in entries if each.is_present or each.status == "missing"]
-        for entry in wanted:
-            moved = site.store.publish(staged, entry.filename)
-            if moved is not None:
-                logger.warning("a foreign file %r was moved to %r", entry.filename, moved)
-            recovered.published.append(entry.filename)
         if not wanted:
             recovered.discarded.append(staged.name)
-        remove_database(staged)
+            remove_database(staged)
+            continue
+        failed = publish_all(site, staged, [entry.filename for entry in wanted])
+        recovered.published += [entry.filename for entry in wanted if entry.filename not in failed]
 
 
 def _remove_folder(folder: Path) -> None:

@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from commands.durable_files import remove_database
 from commands.finish_run import complete_run, fail_run
 from commands.heartbeat import Heartbeat
+from commands.staging import append_or_discard, publish_all
 from commands.take_backup import Staged, created_details, size_warnings, stage_snapshot
 from ledger.application import Draft
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
 from ledger.operational import names_of_store, require_lease
 from ledger.vocabulary import BackupKind, backup_stream
+from projections.backup import evolve_backup
 from projections.backup_names import auto_backup_name, free_name
-from projections.catalog_queries import backups_with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from commands.claims import Claim
     from commands.site import Site
-    from ledger.application import Context
+    from ledger.application import Context, RecordedEvent
     from ledger.recorder import LockedHead
     from projections.backup import Backup
 
@@ -52,44 +52,54 @@ def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[i
 
 
 def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
+    """Stage once, append an entry for each claim that still owns its lease, publish, finish."""
+    entries: list[_Entry] = []
     try:
-        entries = _make_backups(site, context, claims)
+        with site.owner.staging(str(uuid4())) as path:
+            staged = stage_snapshot(site, path)
+            recorded = append_or_discard(
+                site, path, lambda: _append(site, context, staged, claims, entries)
+            )
+            failed = publish_all(site, path, [entry.filename for entry in entries])
     except Exception as error:  # noqa: BLE001  (recorded for each run)
         for claim in claims:
             _record_failure(site, context, claim, error)
         return 0
-    with site.read_models.reading() as connection:
-        backups = backups_with_ids(connection, [entry.backup_id for entry in entries])
-    return sum(_finish(site, context, entry, backups[entry.backup_id]) for entry in entries)
-
-
-def _make_backups(site: Site, context: Context, claims: list[Claim]) -> list[_Entry]:
-    """Stage once, append an entry for each claim that still owns its lease, publish."""
-    staged = stage_snapshot(site, str(uuid4()))
-    try:
-        source = site.source_id(context)
-        warnings = size_warnings(site, staged.snapshot, source)
-        entries: list[_Entry] = []
-
-        def decide(locked: LockedHead) -> list[Draft]:
-            entries[:] = _entries(site, context, locked, claims, staged.backup_id)
-            return [
-                _created_draft(site, staged, entry, source, entries[0], warnings)
-                for entry in entries
-            ]
-
-        recorded = site.ledger.decide(context, decide)
-    except BaseException:
-        remove_database(staged.path)
-        raise
+    # One run finds by itself what was appended; for a herd that would take ever longer.
+    site.announce(recorded, is_last=len(entries) > 1)
+    backups = _folded(recorded)
+    completed = 0
     for entry in entries:
-        moved = site.store.publish(staged.path, entry.filename)
-        if moved is not None:
-            logger.warning("a foreign file %r was moved to %r", entry.filename, moved)
-    site.store.discard(staged.path)
-    if recorded:
-        site.announce(recorded, is_last=False)
-    return entries
+        if entry.filename in failed:
+            _record_failure(site, context, entry.claim, failed[entry.filename])
+        else:
+            completed += _finish(site, context, entry, backups[entry.backup_id])
+    return completed
+
+
+def _append(
+    site: Site, context: Context, staged: Staged, claims: list[Claim], entries: list[_Entry]
+) -> list[RecordedEvent]:
+    source = site.source_id(context)
+    warnings = size_warnings(site, staged.snapshot, source, at_head=False)
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        entries[:] = _entries(site, context, locked, claims, staged.backup_id)
+        return [
+            _created_draft(site, staged, entry, source, entries[0], warnings) for entry in entries
+        ]
+
+    return site.ledger.decide(context, decide)
+
+
+def _folded(recorded: Sequence[RecordedEvent]) -> dict[str, Backup]:
+    backups = {}
+    for each in recorded:
+        backup = evolve_backup(None, each.event)
+        if backup is not None:
+            backup.position = each.position
+            backups[backup.backup_id] = backup
+    return backups
 
 
 def _entries(

@@ -72,6 +72,6 @@ def _run_batch(site: Site, context: Context, due: list[Schedule]) -> CheckReport
 
 def _due(site: Site, context: Context, served: set[int]) -> list[Schedule]:
     """What is due and was not served in this check: each user runs once in a check."""
-    with site.read_models.reading() as connection:
+    with site.read_models.reading(at_head=False) as connection:
         found = due_schedules(connection, context.now, CLAIMS_PER_BATCH + len(served))
     return [each for each in found if each.user_id not in served][:CLAIMS_PER_BATCH]

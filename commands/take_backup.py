@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from commands.durable_files import remove_database
 from commands.errors import BackupNameTaken
 from commands.sqlite_snapshot import Snapshot, take_snapshot
+from commands.staging import append_or_discard, publish
 from ledger.application import Draft
 from ledger.errors import NameTaken
 from ledger.events.catalog import BackupCreated, BackupNotCreated, TableRows
@@ -71,37 +71,36 @@ def take_backup(
     """
     name = None if filename is None else person_backup_name(filename)
     backup_id = str(uuid4())
-    stream = backup_stream(backup_id)
-    try:
-        if name is not None:
-            _refuse_taken(site, name)
-        staged = stage_snapshot(site, backup_id, on_progress)
+    with site.owner.staging(backup_id) as path:
         try:
-            recorded = _append(site, context, staged, kind, name, user_id)
-        except BaseException:
-            remove_database(staged.path)
+            if name is not None:
+                _refuse_taken(site, name)
+            staged = stage_snapshot(site, path, on_progress)
+            recorded = append_or_discard(
+                site, path, lambda: _append(site, context, staged, kind, name, user_id)
+            )
+        except Exception as error:
+            stream = backup_stream(backup_id)
+            _record_failure(site, context, stream, kind, name, user_id, error)
             raise
-    except Exception as error:
-        _record_failure(site, context, stream, kind, name, user_id, error)
-        raise
-    created = recorded[0].event.details
-    assert isinstance(created, BackupCreated)
-    site.store.publish(staged.path, created.filename)
-    site.store.discard(staged.path)
-    site.announce(recorded)
+        created = recorded[0].event.details
+        assert isinstance(created, BackupCreated)
+        try:
+            publish(site, path, created.filename)
+        finally:
+            site.announce(recorded)
     with site.read_models.reading() as connection:
         backup = backup_with_id(connection, backup_id)
     assert backup is not None
     return backup
 
 
-def stage_snapshot(site: Site, backup_id: str, on_progress: Progress | None = None) -> Staged:
-    """Copy, check and flush the database into this process's staging folder.
+def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) -> Staged:
+    """Copy, check and flush the database to a path in this process's staging folder.
 
     Raises:
         SQLiteFileError: it cannot be; nothing is left.
     """
-    path = site.owner.staged(backup_id)
     snapshot = take_snapshot(
         site.database,
         path,
@@ -109,7 +108,7 @@ def stage_snapshot(site: Site, backup_id: str, on_progress: Progress | None = No
         on_progress=on_progress,
         pass_fds=(site.owner.lock_descriptor,),
     )
-    return Staged(backup_id, path, snapshot)
+    return Staged(path.name, path, snapshot)
 
 
 def created_details(
@@ -143,9 +142,11 @@ def created_details(
     )
 
 
-def size_warnings(site: Site, snapshot: Snapshot, source: str) -> list[str]:
+def size_warnings(
+    site: Site, snapshot: Snapshot, source: str, *, at_head: bool = True
+) -> list[str]:
     """The snapshot's own warnings, and one where the database shrank suspiciously."""
-    with site.read_models.reading() as connection:
+    with site.read_models.reading(at_head=at_head) as connection:
         before = last_backup_of_source(connection, source)
     warnings = list(snapshot.warnings)
     if before is not None and snapshot.size < before.size * SHRUNK_BELOW:

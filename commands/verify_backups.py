@@ -11,7 +11,7 @@ from commands.sqlite_errors import SQLiteFileError
 from ledger.application import Draft
 from ledger.events.catalog import BackupCorrupt, BackupMissing, BackupVerified
 from ledger.record import cut_text
-from ledger.vocabulary import LEVELS, BackupStatus, Level, Trigger, backup_stream
+from ledger.vocabulary import LEVELS, Level, Trigger, backup_stream
 from projections.catalog_queries import backups_sharing
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _drafts(backup: Backup, found: Verification, trigger: Trigger) -> list[Draft
     )
     drafts = [Draft(stream, details, backup.user_id, error_message=problem)]
     if found.problem is not None and found.found_sha256 is None and "gone" in found.problem:
+        # Also where it was missing before: the finding above would make it corrupt.
         missing = BackupMissing(store=backup.store, filename=backup.filename)
-        if backup.status != BackupStatus.MISSING:
-            drafts.append(Draft(stream, missing, backup.user_id, error_message=problem))
+        drafts.append(Draft(stream, missing, backup.user_id, error_message=problem))
     return drafts

@@ -191,8 +191,13 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
             raise LedgerBusy(
                 f"{_place(self._engine)} is locked by another process; try again"
             ) from error
-        if "not a database" in text or "malformed" in text:
+        if "not a database" in text:
             raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error
+        if "malformed" in text:
+            raise LedgerBroken(
+                f"{_place(self._engine)} is damaged: {text}; `backup-ledger audit verify` says "
+                "what can still be read"
+            ) from error
         if isinstance(error, OperationalError):
             raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error
 

@@ -65,6 +65,8 @@ class _Compiled:
 
 
 def _execute(connection: Connection, text: str, parameters: Any, *, many: bool = False) -> Any:
+    if not connection.in_transaction():
+        connection.begin()  # as Core does: all that a connection reads is of one snapshot
     dbapi: Any = connection.dialect.loaded_dbapi
     cursor: Any = connection.connection.cursor()
     try:

@@ -89,9 +89,14 @@ class ReadModels:
             return True
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection in which the read models stand at the ledger's head."""
-        if self.catch_up():
+    def reading(self, *, at_head: bool = True) -> Iterator[Connection]:
+        """A connection in which the read models stand at the ledger's head.
+
+        `at_head`: False where the caller looks at what came after their position by itself, or
+        has just caught up: then nothing is folded, unless their database cannot be written.
+        """
+        is_readable = not at_head and self._prepared and not self._is_locked_out
+        if is_readable or self.catch_up():
             with self.engine.connect() as connection:
                 yield connection
             return
@@ -168,14 +173,16 @@ class ReadModels:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self.engine.connect().execution_options(**{WRITE: True}) as connection:
-            self._set_patience(connection)
-            with connection.begin():
-                yield connection
+            # Wait for the lock once; while it stays taken, only look whether it is free.
+            self._set_patience(connection, 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS)
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                self._set_patience(connection, WRITE_WAIT_SECONDS)
 
-    def _set_patience(self, connection: Connection) -> None:
-        """Wait for the lock once; while it stays taken, only look whether it is free."""
+    def _set_patience(self, connection: Connection, seconds: float) -> None:
         if self.engine.dialect.name == "sqlite":
-            seconds = 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS
             raw: Any = connection.connection.driver_connection
             raw.execute(f"PRAGMA busy_timeout={int(seconds * 1_000)}")
 

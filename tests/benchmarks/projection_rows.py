@@ -9,6 +9,7 @@ from typing import Any
 from eventsourcing.projection import ApplicationSubscription
 from sqlalchemy import insert
 
+from commands.configuration import sqlite_url
 from ledger.application import Context, Draft, Ledger
 from ledger.clock import SystemClock
 from ledger.events.scheduling import SettingsUpdated
@@ -112,6 +113,4 @@ def schedule_load(folder: Path, sizes: Sizes) -> Row:
 
 
 def _url(path: Path) -> Any:
-    from commands.configuration import sqlite_url
-
     return sqlite_url(path)

@@ -1,0 +1,101 @@
+"""backup-ledger: the options before the command, and the menu of commands.
+
+Only typer is imported here and in the command files; everything else is imported inside the
+functions that need it, so that `--help` and shell completion answer at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.cli import audit, backup, ledger, projections, retention, settings
+from commands.cli.demo import demo
+from commands.cli.errors import EXIT_CODES, GlobalOptions, ReportingGroup
+from commands.cli.run import run
+from commands.cli.status import status
+
+app = typer.Typer(
+    name="backup-ledger",
+    cls=ReportingGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # importing rich for a help text would double its time
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    typer.echo(f"backup-ledger {version('backup-ledger')}")
+    raise typer.Exit
+
+
+@app.callback(epilog=EXIT_CODES)
+def backup_ledger(
+    ctx: typer.Context,
+    database: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The SQLite database that is backed up."),
+    ] = None,
+    backups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The backups folder [default: `backups` beside the database]."
+        ),
+    ] = None,
+    ledger_url: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="URL",
+            help="The ledger's database, or a file [default: ledger.sqlite in the folder].",
+        ),
+    ] = None,
+    projections_url: Annotated[
+        str | None,
+        typer.Option(
+            "--projections",
+            metavar="URL",
+            help="The read models' database, or a file [default: projections.sqlite there].",
+        ),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+) -> None:
+    """Scheduled, verified backups of a SQLite database, with a ledger of all that was done.
+
+    These options come before the command. They can also be set in the environment, as
+    BACKUP_LEDGER_DATABASE, or in backup-ledger.toml in the current folder.
+
+    \b
+    Examples:
+      backup-ledger demo
+      backup-ledger --database app.sqlite backup create
+      backup-ledger --database app.sqlite settings set 1 --time 03:00 --keep 7
+      backup-ledger --database app.sqlite run
+      backup-ledger --database app.sqlite status
+    """
+    options: GlobalOptions = ctx.obj
+    options.database, options.backups = database, backups
+    options.ledger, options.projections = ledger_url, projections_url
+    options.debug = debug
+
+
+app.command("demo", epilog=EXIT_CODES)(demo)
+app.command("run", epilog=EXIT_CODES)(run)
+app.command("status", epilog=EXIT_CODES)(status)
+app.add_typer(settings.app, name="settings", help="Each user's schedule.")
+app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
+app.add_typer(retention.app, name="retention", help="What is kept, and clean-ups.")
+app.add_typer(audit.app, name="audit", help="Who did what, when, why, and did it work.")
+app.add_typer(projections.app, name="projections", help="The read models, and how to rebuild them.")
+app.add_typer(ledger.app, name="ledger", help="Begin a ledger.")

@@ -1,0 +1,232 @@
+"""backup-ledger audit: who did what, when, why, and whether it worked."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.cli import moments
+from commands.cli.errors import EXIT_CODES
+from commands.cli.options import JsonOption, UserOption, parse_moment
+from commands.cli.output import add_row, count, new_table, note, say, show_table, tell, write_record
+from commands.cli.session import Session, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ledger.record import Event
+    from ledger.recorder import StoredRecord
+    from projections.audit_queries import AuditFilter
+
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
+
+TERMINAL_LIMIT = 50
+FOLLOW_SECONDS = 0.5
+"""How often --follow looks for what is new."""
+
+
+@app.command(epilog=EXIT_CODES)
+def log(  # noqa: PLR0913, PLR0917  (options are parameters)
+    ctx: typer.Context,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            metavar="TIME", parser=parse_moment, help=f"From then on: {moments.MOMENT_HELP}."
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(metavar="TIME", parser=parse_moment, help="Before then (not at it)."),
+    ] = None,
+    user: UserOption = None,
+    event_type: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="This type, or all that begin with `NAME.`"),
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Only the N newest [50 without --json]."),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Then wait for more.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help='A line an event: {"position":N,"record":{..}}.')
+    ] = False,
+) -> None:
+    """Show the ledger's events, oldest first.
+
+    With --json the records are the stored bytes, exactly as they were hashed.
+
+    \b
+    Examples:
+      backup-ledger audit log --failed --since 2025-01-13
+      backup-ledger audit log --type backup_retention. --user 1
+      backup-ledger audit log --json > audit.jsonl
+      backup-ledger audit log --follow
+    """
+    from projections.audit_queries import AuditFilter
+
+    wanted = AuditFilter(
+        since=since,
+        until=until,
+        user_id=user,
+        event_type=event_type,
+        failed_only=failed,
+    )
+    _note_unknown_type(wanted)
+    with opened(ctx, "read") as session:
+        last = _show_log(session, wanted, limit, as_json=as_json)
+        if follow:
+            _follow(session, wanted, last, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def history(
+    ctx: typer.Context,
+    stream: Annotated[
+        str,
+        typer.Argument(
+            metavar="STREAM",
+            help="schedule/USER, backup/ID or a backup's file name, retention/USER, "
+            "retention/global, scheduler/INSTANCE, restore/ID or ledger.",
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Tell the story of one thing, from its first event to its last.
+
+    \b
+    Examples:
+      backup-ledger audit history schedule/1
+      backup-ledger audit history before-cleanup.db
+    """
+    from commands.read_audit import stream_records
+    from ledger.errors import LedgerError
+
+    class NoSuchStream(LedgerError, LookupError):
+        """Nothing ever happened to it."""
+
+    with opened(ctx, "read") as session:
+        name = _stream_named(session, stream)
+        records = stream_records(session.site, name)
+        if not records:
+            raise NoSuchStream(
+                f"nothing is recorded of {stream!r}; streams are called as in: "
+                "backup-ledger audit log --json"
+            )
+        if as_json:
+            _write_records(records)
+        else:
+            _tell(session, name, records)
+
+
+def _show_log(session: Session, wanted: AuditFilter, limit: int | None, *, as_json: bool) -> int:
+    """Show what there is now; the last position that was looked at."""
+    from commands.read_audit import audit_records
+
+    head = session.site.ledger.log_recorder.head().size
+    if as_json:
+        return max(_write_records(audit_records(session.site, wanted, limit=limit)), head)
+    most = TERMINAL_LIMIT if limit is None else limit
+    records = list(audit_records(session.site, wanted, limit=most))
+    if records:
+        _show_records(session, records)
+    else:
+        say("Nothing in the ledger matches." if head else "The ledger is empty.")
+    if limit is None and len(records) == most:
+        note(f"The newest {most}; more with --limit N, all with --json.", style="dim")
+    return max(head, records[-1].position if records else 0)
+
+
+def _follow(session: Session, wanted: AuditFilter, last: int, *, as_json: bool) -> None:
+    import time
+
+    from commands.read_audit import audit_records
+
+    while True:
+        sys.stdout.flush()
+        time.sleep(FOLLOW_SECONDS)
+        records = list(audit_records(session.site, wanted, after=last))
+        if not records:
+            continue
+        last = records[-1].position
+        if as_json:
+            _write_records(records)
+        else:
+            _show_records(session, records)
+
+
+def _write_records(records: Iterable[StoredRecord]) -> int:
+    position = 0
+    for each in records:
+        position = each.position
+        write_record(position, each.record)
+    sys.stdout.buffer.flush()
+    return position
+
+
+def _show_records(session: Session, records: Sequence[StoredRecord]) -> None:
+    from commands.cli.story import told_with_subject, who
+
+    events = _decoded(records)
+    names = _backup_names(session, events)
+    table = new_table("#", "When (UTC)", "Who", "What", right=("#",))
+    table.columns[1].no_wrap = True
+    for record, event in zip(records, events, strict=True):
+        when = moments.exact(event.timestamp)
+        cells = (record.position, when, who(event), told_with_subject(event, names))
+        add_row(table, *cells, style=None if event.success else "red")
+    show_table(table)
+
+
+def _tell(session: Session, stream: str, records: Sequence[StoredRecord]) -> None:
+    from commands.cli.story import sentence, who
+
+    events = _decoded(records)
+    names = _backup_names(session, events)
+    say(f"{stream}: {count(len(records), 'event')}", style="bold")
+    for record, event in zip(records, events, strict=True):
+        when = moments.both(event.timestamp, session.context.now)
+        say()
+        say(f"{when}, by {who(event)}, position {record.position}", style="dim")
+        tell(sentence(event, names), style=None if event.success else "red")
+
+
+def _decoded(records: Sequence[StoredRecord]) -> list[Event]:
+    from ledger.record import decode_event
+
+    return [decode_event(each.record) for each in records]
+
+
+def _backup_names(session: Session, events: Sequence[Event]) -> dict[str, str]:
+    """File names of the backups that the events are about."""
+    from commands.cli.story import backups_mentioned
+    from projections.catalog_queries import backups_with_ids
+
+    ids = set().union(*(backups_mentioned(each) for each in events))
+    with session.site.read_models.reading() as connection:
+        found = backups_with_ids(connection, ids)
+    return {backup_id: backup.filename for backup_id, backup in found.items()}
+
+
+def _stream_named(session: Session, text: str) -> str:
+    """A stream, or the one of a backup that is called by its file name."""
+    from ledger.vocabulary import LEDGER_STREAM, backup_stream
+    from projections.catalog_queries import backup_named
+
+    if "/" in text or text == LEDGER_STREAM:
+        return text
+    with session.site.read_models.reading() as connection:
+        backup = backup_named(connection, session.site.store.store_id, text)
+    return text if backup is None else backup_stream(backup.backup_id)
+
+
+def _note_unknown_type(wanted: AuditFilter) -> None:
+    from ledger.events import REGISTRY
+
+    types = wanted.event_types()
+    if types is not None and not set(types) & set(REGISTRY):
+        note(f"No event type is called {wanted.event_type!r}; a prefix ends in a dot.")

@@ -1,0 +1,95 @@
+"""backup-ledger backup create."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.cli import moments
+from commands.cli.backups_shown import backup_json
+from commands.cli.options import JsonOption, parse_user_id
+from commands.cli.output import count, note, progress_bar, say, write_json
+from commands.cli.session import configured, opened
+
+if TYPE_CHECKING:
+    from commands.configuration import Configuration
+    from commands.site import Site
+    from projections.backup import Backup
+
+
+def create(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="File name; by default one with the time."),
+    ] = None,
+    user: Annotated[
+        int | None,
+        typer.Option("--user", metavar="N", parser=parse_user_id, help="Whose backup it is."),
+    ] = None,
+    pre_migration: Annotated[
+        bool, typer.Option("--pre-migration", help="Protect it: retention never deletes it.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a verified backup now.
+
+    The copy is consistent while the application goes on writing, checked with SQLite's
+    integrity_check, hashed, and flushed to the disk before it counts.
+
+    \b
+    Examples:
+      backup-ledger backup create
+      backup-ledger backup create before-cleanup --user 1
+    """
+    from commands.take_backup import take_backup
+    from ledger.vocabulary import BackupKind
+
+    _require_something_to_back_up(configured(ctx), name)
+    kind = BackupKind.PRE_MIGRATION if pre_migration else BackupKind.MANUAL
+    with opened(ctx, "begin") as session:
+        site = session.site
+        with progress_bar("backing up") as progress:
+            backup = take_backup(
+                site,
+                session.context,
+                filename=name,
+                kind=kind,
+                user_id=user,
+                on_progress=progress,
+            )
+        if as_json:
+            write_json(backup_json(site, backup))
+        else:
+            _say_created(site, backup)
+
+
+def _require_something_to_back_up(configuration: Configuration, name: str | None) -> None:
+    """A typing error must not leave a new folder and a new ledger behind."""
+    from commands.opening import look_around
+    from commands.sqlite_connections import require_database_file
+    from projections.backup_names import person_backup_name
+
+    path = configuration.database_path
+    if look_around(configuration).is_whole:
+        return  # then the failure is recorded
+    require_database_file(path)
+    if name is not None:
+        person_backup_name(name)
+
+
+def _say_created(site: Site, backup: Backup) -> None:
+    from ledger.events.catalog import BackupCreated
+    from ledger.vocabulary import backup_stream
+
+    details = site.ledger.stream(backup_stream(backup.backup_id))[0].details
+    assert isinstance(details, BackupCreated)
+    say(f"Made {backup.filename}", style="green")
+    say(
+        f"{moments.size(backup.size)}, {count(details.table_count, 'table')}, "
+        f"{count(details.row_count, 'row')}; integrity checked, SHA-256 recorded."
+    )
+    say(f"In {site.store.folder}", style="dim")
+    for warning in details.warnings:
+        note(f"Warning: {warning}")

@@ -1,0 +1,105 @@
+"""backup-ledger backup delete, and hold and release that keep it from happening."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.cli import moments
+from commands.cli.backups_shown import backup_json
+from commands.cli.options import JsonOption, NameArgument, YesOption, parse_moment
+from commands.cli.output import count, say, write_json
+from commands.cli.session import Session, confirm, opened
+
+if TYPE_CHECKING:
+    from projections.backup import Backup
+
+
+def delete(
+    ctx: typer.Context,
+    name: NameArgument,
+    force: Annotated[
+        bool, typer.Option("--force", help="A protected one, too. Never one that is held.")
+    ] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete one backup. Asks first, unless --yes is given.
+
+    \b
+    Example:
+      backup-ledger backup delete before-cleanup.db --yes
+    """
+    from commands.delete_backup import delete_backup, find_backup
+
+    with opened(ctx, "act", adopt=True) as session:
+        backup = find_backup(session.site, name)
+        age = moments.relative(backup.created_at, session.context.now)
+        confirm(f"Delete {name} ({moments.size(backup.size)}, made {age})?", yes=yes)
+        delete_backup(session.site, session.context, name, force=force)
+        if as_json:
+            write_json(backup_json(session.site, _as_of_now(session, backup)))
+        else:
+            say(f"Deleted {name}")
+
+
+def hold(
+    ctx: typer.Context,
+    name: NameArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why; the auditor will want to know.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until", metavar="TIME", parser=parse_moment, help=f"{moments.MOMENT_HELP}."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep a backup from being deleted, by anybody, until the hold is released or ends.
+
+    \b
+    Example:
+      backup-ledger backup hold before-cleanup.db --reason "audit 2025" --until 2026-01-01
+    """
+    from commands.delete_backup import find_backup
+    from commands.hold_backup import place_hold
+
+    with opened(ctx, "act", adopt=True) as session:
+        hold_id = place_hold(session.site, session.context, name, reason, until)
+        if as_json:
+            backup = find_backup(session.site, name)
+            write_json(backup_json(session.site, backup) | {"hold_id": hold_id})
+        else:
+            say(f"Held {name}" + (f" until {moments.exact(until)} UTC" if until else ""))
+
+
+def release(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
+    """Release all holds of a backup; it may be deleted again.
+
+    \b
+    Example:
+      backup-ledger backup release before-cleanup.db
+    """
+    from commands.delete_backup import find_backup
+    from commands.hold_backup import release_holds
+
+    with opened(ctx, "act", adopt=True) as session:
+        released = release_holds(session.site, session.context, name)
+        if as_json:
+            backup = find_backup(session.site, name)
+            write_json(backup_json(session.site, backup) | {"released_count": released})
+        elif released:
+            say(f"Released {count(released, 'hold')} of {name}")
+        else:
+            say(f"{name} was not held; nothing to release")
+
+
+def _as_of_now(session: Session, backup: Backup) -> Backup:
+    from projections.catalog_queries import backup_with_id
+
+    with session.site.read_models.reading() as connection:
+        found = backup_with_id(connection, backup.backup_id)
+    assert found is not None
+    return found

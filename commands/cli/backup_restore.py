@@ -1,0 +1,116 @@
+"""backup-ledger backup restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.cli import moments
+from commands.cli.backups_shown import backup_json
+from commands.cli.options import JsonOption, NameArgument, YesOption
+from commands.cli.output import progress_bar, say, show_facts, write_json
+from commands.cli.session import Session, confirm, opened
+
+if TYPE_CHECKING:
+    from commands.restore_backup import RestoreOutcome, RestorePlan
+
+_HOW = {
+    "transaction": "in one transaction: open connections see the old content or the new",
+    "replace": "by putting a new file in its place",
+    "elsewhere": "as a new file; the database is not touched",
+}
+
+
+def restore(
+    ctx: typer.Context,
+    name: NameArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="PATH", help="Write a new file instead.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would happen.")] = False,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Restore a backup into the database, or elsewhere with --to.
+
+    The backup is verified first. What the database holds now is kept before it is replaced, as a
+    protected backup. Asks first, unless --yes or --to is given.
+
+    \b
+    Examples:
+      backup-ledger backup restore before-cleanup.db --plan
+      backup-ledger backup restore before-cleanup.db
+      backup-ledger backup restore before-cleanup.db --to /tmp/look.db
+    """
+    from commands.restore_backup import plan_restore, restore_backup
+
+    with opened(ctx, "act", adopt=True) as session:
+        planned = plan_restore(session.site, name, to)
+        if plan:
+            _show_plan(session, planned, as_json=as_json)
+            return
+        if to is None:
+            confirm(_question(session, planned), yes=yes)
+        with progress_bar("restoring") as progress:
+            outcome = restore_backup(
+                session.site, session.context, name, to=to, on_progress=progress
+            )
+        if as_json:
+            write_json(_outcome_json(session, outcome))
+        else:
+            _say_restored(outcome)
+
+
+def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
+    if as_json:
+        write_json(_plan_json(plan))
+        return
+    backup, now = plan.backup, session.context.now
+    made = moments.both(backup.created_at, now)
+    facts = [
+        ("backup", f"{backup.filename}, {moments.size(backup.size)}, made {made}"),
+        ("into", str(plan.target)),
+        ("how", _HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
+        ("kept first", _kept(plan)),
+    ]
+    show_facts(facts)
+    say("Nothing was done.", style="dim")
+
+
+def _kept(plan: RestorePlan) -> str:
+    if plan.keeps_current:
+        return "what is there now, as a protected backup"
+    return "nothing: there is nothing to lose"
+
+
+def _question(session: Session, plan: RestorePlan) -> str:
+    age = moments.relative(plan.backup.created_at, session.context.now)
+    return f"Replace the content of {plan.target} by {plan.backup.filename}, made {age}?"
+
+
+def _plan_json(plan: RestorePlan) -> dict[str, Any]:
+    return {
+        "backup_id": plan.backup.backup_id,
+        "filename": plan.backup.filename,
+        "target": plan.target,
+        "mode": plan.mode,
+        "reason": plan.reason,
+        "keeps_current": plan.keeps_current,
+    }
+
+
+def _outcome_json(session: Session, outcome: RestoreOutcome) -> dict[str, Any]:
+    kept = outcome.pre_restore
+    return _plan_json(outcome.plan) | {
+        "restored": True,
+        "pre_restore_backup": None if kept is None else backup_json(session.site, kept),
+    }
+
+
+def _say_restored(outcome: RestoreOutcome) -> None:
+    say(f"Restored {outcome.plan.backup.filename}", style="green")
+    say(f"into {outcome.plan.target}")
+    if outcome.pre_restore is not None:
+        say(f"What was there before is kept as {outcome.pre_restore.filename}")

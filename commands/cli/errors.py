@@ -1,0 +1,138 @@
+"""Every outcome as an exit code, every error as one line on stderr: what, which, what to do."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 verification found something, 4 not found, "
+    "5 conflict or busy."
+)
+FAILED, USAGE, FOUND_SOMETHING = 1, 2, 3
+INTERRUPTED = 130
+"""What shells give a command that Ctrl-C ended: 128 + SIGINT."""
+
+_OUR_PACKAGES = ("ledger", "projections", "commands")
+
+
+@dataclass(slots=True)
+class GlobalOptions:
+    """The options before the command, as given; None where not."""
+
+    database: Path | None = None
+    backups: Path | None = None
+    ledger: str | None = None
+    projections: str | None = None
+    debug: bool = False
+
+
+class ReportingGroup(TyperGroup):
+    """The whole command: whatever happens inside ends as an exit code."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        options = extra.setdefault("obj", GlobalOptions())
+
+        def work() -> Any:
+            return super(ReportingGroup, self).main(
+                args, prog_name, complete_var, False, windows_expand_args, **extra
+            )
+
+        return sys.exit(outcome_of(work, options)) if standalone_mode else work()
+
+
+def outcome_of(work: Callable[[], Any], options: GlobalOptions) -> int:
+    """Run a command; the exit code that it ends with."""
+    _never_fail_to_print()
+    try:
+        result = work()
+        sys.stdout.flush()
+    except (typer.Abort, KeyboardInterrupt):
+        result = INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return FAILED
+    except Exception as error:  # noqa: BLE001  (whatever it is, it becomes one line)
+        return _report(error, options)
+    if result == INTERRUPTED:
+        complain("interrupted; the next command finishes or undoes what was begun")
+    return result if type(result) is int else 0
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    from commands.sqlite_errors import shown
+
+    typer.echo(f"Error: {shown(message)}", err=True)
+
+
+def _report(error: Exception, options: GlobalOptions) -> int:
+    usage_message = getattr(error, "format_message", None)
+    if usage_message is not None:
+        return _report_usage(error, usage_message())
+    if options.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    code, message = _explained(error)
+    complain(message)
+    return code
+
+
+def _report_usage(error: Any, message: str) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()  # the help itself
+        return USAGE
+    context = getattr(error, "ctx", None)
+    where = "backup-ledger" if context is None else context.command_path
+    complain(f"{message.rstrip('.')}; see: {where} --help")
+    return USAGE
+
+
+def _explained(error: Exception) -> tuple[int, str]:
+    """Exit code and message; only errors of ours are trusted to say what to do."""
+    from commands.errors import exit_code_of
+
+    text = str(error) or type(error).__name__
+    if type(error).__module__.partition(".")[0] in _OUR_PACKAGES:
+        return exit_code_of(error), text
+    if isinstance(error, OSError) and error.strerror:
+        path = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return FAILED, f"{path}{error.strerror}; check the path, its permissions and the disk"
+    first_line = text.strip().splitlines()[0] if text.strip() else text
+    return FAILED, (
+        f"unexpected {type(error).__name__}: {first_line}; run it again as "
+        "`backup-ledger --debug ...` to see where"
+    )
+
+
+def _never_fail_to_print() -> None:
+    """A terminal that cannot show a character shows its number instead."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _discard_output() -> None:
+    """Nobody reads our output any more: keep the interpreter from complaining at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,51 @@
+"""Arguments and options that several commands have, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from commands.cli import moments
+
+MAX_USER_ID = 2**63 - 1
+_DIGITS = re.compile(r"[0-9]{1,19}")
+
+
+def parse_user_id(text: str) -> int:
+    """A user id as the users table has them: digits only, 1 to 2^63 - 1.
+
+    Raises:
+        typer.BadParameter: it is anything else.
+    """
+    if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= MAX_USER_ID:
+        raise typer.BadParameter(f"{text!r} is no user id; give a positive integer such as 1")
+    return int(text)
+
+
+def parse_moment(text: str) -> datetime:
+    """A date or time in UTC; without a zone it means UTC.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return moments.parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+UserArgument = Annotated[
+    int, typer.Argument(metavar="USER", parser=parse_user_id, help="User id, such as 1.")
+]
+UserOption = Annotated[
+    int | None, typer.Option("--user", metavar="N", parser=parse_user_id, help="Only this user's.")
+]
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="File name, as `backup list` shows it.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+NoteOption = Annotated[str | None, typer.Option("--note", help="Why; for the ledger.")]

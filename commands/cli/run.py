@@ -1,0 +1,126 @@
+"""backup-ledger run: the scheduler."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.cli import moments
+from commands.cli.errors import FAILED
+from commands.cli.options import JsonOption
+from commands.cli.output import count, note, say, write_json
+from commands.cli.session import Session, opened, show_log
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from commands.scheduler import CheckReport
+    from ledger.record import Event
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(
+    ctx: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="One check, for cron or a timer.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the backups that are due, now and from now on.
+
+    What became due while nothing ran is caught up. A backup that fails is tried again later and
+    disturbs no other. Ctrl-C (or SIGTERM) stops after the running backup; twice stops at once.
+    With --once, exit code 1 when a backup failed or was abandoned.
+
+    \b
+    Examples:
+      backup-ledger run
+      backup-ledger run --once
+    """
+    import threading
+
+    from commands.scheduler_process import run_scheduler
+
+    stop = threading.Event()
+    with opened(ctx, "act") as session, _stopped_by_signals(stop):
+        show_log(logging.WARNING if once else logging.INFO)
+        if not once:
+            seconds = session.site.configuration.check_interval_seconds
+            note(f"Checking every {seconds} s; Ctrl-C stops it.", style="dim")
+        on_check = _reporter(session, quiet=once or as_json)
+        report = run_scheduler(session.site, once=once, stop=stop, on_check=on_check)
+        if as_json:
+            write_json(_report_json(report))
+        elif once:
+            say(_sentence(report))
+    if once and report.failed + report.abandoned:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """The first signal asks the scheduler to stop, the second one stops it."""
+
+    def on_signal(number: int, _frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        name = signal.Signals(number).name
+        note(f"{name}: stopping after the running backup; once more stops it at once")
+
+    before = {each: signal.signal(each, on_signal) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _reporter(session: Session, *, quiet: bool) -> Callable[[CheckReport], None]:
+    """After each check: what was done, and whose backup failed and why."""
+    ledger = session.site.ledger
+    seen = ledger.log_recorder.head().size
+
+    def on_check(report: CheckReport) -> None:
+        nonlocal seen
+        if not quiet and (report.completed or report.failed or report.abandoned):
+            say(f"{moments.exact(session.site.clock.now())} {_sentence(report)}")
+        for recorded in ledger.recorded(after=seen):
+            seen = recorded.position
+            _say_failure(recorded.event)
+
+    return on_check
+
+
+def _say_failure(event: Event) -> None:
+    from commands.cli.story import sentence
+    from ledger.events.scheduling import BackupAbandoned, BackupFailed
+
+    if isinstance(event.details, BackupFailed | BackupAbandoned):
+        note(f"User {event.resource_id}: {sentence(event)}", style="red")
+
+
+def _sentence(report: CheckReport) -> str:
+    if not (report.completed or report.failed or report.abandoned):
+        return "Nothing was due."
+    parts = [f"{count(report.completed, 'backup')} completed"]
+    if report.failed:
+        parts.append(f"{report.failed} failed")
+    if report.abandoned:
+        parts.append(f"{report.abandoned} abandoned")
+    if report.missed_slots:
+        parts.append(f"{count(report.missed_slots, 'missed slot')} recorded")
+    return ", ".join(parts) + "."
+
+
+def _report_json(report: CheckReport) -> dict[str, int]:
+    return {
+        "completed": report.completed,
+        "failed": report.failed,
+        "abandoned": report.abandoned,
+        "missed_slots": report.missed_slots,
+    }

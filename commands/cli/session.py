@@ -1,0 +1,143 @@
+"""From the options before the command to an open site, and back to nothing."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from commands.cli.errors import GlobalOptions
+from commands.cli.output import note, plain, progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import URL
+
+    from commands.configuration import Configuration
+    from commands.opening import Mode
+    from commands.reconcile import Reconciliation
+    from commands.site import Site
+    from ledger.application import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command's site, and who acts on it. `found`: what adopting came to."""
+
+    site: Site
+    context: Context
+    found: Reconciliation | None = None
+
+
+class _OneLineHandler(logging.Handler):
+    """Warnings as lines on stderr, without their tracebacks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(f"{record.levelname.capitalize()}: {plain(record.getMessage())}", err=True)
+
+
+def configured(ctx: typer.Context) -> Configuration:
+    """Options, then the environment, then backup-ledger.toml.
+
+    Raises:
+        InvalidArgument: names the setting and what is wrong with it.
+    """
+    from commands.configuration import load_configuration
+
+    options: GlobalOptions = ctx.obj
+    configuration = load_configuration(
+        database=options.database,
+        backups=options.backups,
+        ledger=options.ledger,
+        projections=options.projections,
+        debug=options.debug or None,
+    )
+    options.debug = configuration.debug
+    return configuration
+
+
+@contextmanager
+def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[Session]:
+    """Open the site for a command; closed whatever happens.
+
+    `adopt`: unknown files in the folder are adopted first, and missing ones noticed.
+    """
+    from commands.actors import operator
+    from commands.opening import open_site
+
+    configuration = configured(ctx)
+    show_log(logging.WARNING)
+    site = open_site(configuration, mode)
+    try:
+        context = site.context(operator())
+        found = _settle(site, context, adopt=adopt) if mode != "read" else None
+        yield Session(site, context, found)
+    finally:
+        site.close()
+
+
+def show_log(level: int) -> None:
+    """Let what the software says while it works reach stderr, a line each."""
+    logger = logging.getLogger("backup_ledger")
+    logger.setLevel(level)
+    if not any(isinstance(each, _OneLineHandler) for each in logger.handlers):
+        logger.addHandler(_OneLineHandler())
+
+
+def adopt_files(site: Site, context: Context) -> Reconciliation:
+    """Make catalog and folder agree, with a progress bar where there is much to adopt."""
+    from commands.reconcile import reconcile
+
+    with progress_bar("adopting old backups") as progress:
+
+        def on_progress(done: int, total: int) -> None:
+            if progress is not None:
+                progress("reading", done, total)
+
+        found = reconcile(site, context, on_progress)
+    for name in found.missing:
+        note(f"The file of backup {name} is gone; see: backup-ledger audit history {name}")
+    return found
+
+
+def place_of(url: URL) -> str:
+    """Where a database is: its file, or its address without the password."""
+    is_file = url.get_backend_name() == "sqlite" and url.database is not None
+    return str(url.database) if is_file else url.render_as_string(hide_password=True)
+
+
+def is_interactive() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is lost.
+
+    Raises:
+        InvalidArgument: there is nobody to ask.
+        CommandError: the answer is no.
+    """
+    from commands.errors import CommandError, InvalidArgument
+
+    if yes:
+        return
+    if not is_interactive():
+        raise InvalidArgument(f"nobody can be asked here: {question} Give --yes to do it")
+    if not typer.confirm(plain(question), err=True):
+        raise CommandError("nothing was done, as you said no")
+
+
+def _settle(site: Site, context: Context, *, adopt: bool) -> Reconciliation | None:
+    """Finish what a killed process began, before anything new."""
+    if adopt:
+        return adopt_files(site, context)
+    from commands.recovery import recover
+
+    recover(site)
+    return None

@@ -1,0 +1,256 @@
+"""backup-ledger settings: each user's schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.cli import moments
+from commands.cli.errors import EXIT_CODES
+from commands.cli.options import JsonOption, NoteOption, UserArgument
+from commands.cli.output import add_row, new_table, say, show_facts, show_table, write_json
+from commands.cli.session import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from projections.schedule import Schedule
+
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
+
+
+@app.command("set", epilog=EXIT_CODES)
+def set_settings(  # noqa: PLR0917  (options)
+    ctx: typer.Context,
+    user: UserArgument,
+    enabled: Annotated[
+        bool | None, typer.Option("--enabled/--disabled", help="Whether backups are taken.")
+    ] = None,
+    frequency: Annotated[str | None, typer.Option(help="daily, weekly or monthly.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="When, 00:00 to 23:59.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(metavar="N", help="How many to keep, 1 to 30.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Whose HH:MM, such as Europe/Berlin.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Create or change a user's settings; what is not given stays as it is.
+
+    New settings are daily at 03:00 UTC and keep 7. A change that is refused is recorded too.
+
+    \b
+    Examples:
+      backup-ledger settings set 1
+      backup-ledger settings set 1 --frequency weekly --time 22:30 --timezone Europe/Berlin
+      backup-ledger settings set 1 --disabled
+    """
+    from commands.configure_backups import configure
+
+    changes = {
+        "enabled": enabled,
+        "frequency": frequency,
+        "backup_time": time,
+        "keep_count": keep,
+        "timezone": timezone,
+    }
+    with opened(ctx, "begin") as session:
+        schedule = configure(session.site, session.context, user, changes)
+        _show(schedule, session.context.now, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def show(ctx: typer.Context, user: UserArgument, as_json: JsonOption = False) -> None:
+    """Show a user's settings and where their runs stand.
+
+    \b
+    Example:
+      backup-ledger settings show 1
+    """
+    from commands.configure_backups import settings_of
+
+    with opened(ctx, "read") as session:
+        schedule = settings_of(session.site, user)
+        _show(schedule, session.context.now, as_json=as_json)
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """List every user's settings.
+
+    \b
+    Example:
+      backup-ledger settings list
+    """
+    from projections.schedule_queries import all_schedules, orphaned_users
+
+    with opened(ctx, "read") as session:
+        with session.site.read_models.reading() as connection:
+            schedules = all_schedules(connection)
+            orphans = orphaned_users(connection)
+        if as_json:
+            write_json(
+                [settings_json(each) | {"orphan": each.user_id in orphans} for each in schedules]
+            )
+        elif schedules:
+            _show_all(schedules, orphans, session.context.now)
+        else:
+            say("Nobody has settings yet; make some: backup-ledger settings set 1")
+
+
+@app.command(epilog=EXIT_CODES)
+def pause(
+    ctx: typer.Context, user: UserArgument, note: NoteOption = None, as_json: JsonOption = False
+) -> None:
+    """Suspend a user's runs until `resume`; the settings stay.
+
+    \b
+    Example:
+      backup-ledger settings pause 1 --note "disk is being replaced"
+    """
+    from commands.configure_backups import pause as pause_runs
+
+    with opened(ctx, "act") as session:
+        schedule = pause_runs(session.site, session.context, user, note)
+        _show(schedule, session.context.now, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def resume(
+    ctx: typer.Context, user: UserArgument, note: NoteOption = None, as_json: JsonOption = False
+) -> None:
+    """Take a user's runs up again, from now on.
+
+    \b
+    Example:
+      backup-ledger settings resume 1
+    """
+    from commands.configure_backups import resume as resume_runs
+
+    with opened(ctx, "act") as session:
+        schedule = resume_runs(session.site, session.context, user, note)
+        _show(schedule, session.context.now, as_json=as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def preview(
+    ctx: typer.Context,
+    user: UserArgument,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a user's next runs, if each runs on time.
+
+    \b
+    Example:
+      backup-ledger settings preview 1 --count 5
+    """
+    from commands.configure_backups import settings_of
+
+    with opened(ctx, "read") as session:
+        schedule, now = settings_of(session.site, user), session.context.now
+        configuration = session.site.configuration
+        runs = _next_runs(
+            schedule, now, count, configuration.calendar_months, configuration.spread_seconds
+        )
+        if as_json:
+            write_json(runs)
+        elif runs:
+            _show_runs(runs, schedule, now)
+        else:
+            say(f"No runs: the settings of user {user} are {_mood(schedule)}.")
+
+
+def settings_json(schedule: Schedule) -> dict[str, Any]:
+    """The table's columns."""
+    from projections.tables import backup_settings
+
+    return {column.name: getattr(schedule, column.name) for column in backup_settings.columns}
+
+
+def _next_runs(
+    schedule: Schedule, now: datetime, count: int, calendar_months: bool, spread_seconds: int
+) -> list[datetime]:
+    from commands.schedule_rules import preview as next_runs
+    from commands.schedule_rules import spread_offset
+
+    if not schedule.enabled or schedule.paused:
+        return []
+    return next_runs(
+        schedule.frequency,
+        schedule.backup_time,
+        now,
+        schedule.timezone,
+        count=count,
+        calendar_months=calendar_months,
+        spread_offset=spread_offset(schedule.user_id, spread_seconds),
+    )
+
+
+def _show(schedule: Schedule, now: datetime, *, as_json: bool) -> None:
+    if as_json:
+        write_json(settings_json(schedule))
+        return
+    last = schedule.last_backup_at
+    facts = [
+        ("user", schedule.user_id),
+        ("backups", _rhythm(schedule)),
+        ("keeps", f"{schedule.keep_count}, of this user's own"),
+        ("state", _mood(schedule)),
+        ("last", moments.both(last, now) if last else "none yet"),
+        ("next", _next(schedule, now)),
+    ]
+    show_facts(facts)
+
+
+def _show_all(schedules: Sequence[Schedule], orphans: set[int], now: datetime) -> None:
+    table = new_table("User", "Backups", "Keep", "Last", "Next (UTC)", right=("User", "Keep"))
+    for each in schedules:
+        mood = "orphan: no such user" if each.user_id in orphans else _mood(each)
+        upcoming = moments.minute(each.next_backup_at) if each.next_backup_at else mood
+        far = moments.relative(each.next_backup_at, now) if each.next_backup_at else ""
+        mark = "" if mood in ("on", upcoming) else mood
+        last = moments.relative(each.last_backup_at, now) if each.last_backup_at else "never"
+        lines = tuple(line for line in (upcoming, far, mark) if line)
+        rhythm = (f"{each.frequency} {each.backup_time}", each.timezone)
+        cells = (each.user_id, rhythm, each.keep_count, last, lines)
+        add_row(table, *cells, style="dim" if not each.enabled else None)
+    show_table(table)
+
+
+def _show_runs(runs: Sequence[datetime], schedule: Schedule, now: datetime) -> None:
+    from projections.local_time import zone
+
+    table = new_table("Next runs (UTC)", f"In {schedule.timezone}", "")
+    for each in runs:
+        local = each.astimezone(zone(schedule.timezone))
+        cells = (moments.exact(each), f"{local:%a %Y-%m-%d %H:%M}", moments.relative(each, now))
+        add_row(table, *cells)
+    show_table(table)
+
+
+def _rhythm(schedule: Schedule) -> str:
+    return f"{schedule.frequency} at {schedule.backup_time} ({schedule.timezone})"
+
+
+def _mood(schedule: Schedule) -> str:
+    if not schedule.enabled:
+        return "disabled"
+    if schedule.paused:
+        return "paused"
+    if schedule.open_run_id is not None:
+        return "running"
+    if schedule.failures:
+        times = "once" if schedule.failures == 1 else f"{schedule.failures} times in a row"
+        return f"failed {times}"
+    return "on"
+
+
+def _next(schedule: Schedule, now: datetime) -> str:
+    if schedule.next_backup_at is None:
+        return "none"
+    retry = f", attempt {schedule.next_attempt}" if schedule.next_attempt > 1 else ""
+    return moments.both(schedule.next_backup_at, now) + retry

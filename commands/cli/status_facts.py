@@ -1,0 +1,197 @@
+"""What `status` knows: where everything stands, and what a person should look at."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer, and_, func, select, type_coerce
+
+from commands.cli.projections import projections_json
+from commands.cli.session import place_of
+from commands.errors import StoreUnknown
+from projections.schedule_queries import orphaned_users
+from projections.tables import backup_catalog as catalog
+from projections.tables import backup_runs as runs
+from projections.tables import backup_settings as settings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from commands.site import Site
+
+OVERDUE = timedelta(minutes=10)
+"""A run that is due for longer than this has no scheduler that would take it."""
+
+STATUSES = ("ok", "corrupt", "missing", "deleting", "deleted")
+_HINTS = (
+    ("missing", "are gone from the folder", "backup-ledger backup list --all"),
+    ("corrupt", "are damaged", "backup-ledger backup list"),
+    ("deleting", "are still to be deleted", "backup-ledger backup reconcile"),
+)
+
+
+def status_facts(site: Site, now: datetime) -> dict[str, Any]:
+    """Everything that `status --json` says."""
+    with site.read_models.reading() as connection:
+        facts: dict[str, Any] = {
+            "ledger": _ledger(site),
+            "store": _store(site),
+            "database": _database(site),
+            "schedules": _schedules(connection, now),
+            "last_backup": _last_backup(connection),
+            "next_backup_at": _next_backup_at(connection),
+            "backups": _backups(connection),
+            "open_runs": _open_runs(connection),
+        }
+    facts["projections"] = projections_json(site)
+    facts["warnings"] = _warnings(facts)
+    return facts
+
+
+def _ledger(site: Site) -> dict[str, Any]:
+    head = site.ledger.log_recorder.head()
+    return {
+        "id": site.ledger.meta.ledger_id,
+        "size": head.size,
+        "root": head.frontier.root().hex(),
+        "path": place_of(site.configuration.ledger_url),
+    }
+
+
+def _store(site: Site) -> dict[str, Any]:
+    path = str(site.configuration.backups_folder)
+    try:
+        return {"id": site.store.store_id, "path": path}
+    except StoreUnknown:
+        return {"id": None, "path": path}
+
+
+def _database(site: Site) -> dict[str, Any] | None:
+    if site.configuration.database is None:
+        return None
+    try:
+        size = site.database.stat().st_size
+    except OSError:
+        return {"path": str(site.database), "exists": False, "size": None}
+    return {"path": str(site.database), "exists": True, "size": size}
+
+
+def _schedules(connection: Connection, now: datetime) -> dict[str, int]:
+    waiting = and_(
+        settings.c.enabled.is_(True), settings.c.paused.is_(False), settings.c.open_run_id.is_(None)
+    )
+    wanted = {
+        "enabled": settings.c.enabled.is_(True),
+        "due": and_(waiting, settings.c.next_backup_at <= now),
+        "overdue": and_(waiting, settings.c.next_backup_at <= now - OVERDUE),
+        "failing": and_(settings.c.enabled.is_(True), settings.c.failures > 0),
+        "paused": settings.c.paused.is_(True),
+    }
+    counts = [func.count().filter(condition) for condition in wanted.values()]
+    row = connection.execute(select(func.count(), *counts).select_from(settings)).one()
+    found = {"total": row[0]} | dict(zip(wanted, row[1:], strict=True))
+    return found | {"orphans": len(orphaned_users(connection))}
+
+
+def _last_backup(connection: Connection) -> dict[str, Any] | None:
+    row = connection.execute(
+        select(catalog.c.filename, catalog.c.created_at, catalog.c.size, catalog.c.user_id)
+        .where(catalog.c.status == "ok")
+        .order_by(catalog.c.created_at.desc(), catalog.c.position.desc())
+        .limit(1)
+    ).mappings()
+    found = row.one_or_none()
+    return None if found is None else dict(found)
+
+
+def _next_backup_at(connection: Connection) -> datetime | None:
+    upcoming = select(func.min(settings.c.next_backup_at)).where(
+        settings.c.enabled.is_(True), settings.c.paused.is_(False)
+    )
+    found: datetime | None = connection.execute(upcoming).scalar_one()
+    return found
+
+
+def _backups(connection: Connection) -> dict[str, Any]:
+    size = type_coerce(func.coalesce(func.sum(catalog.c.size), 0), Integer)
+    rows = connection.execute(
+        select(catalog.c.status, func.count(), size).group_by(catalog.c.status)
+    )
+    by_status = {status: {"count": 0, "bytes": 0} for status in STATUSES}
+    for status, count, total in rows:
+        by_status[status] = {"count": count, "bytes": int(total)}
+    present = [by_status["ok"], by_status["corrupt"]]
+    return {
+        "count": sum(each["count"] for each in present),
+        "bytes": sum(each["bytes"] for each in present),
+        "by_status": by_status,
+    }
+
+
+def _open_runs(connection: Connection) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        select(runs.c.run_id, runs.c.user_id, runs.c.slot, runs.c.attempt, runs.c.started_at)
+        .where(runs.c.outcome == "running")
+        .order_by(runs.c.position)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def _warnings(facts: dict[str, Any]) -> list[str]:
+    """What is not all right, each with what to do about it."""
+    return [*_place_warnings(facts), *_schedule_warnings(facts), *_backup_warnings(facts)]
+
+
+def _place_warnings(facts: dict[str, Any]) -> list[str]:
+    warnings = []
+    if facts["store"]["id"] is None:
+        warnings.append(
+            f"{facts['store']['path']} has no .store file: is it mounted? If it is the right "
+            "folder: backup-ledger ledger init --new"
+        )
+    database = facts["database"]
+    if database is not None and not database["exists"]:
+        warnings.append(
+            f"the database {database['path']} is missing; check --database, or restore a backup"
+        )
+    behind = max((each["lag"] for each in facts["projections"]), default=0)
+    if behind:
+        warnings.append(
+            f"the read models are {behind} events behind: their database is locked or read-only"
+        )
+    return warnings
+
+
+def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
+    schedules, warnings = facts["schedules"], []
+    if schedules["overdue"]:
+        warnings.append(
+            f"{schedules['overdue']} scheduled backups are overdue: is the scheduler running? "
+            "backup-ledger run"
+        )
+    if schedules["failing"]:
+        warnings.append(
+            f"the last scheduled backup of {schedules['failing']} users failed; see: "
+            "backup-ledger audit log --failed"
+        )
+    if schedules["orphans"]:
+        warnings.append(
+            f"{schedules['orphans']} users with settings are gone from the application and are "
+            "not backed up; see: backup-ledger settings list"
+        )
+    return warnings
+
+
+def _backup_warnings(facts: dict[str, Any]) -> list[str]:
+    by_status = facts["backups"]["by_status"]
+    warnings = [
+        f"{by_status[status]['count']} backups {what}; see: {command}"
+        for status, what, command in _HINTS
+        if by_status[status]["count"]
+    ]
+    if not by_status["ok"]["count"]:
+        warnings.append("there is no good backup; make one: backup-ledger backup create")
+    return warnings

@@ -1,0 +1,48 @@
+"""The chapter for which all of this exists: data is lost, and comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commands import actors
+from commands.demo.sample_database import count_rows, work
+from commands.restore_backup import restore_backup
+from projections.catalog_queries import backups_of_store
+
+if TYPE_CHECKING:
+    from commands.demo.narrator import Narrator
+    from commands.demo.office import Office
+
+
+def lose_and_restore(office: Office, tell: Narrator) -> None:
+    """A DELETE without WHERE, and the way back."""
+    tell.chapter("A disaster, and the way back")
+    with office.site.read_models.reading() as connection:
+        newest = backups_of_store(connection, office.site.store.store_id)[0]
+    since = work(office.application, office.clock.now(), office.random, share=0.5)
+    before = count_rows(office.application)
+    with office.application as connection:
+        connection.execute("DELETE FROM cases")
+    lost = count_rows(office.application)
+    tell.bad(
+        f"At {office.clock.now():%d %b %H:%M} UTC a script means to delete one case and forgets "
+        f"the WHERE: {sum(before.values()) - sum(lost.values()):,} rows are gone, for good."
+    )
+    outcome = restore_backup(office.site, office.site.context(actors.operator()), newest.filename)
+    after = count_rows(office.application)
+    tell.say(f"backup restore {newest.filename} verifies its SHA-256 and restores it:")
+    tell.table(
+        ["rows in", "before", "after the script", "restored"],
+        [[table, *(f"{each[table]:,}" for each in (before, lost, after))] for table in before],
+        right=["before", "after the script", "restored"],
+    )
+    missing = sum(before.values()) - sum(after.values())
+    assert outcome.pre_restore is not None
+    tell.good(
+        "It went in as one transaction, under the application's open connection. What the "
+        f"database held just before is kept and protected: {outcome.pre_restore.filename}"
+    )
+    tell.say(
+        f"Honestly: the {since} rows of that morning came after the backup, and {missing} rows "
+        "are missing now. A backup brings back what it has seen, no more."
+    )

@@ -1,0 +1,66 @@
+"""From a staged file to a published backup, with the append between them as the commit point."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from commands.durable_files import remove_database
+from ledger.vocabulary import backup_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from commands.site import Site
+    from ledger.application import RecordedEvent
+
+logger = logging.getLogger("backup_ledger.staging")
+
+
+def append_or_discard(
+    site: Site, staged: Path, append: Callable[[], list[RecordedEvent]]
+) -> list[RecordedEvent]:
+    """Append what a staged file stands for; where that fails, nothing is left of the file.
+
+    Raises:
+        Exception: whatever `append` raises.
+    """
+    try:
+        return append()
+    except BaseException:
+        # An interrupt may come between the commit and our hearing of it: then it stays, and
+        # recovery publishes it.
+        if not site.ledger.stream_version(backup_stream(staged.name)):
+            remove_database(staged)
+        raise
+
+
+def publish(site: Site, staged: Path, filename: str) -> None:
+    """Give a recorded backup its only name, and remove the staged one.
+
+    Raises:
+        OSError: it cannot be; the staged file stays, and recovery tries again.
+    """
+    for error in publish_all(site, staged, [filename]).values():
+        raise error
+
+
+def publish_all(site: Site, staged: Path, filenames: Iterable[str]) -> dict[str, OSError]:
+    """Give a recorded backup its names; which of them it could not be given.
+
+    The staged file stays while a name is wanting, and recovery tries again.
+    """
+    failed: dict[str, OSError] = {}
+    for filename in filenames:
+        try:
+            moved = site.store.publish(staged, filename)
+        except OSError as error:
+            logger.warning("backup %r could not be published: %s", filename, error)
+            failed[filename] = error
+            continue
+        if moved is not None:
+            logger.warning("a foreign file %r was moved to %r", filename, moved)
+    if not failed:
+        site.store.discard(staged)
+    return failed

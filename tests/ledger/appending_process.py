@@ -1,0 +1,42 @@
+"""A process that appends to a ledger, and prints each append that it was promised.
+
+    python -m tests.ledger.appending_process PATH NAME COUNT EVENTS
+
+Each of COUNT appends has EVENTS events, half on a stream of its own and half on a shared one.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ledger.application import Context, Draft
+from ledger.clock import SystemClock
+from ledger.events.housekeeping import SourceOptimized
+from ledger.events.scheduling import SchedulerStopped
+from ledger.record import Actor
+from tests.conftest import open_ledger_at
+from tests.sample_events import SOURCE
+
+
+def drafts_of(name: str, number: int, count: int) -> list[Draft]:
+    own = SchedulerStopped(reason=f"{name}:{number}")
+    shared = SourceOptimized(source=SOURCE, size_before=number, size_after=0)
+    pair = (Draft(f"scheduler/{name}", own), Draft("ledger", shared))
+    return [Draft(pair[each % 2].stream, pair[each % 2].details) for each in range(count)]
+
+
+def main(path: str, name: str, count: str, events: str) -> None:
+    ledger = open_ledger_at(Path(path), SystemClock())
+    context = Context(Actor(id=name, kind="system"), datetime.now(UTC))
+    for number in range(int(count)):
+        recorded = ledger.append(context, *drafts_of(name, number, int(events)))
+        positions = " ".join(f"{each.position}:{each.event.event_id}" for each in recorded)
+        sys.stdout.write(f"{positions}\n")
+        sys.stdout.flush()
+    ledger.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

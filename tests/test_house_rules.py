@@ -1,0 +1,123 @@
+"""What this project promises about itself: sizes, imports, and a README that tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.readme import README, ROOT, blocks
+
+MAX_FILE_LINES = 450
+MAX_FUNCTION_LINES = 60
+CODE = ("ledger", "projections", "commands", "tests")
+NOT_OURS = re.compile(r"(\.(?!ci$).*|__pycache__|build|dist|.*\.egg-info|backup-ledger-demo.*)")
+"""Folders that are made, not written."""
+MACHINE_PATH = re.compile(rb"(?<![\w.~-])/(root|home|Users|work|farm)/")
+
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="the script is for POSIX shells")
+
+
+def written_files(folder: Path = ROOT) -> Iterator[Path]:
+    """Every file that somebody wrote."""
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            if not NOT_OURS.fullmatch(entry.name):
+                yield from written_files(entry)
+        else:
+            yield entry
+
+
+def code_files() -> list[Path]:
+    return [path for each in CODE for path in sorted((ROOT / each).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", code_files(), ids=name_of)
+def test_a_file_is_one_noun_and_a_function_one_thought(path: Path) -> None:
+    """Neither grows beyond what a reader can hold."""
+    text = path.read_text("utf-8")
+    lines = len(text.splitlines())
+    assert lines <= MAX_FILE_LINES, f"{name_of(path)} has {lines} lines; cut it by its nouns"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            length = node.end_lineno - node.lineno + 1
+            where = f"{name_of(path)}:{node.lineno} {node.name}"
+            assert length <= MAX_FUNCTION_LINES, f"{where} has {length} lines"
+
+
+def test_imports_go_one_way() -> None:
+    """Commands know projections, projections know the ledger, the ledger knows nobody."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    finished = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    """What works only where it was written does not work."""
+    found = [
+        f"{name_of(path)}: {match[0].decode()}"
+        for path in written_files()
+        if (match := MACHINE_PATH.search(path.read_bytes()))
+    ]
+    assert not found
+
+
+def test_the_readme_begins_with_two_commands_of_one_line() -> None:
+    """The first runs the demo, the second the tests; a newcomer needs no more."""
+    first, second = blocks("sh")[:2]
+    assert first.count("\n") == second.count("\n") == 1
+    assert first.startswith("python3 -m venv .venv && ")
+    assert first.endswith("backup-ledger demo\n")
+    assert second.endswith("-m pytest\n")
+
+
+@needs_posix
+def test_the_checks_run_the_readmes_test_command() -> None:
+    """What a newcomer types and what guards a change are the same."""
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert blocks("sh")[1].strip() in script.read_text("utf-8")
+
+
+def test_the_readmes_help_text_is_what_help_says() -> None:
+    """The menu in the README is the command's own."""
+    program = Path(sys.executable).with_name("backup-ledger")
+    finished = subprocess.run(
+        [program, "--help"],
+        env=os.environ | {"COLUMNS": "80", "TERMINAL_WIDTH": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = [block for block in blocks("text") if block.startswith("Usage: backup-ledger")]
+    assert shown == [finished.stdout.strip() + "\n"]
+
+
+def test_every_decision_note_is_linked_from_the_architecture() -> None:
+    """A decision that nobody finds is made again."""
+    architecture = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    notes = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert notes
+    assert [each.name for each in notes if f"decisions/{each.name}" not in architecture] == []
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    """Links to files of the project name files that are there."""
+    documents = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CHANGELOG.md"]
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{name_of(document)}: {target}"

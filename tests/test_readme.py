@@ -1,0 +1,42 @@
+"""The README's Python runs as it stands, in a folder with an application's database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from commands import BackupScheduler
+from tests.readme import blocks
+
+
+@pytest.fixture
+def application_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with `app.db`, as the README assumes it."""
+    with closing(sqlite3.connect(tmp_path / "app.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT NOT NULL)")
+        connection.execute("INSERT INTO users VALUES (1, 'Anna')")
+        connection.commit()
+    monkeypatch.chdir(tmp_path)
+    BackupScheduler.reset_instance()
+    yield tmp_path
+    BackupScheduler.reset_instance()
+
+
+def test_the_readmes_python_runs(
+    application_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each snippet runs after the ones before it, and they leave backups."""
+    snippets = blocks("python")
+    assert snippets
+    namespace: dict[str, object] = {"__name__": "readme"}
+    for number, snippet in enumerate(snippets, 1):
+        exec(compile(snippet, f"README.md, snippet {number}", "exec"), namespace)  # noqa: S102
+    assert "before_the_upgrade.db" in capsys.readouterr().out
+    names = {each.name for each in (application_folder / "backups").glob("*.db")}
+    assert "before_the_upgrade.db" in names
+    assert any(each.startswith("pre_restore_backup_") for each in names)
