@@ -14,7 +14,7 @@ from commands.delete_backup import (
 )
 from commands.errors import InvalidArgument
 from commands.event_parts import cut_into_parts
-from commands.ledger_reading import backups_being_restored
+from commands.ledger_reading import backup_locked, backups_being_restored
 from ledger.application import Draft
 from ledger.events.retention import DeletedBackup, EmptyBackupsCleaned, OldProtectedCleaned
 from ledger.vocabulary import BackupStatus, DeletionReason, retention_stream
@@ -95,7 +95,7 @@ def _delete_where(
         restoring = backups_being_restored(locked.connection)
         going: set[str] = set()
         for backup in chosen:
-            is_last = _is_last_good(backup, there, going, own_source)
+            is_last = _is_last_good(locked, backup, there, going, own_source)
             found, refusal = refusal_locked(
                 locked,
                 context,
@@ -121,16 +121,23 @@ def _delete_where(
 
 
 def _is_last_good(
-    backup: Backup, there: Sequence[Backup], going: set[str], own_source: str | None
+    locked: LockedHead,
+    backup: Backup,
+    there: Sequence[Backup],
+    going: set[str],
+    own_source: str | None,
 ) -> bool:
-    """Whether no other good backup of the same source would stay."""
+    """Whether no other good backup of the same source would stay, by the ledger itself."""
     source = backup.source or own_source
-    return backup.status == BackupStatus.OK and not any(
-        other.status == BackupStatus.OK
-        and (other.source or own_source) == source
-        and other.backup_id != backup.backup_id
-        and other.backup_id not in going
+    others = (
+        backup_locked(locked, other.backup_id)
         for other in there
+        if other.status == BackupStatus.OK
+        and (other.source or own_source) == source
+        and other.backup_id not in going | {backup.backup_id}
+    )
+    return backup.status == BackupStatus.OK and not any(
+        other is not None and other.status == BackupStatus.OK for other in others
     )
 
 

@@ -44,6 +44,9 @@ def settle(site: Site, context: Context, leases: list[Lease]) -> tuple[int, int]
             was_committed = _settle_one(site, context, lease)
         except LeaseLost:
             continue  # somebody else was quicker
+        except Exception:  # one user's trouble never stops another's; tried again next time
+            logger.exception("run %s could not be settled", lease.run_id)
+            continue
         finished += was_committed is True
         abandoned += was_committed is False
     return finished, abandoned
@@ -85,6 +88,9 @@ def _settle_one(site: Site, context: Context, lease: Lease) -> bool | None:
         backup = backup_with_id(connection, backup_id)
     if backup is None or backup.store != site.store.store_id:
         return None
+    # Its owner may be stuck before it could publish.
+    for staged in site.store.staged_copies(backup.shared_with or backup.backup_id):
+        site.store.publish(staged, backup.filename)
     complete_run(site, context, claim, backup)
     return True
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
+from ledger.events.restoring import RestoreStarted
+from ledger.prepared import Prepared
 from ledger.record import Event, decode_event
 from ledger.tables import events
 from ledger.vocabulary import backup_stream
@@ -24,7 +26,20 @@ if TYPE_CHECKING:
     from ledger.recorder import LockedHead
 
 State = TypeVar("State")
-_RESTORES = (events.c.stream >= "restore/") & (events.c.stream < "restore0")
+_later = events.alias("later")
+_OPEN_RESTORES = Prepared(
+    select(events.c.record)
+    .where(
+        (events.c.stream >= "restore/") & (events.c.stream < "restore0"),
+        events.c.event_type == RestoreStarted.event_type,
+        ~exists().where(
+            _later.c.stream == events.c.stream,
+            _later.c.stream_version > events.c.stream_version,
+        ),
+    )
+    .order_by(events.c.position)
+)
+_POSITIONS = Prepared(select(progress.c.position))
 
 
 def fold_locked(
@@ -48,15 +63,9 @@ def events_after(locked: LockedHead, position: int) -> list[tuple[int, Event]]:
 
 def open_restores(connection: Connection) -> list[Restore]:
     """Restores without a recorded outcome."""
-    rows = connection.execute(
-        select(events.c.stream, events.c.record)
-        .where(_RESTORES)
-        .order_by(events.c.stream, events.c.stream_version)
-    )
-    folded: dict[str, Restore | None] = {}
-    for stream, record in rows:
-        folded[stream] = evolve_restore(folded.get(stream), decode_event(bytes(record)))
-    return [each for each in folded.values() if each is not None and each.is_open]
+    rows = _OPEN_RESTORES.run(connection, {}).fetchall()
+    found = (evolve_restore(None, decode_event(bytes(record))) for (record,) in rows)
+    return [each for each in found if each is not None]
 
 
 def backups_being_restored(connection: Connection) -> set[str]:
@@ -65,7 +74,7 @@ def backups_being_restored(connection: Connection) -> set[str]:
 
 def position_of(connection: Connection) -> int:
     """Where the read models of this connection stand: the position that all have reached."""
-    return min(connection.execute(select(progress.c.position)).scalars(), default=0)
+    return min((row[0] for row in _POSITIONS.run(connection, {}).fetchall()), default=0)
 
 
 def new_backups(tail: Iterable[tuple[int, Event]]) -> list[str]:

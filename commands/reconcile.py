@@ -13,11 +13,11 @@ from commands.durable_files import sha256_of
 from commands.ledger_reading import backup_locked
 from commands.recovery import Recovered, recover
 from commands.sqlite_errors import SQLiteFileError
-from commands.verify_backups import look_closely
+from commands.verify_backups import look_closely, record_verification
 from ledger.application import Draft
 from ledger.clock import from_microseconds
 from ledger.errors import NameTaken
-from ledger.events.catalog import BackupFound, BackupMissing, BackupVerified
+from ledger.events.catalog import BackupFound, BackupMissing
 from ledger.operational import name_owner
 from ledger.vocabulary import BackupStatus, backup_stream
 from projections.backup_names import classify
@@ -131,7 +131,7 @@ def _check_known(
         if backup.filename in there:
             if backup.status == BackupStatus.MISSING:
                 _welcome_back(site, context, backup, result)
-        elif backup.is_present and not site.store.has(backup.filename):
+        elif backup.is_present and site.store.look_at(backup.filename) is None:
             _report_missing(site, context, backup, result)
 
 
@@ -140,7 +140,7 @@ def _report_missing(site: Site, context: Context, backup: Backup, result: Reconc
         now_found = backup_locked(locked, backup.backup_id)
         # Staged path first, then final: between the two it may be published, never lost.
         staged = site.store.staged_copies(backup.shared_with or backup.backup_id)
-        if staged or site.store.has(backup.filename):
+        if staged or site.store.look_at(backup.filename) is not None:
             return []
         if now_found is None or not now_found.is_present:
             return []
@@ -157,21 +157,12 @@ def _report_missing(site: Site, context: Context, backup: Backup, result: Reconc
 
 
 def _welcome_back(site: Site, context: Context, backup: Backup, result: Reconciliation) -> None:
-    """A missing file is there again: it counts if its content is what was recorded."""
+    """A missing file is there again: it is good if its content is what was recorded."""
     found = look_closely(site, backup, "digest")
-    if not found.is_good:
-        result.left_alone.append(backup.filename)
+    if found.is_gone:
         return
-    details = BackupVerified(
-        level="digest",
-        expected_sha256=backup.sha256,
-        found_sha256=found.found_sha256,
-        problem=None,
-        trigger="command",
-    )
-    draft = Draft(backup_stream(backup.backup_id), details, backup.user_id)
-    site.announce(site.ledger.append(context, draft))
-    result.back.append(backup.filename)
+    record_verification(site, context, [backup], found, "command")
+    (result.back if found.is_good else result.left_alone).append(backup.filename)
 
 
 def _is_in_use(site: Site, found: FoundFile) -> bool:

@@ -14,7 +14,7 @@ from commands.take_backup import Staged, created_details, size_warnings, stage_s
 from ledger.application import Draft
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
-from ledger.operational import names_of_store, require_lease
+from ledger.operational import name_owner, require_lease
 from ledger.vocabulary import BackupKind, backup_stream
 from projections.backup import evolve_backup
 from projections.backup_names import auto_backup_name, free_name
@@ -106,17 +106,23 @@ def _entries(
     site: Site, context: Context, locked: LockedHead, claims: list[Claim], first_id: str
 ) -> list[_Entry]:
     """Names and ids; a run that lost its lease is dropped and publishes nothing."""
-    taken = set(names_of_store(locked.connection, site.store.store_id))
+    connection, store = locked.connection, site.store
+    taken: set[str] = set()
+
+    def is_taken(name: str) -> bool:
+        known = name_owner(connection, store.store_id, name)
+        return name in taken or known is not None or store.has(name)
+
     entries: list[_Entry] = []
     for claim in claims:
         try:
-            require_lease(locked.connection, claim.run_id, site.instance, site.clock.monotonic())
+            require_lease(connection, claim.run_id, site.instance, site.clock.monotonic())
         except LeaseLost as lost:
             logger.warning("%s", lost)
             site.active_runs.discard(claim.run_id)
             continue
         wanted = auto_backup_name(claim.user_id, context.now)
-        filename = free_name(wanted, lambda name: name in taken or site.store.has(name))
+        filename = free_name(wanted, is_taken)
         taken.add(filename)
         entries.append(_Entry(claim, str(uuid4()) if entries else first_id, filename))
     return entries

@@ -58,6 +58,8 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
             break
         served.update(schedule.user_id for schedule in due)
         report += _run_batch(site, context, due)
+        if len(due) < CLAIMS_PER_BATCH:
+            break  # that was all: what is due was asked as of one moment
     return report
 
 

@@ -12,7 +12,7 @@ from commands.staging import append_or_discard, publish
 from ledger.application import Draft
 from ledger.errors import NameTaken
 from ledger.events.catalog import BackupCreated, BackupNotCreated, TableRows
-from ledger.operational import names_of_store
+from ledger.operational import name_owner
 from ledger.record import cut_text
 from ledger.vocabulary import BackupKind, backup_stream
 from projections.backup_names import (
@@ -160,8 +160,12 @@ def size_warnings(
 
 def unused_name(site: Site, locked: LockedHead, wanted: str) -> str:
     """The wanted name, or with _2, _3 ..., that neither ledger nor folder has."""
-    taken = names_of_store(locked.connection, site.store.store_id)
-    return free_name(wanted, lambda name: name in taken or site.store.has(name))
+    store = site.store
+
+    def is_taken(name: str) -> bool:
+        return name_owner(locked.connection, store.store_id, name) is not None or store.has(name)
+
+    return free_name(wanted, is_taken)
 
 
 def _append(
@@ -206,8 +210,8 @@ def _automatic_name(site: Site, context: Context, kind: BackupKind) -> str:
 
 def _refuse_taken(site: Site, name: str) -> None:
     with site.ledger.engine.connect() as connection:
-        taken = names_of_store(connection, site.store.store_id)
-    if name in taken or site.store.has(name):
+        owner = name_owner(connection, site.store.store_id, name)
+    if owner is not None or site.store.has(name):
         raise _taken(name)
 
 

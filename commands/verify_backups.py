@@ -31,6 +31,7 @@ class Verification:
     level: Level
     found_sha256: str | None
     problem: str | None
+    is_gone: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -51,9 +52,20 @@ def verify_backup(
     with site.read_models.reading() as connection:
         sharing = backups_sharing(connection, backup.shared_with or backup.backup_id)
     concerned = _on_the_same_file(site, backup, sharing) if not found.is_good else [backup]
+    record_verification(site, context, concerned, found, trigger)
+    return found
+
+
+def record_verification(
+    site: Site,
+    context: Context,
+    concerned: Sequence[Backup],
+    found: Verification,
+    trigger: Trigger,
+) -> None:
+    """Record what a check found, for every entry that it concerns."""
     drafts = [draft for each in concerned for draft in _drafts(each, found, trigger)]
     site.announce(site.ledger.append(context, *drafts))
-    return found
 
 
 def look_closely(
@@ -63,7 +75,8 @@ def look_closely(
     path = site.store.path(backup.filename)
     seen = site.store.look_at(backup.filename)
     if seen is None:
-        return Verification(backup, level, None, "the file is gone, or is no regular file")
+        gone = "the file is gone, or is no regular file"
+        return Verification(backup, level, None, gone, is_gone=True)
     rank = LEVELS.index(level)
     if seen.size != backup.size:
         grown = f"the file has {seen.size} bytes, recorded were {backup.size}"
@@ -110,7 +123,7 @@ def _drafts(backup: Backup, found: Verification, trigger: Trigger) -> list[Draft
         trigger=trigger,
     )
     drafts = [Draft(stream, details, backup.user_id, error_message=problem)]
-    if found.problem is not None and found.found_sha256 is None and "gone" in found.problem:
+    if found.is_gone:
         # Also where it was missing before: the finding above would make it corrupt.
         missing = BackupMissing(store=backup.store, filename=backup.filename)
         drafts.append(Draft(stream, missing, backup.user_id, error_message=problem))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ledger.errors import LeaseLost, NameTaken
@@ -20,6 +20,7 @@ from ledger.events.scheduling import (
     BackupFailed,
     BackupStarted,
 )
+from ledger.prepared import Prepared
 from ledger.tables import leases, names
 
 if TYPE_CHECKING:
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ledger.record import Event
+
+_FIND_LEASE = Prepared(
+    select(leases.c.owner, leases.c.expires_at).where(leases.c.run_id == bindparam("wanted"))
+)
+_END_LEASE = Prepared(delete(leases).where(leases.c.run_id == bindparam("wanted")))
+_FREE_NAME = Prepared(delete(names).where(names.c.backup_id == bindparam("wanted")))
+_NAME_OWNER = Prepared(
+    select(names.c.backup_id).where(
+        names.c.store == bindparam("of_store"), names.c.filename == bindparam("wanted")
+    )
+)
 
 EXPIRED = -1
 """Before every moment of the monotonic clock, which may start at 0."""
@@ -73,7 +85,7 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
             )
         elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
             flush()
-            connection.execute(delete(leases).where(leases.c.run_id == details.run_id))
+            _END_LEASE.run(connection, {"wanted": details.run_id})
         elif isinstance(details, BackupCreated | BackupFound):
             named.append(
                 {
@@ -84,15 +96,14 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
             )
         elif isinstance(details, BackupDeleted):
             flush()
-            connection.execute(delete(names).where(names.c.backup_id == event.resource_id))
+            _FREE_NAME.run(connection, {"wanted": event.resource_id})
     flush()
 
 
 def name_owner(connection: Connection, store: str, filename: str) -> str | None:
     """The backup_id that has a file name in a store, or None."""
-    return connection.execute(
-        select(names.c.backup_id).where(names.c.store == store, names.c.filename == filename)
-    ).scalar_one_or_none()
+    row = _NAME_OWNER.run(connection, {"of_store": store, "wanted": filename}).fetchone()
+    return None if row is None else str(row[0])
 
 
 def names_of_store(connection: Connection, store: str) -> dict[str, str]:
@@ -104,8 +115,8 @@ def names_of_store(connection: Connection, store: str) -> dict[str, str]:
 
 
 def find_lease(connection: Connection, run_id: str) -> Lease | None:
-    row = connection.execute(select(leases).where(leases.c.run_id == run_id)).one_or_none()
-    return None if row is None else Lease(row.run_id, row.owner, row.expires_at)
+    row = _FIND_LEASE.run(connection, {"wanted": run_id}).fetchone()
+    return None if row is None else Lease(run_id, row[0], row[1])
 
 
 def all_leases(connection: Connection) -> list[Lease]:

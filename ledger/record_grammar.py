@@ -25,7 +25,15 @@ from pydantic import BaseModel
 
 from ledger.events import REGISTRY, Details
 from ledger.events.base import Identifier, Instant
-from ledger.vocabulary import BACKUP, LEDGER_STREAM, RESTORE, RETENTION, SCHEDULE, SCHEDULER
+from ledger.vocabulary import (
+    BACKUP,
+    LEDGER_STREAM,
+    RESTORE,
+    RETENTION,
+    SCHEDULE,
+    SCHEDULER,
+    ActorKind,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-class _Unknown(Exception):  # noqa: N818  (never leaves this module)
+class _Unknown(Exception):
     """A type that the grammar has no words for."""
 
 
@@ -62,14 +70,12 @@ _SAFE_PATTERN = re.compile(r"\^([A-Za-z0-9\[\](){},|:-]+)\$")
 _MAX_CHOICES = 100
 """A range of numbers this small is written out."""
 
-STREAM, VERSION, TIMESTAMP = "stream", "stream_version", "timestamp"
-
 
 @cache
 def grammar_of(event_type: str) -> re.Pattern[str] | None:
     """The expression for a type's records at its newest version, or None where there is none.
 
-    Groups, in this order: resource_id, stream_version, timestamp.
+    Groups, in this order: resource_id, stream, stream_version, timestamp.
     """
     kind = REGISTRY.get(event_type)
     if kind is None:
@@ -80,11 +86,9 @@ def grammar_of(event_type: str) -> re.Pattern[str] | None:
         return None
 
 
-@cache
-def stream_prefix(event_type: str) -> str:
-    """What stands before the resource_id in the stream of a known type's events."""
-    kind = REGISTRY[event_type].stream_kind
-    return "" if kind == LEDGER_STREAM else f"{kind}/"
+def _prefix(kind: type[Details]) -> str:
+    """What stands before the resource_id in the stream."""
+    return "" if kind.stream_kind == LEDGER_STREAM else f"{kind.stream_kind}/"
 
 
 def _record(kind: type[Details]) -> str:
@@ -92,7 +96,7 @@ def _record(kind: type[Details]) -> str:
     return _object(
         {
             "action": _text(kind.action),
-            "actor": _object({"id": _STRING, "kind": _annotated(_actor_kind(), ())}),
+            "actor": _object({"id": _STRING, "kind": _annotated(ActorKind, ())}),
             "causation_id": _optional(_annotated(Identifier, ())),
             "correlation_id": _annotated(Identifier, ()),
             "details": _model(kind),
@@ -102,19 +106,13 @@ def _record(kind: type[Details]) -> str:
             "resource_id": f'"({_RESOURCES[kind.stream_kind]})"',
             "resource_type": _text(kind.resource_type),
             "schema_version": str(kind.schema_version),
-            "stream": f'"{re.escape(stream_prefix(kind.event_type))}\\1"',
+            "stream": f'"({re.escape(_prefix(kind))}\\1)"',
             "stream_version": "([1-9][0-9]{0,14})",
             "success": "true" if kind.success else "false",
             "timestamp": f'"({_INSTANT})"',
             "user_id": _optional(f'"{_USER}"'),
         }
     )
-
-
-def _actor_kind() -> Any:
-    from ledger.vocabulary import ActorKind  # noqa: PLC0415
-
-    return ActorKind
 
 
 def _object(fields: dict[str, str]) -> str:
@@ -198,7 +196,7 @@ def _string(said: tuple[Any, ...]) -> str:
     if len(limits) == 1 and (pattern := getattr(limits[0], "pattern", None)) is not None:
         found = _SAFE_PATTERN.fullmatch(pattern)
         if found is not None:
-            return f'"(?:{found[1].replace("(?:", "(").replace("(", "(?:")})"'
+            return f'"(?:{found[1].replace("(", "(?:")})"'
     if limits and all(isinstance(each, MinLen | MaxLen) for each in limits):
         shortest = max((each.min_length for each in limits if isinstance(each, MinLen)), default=0)
         longest = [each.max_length for each in limits if isinstance(each, MaxLen)]

@@ -44,6 +44,9 @@ _STREAM_VERSION = Prepared(
 )
 _LEAF_HASH = Prepared(select(events.c.leaf_hash).where(events.c.position == bindparam("wanted")))
 _EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
+_STREAM = Prepared(
+    _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
+)
 _NOTIFICATION = _EVENT.add_columns(events.c.position)
 _STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
 _RECORDS = Prepared(
@@ -92,8 +95,8 @@ class LockedHead:
 
     def select_events(self, stream: str) -> list[StoredEvent]:
         """The events of one stream, in order."""
-        statement = _EVENT.where(events.c.stream == stream).order_by(events.c.stream_version)
-        return [_stored_event(row) for row in self.connection.execute(statement)]
+        rows = _STREAM.run(self.connection, {"wanted": stream})
+        return [_stored_event(row) for row in rows.fetchall()]
 
     def stream_versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream; 0 where there is none."""

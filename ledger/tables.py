@@ -121,3 +121,8 @@ _SQLITE_TRIGGERS = (
 for _statement in _SQLITE_TRIGGERS:
     _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
     event.listen(events, "after_create", _ddl.execute_if(dialect="sqlite"))
+
+
+def sqlite_triggers() -> dict[str, str]:
+    """The triggers that a ledger in SQLite has: name -> statement."""
+    return {statement.split()[2]: statement for statement in _SQLITE_TRIGGERS}

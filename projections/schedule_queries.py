@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import and_, bindparam, func, or_, select, text
 
 from projections.run import Run
 from projections.schedule import Schedule
@@ -18,12 +18,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+_OF_USER = select(settings).where(settings.c.user_id == bindparam("wanted"))
+_DUE = (
+    select(settings)
+    .where(
+        settings.c.enabled.is_(True),
+        settings.c.next_backup_at <= bindparam("now"),
+        settings.c.paused.is_(False),
+        settings.c.open_run_id.is_(None),
+    )
+    .order_by(settings.c.next_backup_at, settings.c.id)
+    .limit(bindparam("at_most"))
+)
 _HAS_A_USER = text("EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+_HAS_NO_USER = text("NOT EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+_DUE_OF_USERS = _DUE.where(_HAS_A_USER)
 
 
 def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
-    row = connection.execute(select(settings).where(settings.c.user_id == user_id)).mappings()
-    found = row.one_or_none()
+    found = connection.execute(_OF_USER, {"wanted": user_id}).mappings().one_or_none()
     return None if found is None else Schedule(**found)
 
 
@@ -35,20 +48,9 @@ def all_schedules(connection: Connection) -> list[Schedule]:
 
 def due_schedules(connection: Connection, now: datetime, limit: int) -> list[Schedule]:
     """What should run now, longest waiting first. A user who is gone is not due."""
-    statement = (
-        select(settings)
-        .where(
-            settings.c.enabled.is_(True),
-            settings.c.next_backup_at <= now,
-            settings.c.paused.is_(False),
-            settings.c.open_run_id.is_(None),
-        )
-        .order_by(settings.c.next_backup_at, settings.c.id)
-        .limit(limit)
-    )
-    if has_users(connection):
-        statement = statement.where(_HAS_A_USER)
-    return [Schedule(**row) for row in connection.execute(statement).mappings()]
+    statement = _DUE_OF_USERS if has_users(connection) else _DUE
+    rows = connection.execute(statement, {"now": now, "at_most": limit})
+    return [Schedule(**row) for row in rows.mappings()]
 
 
 def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> list[Schedule]:
@@ -73,7 +75,7 @@ def orphaned_users(connection: Connection) -> set[int]:
     """Users with settings whom the application no longer knows."""
     if not has_users(connection):
         return set()
-    gone = select(settings.c.user_id).where(~_HAS_A_USER)
+    gone = select(settings.c.user_id).where(_HAS_NO_USER)
     return set(connection.execute(gone).scalars())
 
 

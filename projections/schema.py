@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
+from ledger.prepared import Prepared
 from projections import tables
 from projections.errors import TableInTheWay
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
+# Through sqlite_master, because a pragma alone may answer from a schema that is out of date.
+_USERS_ID = Prepared(
+    text(
+        "SELECT 1 FROM sqlite_master AS found, pragma_table_info(found.name) AS its "
+        "WHERE lower(found.name) = 'users' AND lower(its.name) = 'id'"
+    )
+)
 
 FORMER_COLUMNS = frozenset({"user_id", "enabled", "frequency", "backup_time", "keep_count"})
 """By these the former service's backup_settings is known."""
@@ -48,6 +56,8 @@ def prepare_tables(connection: Connection) -> set[str]:
 
 def has_users(connection: Connection) -> bool:
     """Whether the database these read models live in knows its users."""
+    if connection.dialect.name == "sqlite":  # asked at every check, where reflection is slow
+        return _USERS_ID.run(connection, {}).fetchone() is not None
     inspector = inspect(connection)
     return inspector.has_table("users") and any(
         column["name"] == "id" for column in inspector.get_columns("users")

@@ -8,11 +8,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from ledger.application import Context, Ledger
 from ledger.clock import Clock, ManualClock
 from ledger.database import create_ledger, database_url, open_engine
 from ledger.record import Actor
+
+# A slow machine is no wrong answer.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 START = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 

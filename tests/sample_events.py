@@ -162,7 +162,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
 _STREAM_ENDS = {"schedule": "1", "retention": "1", "backup": BACKUP, "restore": RESTORE}
 
 
-def sample(kind: type[Details], **changes: Any) -> Any:
+def sample(kind: type[Details], /, **changes: Any) -> Any:
     """Details of a type, with other values for some fields."""
     return kind.model_validate({**SAMPLES[kind], **changes})
 
@@ -175,7 +175,7 @@ def stream_of(kind: type[Details]) -> str:
     return f"{kind.stream_kind}/{end}"
 
 
-def draft(kind: type[Details], stream: str | None = None, **changes: Any) -> Draft:
+def draft(kind: type[Details], stream: str | None = None, /, **changes: Any) -> Draft:
     """A fact about to be appended: to the stream given, else to the sample's own."""
     envelope = {
         name: changes.pop(name)

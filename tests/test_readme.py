@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -40,3 +45,34 @@ def test_the_readmes_python_runs(
     names = {each.name for each in (application_folder / "backups").glob("*.db")}
     assert "before_the_upgrade.db" in names
     assert any(each.startswith("pre_restore_backup_") for each in names)
+
+
+def test_the_readmes_commands_end_as_it_says(application_folder: Path) -> None:
+    """The tour can be typed as it stands; only what shows an error there is one."""
+    program = str(Path(sys.executable).with_name("backup-ledger"))
+    environment = os.environ | {
+        "BACKUP_LEDGER_DATABASE": "app.db",
+        "COLUMNS": "80",
+        "LOGNAME": "anna",
+    }
+    turns = re.findall(r"^\$ backup-ledger (.*)\n(.*)", "".join(blocks("console")), re.MULTILINE)
+    assert turns
+    for command, first_line in turns:
+        finished = subprocess.run(
+            [program, *shlex.split(command)],
+            cwd=application_folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        is_refused = first_line.startswith("Error: ")
+        assert (finished.returncode != 0) == is_refused, (command, finished.stderr)
+        shown = finished.stderr if is_refused else finished.stdout
+        assert _shape(shown.splitlines()[0]) == _shape(first_line), command
+
+
+def _shape(line: str) -> str:
+    """A line without what differs from one time to the next."""
+    words = re.sub(r"[0-9a-f-]{32,}|[0-9][0-9:,.-]*", "#", line).split()
+    return " ".join(words[:2])

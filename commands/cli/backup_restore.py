@@ -15,6 +15,7 @@ from commands.cli.session import Session, confirm, opened
 
 if TYPE_CHECKING:
     from commands.restore_backup import RestoreOutcome, RestorePlan
+    from projections.backup import Backup
 
 _HOW = {
     "transaction": "in one transaction: open connections see the old content or the new",
@@ -44,19 +45,19 @@ def restore(
       backup-ledger backup restore before-cleanup.db
       backup-ledger backup restore before-cleanup.db --to /tmp/look.db
     """
+    from commands.delete_backup import find_backup
     from commands.restore_backup import plan_restore, restore_backup
 
     with opened(ctx, "act", adopt=True) as session:
-        planned = plan_restore(session.site, name, to)
+        site = session.site
         if plan:
-            _show_plan(session, planned, as_json=as_json)
+            _show_plan(session, plan_restore(site, name, to), as_json=as_json)
             return
         if to is None:
-            confirm(_question(session, planned), yes=yes)
+            # Looked at as little as possible: what fails from here on is recorded.
+            confirm(_question(session, find_backup(site, name)), yes=yes)
         with progress_bar("restoring") as progress:
-            outcome = restore_backup(
-                session.site, session.context, name, to=to, on_progress=progress
-            )
+            outcome = restore_backup(site, session.context, name, to=to, on_progress=progress)
         if as_json:
             write_json(_outcome_json(session, outcome))
         else:
@@ -85,9 +86,9 @@ def _kept(plan: RestorePlan) -> str:
     return "nothing: there is nothing to lose"
 
 
-def _question(session: Session, plan: RestorePlan) -> str:
-    age = moments.relative(plan.backup.created_at, session.context.now)
-    return f"Replace the content of {plan.target} by {plan.backup.filename}, made {age}?"
+def _question(session: Session, backup: Backup) -> str:
+    age = moments.relative(backup.created_at, session.context.now)
+    return f"Replace the content of {session.site.database} by {backup.filename}, made {age}?"
 
 
 def _plan_json(plan: RestorePlan) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 
 from commands.cli.errors import FOUND_SOMETHING
 from commands.cli.options import JsonOption
-from commands.cli.output import progress_bar, say, write_json
+from commands.cli.output import count, progress_bar, say, write_json
 from commands.cli.session import Session, opened
 
 if TYPE_CHECKING:
@@ -104,6 +104,6 @@ def _say_verified(found: Sequence[Verification]) -> None:
     if not found:
         say("There is nothing to verify.")
     elif bad:
-        say(f"{bad} of {len(found)} backups are not what was recorded; do not restore those.")
+        say(f"{bad} of {count(len(found), 'backup')} not as recorded; do not restore from there.")
     else:
-        say(f"All {len(found)} checked backups are what was recorded.")
+        say(f"{count(len(found), 'backup')} checked; all is as recorded.")

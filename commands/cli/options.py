@@ -11,6 +11,7 @@ import typer
 from commands.cli import moments
 
 MAX_USER_ID = 2**63 - 1
+_INTEGER = re.compile(r"-?[0-9]{1,100}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
@@ -22,6 +23,17 @@ def parse_user_id(text: str) -> int:
     """
     if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= MAX_USER_ID:
         raise typer.BadParameter(f"{text!r} is no user id; give a positive integer such as 1")
+    return int(text)
+
+
+def parse_integer(text: str) -> int:
+    """An integer as people write it; whether it is in range is decided, and recorded, later.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if not _INTEGER.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is no integer; give one such as 7")
     return int(text)
 
 

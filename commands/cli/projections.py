@@ -11,6 +11,7 @@ from commands.cli.options import JsonOption
 from commands.cli.output import (
     add_row,
     as_json,
+    count,
     new_table,
     progress_bar,
     say,
@@ -151,4 +152,7 @@ def _show_differences(found: Sequence[Difference]) -> None:
         column = "" if each.column is None else each.column
         add_row(table, each.table, each.key, each.problem, column, each.expected, each.found)
     show_table(table)
-    say(f"{len(found)} differences; put it right: backup-ledger projections rebuild", style="red")
+    say(
+        f"{count(len(found), 'difference')}; put it right: backup-ledger projections rebuild",
+        style="red",
+    )

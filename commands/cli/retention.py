@@ -8,7 +8,7 @@ import typer
 
 from commands.cli import moments
 from commands.cli.errors import EXIT_CODES, FAILED
-from commands.cli.options import JsonOption, UserOption
+from commands.cli.options import JsonOption, UserOption, parse_integer
 from commands.cli.output import add_row, new_table, note, say, show_table, write_json
 from commands.cli.session import Session, opened
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
-KeepArgument = Annotated[int, typer.Argument(metavar="KEEP", help="How many to keep, 1 to 30.")]
+KeepArgument = Annotated[
+    int, typer.Argument(metavar="KEEP", parser=parse_integer, help="How many to keep, 1 to 30.")
+]
 GlobalOption = Annotated[bool, typer.Option("--global", help="Over everybody's backups.")]
 
 
@@ -103,7 +105,9 @@ def cleanup_empty(ctx: typer.Context, as_json: JsonOption = False) -> None:
 @app.command("cleanup-protected", epilog=EXIT_CODES)
 def cleanup_protected(
     ctx: typer.Context,
-    days: Annotated[int, typer.Option(metavar="N", help="Older than this many days.")] = 90,
+    days: Annotated[
+        int, typer.Option(metavar="N", parser=parse_integer, help="Older than this many days.")
+    ] = 90,
     as_json: JsonOption = False,
 ) -> None:
     """Delete old protected backups: those made before a migration or a restore.

@@ -8,7 +8,7 @@ import typer
 
 from commands.cli import moments
 from commands.cli.errors import EXIT_CODES
-from commands.cli.options import JsonOption, NoteOption, UserArgument
+from commands.cli.options import JsonOption, NoteOption, UserArgument, parse_integer
 from commands.cli.output import add_row, new_table, say, show_facts, show_table, write_json
 from commands.cli.session import opened
 
@@ -31,7 +31,8 @@ def set_settings(  # noqa: PLR0917  (options)
     frequency: Annotated[str | None, typer.Option(help="daily, weekly or monthly.")] = None,
     time: Annotated[str | None, typer.Option(metavar="HH:MM", help="When, 00:00 to 23:59.")] = None,
     keep: Annotated[
-        int | None, typer.Option(metavar="N", help="How many to keep, 1 to 30.")
+        int | None,
+        typer.Option(metavar="N", parser=parse_integer, help="How many to keep, 1 to 30."),
     ] = None,
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Whose HH:MM, such as Europe/Berlin.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, and_, func, select, type_coerce
 
+from commands.cli.output import count
 from commands.cli.projections import projections_json
 from commands.cli.session import place_of
 from commands.errors import StoreUnknown
@@ -27,9 +28,9 @@ OVERDUE = timedelta(minutes=10)
 
 STATUSES = ("ok", "corrupt", "missing", "deleting", "deleted")
 _HINTS = (
-    ("missing", "are gone from the folder", "backup-ledger backup list --all"),
-    ("corrupt", "are damaged", "backup-ledger backup list"),
-    ("deleting", "are still to be deleted", "backup-ledger backup reconcile"),
+    ("missing", "gone from the folder", "backup-ledger backup list --all"),
+    ("corrupt", "damaged", "backup-ledger backup list"),
+    ("deleting", "still to be deleted", "backup-ledger backup reconcile"),
 )
 
 
@@ -160,7 +161,7 @@ def _place_warnings(facts: dict[str, Any]) -> list[str]:
     behind = max((each["lag"] for each in facts["projections"]), default=0)
     if behind:
         warnings.append(
-            f"the read models are {behind} events behind: their database is locked or read-only"
+            f"the read models are {count(behind, 'event')} behind: their database is locked or read-only"
         )
     return warnings
 
@@ -169,18 +170,18 @@ def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
     schedules, warnings = facts["schedules"], []
     if schedules["overdue"]:
         warnings.append(
-            f"{schedules['overdue']} scheduled backups are overdue: is the scheduler running? "
+            f"{_are(schedules['overdue'], 'scheduled backup')} overdue: does the scheduler run? "
             "backup-ledger run"
         )
     if schedules["failing"]:
         warnings.append(
-            f"the last scheduled backup of {schedules['failing']} users failed; see: "
+            f"the last scheduled backup of {count(schedules['failing'], 'user')} failed; see: "
             "backup-ledger audit log --failed"
         )
     if schedules["orphans"]:
         warnings.append(
-            f"{schedules['orphans']} users with settings are gone from the application and are "
-            "not backed up; see: backup-ledger settings list"
+            f"{_are(schedules['orphans'], 'user')} gone from the application, and not backed up; "
+            "see: backup-ledger settings list"
         )
     return warnings
 
@@ -188,10 +189,14 @@ def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
 def _backup_warnings(facts: dict[str, Any]) -> list[str]:
     by_status = facts["backups"]["by_status"]
     warnings = [
-        f"{by_status[status]['count']} backups {what}; see: {command}"
+        f"{_are(by_status[status]['count'], 'backup')} {what}; see: {command}"
         for status, what, command in _HINTS
         if by_status[status]["count"]
     ]
     if not by_status["ok"]["count"]:
         warnings.append("there is no good backup; make one: backup-ledger backup create")
     return warnings
+
+
+def _are(number: int, thing: str) -> str:
+    return f"{count(number, thing)} {'is' if number == 1 else 'are'}"

@@ -156,8 +156,8 @@ def test_two_appends_under_one_lock_see_each_other(ledger: Ledger, context: Make
 @pytest.mark.parametrize(
     "bad",
     [
-        draft(SettingsCreated, stream="schedule/0"),
-        draft(SettingsCreated, stream="backup/1"),
+        draft(SettingsCreated, "schedule/0"),
+        draft(SettingsCreated, "backup/1"),
         draft(SettingsCreated, owner=0),
         draft(SettingsCreated, owner=2**63),
         draft(SettingsCreated, event_id="x"),

@@ -1,0 +1,88 @@
+"""What a verification found: findings, notes, and what it did not look at.
+
+A finding makes the verdict bad; a note does not. Of each kind of problem only the first few
+are kept and the rest counted, so that a ledger with a million broken rows fits into memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+KEPT_OF_A_KIND = 50
+"""Findings of one kind that are kept; a person reads no more, a program needs the first."""
+
+_SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One contradiction. `position`: of the record, or None where it is about no single one."""
+
+    position: int | None
+    problem: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer to "is this history whole?". `root`: of the recomputed tree, hex."""
+
+    ok: bool
+    size: int
+    root: str
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    not_checked: tuple[str, ...]
+
+
+class Findings:
+    """Collects findings by kind, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._kept: list[Finding] = []
+        self._counts: Counter[str] = Counter()
+
+    def add(self, kind: str, position: int | None, problem: str, expected: Any, found: Any) -> None:
+        """Add one; `kind` is the class of problem, in words that fit after "of this kind"."""
+        self.count(kind)
+        if self._counts[kind] <= KEPT_OF_A_KIND:
+            self._kept.append(Finding(position, problem, show(expected), show(found)))
+
+    def count(self, kind: str, more: int = 1) -> None:
+        """Count findings without keeping them."""
+        self._counts[kind] += more
+
+    def has_room(self, kind: str) -> bool:
+        return self._counts[kind] < KEPT_OF_A_KIND
+
+    def listed(self) -> tuple[Finding, ...]:
+        """The findings that were kept, and for each kind how many more there were."""
+        more = [
+            Finding(
+                None,
+                f"{count - KEPT_OF_A_KIND} more findings of this kind: {kind}",
+                "none",
+                f"{count} in all",
+            )
+            for kind, count in self._counts.items()
+            if count > KEPT_OF_A_KIND
+        ]
+        return (*self._kept, *more)
+
+
+def show(value: Any) -> str:
+    """A stored value as printable text: bytes in hex, long ones cut, no control characters."""
+    if value is None:
+        return "nothing (NULL)"
+    if isinstance(value, bytes | memoryview):
+        text = bytes(value[:_SHOWN_CHARACTERS]).hex()
+    else:
+        text = value if isinstance(value, str) else repr(value)
+        text = "".join(
+            each if each.isprintable() else each.encode("unicode_escape", "replace").decode()
+            for each in text[: _SHOWN_CHARACTERS + 1]
+        )
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,0 +1,240 @@
+"""Recompute everything that the ledger says about itself, and report what does not fit.
+
+It reads in one snapshot, row after row, and never repairs anything. What it compares:
+
+- each record with its leaf hash, its columns, the record format and the registry of events;
+- positions and stream versions, which have no holes;
+- the tree grown from the leaf hashes with every stored node and with the head;
+- checkpoints that were kept, and those that an auditor brings along;
+- the tables' keys and triggers.
+
+The tree is grown from the stored leaf hashes, each of which was compared with its record: so
+one changed record is one finding at its position, not a thousand further up in the tree; and
+a record that was removed on purpose one day still leaves a tree that can be checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, literal_column, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from ledger import schema_check
+from ledger.checkpoint_check import CheckpointCheck
+from ledger.clock_notes import ClockNotes
+from ledger.findings import Finding, Findings, Report
+from ledger.merkle import HASH_BYTES, leaf_hash
+from ledger.prepared import Prepared
+from ledger.record_check import Problem, Row, pass_sound_rows, problems_of, timestamp_of
+from ledger.stream_check import check_streams
+from ledger.tables import events, meta
+from ledger.tree_check import TreeCheck, check_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import Engine
+
+    from ledger.signed_note import VerifierKey
+
+__all__ = ["Finding", "Report", "verify"]
+
+BATCH_ROWS = 5_000
+"""Rows in memory at a time: 330 MB if every record had its largest size."""
+
+Progress = Callable[[str, int, int], None]
+"""Told (step, rows done, rows in all)."""
+
+_BEFORE_ALL = -(2**63)
+_ROWS = Prepared(
+    select(*(events.c[name] for name in Row._fields))
+    .where(events.c.position > bindparam("after"))
+    .order_by(events.c.position)
+    .limit(literal_column(str(BATCH_ROWS)))
+)
+
+_ALWAYS_OPEN = (
+    "whether what the records say is true of the world: backup files are checked by "
+    "`backup verify`",
+    "recorded_at: it is not hashed; only its order and its distance from timestamp were looked at",
+    "ledger_meta, leases, names and snapshots: they are not part of the history",
+    "the read models: compare them with `projections diff`",
+)
+
+
+def verify(
+    engine: Engine,
+    *,
+    checkpoints: Sequence[bytes] = (),
+    public_key: VerifierKey | None = None,
+    on_progress: Progress | None = None,
+) -> Report:
+    """Check the whole history behind an engine.
+
+    `checkpoints`: signed notes that somebody kept elsewhere; `public_key` must have signed them.
+
+    Raises:
+        ValueError: checkpoints without a public key.
+        NoteError: a given checkpoint is none.
+        LedgerBroken: the tables of a ledger are not all there.
+    """
+    if checkpoints and public_key is None:
+        raise ValueError("checkpoints can only be checked with the public key of their signer")
+    with _snapshot(engine) as connection:
+        return _Verification(connection, checkpoints, public_key, on_progress).run()
+
+
+class _Verification:
+    """One run: the counters and collectors that its steps share."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        checkpoints: Sequence[bytes],
+        public_key: VerifierKey | None,
+        on_progress: Progress | None,
+    ) -> None:
+        self._connection = connection
+        self._findings = Findings()
+        self._clocks = ClockNotes()
+        self._tree = TreeCheck(connection, self._findings)
+        self._checkpoints = CheckpointCheck(connection, self._findings, checkpoints, public_key)
+        self._on_progress = on_progress
+        self._open: list[str] = []
+        self._total = self._position = self._done = 0
+
+    def run(self) -> Report:
+        """Every step; a database that cannot be read further ends them with a finding."""
+        try:
+            schema_check.check_schema(self._connection, self._findings)
+            statement = select(func.count()).select_from(events)
+            self._total = self._connection.execute(statement).scalar_one()
+            self._walk_records()
+            self._compare_with_the_end()
+            self._walk_streams()
+        except DBAPIError as error:
+            self._findings.add(
+                "database",
+                self._position + 1,
+                "the database cannot be read any further: its file is damaged",
+                "readable tables",
+                str(error.orig),
+            )
+            self._open.append(f"everything after position {self._position}, and what follows on it")
+        return self._report()
+
+    def _walk_records(self) -> None:
+        """Records in the order of positions, a batch at a time."""
+        after = _BEFORE_ALL
+        while leaves := self._check_batch(after):
+            self._checkpoints.grow(self._tree, leaves)
+            after = self._position
+            self._tell("records", len(leaves))
+        self._checkpoints.finish(self._tree.frontier.size)
+
+    def _check_batch(self, after: int) -> list[bytes]:
+        """Check the rows after a position; the leaves that stand for them in the tree."""
+        leaves: list[bytes] = []
+        rows = _read(self._connection, after)
+        while True:
+            before = len(leaves)
+            doubtful = pass_sound_rows(rows, self._position, leaves, self._clocks)
+            self._position += len(leaves) - before
+            if doubtful is None:
+                return leaves
+            if doubtful.position != self._position + 1:
+                self._check_position(doubtful.position)
+            self._position = doubtful.position
+            leaves.append(self._explain(doubtful))
+
+    def _check_position(self, position: int) -> None:
+        last = self._position
+        if position <= last:
+            problem = "positions begin at 1"
+        elif position == last + 2:
+            problem = f"the record at position {last + 1} is missing"
+        else:
+            problem = f"the records at positions {last + 1} to {position - 1} are missing"
+        self._findings.add("positions", last + 1, problem, last + 1, position)
+
+    def _explain(self, row: Row) -> bytes:
+        """A row that is not right at first sight: everything that is wrong with it, or nothing."""
+        for problem in problems_of(row):
+            self._add(row.position, problem)
+        if type(row.recorded_at) is not int:
+            kind = "column recorded_at"
+            self._findings.add(
+                kind, row.position, "recorded_at is no time", "microseconds", row.recorded_at
+            )
+        else:
+            self._clocks.look_at(row.position, row.recorded_at, timestamp_of(row.record))
+        if type(row.leaf_hash) is bytes and len(row.leaf_hash) == HASH_BYTES:
+            return row.leaf_hash
+        self._findings.add("leaf hash", row.position, "no leaf hash", "32 bytes", row.leaf_hash)
+        return leaf_hash(row.record if type(row.record) is bytes else b"")
+
+    def _compare_with_the_end(self) -> None:
+        self._tree.find_extra_nodes()
+        check_head(self._connection, self._findings, self._tree.frontier, self._clocks.last)
+        rows = self._connection.execute(select(func.count()).select_from(meta)).scalar_one()
+        if rows != 1:
+            self._findings.add("schema", None, "ledger_meta must have one row", 1, rows)
+
+    def _walk_streams(self) -> None:
+        self._done = 0
+        found = check_streams(
+            self._connection, self._findings, lambda rows: self._tell("streams", rows)
+        )
+        if found != self._tree.frontier.size:
+            self._findings.add(
+                "schema",
+                None,
+                "the index of streams does not hold all records",
+                f"{self._tree.frontier.size} records",
+                f"{found} records",
+            )
+
+    def _add(self, position: int, problem: Problem) -> None:
+        self._findings.add(
+            problem.kind, position, problem.problem, problem.expected, problem.found
+        )
+
+    def _tell(self, step: str, rows: int) -> None:
+        self._done += rows
+        if self._on_progress is not None:
+            self._on_progress(step, self._done, self._total)
+
+    def _report(self) -> Report:
+        findings = self._findings.listed()
+        frontier = self._tree.frontier
+        return Report(
+            ok=not findings,
+            size=frontier.size,
+            root=frontier.root().hex(),
+            findings=findings,
+            notes=(*self._clocks.notes(), *self._checkpoints.notes(frontier.size)),
+            not_checked=(
+                *self._open,
+                *self._checkpoints.not_checked(),
+                *_ALWAYS_OPEN,
+                *schema_check.not_checked(self._connection),
+            ),
+        )
+
+
+@contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the database from its first read to its last."""
+    if engine.dialect.name != "sqlite":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def _read(connection: Connection, after: int) -> Iterator[Sequence[Any]]:
+    """The next rows, as the driver gives them: each is checked while it is warm in the cache."""
+    return iter(_ROWS.run(connection, {"after": after}))

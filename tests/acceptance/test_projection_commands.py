@@ -1,0 +1,70 @@
+"""projections: list, rebuild, diff."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from tests.acceptance.place import Place
+
+NAMES = ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
+
+
+def test_list_says_how_far_each_has_come(place: Place) -> None:
+    """All at the head, none behind."""
+    place.done("settings", "set", "1")
+    listed = place.json("projections", "list")
+    assert [each["name"] for each in listed] == NAMES
+    assert {(each["position"], each["lag"]) for each in listed} == {(1, 0)}
+    assert [each["rows"] for each in listed] == [1, 0, 0, 1]
+    said = place.done("projections", "list").out
+    assert all(name in said for name in NAMES)
+
+
+def test_rebuild_gives_the_same_rows_and_is_recorded(place: Place) -> None:
+    """One event a read model."""
+    place.done("backup", "create", "one")
+    before = place.json("backup", "list")
+    assert "Rebuilt backup_catalog: 1 rows" in place.done("projections", "rebuild").out
+    assert place.json("backup", "list") == before
+    assert place.types().count("ledger.projection_rebuilt") == len(NAMES)
+    (one,) = place.json("projections", "rebuild", "backup_catalog")
+    assert (one["name"], one["rows"], one["reason"]) == ("backup_catalog", 1, "asked for")
+
+
+def test_an_unknown_read_model_is_not_found(place: Place) -> None:
+    """Exit code 4, with the names that there are."""
+    place.done("backup", "create", "one")
+    for command in ("rebuild", "diff"):
+        ended = place.run("projections", command, "nonsense")
+        assert ended.code == 4
+        assert "backup_catalog" in ended.err
+
+
+def test_diff_finds_what_somebody_changed_by_hand(place: Place) -> None:
+    """Exit code 3, until a rebuild has put it right."""
+    place.done("backup", "create", "one")
+    assert "adds up to" in place.done("projections", "diff").out
+    assert place.json("projections", "diff") == []
+    with closing(sqlite3.connect(place.backups / "projections.sqlite")) as connection:
+        connection.execute("UPDATE backup_catalog SET size = size + 1")
+        connection.commit()
+    found = place.run("projections", "diff", "--json")
+    assert found.code == 3
+    (difference,) = found.json
+    assert (difference["table"], difference["column"]) == ("backup_catalog", "size")
+    assert difference["found"] == difference["expected"] + 1
+    assert place.run("projections", "diff", "backup_settings").code == 0
+    assert "1 difference; put it right" in place.run("projections", "diff").out
+    place.done("projections", "rebuild", "backup_catalog")
+    assert place.json("projections", "diff") == []
+
+
+def test_deleted_read_models_come_back_by_themselves(place: Place) -> None:
+    """The ledger is the only truth."""
+    place.done("settings", "set", "1")
+    place.done("backup", "create", "one")
+    before = place.json("backup", "list"), place.json("settings", "list")
+    for path in place.backups.glob("projections.sqlite*"):
+        path.unlink()
+    assert (place.json("backup", "list"), place.json("settings", "list")) == before

@@ -1,0 +1,123 @@
+"""settings: set, show, list, pause, resume, preview."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.acceptance.place import Place
+
+COLUMNS = [
+    "id",
+    "user_id",
+    "enabled",
+    "frequency",
+    "backup_time",
+    "keep_count",
+    "last_backup_at",
+    "next_backup_at",
+    "created_at",
+    "updated_at",
+    "timezone",
+    "paused",
+    "failures",
+    "next_slot",
+    "next_attempt",
+    "open_run_id",
+    "stream_version",
+]
+
+
+def chosen(settings: dict[str, Any]) -> tuple[Any, ...]:
+    fields = ("enabled", "frequency", "backup_time", "keep_count", "timezone")
+    return tuple(settings[name] for name in fields)
+
+
+def test_settings_begin_with_the_defaults_and_change_one_by_one(place: Place) -> None:
+    """What is not given stays as it is; an enabled schedule has a next run at once."""
+    made = place.json("settings", "set", "1")
+    assert list(made) == COLUMNS
+    assert chosen(made) == (True, "daily", "03:00", 7, "UTC")
+    assert made["next_backup_at"].endswith("T03:00:00.000000Z")
+    options = ["--frequency", "weekly", "--time", "22:30", "--keep", "3"]
+    changed = place.json("settings", "set", "1", *options, "--timezone", "Asia/Tokyo")
+    assert chosen(changed) == (True, "weekly", "22:30", 3, "Asia/Tokyo")
+    assert changed["next_backup_at"].endswith("T13:30:00.000000Z")
+    off = place.json("settings", "set", "1", "--disabled")
+    assert (off["enabled"], off["next_backup_at"]) == (False, None)
+    assert place.types() == [
+        "backup_scheduler.settings_created",
+        "backup_scheduler.settings_updated",
+        "backup_scheduler.settings_updated",
+    ]
+
+
+def test_show_is_one_object_and_reads_as_a_sentence(place: Place) -> None:
+    """Exact and relative times stand beside each other."""
+    place.done("settings", "set", "1", "--time", "04:15")
+    assert list(place.json("settings", "show", "1")) == COLUMNS
+    said = place.done("settings", "show", "1").out
+    assert "daily at 04:15 (UTC)" in said
+    assert "04:15:00 UTC (in " in said
+
+
+def test_list_has_every_user_in_80_columns(place: Place) -> None:
+    """One row a user, whatever their time zone is called."""
+    place.done("settings", "set", "1", "--timezone", "America/Argentina/Buenos_Aires")
+    assert "America/Argentina/Buenos_Aires" in place.done("settings", "list").out
+    place.done("settings", "set", "9223372036854775807", "--disabled")
+    listed = place.json("settings", "list")
+    assert [each["user_id"] for each in listed] == [1, 2**63 - 1]
+    assert [each["orphan"] for each in listed] == [False, False]
+    said = place.done("settings", "list").out
+    assert max(len(line) for line in said.splitlines()) <= 80
+    assert "9223372036854775807  daily 03:00" in said
+    assert "disabled" in said
+
+
+def test_an_empty_list_says_how_to_begin(place: Place) -> None:
+    """A newcomer is told the next command."""
+    place.done("backup", "list")
+    assert "settings set 1" in place.done("settings", "list").out
+    assert place.json("settings", "list") == []
+
+
+def test_pause_and_resume_keep_the_settings(place: Place) -> None:
+    """Both are events with the note that was given."""
+    place.done("settings", "set", "1")
+    paused = place.json("settings", "pause", "1", "--note", "disk is being replaced")
+    assert (paused["paused"], paused["next_backup_at"]) == (True, None)
+    assert "paused" in place.done("settings", "show", "1").out
+    assert "paused" in place.done("settings", "preview", "1").out
+    resumed = place.json("settings", "resume", "1")
+    assert resumed["paused"] is False
+    assert resumed["next_backup_at"] is not None
+    assert place.events()[1]["details"]["note"] == "disk is being replaced"
+    assert place.types()[1:] == ["backup_scheduler.paused", "backup_scheduler.resumed"]
+
+
+def test_preview_lists_the_next_runs_in_both_times(place: Place) -> None:
+    """UTC for the ledger, local time for the person."""
+    place.done("settings", "set", "1", "--timezone", "Asia/Tokyo", "--time", "06:00")
+    runs = place.json("settings", "preview", "1", "--count", "3")
+    assert len(runs) == 3
+    assert all(run.endswith("T21:00:00.000000Z") for run in runs)
+    said = place.done("settings", "preview", "1").out
+    assert said.count(" 21:00:00 ") == 10
+    assert said.count(" 06:00") == 10
+    place.done("settings", "set", "1", "--disabled")
+    assert place.json("settings", "preview", "1") == []
+
+
+def test_a_refused_change_is_recorded_and_changes_nothing(place: Place) -> None:
+    """Who tried what is part of history."""
+    place.done("settings", "set", "1")
+    before = place.json("settings", "show", "1")
+    refused = place.run("settings", "set", "1", "--keep", "31", "--frequency", "weekly")
+    assert refused.code == 2
+    assert "keep_count: 31" in refused.err
+    last = place.events()[-1]
+    assert last["event_type"] == "backup_scheduler.settings_error"
+    assert last["details"]["attempted"] == {"frequency": "weekly", "keep_count": 31}
+    after = place.json("settings", "show", "1")
+    assert (before.pop("stream_version"), after.pop("stream_version")) == (1, 2)
+    assert after == before

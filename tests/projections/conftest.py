@@ -1,0 +1,68 @@
+"""Read models in a file of their own, and what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
+from ledger.application import Ledger
+from projections.catalogue import all_projections
+from projections.read_models import ReadModels
+
+Rows = dict[str, list[dict[str, Any]]]
+OpenReadModels = Callable[..., ReadModels]
+
+
+def rows_of(models: ReadModels) -> Rows:
+    """Every row of every read model as it stands now, in the order of the primary key."""
+    with models.engine.connect() as connection:
+        return {
+            each.name: [
+                dict(row)
+                for row in connection.execute(
+                    select(each.table).order_by(*each.table.primary_key)
+                ).mappings()
+            ]
+            for each in all_projections()
+        }
+
+
+def folded_in_memory(ledger: Ledger, up_to: int | None = None) -> Rows:
+    """What the rows should be."""
+    models = ReadModels.in_memory(ledger)
+    assert models.catch_up(up_to)
+    rows = rows_of(models)
+    models.close()
+    return rows
+
+
+@pytest.fixture
+def models_path(tmp_path: Path) -> Path:
+    return tmp_path / "projections.sqlite"
+
+
+@pytest.fixture
+def open_models(ledger: Ledger, models_path: Path) -> Iterator[OpenReadModels]:
+    """Open the read models' file as another process would; all are closed in the end."""
+    opened: list[ReadModels] = []
+
+    def open_one(
+        path: Path = models_path, of: Ledger = ledger, *, is_applications: bool = False
+    ) -> ReadModels:
+        url = make_url(f"sqlite:///{path}")
+        opened.append(ReadModels.at(url, of, is_applications=is_applications))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def models(open_models: OpenReadModels) -> ReadModels:
+    return open_models()

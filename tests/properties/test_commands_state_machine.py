@@ -1,0 +1,199 @@
+"""Any sequence of commands: catalog = directory = fold of the ledger, after every step."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from commands.actors import operator
+from commands.apply_retention import apply_retention
+from commands.clean_up import clean_up_empty, clean_up_old_protected
+from commands.configuration import load_configuration
+from commands.configure_backups import configure, pause, resume
+from commands.delete_backup import delete_backup
+from commands.errors import Refused, SettingsNotFound
+from commands.hold_backup import place_hold, release_holds
+from commands.opening import open_site
+from commands.reconcile import reconcile
+from commands.restore_backup import restore_backup
+from commands.scheduler import check
+from commands.site import Site
+from commands.take_backup import take_backup
+from ledger.clock import ManualClock
+from ledger.vocabulary import BackupKind
+from projections.backup import Backup
+from projections.catalog_queries import backups_of_store
+from projections.read_models import ReadModels
+from projections.tables import metadata
+
+USERS = st.integers(1, 3)
+START = datetime(2025, 1, 13, 2, tzinfo=UTC)
+
+
+class Commands(RuleBasedStateMachine):
+    """A person, a scheduler and somebody with a file manager, all at one folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.database = self.folder / "app.db"
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.executescript(
+                "PRAGMA journal_mode=WAL; CREATE TABLE notes (text); INSERT INTO notes VALUES (1)"
+            )
+        self.clock = ManualClock(START)
+        self.copies = 0
+        self.site = self.open()
+
+    def open(self) -> Site:
+        configuration = load_configuration(database=self.database)
+        return open_site(configuration, "begin", clock=self.clock)
+
+    def teardown(self) -> None:
+        self.site.close()
+        shutil.rmtree(self.folder)
+
+    def context(self):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        self.clock.advance(timedelta(seconds=1))
+        return self.site.context(operator())
+
+    def present(self) -> list[Backup]:
+        with self.site.read_models.reading() as connection:
+            return backups_of_store(connection, self.site.store.store_id)
+
+    def chosen(self, number: int) -> Backup:
+        there = self.present()
+        return there[number % len(there)]
+
+    def has_backups(self) -> bool:
+        return bool(self.present())
+
+    @rule(user=USERS, keep=st.integers(1, 3), frequency=st.sampled_from(["daily", "weekly"]))
+    def somebody_chooses(self, user: int, keep: int, frequency: str) -> None:
+        configure(self.site, self.context(), user, {"keep_count": keep, "frequency": frequency})
+
+    @rule(user=USERS, paused=st.booleans())
+    def somebody_pauses_or_resumes(self, user: int, paused: bool) -> None:
+        with suppress(SettingsNotFound):
+            (pause if paused else resume)(self.site, self.context(), user)
+
+    @rule(kind=st.sampled_from([BackupKind.MANUAL, BackupKind.PRE_MIGRATION]))
+    def a_backup_is_taken(self, kind: BackupKind) -> None:
+        take_backup(self.site, self.context(), kind=kind)
+
+    @rule(hours=st.integers(1, 60))
+    def time_passes_and_the_scheduler_checks(self, hours: int) -> None:
+        self.clock.advance(timedelta(hours=hours))
+        assert check(self.site).failed == 0
+
+    @precondition(has_backups)
+    @rule(number=st.integers(0, 99))
+    def a_hold_is_placed(self, number: int) -> None:
+        place_hold(self.site, self.context(), self.chosen(number).filename, "a reason")
+
+    @precondition(has_backups)
+    @rule(number=st.integers(0, 99))
+    def holds_are_released(self, number: int) -> None:
+        release_holds(self.site, self.context(), self.chosen(number).filename)
+
+    @precondition(has_backups)
+    @rule(number=st.integers(0, 99), force=st.booleans())
+    def a_backup_is_deleted(self, number: int, force: bool) -> None:
+        backup = self.chosen(number)
+        may_go = not backup.holds and (force or not backup.is_protected)
+        try:
+            delete_backup(self.site, self.context(), backup.filename, force=force)
+        except Refused:
+            assert not may_go
+        else:
+            assert may_go
+
+    @rule(keep=st.integers(1, 3), user=st.none() | USERS)
+    def retention_is_applied(self, keep: int, user: int | None) -> None:
+        before = self.present()
+        apply_retention(self.site, self.context(), keep, user)
+        left = {backup.backup_id for backup in self.present()}
+        gone = [backup for backup in before if backup.backup_id not in left]
+        assert not any(backup.is_protected or backup.holds for backup in gone)
+        assert all(user in (None, backup.user_id) for backup in gone)
+        had_good = any(backup.status == "ok" for backup in before)
+        assert had_good == any(backup.status == "ok" for backup in self.present())
+
+    @rule()
+    def both_clean_ups_run(self) -> None:
+        held = {backup.backup_id for backup in self.present() if backup.holds}
+        clean_up_empty(self.site, self.context())
+        clean_up_old_protected(self.site, self.context(), 3)
+        assert held <= {backup.backup_id for backup in self.present()}
+
+    @precondition(has_backups)
+    @rule(number=st.integers(0, 99))
+    def a_backup_is_restored(self, number: int) -> None:
+        backup = self.chosen(number)
+        if backup.status == "ok":
+            restore_backup(self.site, self.context(), backup.filename)
+
+    @precondition(has_backups)
+    @rule(number=st.integers(0, 99))
+    def a_file_is_removed_by_hand(self, number: int) -> None:
+        self.site.store.path(self.chosen(number).filename).unlink()
+
+    @rule(content=st.sampled_from([b"", b"no database", None]))
+    def a_file_is_copied_in_by_hand(self, content: bytes | None) -> None:
+        self.copies += 1
+        path = self.site.store.path(f"copied_{self.copies}.db")
+        if content is not None:
+            path.write_bytes(content)
+            return
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE notes (text)")
+
+    @rule()
+    def the_process_ends_and_another_begins(self) -> None:
+        self.site.close()
+        self.site = self.open()
+
+    @rule()
+    def the_read_models_are_thrown_away(self) -> None:
+        self.site.close()
+        for path in self.site.store.folder.glob("projections.sqlite*"):
+            path.unlink()
+        self.site = self.open()
+
+    @invariant()
+    def the_catalog_is_the_directory(self) -> None:
+        reconcile(self.site, self.context())
+        catalog = {backup.filename: backup.sha256 for backup in self.present()}
+        files = {
+            path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in self.site.store.folder.glob("*.db")
+        }
+        assert catalog == files
+
+    @invariant()
+    def the_read_models_are_the_fold_of_the_ledger(self) -> None:
+        folded = ReadModels.in_memory(self.site.ledger)
+        with folded.reading() as expected, self.site.read_models.reading() as found:
+            for table in metadata.sorted_tables:
+                statement = table.select().order_by(*table.primary_key.columns)
+                assert found.execute(statement).all() == expected.execute(statement).all()
+        folded.close()
+
+
+Commands.TestCase.settings = settings(
+    max_examples=12,
+    stateful_step_count=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestCommands = Commands.TestCase
