@@ -94,6 +94,7 @@ def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliatio
     if site.store.look_at(found.filename) != found:
         result.left_alone.append(found.filename)  # still being written: next time
         return
+    _make_private(site, found.filename)  # before the append: a kill between must not matter
     kind = classify(found.filename)
     details = BackupFound(
         store=site.store.store_id,
@@ -115,7 +116,6 @@ def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliatio
     except NameTaken:
         return
     if recorded:
-        _make_private(site, found.filename)
         site.announce(recorded)
         result.adopted.append(found.filename)
 

@@ -123,6 +123,7 @@ def _settle(
         wanted = [each for each in entries if each.is_present or each.status == "missing"]
         if not wanted:
             recovered.discarded.append(staged.name)
+            site.store.remove_sidecars(staged.name)
             remove_database(staged)
             continue
         failed = publish_all(site, staged, [entry.filename for entry in wanted])

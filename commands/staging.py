@@ -32,6 +32,7 @@ def append_or_discard(
         # An interrupt may come between the commit and our hearing of it: then it stays, and
         # recovery publishes it.
         if not site.ledger.stream_version(backup_stream(staged.name)):
+            site.store.remove_sidecars(staged.name)
             remove_database(staged)
         raise
 

@@ -104,12 +104,16 @@ class Store:
         self.path(filename).unlink(missing_ok=True)
         for staged in self.staged_copies(backup_id):
             staged.unlink(missing_ok=True)
+        self.remove_sidecars(backup_id)
+        flush_directory(self.folder)
+
+    def remove_sidecars(self, backup_id: str) -> None:
+        """Remove what was kept beside a backup; fine where there is nothing."""
         kept = self.sidecar_folder(backup_id)
         if kept.is_dir():
             for each in kept.iterdir():
                 each.unlink(missing_ok=True)
             kept.rmdir()
-        flush_directory(self.folder)
 
     def look_at(self, filename: str) -> FoundFile | None:
         """A regular file of this name, or None; symbolic links are not followed."""

@@ -26,12 +26,14 @@ def parse_user_id(text: str) -> int:
     return int(text)
 
 
-def parse_integer(text: str) -> int:
+def parse_integer(text: str | int) -> int:
     """An integer as people write it; whether it is in range is decided, and recorded, later.
 
     Raises:
         typer.BadParameter: it is none.
     """
+    if isinstance(text, int):  # an option's own default comes here, too
+        return text
     if not _INTEGER.fullmatch(text):
         raise typer.BadParameter(f"{text!r} is no integer; give one such as 7")
     return int(text)

@@ -122,8 +122,8 @@ def _backups(connection: Connection) -> dict[str, Any]:
         select(catalog.c.status, func.count(), size).group_by(catalog.c.status)
     )
     by_status = {status: {"count": 0, "bytes": 0} for status in STATUSES}
-    for status, count, total in rows:
-        by_status[status] = {"count": count, "bytes": int(total)}
+    for status, number, total in rows:
+        by_status[status] = {"count": number, "bytes": int(total)}
     present = [by_status["ok"], by_status["corrupt"]]
     return {
         "count": sum(each["count"] for each in present),
@@ -161,7 +161,8 @@ def _place_warnings(facts: dict[str, Any]) -> list[str]:
     behind = max((each["lag"] for each in facts["projections"]), default=0)
     if behind:
         warnings.append(
-            f"the read models are {count(behind, 'event')} behind: their database is locked or read-only"
+            f"the read models are {count(behind, 'event')} behind: their database is locked or "
+            "read-only"
         )
     return warnings
 

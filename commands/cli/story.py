@@ -33,7 +33,8 @@ def sentence(event: Event, names: Mapping[str, str] = MappingProxyType({})) -> s
     """
     told = _SENTENCES[event.event_type](event, event.details)
     told = _UUID.sub(lambda found: names.get(found[0], found[0]), told)
-    return told if event.error_message is None else f"{told} Reason: {event.error_message}"
+    reason = event.error_message
+    return told if reason is None else f"{told} Reason: {reason.strip().rstrip('.')}."
 
 
 def told_with_subject(event: Event, names: Mapping[str, str]) -> str:

@@ -23,7 +23,9 @@ from commands.configuration import load_configuration
 from commands.configure_backups import configure
 from commands.opening import open_site
 from commands.site import Site
+from ledger.application import Draft
 from ledger.clock import Clock, ManualClock
+from ledger.events.housekeeping import ProjectionRebuilt
 
 PROGRAM = Path(sys.executable).with_name("backup-ledger")
 
@@ -111,11 +113,13 @@ class Place:
         with self.opened(ManualClock(at)) as site:
             configure(site, site.context(operator()), user_id, changes)
 
-    def change_settings(self, times: int) -> None:
-        """So many events, quickly."""
+    def fill_ledger(self, count: int) -> None:
+        """So many events of no consequence."""
+        rebuilt = ProjectionRebuilt(name="none", version=1, position=0, rows=0, reason="filling")
         with self.opened() as site:
-            for number in range(times):
-                configure(site, site.context(operator()), 1, {"keep_count": 1 + number % 2})
+            site.ledger.append(
+                site.context(operator()), *(Draft("ledger", rebuilt) for _ in range(count))
+            )
 
     def events(self) -> list[dict[str, Any]]:
         """The ledger's records, read without any of our code; none where there is no ledger."""
@@ -147,6 +151,21 @@ class Place:
             rows = [(f"case {number}",) for number in range(count)]
             connection.executemany("INSERT INTO cases (title) VALUES (?)", rows)
             connection.commit()
+
+
+FAILED, USAGE, NOT_FOUND, CONFLICT = 1, 2, 4, 5
+
+
+def require_clear(ended: Ended, code: int, says: str) -> None:
+    """The right code; one line on stderr that names the thing; nothing on stdout."""
+    assert ended.code == code, ended
+    assert ended.err.startswith("Error: "), ended
+    assert ended.err.count("\n") == 1, ended
+    assert ended.err.rstrip("\n").isprintable(), ended
+    assert says in ended.err, ended
+    assert "Traceback" not in ended.err, ended
+    assert "--debug" not in ended.err, f"nobody expected this: {ended}"
+    assert ended.out == "", ended
 
 
 def make_database(path: Path, cases: int = 20) -> None:

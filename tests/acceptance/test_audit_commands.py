@@ -84,7 +84,7 @@ def test_limit_is_the_newest_still_oldest_first(lived_in: Place) -> None:
 
 def test_a_person_sees_the_newest_fifty(place: Place) -> None:
     """And is told that there are more."""
-    place.change_settings(55)
+    place.fill_ledger(55)
     total = len(place.events())
     shown = place.done("audit", "log")
     assert f"{total - 49}  20" in shown.out

@@ -1,0 +1,105 @@
+"""A process that has everything imported and forks for each job: a fresh process in no time.
+
+    python -m tests.crash.forking
+
+Each line on stdin is a job (JSON); the answer is a line with the forked process's exit status,
+negative where a signal ended it. It opens no database itself and has no threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from commands.reconcile import reconcile
+from commands.scheduler import check
+from ledger.clock import ManualClock
+from tests.commands.world import MIDNIGHT, World, make_database
+from tests.crash.steps import Steps, kill_after
+from tests.crash.stories import STORIES
+
+READY = "ready"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process's life: `story`, or recovery for None; killed at a step, at a time, or never."""
+
+    folder: str
+    story: str | None
+    kill_at: int | None = None
+    kill_after_seconds: float | None = None
+
+    @property
+    def labels(self) -> Path:
+        """The steps that the act came to, a line each."""
+        return Path(self.folder, "labels.txt")
+
+    @property
+    def acknowledged(self) -> Path:
+        """Position and event_id of every event whose append returned."""
+        return Path(self.folder, "acknowledged.txt")
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+
+def world_of(job: Job, clock: ManualClock | None = None) -> World:
+    folder = Path(job.folder) / "site"
+    return World(folder, clock or ManualClock(MIDNIGHT))
+
+
+def recover_everything(world: World) -> None:
+    """What the next process does: a check, then reconcile."""
+    check(world.site)
+    reconcile(world.site, world.context())
+
+
+def perform(job: Job) -> None:
+    """Live the job's life; does not return where it is killed."""
+    world = world_of(job)
+    act: Callable[[World], object] = recover_everything
+    if job.story is not None:
+        world.folder.mkdir()
+        make_database(world.database)
+        story = STORIES[job.story]
+        story.prepare(world)
+        act = story.act
+        Path(job.folder, "clock.txt").write_text(world.clock.now().isoformat())
+    else:
+        world.open()
+    steps = Steps(job.labels, job.acknowledged, job.kill_at)
+    if job.kill_after_seconds is None:
+        steps.install()
+    else:
+        kill_after(job.kill_after_seconds)
+    act(world)
+
+
+def main() -> None:
+    """Fork for each line."""
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                perform(Job(**json.loads(line)))
+                code = 0
+            except BaseException:  # noqa: BLE001  (it is shown, and the status says it)
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What processes are doing when they are killed: how it is prepared, and the act itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from commands.apply_retention import apply_retention
+from commands.clean_up import clean_up_old_protected
+from commands.delete_backup import delete_backup
+from commands.reconcile import reconcile
+from commands.restore_backup import restore_backup
+from commands.scheduler import check
+from commands.take_backup import take_backup
+from ledger.vocabulary import BackupKind
+from tests.commands.world import World, add_case, break_database
+
+Act = Callable[[World], object]
+
+
+@dataclass(frozen=True)
+class Story:
+    """`prepare` is done in peace; `act` is what gets killed."""
+
+    prepare: Act
+    act: Act
+
+
+def _two_users_with_a_backup(world: World) -> None:
+    for user_id in (1, 2):
+        world.configure(user_id, keep_count=1)
+    world.due_again()
+    check(world.site)
+    world.due_again()
+
+
+def _three_by_hand(world: World) -> None:
+    for number in range(3):
+        world.advance(hours=1)
+        take_backup(world.site, world.context(), filename=f"hand{number}.db")
+
+
+def _one_and_another_case(world: World) -> None:
+    take_backup(world.site, world.context(), filename="first.db")
+    add_case(world.database, "new since the backup")
+
+
+def _one_and_a_damaged_database(world: World) -> None:
+    take_backup(world.site, world.context(), filename="first.db")
+    break_database(world.database)
+    world.database.with_name("app.db-journal").write_bytes(b"a journal of the damaged one")
+
+
+def _one_and_no_database(world: World) -> None:
+    take_backup(world.site, world.context(), filename="first.db")
+    for path in world.folder.glob("app.db*"):
+        path.unlink()
+
+
+def _old_migration_backups(world: World) -> None:
+    for _ in range(2):
+        take_backup(world.site, world.context(), kind=BackupKind.PRE_MIGRATION)
+        world.advance(hours=1)
+    world.advance(days=100)
+    take_backup(world.site, world.context())
+
+
+def _changed_by_hand(world: World) -> None:
+    _three_by_hand(world)
+    os.link(world.backups / "hand0.db", world.folder / "kept")
+    (world.backups / "hand1.db").unlink()
+    (world.folder / "kept").rename(world.backups / "copied in.db")
+    (world.backups / "empty.db").touch()
+    os.utime(world.backups / "empty.db", (1_700_000_000, 1_700_000_000))
+
+
+def _nothing(_world: World) -> None:
+    return
+
+
+def _restore(world: World) -> None:
+    restore_backup(world.site, world.context(), "first.db")
+
+
+STORIES: dict[str, Story] = {
+    "begin": Story(_nothing, lambda world: world.open()),
+    "by hand": Story(_three_by_hand, lambda world: take_backup(world.site, world.context())),
+    "scheduled": Story(_two_users_with_a_backup, lambda world: check(world.site)),
+    "delete": Story(
+        _three_by_hand, lambda world: delete_backup(world.site, world.context(), "hand1.db")
+    ),
+    "retention": Story(
+        _three_by_hand, lambda world: apply_retention(world.site, world.context(), 1, None)
+    ),
+    "clean up": Story(
+        _old_migration_backups,
+        lambda world: clean_up_old_protected(world.site, world.context(), 90),
+    ),
+    "reconcile": Story(_changed_by_hand, lambda world: reconcile(world.site, world.context())),
+    "restore": Story(_one_and_another_case, _restore),
+    "replace damaged": Story(_one_and_a_damaged_database, _restore),
+    "replace missing": Story(_one_and_no_database, _restore),
+    "restore elsewhere": Story(
+        _one_and_another_case,
+        lambda world: restore_backup(
+            world.site, world.context(), "first.db", to=world.folder / "elsewhere.db"
+        ),
+    ),
+}
