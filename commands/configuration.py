@@ -45,8 +45,11 @@ class Configuration(BaseSettings):
     calendar_months: bool = False
     independent_copies: bool = False
     keep_within_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    checkpoint_key: Path | None = None
+    checkpoint_interval_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60
+    checkpoint_folder: Path | None = None
 
-    @field_validator("database", "backups", mode="after")
+    @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
     @classmethod
     def _no_nul(cls, value: Path | None) -> Path | None:
         if value is not None and ("\0" in str(value) or str(value) in ("", ".")):

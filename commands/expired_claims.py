@@ -101,6 +101,7 @@ def _take_over(site: Site, lease: Lease, backup_id: str | None, position: int) -
     Raises:
         LeaseLost: it changed hands or ended meanwhile.
     """
+    site.owner  # noqa: B018  (its lock is held before the lease is ours, or nobody sees us die)
     with site.ledger.locked() as locked:
         if find_lease(locked.connection, lease.run_id) != lease:
             raise LeaseLost(lease.run_id)

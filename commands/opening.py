@@ -185,8 +185,9 @@ def _is_empty(configuration: Configuration) -> bool:
     engine = open_engine(configuration.ledger_url)
     try:
         with translated_errors(engine), engine.connect() as connection:
-            if not inspect(connection).get_table_names():
-                create_ledger(engine, str(uuid4()), SystemClock().now())
+            is_bare = not inspect(connection).get_table_names()
+        if is_bare:
+            create_ledger(engine, str(uuid4()), SystemClock().now())
         read_meta(engine)
         return Ledger(engine, SystemClock()).log_recorder.head().size == 0
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from commands import actors
 from commands.scheduler import CheckReport, check
+from commands.sign_checkpoint import sign_when_due
 from ledger.application import Draft
 from ledger.events.scheduling import CheckFailed, SchedulerStarted, SchedulerStopped
 from ledger.record import cut_text
@@ -57,11 +58,22 @@ def run_scheduler(
 def checked(site: Site, stop: Event | None = None) -> CheckReport:
     """One check whose failure is recorded and survived."""
     try:
-        return check(site, stop)
+        report = check(site, stop)
     except Exception as error:
         logger.exception("the check for due backups failed")
         record_check_failure(site, error)
-        return CheckReport(failed=1)
+        report = CheckReport(failed=1)
+    sign_checkpoint_when_due(site)
+    return report
+
+
+def sign_checkpoint_when_due(site: Site) -> None:
+    """Sign a checkpoint if it is time; a failure is recorded, and stops no backup."""
+    try:
+        sign_when_due(site)
+    except Exception as error:
+        logger.exception("the automatic checkpoint failed")
+        record_check_failure(site, error)
 
 
 def record_check_failure(site: Site, error: Exception) -> None:

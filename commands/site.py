@@ -50,6 +50,7 @@ class Site:
     def __post_init__(self) -> None:
         self.instance = owner_name()
         self.active_runs: set[str] = set()
+        self.checkpoint_tried_at: float | None = None
         self._owner: Owner | None = None
         self._source_id: str | None = None
         self._lock = RLock()

@@ -64,35 +64,32 @@ def pass_sound_rows(
     # The hot loop of a verification: all in one function, and whatever it calls is local.
     digest, matchers, add = sha256, _MATCHERS, leaves.append
     last, minute, latest = clocks.last, clocks.minute, clocks.latest
-    for row in rows:
-        after += 1
-        position, stream, version, event_type, record, leaf, recorded_at = row
-        if (
-            position != after
-            or type(record) is not bytes
-            or type(version) is not int
-            or type(recorded_at) is not int
-            or len(record) > MAX_RECORD_BYTES
-            or digest(b"\0" + record).digest() != leaf
-            or event_type not in matchers
-        ):
-            return Row(*row)
-        try:
+    row = None
+    try:
+        for row in rows:
+            after += 1
+            position, stream, version, event_type, record, leaf, recorded_at = row
+            if position != after or len(record) > MAX_RECORD_BYTES:
+                break
             found = matchers[event_type](record.decode())
-        except UnicodeDecodeError:
-            return Row(*row)
-        if found is None:
-            return Row(*row)
-        _, its_stream, its_version, timestamp = found.groups()
-        if its_stream != stream or its_version != str(version):
-            return Row(*row)
-        add(leaf)
-        if last <= recorded_at <= latest and timestamp[:MINUTE] == minute:
-            last = clocks.last = recorded_at
+            if found is None or digest(b"\0" + record).digest() != leaf:
+                break
+            _, its_stream, its_version, timestamp = found.groups()
+            if its_stream != stream or its_version != str(version):
+                break
+            if last <= recorded_at <= latest and timestamp[:MINUTE] == minute:
+                last = recorded_at
+            else:
+                clocks.last = last
+                clocks.look_at(position, recorded_at + 0, timestamp)
+                last, minute, latest = clocks.last, clocks.minute, clocks.latest
+            add(leaf)
         else:
-            clocks.look_at(position, recorded_at, timestamp)
-            last, minute, latest = clocks.last, clocks.minute, clocks.latest
-    return None
+            row = None
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError):
+        pass  # of an unknown type, or no text, bytes or number where there must be one
+    clocks.last = last
+    return None if row is None else Row(*row)
 
 
 def problems_of(row: Row) -> Iterator[Problem]:

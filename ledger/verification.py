@@ -20,11 +20,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, literal_column, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from ledger import schema_check
 from ledger.checkpoint_check import CheckpointCheck
 from ledger.clock_notes import ClockNotes
+from ledger.errors import LedgerBroken
 from ledger.findings import Finding, Findings, Report
 from ledger.merkle import HASH_BYTES, leaf_hash
 from ledger.prepared import Prepared
@@ -85,7 +86,16 @@ def verify(
     if checkpoints and public_key is None:
         raise ValueError("checkpoints can only be checked with the public key of their signer")
     with _snapshot(engine) as connection:
-        return _Verification(connection, checkpoints, public_key, on_progress).run()
+        try:
+            return _Verification(connection, checkpoints, public_key, on_progress).run()
+        except _TextIsNotUnicode:
+            # Once more, reading text as it stands, for the finding that it becomes.
+            with _any_text(connection):
+                return _Verification(connection, checkpoints, public_key, on_progress).run()
+
+
+class _TextIsNotUnicode(Exception):  # noqa: N818  (never leaves this module)
+    """A text column that the driver refuses to read: nobody but tampering puts one there."""
 
 
 class _Verification:
@@ -116,16 +126,24 @@ class _Verification:
             self._walk_records()
             self._compare_with_the_end()
             self._walk_streams()
-        except DBAPIError as error:
-            self._findings.add(
-                "database",
-                self._position + 1,
-                "the database cannot be read any further: its file is damaged",
-                "readable tables",
-                str(error.orig),
-            )
-            self._open.append(f"everything after position {self._position}, and what follows on it")
+        except LedgerBroken as error:
+            self._findings.add("schema", None, str(error), "the tables of a ledger", "others")
+            self._open.append("everything: the tables cannot be read as a ledger's")
+        except (DBAPIError, self._connection.dialect.loaded_dbapi.Error) as error:
+            if "UTF-8" in str(error):
+                raise _TextIsNotUnicode from error
+            self._stop_at(error)
         return self._report()
+
+    def _stop_at(self, error: Exception) -> None:
+        self._findings.add(
+            "database",
+            self._position + 1,
+            "the database cannot be read any further: its file is damaged",
+            "readable tables",
+            str(getattr(error, "orig", error)),
+        )
+        self._open.append(f"everything after position {self._position}, and all that rests on it")
 
     def _walk_records(self) -> None:
         """Records in the order of positions, a batch at a time."""
@@ -238,3 +256,14 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 def _read(connection: Connection, after: int) -> Iterator[Sequence[Any]]:
     """The next rows, as the driver gives them: each is checked while it is warm in the cache."""
     return iter(_ROWS.run(connection, {"after": after}))
+
+
+@contextmanager
+def _any_text(connection: Connection) -> Iterator[None]:
+    driver: Any = connection.connection.driver_connection
+    usual = driver.text_factory
+    driver.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    try:
+        yield
+    finally:
+        driver.text_factory = usual

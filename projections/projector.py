@@ -98,7 +98,8 @@ class Projector:
     def is_sound(self, connection: Connection) -> bool:
         """Whether what is stored may be folded on: tables, versions, ledger and history fit."""
         try:
-            stored = read_progress(connection)
+            with connection.begin_nested():  # or its failure would end the caller's transaction
+                stored = read_progress(connection)
         except DBAPIError:
             return False  # a table is missing
         if not self._are_ours(stored):

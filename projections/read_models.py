@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 WRITE_WAIT_SECONDS = 2.0
 """How long the projector waits for the database's lock before it gives up for now."""
 
+PROJECTOR_LOCK = int.from_bytes(b"backupl")
+"""The advisory lock on PostgreSQL that whoever writes read models holds."""
+
 logger = logging.getLogger("backup_ledger.projections")
 
 
@@ -80,7 +83,8 @@ class ReadModels:
                 self._fold(up_to)
                 self._is_locked_out = False
             except (IntegrityError, DataError) as error:
-                raise ProjectionError(f"the read models refuse a row: {error.orig}") from error
+                reason = str(error.orig).partition("\n")[0]
+                raise ProjectionError(f"the read models refuse a row: {reason}") from error
             except DBAPIError as error:
                 if not self._is_locked_out:
                     logger.warning("the read models cannot be written now: %s", error.orig)
@@ -177,9 +181,17 @@ class ReadModels:
             self._set_patience(connection, 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS)
             try:
                 with connection.begin():
+                    self._alone(connection)
                     yield connection
             finally:
                 self._set_patience(connection, WRITE_WAIT_SECONDS)
+
+    def _alone(self, connection: Connection) -> None:
+        """One projector at a time: SQLite's write lock, or one of ours beside the tables."""
+        if self.engine.dialect.name == "postgresql":
+            wait = int(WRITE_WAIT_SECONDS * 1_000) if not self._is_locked_out else 1
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({PROJECTOR_LOCK})")
 
     def _set_patience(self, connection: Connection, seconds: float) -> None:
         if self.engine.dialect.name == "sqlite":

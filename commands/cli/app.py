@@ -90,9 +90,11 @@ def backup_ledger(
     options.debug = debug
 
 
-app.command("demo", epilog=EXIT_CODES)(demo)
-app.command("run", epilog=EXIT_CODES)(run)
-app.command("status", epilog=EXIT_CODES)(status)
+app.command("demo", short_help="See it all on a sample database, in seconds.", epilog=EXIT_CODES)(
+    demo
+)
+app.command("run", short_help="The scheduler: take what is due.", epilog=EXIT_CODES)(run)
+app.command("status", short_help="Is everything all right?", epilog=EXIT_CODES)(status)
 app.add_typer(settings.app, name="settings", help="Each user's schedule.")
 app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
 app.add_typer(retention.app, name="retention", help="What is kept, and clean-ups.")

@@ -156,7 +156,7 @@ def _follow(session: Session, wanted: AuditFilter, last: int, *, as_json: bool) 
         if as_json:
             _write_records(records)
         else:
-            _show_records(session, records)
+            _show_records(session, records, header=False)
 
 
 def _write_records(records: Iterable[StoredRecord]) -> int:
@@ -168,13 +168,16 @@ def _write_records(records: Iterable[StoredRecord]) -> int:
     return position
 
 
-def _show_records(session: Session, records: Sequence[StoredRecord]) -> None:
+def _show_records(
+    session: Session, records: Sequence[StoredRecord], *, header: bool = True
+) -> None:
     from commands.cli.story import told_with_subject, who
 
     events = _decoded(records)
     names = _backup_names(session, events)
     table = new_table("#", "When (UTC)", "Who", "What", right=("#",))
     table.columns[1].no_wrap = True
+    table.show_header = header
     for record, event in zip(records, events, strict=True):
         when = moments.exact(event.timestamp)
         cells = (record.position, when, who(event), told_with_subject(event, names))

@@ -57,7 +57,9 @@ def hold(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a backup from being deleted, by anybody, until the hold is released or ends.
+    """Keep a backup from being deleted by anybody.
+
+    The hold lasts until it is released, or until its end.
 
     \b
     Example:

@@ -34,7 +34,9 @@ def list_backups(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List what is there, newest first; files that nobody knew are adopted.
+    """List what is there, newest first.
+
+    Files in the folder that nobody knew are adopted.
 
     \b
     Examples:

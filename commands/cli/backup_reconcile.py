@@ -10,9 +10,10 @@ from commands.cli.session import opened
 
 
 def reconcile(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Make catalog and folder agree: adopt unknown files, report missing ones.
+    """Make catalog and folder agree.
 
-    Also finishes what a killed process left: publishes, deletes, judges open restores.
+    Adopts unknown files and reports missing ones. Also finishes what a killed process left:
+    publishes, deletes, judges open restores.
 
     \b
     Example:

@@ -40,9 +40,9 @@ def verify(
     ] = VerifyLevel.INTEGRITY,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that backups still are what was recorded; each check is recorded.
+    """Check that backups still are what was recorded.
 
-    Exit code 3 when one is damaged or gone.
+    Each check is recorded. Exit code 3 when one is damaged or gone.
 
     \b
     Examples:

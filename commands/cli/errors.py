@@ -80,7 +80,8 @@ def complain(message: str) -> None:
     """One line on stderr."""
     from commands.sqlite_errors import shown
 
-    typer.echo(f"Error: {shown(message)}", err=True)
+    sys.stderr.write(f"Error: {shown(message)}\n")
+    sys.stderr.flush()
 
 
 def _report(error: Exception, options: GlobalOptions) -> int:
@@ -124,7 +125,9 @@ def _explained(error: Exception) -> tuple[int, str]:
 
 
 def _never_fail_to_print() -> None:
-    """A terminal that cannot show a character shows its number instead."""
+    """A terminal that cannot show a character shows its number; a closed one shows nothing."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

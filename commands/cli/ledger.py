@@ -32,10 +32,11 @@ def init(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the ledger and the .store file of a backups folder; old backups in it are adopted.
+    """Make the ledger of a backups folder.
 
-    `settings set`, `backup create` and `backup list` do this by themselves in a folder that has
-    neither. The scheduler, retention and restore never do: an unmounted folder looks empty, too.
+    And its .store file; old backups in the folder are adopted. `settings set`, `backup create`
+    and `backup list` do this by themselves in a folder that has neither. The scheduler,
+    retention and restore never do: an unmounted folder looks empty, too.
 
     \b
     Examples:

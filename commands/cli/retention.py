@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
+MAX_NAME_COLUMNS = 44
+"""Longer names are folded, so that the reasons have room."""
 KeepArgument = Annotated[
     int, typer.Argument(metavar="KEEP", parser=parse_integer, help="How many to keep, 1 to 30.")
 ]
@@ -34,7 +36,9 @@ def preview(
     everybody: GlobalOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what `apply` would keep and delete, with reasons; changes nothing.
+    """Show what `apply` would keep and delete.
+
+    With reasons; changes nothing.
 
     \b
     Examples:
@@ -110,7 +114,9 @@ def cleanup_protected(
     ] = 90,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete old protected backups: those made before a migration or a restore.
+    """Delete old protected backups.
+
+    Those are the ones made before a migration or a restore.
 
     \b
     Example:
@@ -171,13 +177,15 @@ def _show_outcome(session: Session, outcome: RetentionOutcome, deleted: Sequence
         say("There are no backups of that scope.")
         return
     table = new_table("", "Backup", "Age", "Why")
+    shown = [each.filename for each in outcome.backups.values()]
+    table.columns[1].width = min(max(map(len, shown)), MAX_NAME_COLUMNS)
     now = session.context.now
     for kept in outcome.plan.kept:
         backup = outcome.backups[kept.backup_id]
         reasons = tuple(reason.replace("_", " ") for reason in kept.reasons)
-        add_row(table, "keep", backup.filename, moments.relative(backup.created_at, now), reasons)
+        add_row(table, "keep", backup.filename, moments.duration(now - backup.created_at), reasons)
     for each in deleted:
-        age = moments.relative(each.backup.created_at, now)
+        age = moments.duration(now - each.backup.created_at)
         add_row(table, "delete", each.backup.filename, age, f"beyond {each.rule}", style="red")
     show_table(table)
 

@@ -38,7 +38,8 @@ class _OneLineHandler(logging.Handler):
     """Warnings as lines on stderr, without their tracebacks."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(f"{record.levelname.capitalize()}: {plain(record.getMessage())}", err=True)
+        sys.stderr.write(f"{record.levelname.capitalize()}: {plain(record.getMessage())}\n")
+        sys.stderr.flush()
 
 
 def configured(ctx: typer.Context) -> Configuration:

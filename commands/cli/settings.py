@@ -39,9 +39,10 @@ def set_settings(  # noqa: PLR0917  (options)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create or change a user's settings; what is not given stays as it is.
+    """Create or change a user's settings.
 
-    New settings are daily at 03:00 UTC and keep 7. A change that is refused is recorded too.
+    What is not given stays as it is. New settings are daily at 03:00 UTC and keep 7. A change
+    that is refused is recorded too.
 
     \b
     Examples:

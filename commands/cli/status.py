@@ -79,9 +79,11 @@ def _backups(backups: dict[str, Any]) -> str:
 
 def _schedules(schedules: dict[str, int]) -> str:
     told = f"{schedules['enabled']} of {schedules['total']} enabled"
-    for name in ("due", "failing", "paused", "orphans"):
+    for name in ("due", "failing", "paused"):
         if schedules[name]:
             told += f", {schedules[name]} {name}"
+    if schedules["orphans"]:
+        told += f", {schedules['orphans']} without a user"
     return told
 
 

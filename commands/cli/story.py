@@ -77,7 +77,7 @@ def _next(details: Any) -> str:
 def _retry(details: Any) -> str:
     if details.next_backup_at is None:
         return "It is not tried again."
-    return f"Next try: {_at(details.next_backup_at)}."
+    return f"Next try: {moments.exact(details.next_backup_at)} UTC."
 
 
 def _attempt(details: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,17 @@ import pytest
 from tests.acceptance.place import Place, make_database
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [each for each in os.environ if each.startswith("BACKUP_LEDGER_")]:
+            patch.delenv(name)
+        yield
+
+
 @pytest.fixture
 def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A folder with nothing in it."""
-    for name in [each for each in os.environ if each.startswith("BACKUP_LEDGER_")]:
-        monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return Place(tmp_path)
 

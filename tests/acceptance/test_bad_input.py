@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.acceptance.place import CONFLICT, NOT_FOUND, USAGE, Place, require_clear
+from tests.acceptance.place import (
+    CONFLICT,
+    NOT_FOUND,
+    USAGE,
+    Place,
+    make_database,
+    require_clear,
+)
 
 
 @dataclass(frozen=True)
@@ -149,13 +156,22 @@ OTHERS = [
 ]
 
 
-@pytest.fixture
-def lived_in(place: Place) -> Place:
+@pytest.fixture(scope="module")
+def shared_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """One backup, one user, and a symbolic link that somebody put into the folder."""
+    place = Place(tmp_path_factory.mktemp("place"))
+    make_database(place.database)
     place.done("backup", "create", "one")
     place.done("settings", "set", "1")
     (place.backups / "link.db").symlink_to(place.database)
     return place
+
+
+@pytest.fixture
+def lived_in(shared_place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """All cases share it: that nothing of it changes is what is tested."""
+    monkeypatch.chdir(shared_place.folder)
+    return shared_place
 
 
 @pytest.mark.parametrize("bad", [*BACKUPS, *SETTINGS, *OTHERS], ids=str)

@@ -68,3 +68,27 @@ def test_deleted_read_models_come_back_by_themselves(place: Place) -> None:
     for path in place.backups.glob("projections.sqlite*"):
         path.unlink()
     assert (place.json("backup", "list"), place.json("settings", "list")) == before
+
+
+def test_read_models_may_live_in_the_applications_database(place: Place) -> None:
+    """Then its users are known, a user who is gone is an orphan, and its lock is respected."""
+    with closing(sqlite3.connect(place.database)) as connection:
+        connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+        connection.execute("INSERT INTO users VALUES (1)")
+        connection.commit()
+    there = {"BACKUP_LEDGER_PROJECTIONS": str(place.database)}
+    place.done("settings", "set", "1", **there)
+    unknown = place.run("settings", "set", "2", **there)
+    assert (unknown.code, "no user 2" in unknown.err) == (4, True)
+    with closing(sqlite3.connect(place.database)) as connection:
+        connection.execute("DELETE FROM users")
+        connection.commit()
+        assert [each["orphan"] for each in place.json("settings", "list", **there)] == [True]
+        assert place.json("status", **there)["schedules"]["orphans"] == 1
+        connection.execute("BEGIN IMMEDIATE")
+        assert place.done("settings", "set", "1", "--keep", "3", **there).code == 0
+        listed = place.run("settings", "list", "--json", **there)
+        assert [each["keep_count"] for each in listed.json] == [3]
+        assert "cannot be written now: database is locked" in listed.err
+        assert place.run("projections", "rebuild", **there).code == 5
+    assert {each["lag"] for each in place.json("projections", "list", **there)} == {0}

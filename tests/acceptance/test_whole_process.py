@@ -50,6 +50,7 @@ def test_every_command_has_help_with_an_example_and_the_exit_codes(empty_place: 
         said = empty_place.done(*path, "--help").out
         assert "Exit codes:" in said, path
         _head, _, menu = said.partition("\nCommands:\n")
+        assert "..." not in menu, path
         paths += [(*path, name) for name in re.findall(r"^  ([a-z-]+)  ", menu, re.MULTILINE)]
         assert menu or f"backup-ledger {' '.join(path)}" in said.partition("Usage:")[2][20:], path
 
@@ -78,6 +79,21 @@ def test_the_whole_way_as_a_person_goes_it(place: Place) -> None:
     assert place.spawn(*before, "backup", "restore", "one.db", "--yes", **nothing).code == 0
     assert place.count_cases() == 20
     assert place.spawn(*before, "status", **nothing).out.startswith("All is well.")
+
+
+def test_of_three_who_want_the_same_name_one_gets_it(place: Place) -> None:
+    """The others are told at once, with exit code 5."""
+    place.done("backup", "list")
+    command = [PROGRAM, "backup", "create", "same"]
+    environment = os.environ | place.environment
+    racing = [
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(3)
+    ]
+    assert sorted(each.wait(timeout=60) for each in racing) == [0, 5, 5]
+    assert [path.name for path in place.backups.glob("*.db")] == ["same.db"]
 
 
 def test_settings_come_from_a_file_too(place: Place) -> None:
@@ -113,6 +129,27 @@ def test_a_reader_that_goes_away_is_no_error(place: Place) -> None:
     )
     assert ended.stdout.startswith(b'{"position":1,')
     assert ended.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "says"), [(">&-", 0, ""), (">/dev/full", 1, "No space left on device")]
+)
+def test_an_output_that_takes_nothing_is_survived(
+    where: str, code: int, says: str, place: Place
+) -> None:
+    """A closed one is somebody's wish; a full disk under it is a failure."""
+    place.done("backup", "create", "one")
+    ended = subprocess.run(
+        ["sh", "-c", f"'{PROGRAM}' backup list --json {where}"],
+        env=os.environ | place.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == code
+    assert says in ended.stderr
+    assert ended.stderr.count("\n") == code
 
 
 def test_an_unexpected_error_is_one_line_and_debug_shows_where(

@@ -5,16 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 from commands.scheduler import check
-from ledger.clock import ManualClock
 from ledger.events.scheduling import BackupCompleted, BackupStarted
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, titles_in
-from tests.crash.forking import READY, Job, recover_everything, world_of
+from tests.crash.forking import READY, Job, clock_after, recover_everything, world_of
 
 ROOT = Path(__file__).parents[2]
 OLD = [f"case {number}" for number in range(20)]
@@ -58,9 +56,7 @@ class Forker:
 
 def require_recovered(job: Job, story: str) -> None:
     """Another process recovers, and then everything is as if nobody had been killed."""
-    moment = Path(job.folder, "clock.txt")
-    clock = ManualClock(datetime.fromisoformat(moment.read_text()) + timedelta(seconds=1))
-    world = world_of(job, clock)
+    world = world_of(job, clock_after(job))
     try:
         recover_everything(world)
         require_acknowledged(world, job)

@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from commands.reconcile import reconcile
@@ -41,6 +42,11 @@ class Job:
         return Path(self.folder, "labels.txt")
 
     @property
+    def moment(self) -> Path:
+        """The time at which the act began."""
+        return Path(self.folder, "clock.txt")
+
+    @property
     def acknowledged(self) -> Path:
         """Position and event_id of every event whose append returned."""
         return Path(self.folder, "acknowledged.txt")
@@ -54,6 +60,11 @@ def world_of(job: Job, clock: ManualClock | None = None) -> World:
     return World(folder, clock or ManualClock(MIDNIGHT))
 
 
+def clock_after(job: Job) -> ManualClock:
+    """A clock just after the act's beginning."""
+    return ManualClock(datetime.fromisoformat(job.moment.read_text()) + timedelta(seconds=1))
+
+
 def recover_everything(world: World) -> None:
     """What the next process does: a check, then reconcile."""
     check(world.site)
@@ -62,17 +73,18 @@ def recover_everything(world: World) -> None:
 
 def perform(job: Job) -> None:
     """Live the job's life; does not return where it is killed."""
-    world = world_of(job)
     act: Callable[[World], object] = recover_everything
-    if job.story is not None:
+    if job.story is None:
+        world = world_of(job, clock_after(job))
+        world.open()
+    else:
+        world = world_of(job)
         world.folder.mkdir()
         make_database(world.database)
         story = STORIES[job.story]
         story.prepare(world)
         act = story.act
-        Path(job.folder, "clock.txt").write_text(world.clock.now().isoformat())
-    else:
-        world.open()
+        job.moment.write_text(world.clock.now().isoformat())
     steps = Steps(job.labels, job.acknowledged, job.kill_at)
     if job.kill_after_seconds is None:
         steps.install()

@@ -1,7 +1,8 @@
 """Every step after which the world is different, and a process that dies at one of them.
 
-Steps are what changes a directory, each append just before and just after its commit, each page
-of a restore, and each turn of the read models. Between two steps a kill changes nothing more.
+Steps are what changes a directory, the making of a ledger, each append just before and just
+after its commit, each page of a restore, and each turn of the read models. Between two steps a
+kill changes nothing more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from commands import sqlite_restore
+from commands import opening, sqlite_restore
 from commands.site import Site
 from ledger.application import Ledger
 
@@ -46,6 +47,8 @@ class Steps:
         """Put a step around everything; this process does nothing else afterwards."""
         for name in CHANGES:
             setattr(os, name, self._around(name, getattr(os, name)))
+        for name in ("_make_private_file", "create_ledger", "make_store"):
+            setattr(opening, name, self._around(name, getattr(opening, name)))
         self._around_appends()
         self._around_restore()
         catch_up = Site.catch_up

@@ -119,6 +119,23 @@ def test_a_lock_at_the_very_first_look_is_no_obstacle(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
+@pytest.mark.usefixtures("impatient")
+def test_readers_stay_patient_after_a_lock_that_was_not_waited_for(
+    ledger: Ledger, open_models: OpenReadModels, app: sqlite3.Connection, app_path: Path
+) -> None:
+    """The application's short commits must not make a reader fail at once."""
+    models = open_models(app_path, is_applications=True)
+    assert paused(models) is None
+    app.execute("BEGIN IMMEDIATE")
+    ledger.append(CONTEXT, draft(SettingsCreated))
+    for _ in range(2):
+        assert paused(models) is False
+    app.execute("ROLLBACK")
+    assert models.catch_up()
+    with models.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 200
+
+
 def test_a_read_only_file_is_read_no_further_than_it_goes(
     ledger: Ledger, open_models: OpenReadModels, models_path: Path
 ) -> None:

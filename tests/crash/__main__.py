@@ -1,0 +1,45 @@
+"""Many more kills than a test run has time for.
+
+    python -m tests.crash --kills 1000 [--seed 1]
+
+Each is a story killed at a random moment, and its recovery killed too. It stops at the first one
+after which something does not hold, and leaves the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+
+from tests.crash.aftermath import Forker
+from tests.crash.random_moments import killed_at_random
+
+
+def main() -> None:
+    """Kill as often as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="backup-ledger-crash-"))
+    with Forker() as forker:
+        for number in range(options.kills):
+            random, own = Random(f"{options.seed}/{number}"), folder / str(number)
+            what = ""
+            try:
+                for what in killed_at_random(forker, own, random):  # noqa: B007
+                    pass
+            except BaseException:
+                sys.stderr.write(f"kill {number} ({what}) left {own}\n")
+                raise
+            shutil.rmtree(own)
+    shutil.rmtree(folder)
+    sys.stdout.write(f"{options.kills} kills, and everything held\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Kills at moments that nobody chose: in the act, and then once more in the recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from tests.crash.aftermath import Forker, require_recovered
+from tests.crash.forking import Job
+from tests.crash.stories import STORIES
+
+LONGEST_ACT_SECONDS = 0.08
+"""About what the longest story takes; later kills would find nobody at work."""
+
+
+def killed_at_random(forker: Forker, folder: Path, random: Random) -> Iterator[str]:
+    """Live one story, killed at any moment; a recovery, killed as well; then what must hold."""
+    story = random.choice(list(STORIES))
+    folder.mkdir()
+    seconds = random.uniform(0, LONGEST_ACT_SECONDS)
+    act = Job(str(folder), story, kill_after_seconds=seconds)
+    yield f"{story}, killed after {seconds:.4f} s"
+    forker.is_killed(act)
+    act.acknowledged.touch()
+    seconds = random.uniform(0, LONGEST_ACT_SECONDS / 2)
+    if random.random() < 1 / 2:
+        recovery = Job(str(folder), None, kill_after_seconds=seconds)
+    else:
+        recovery = Job(str(folder), None, kill_at=random.randrange(1, 12))
+    yield f"{story}, then {recovery}"
+    forker.is_killed(recovery)
+    require_recovered(act, story)
