@@ -116,6 +116,10 @@ def load_configuration(**options: Any) -> Configuration:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise InvalidArgument(
+                f"there is no setting {name!r}; remove it from {CONFIGURATION_FILE}"
+            ) from error
         raise InvalidArgument(f"setting {name!r}: {first['msg']}") from error
     except ValueError as error:
         raise InvalidArgument(f"{CONFIGURATION_FILE} cannot be read: {error}") from error

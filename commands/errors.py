@@ -73,10 +73,6 @@ class CorruptBackup(CommandError, OSError):
     """The backup's bytes are not the ones that were recorded."""
 
 
-class AnotherApplication(CommandError, OSError):
-    """The backup's schema is not that of the database it would replace."""
-
-
 def exit_code_of(error: BaseException) -> int:
     """The exit code for an error of ours."""
     if isinstance(error, CommandError):

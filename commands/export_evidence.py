@@ -109,8 +109,7 @@ def _record(
         checkpoint_size=kept.checkpoint.size,
         filter={name: value for name, value in asdict(choice).items() if value is not None},
     )
-    owner = None if choice.user is None else int(choice.user)
-    site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details, owner=owner)))
+    site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
 
 
 def _publish(finished: Path, out: Path) -> None:

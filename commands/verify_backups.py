@@ -11,7 +11,7 @@ from commands.sqlite_errors import SQLiteFileError
 from ledger.application import Draft
 from ledger.events.catalog import BackupCorrupt, BackupMissing, BackupVerified
 from ledger.record import cut_text
-from ledger.vocabulary import LEVELS, Level, Trigger, backup_stream
+from ledger.vocabulary import LEVELS, BackupStatus, Level, Trigger, backup_stream
 from projections.catalog_queries import backups_sharing
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def _drafts(backup: Backup, found: Verification, trigger: Trigger) -> list[Draft
         trigger=trigger,
     )
     drafts = [Draft(stream, details, backup.user_id, error_message=problem)]
-    if found.is_gone:
-        # Also where it was missing before: the finding above would make it corrupt.
+    if found.is_gone and backup.status != BackupStatus.MISSING:
         missing = BackupMissing(store=backup.store, filename=backup.filename)
         drafts.append(Draft(stream, missing, backup.user_id, error_message=problem))
     return drafts

@@ -55,7 +55,7 @@ class CheckpointCheck:
             key=lambda claim: claim.checkpoint.size,
         )
         self._next_given = 0
-        self._signed_root: tuple[int, bytes] | None = None
+        self._last_signed: tuple[int, bytes] | None = None
         self._by_origin: Counter[str] = Counter()
         self._kept = self._unverified = 0
         self._newest = 0
@@ -94,10 +94,13 @@ class CheckpointCheck:
     def notes(self, size: int) -> Iterator[str]:
         """What was found that is not bad."""
         if self._kept:
-            kept = f"{self._kept} kept checkpoints, the newest of {self._newest} of {size} records"
-            yield f"{kept}; made under the names: {', '.join(map(show, sorted(self._by_origin)))}"
+            names = ", ".join(map(show, sorted(self._by_origin)))
+            yield (
+                f"checkpoints kept in the ledger: {self._kept}, of {names}; the newest covers "
+                f"{self._newest} of {size} records"
+            )
         for each in self._confirmed_given:
-            more = f"; {size - each} records were added since" if each < size else ""
+            more = f"; records added since: {size - each}" if each < size else ""
             yield f"the given checkpoint of {each} records is part of this history{more}"
 
     def not_checked(self) -> Iterator[str]:
@@ -110,8 +113,8 @@ class CheckpointCheck:
             )
         if self._unverified:
             yield (
-                f"the signatures of {self._unverified} kept checkpoints: no public key was given "
-                "for them"
+                f"the signatures of {self._unverified} checkpoints kept here: no public key was "
+                "given for them"
             )
 
     def _claims(self) -> Iterator[_Claim]:
@@ -194,18 +197,18 @@ class CheckpointCheck:
         """Two signatures by one key on different trees of one size: both cannot be honest."""
         if not claim.is_signed:
             return
-        signed = (claim.checkpoint.size, claim.checkpoint.root)
-        if self._signed_root is not None and self._signed_root[0] == signed[0] != signed[1]:
-            if self._signed_root[1] != signed[1]:
+        size, root = claim.checkpoint.size, claim.checkpoint.root
+        if self._last_signed is not None and self._last_signed[0] == size:
+            if self._last_signed[1] != root:
                 self._findings.add(
                     "fork",
                     None,
-                    f"a fork: the same key signed two different histories of {signed[0]} records",
-                    f"root {self._signed_root[1].hex()}",
-                    f"root {signed[1].hex()}",
+                    f"a fork: the same key signed two different histories of {size} records",
+                    f"root {self._last_signed[1].hex()}",
+                    f"root {root.hex()}",
                 )
             return
-        self._signed_root = signed
+        self._last_signed = (size, root)
 
     def _bad(self, label: str, problem: str, expected: object, found: object) -> None:
         self._findings.add(CHECKPOINT, None, f"{label} {problem}", expected, found)

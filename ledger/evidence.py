@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-
 from ledger import verify_evidence
 from ledger.errors import LedgerBroken
 from ledger.evidence_readme import readme

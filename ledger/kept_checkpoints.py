@@ -87,9 +87,7 @@ def sign_head(
     if newest is not None and newest.checkpoint == tree:
         return newest
     note = sign_checkpoint(tree, key)
-    connection.execute(
-        insert(checkpoints).values(size=tree.size, note=note, created_at=created_at)
-    )
+    connection.execute(insert(checkpoints).values(size=tree.size, note=note, created_at=created_at))
     return KeptCheckpoint(tree, note, created_at)
 
 

@@ -132,21 +132,25 @@ def _field(field: FieldInfo) -> str:
 
 def _annotated(annotation: Any, metadata: Iterable[Any]) -> str:
     """The expression for a type with everything that is said about it; all or nothing."""
-    while get_origin(annotation) is not None and hasattr(annotation, "__metadata__"):
+    while hasattr(annotation, "__metadata__"):
         metadata = (*annotation.__metadata__, *metadata)
         annotation = annotation.__origin__
     said = tuple(metadata)
     if said == Instant.__metadata__:  # type: ignore[attr-defined]
         return f'"{_INSTANT}"'
-    origin = get_origin(annotation)
-    if origin in (UnionType, Union):
-        return _union(get_args(annotation), said)
     if annotation is int:
         return _integer(said)
     if annotation is str:
         return _string(said)
     if said:
         raise _Unknown
+    return _unconstrained(annotation)
+
+
+def _unconstrained(annotation: Any) -> str:
+    origin = get_origin(annotation)
+    if origin in (UnionType, Union):
+        return _union(get_args(annotation))
     if origin is Literal:
         return "(?:" + "|".join(_text(each) for each in get_args(annotation)) + ")"
     if origin is list:
@@ -159,9 +163,9 @@ def _annotated(annotation: Any, metadata: Iterable[Any]) -> str:
     raise _Unknown
 
 
-def _union(kinds: tuple[Any, ...], said: tuple[Any, ...]) -> str:
+def _union(kinds: tuple[Any, ...]) -> str:
     others = [each for each in kinds if each is not NoneType]
-    if said or len(others) != 1 or len(kinds) == 1:
+    if len(others) != 1 or len(kinds) == 1:
         raise _Unknown
     return _optional(_annotated(others[0], ()))
 
@@ -176,8 +180,8 @@ def _text(value: str) -> str:
 
 def _integer(said: tuple[Any, ...]) -> str:
     limits = [each for one in said for each in _constraints(one)]
-    lowest = max((each.ge for each in limits if isinstance(each, Ge)), default=None)
-    highest = min((each.le for each in limits if isinstance(each, Le)), default=None)
+    lowest: Any = max((each.ge for each in limits if isinstance(each, Ge)), default=None)  # type: ignore[type-var]
+    highest: Any = min((each.le for each in limits if isinstance(each, Le)), default=None)  # type: ignore[type-var]
     if not all(isinstance(each, Ge | Le) for each in limits):
         raise _Unknown
     if lowest is not None and highest is not None and highest - lowest <= _MAX_CHOICES:

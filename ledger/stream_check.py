@@ -54,7 +54,9 @@ def _rows(connection: Connection) -> Iterator[Any]:
     return iter(result.yield_per(BATCH))
 
 
-def _explain(findings: Findings, stream: Any, last: tuple[int, int], found: tuple[Any, int]) -> None:
+def _explain(
+    findings: Findings, stream: Any, last: tuple[int, int], found: tuple[Any, int]
+) -> None:
     version, position = found
     expected = f"version {last[0] + 1}"
     if version == last[0]:

@@ -69,7 +69,7 @@ class TreeCheck:
             number < literal(self.frontier.size).bitwise_rshift(height),
         )
         # A NULL or a text in the key compares as unknown, and is not ours either.
-        extra = not_(func.coalesce(belongs, False))  # noqa: FBT003
+        extra = not_(func.coalesce(belongs, False))
         total = self._connection.execute(
             select(func.count()).select_from(nodes).where(extra)
         ).scalar_one()

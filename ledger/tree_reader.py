@@ -30,9 +30,7 @@ class TreeReader:
         """Hashes of the leaves with index start <= index < stop, in order."""
         position = events.c.position
         found = self._connection.execute(
-            select(events.c.leaf_hash)
-            .where(position > start, position <= stop)
-            .order_by(position)
+            select(events.c.leaf_hash).where(position > start, position <= stop).order_by(position)
         )
         return [bytes(each) for each in found.scalars()]
 

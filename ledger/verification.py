@@ -59,8 +59,7 @@ _ROWS = Prepared(
 )
 
 _ALWAYS_OPEN = (
-    "whether what the records say is true of the world: backup files are checked by "
-    "`backup verify`",
+    "whether what the records say is true: backup files are checked by `backup verify`",
     "recorded_at: it is not hashed; only its order and its distance from timestamp were looked at",
     "ledger_meta, leases, names and snapshots: they are not part of the history",
     "the read models: compare them with `projections diff`",
@@ -94,7 +93,7 @@ def verify(
                 return _Verification(connection, checkpoints, public_key, on_progress).run()
 
 
-class _TextIsNotUnicode(Exception):  # noqa: N818  (never leaves this module)
+class _TextIsNotUnicode(Exception):
     """A text column that the driver refuses to read: nobody but tampering puts one there."""
 
 
@@ -217,9 +216,7 @@ class _Verification:
             )
 
     def _add(self, position: int, problem: Problem) -> None:
-        self._findings.add(
-            problem.kind, position, problem.problem, problem.expected, problem.found
-        )
+        self._findings.add(problem.kind, position, problem.problem, problem.expected, problem.found)
 
     def _tell(self, step: str, rows: int) -> None:
         self._done += rows

@@ -66,9 +66,9 @@ class Backup:
 def evolve_backup(backup: Backup | None, event: Event) -> Backup | None:
     """Fold one event of a `backup/` stream."""
     details = event.details
-    if isinstance(details, BackupCreated | BackupFound):
-        return _born(event, details)
     if backup is None:
+        if isinstance(details, BackupCreated | BackupFound):
+            return _born(event, details)
         return None
     if isinstance(details, BackupMissing | BackupCorrupt):
         _lost_or_corrupt(backup, details)

@@ -54,6 +54,7 @@ def evolve_schedule(schedule: Schedule | None, event: Event) -> Schedule | None:
             user_id=int(event.resource_id),
             created_at=event.timestamp,
             updated_at=event.timestamp,
+            id=0 if schedule is None else schedule.id,
             **{name: getattr(details, name) for name in SETTINGS_FIELDS},
         )
         _expect(schedule, details.next_backup_at)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import moments
+from commands.cli import evidence, moments
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_moment
 from commands.cli.output import add_row, count, new_table, note, say, show_table, tell, write_record
@@ -233,3 +233,6 @@ def _note_unknown_type(wanted: AuditFilter) -> None:
     types = wanted.event_types()
     if types is not None and not set(types) & set(REGISTRY):
         note(f"No event type is called {wanted.event_type!r}; a prefix ends in a dot.")
+
+
+evidence.register(app)

@@ -23,9 +23,8 @@ from commands.cli.session import opened, place_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from projections.comparison import Difference
-
     from commands.site import Site
+    from projections.comparison import Difference
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 

@@ -82,6 +82,12 @@ def test_events_of_a_backup_that_was_never_born_make_none() -> None:
     assert fold(MISSING, CORRUPT, verified("drill"), DELETED) is None
 
 
+def test_a_backup_is_born_once() -> None:
+    """A second birth on its stream does not undo what is known of it."""
+    backup = fold(CREATED, CORRUPT, draft(BackupFound, status="ok", filename="other.db"))
+    assert (backup.status, backup.filename, backup.created_at) == ("corrupt", NAME, MADE)
+
+
 def test_a_missing_backup_is_not_present() -> None:
     """What was known of it stays known."""
     backup = fold(CREATED, MISSING)

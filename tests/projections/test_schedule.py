@@ -23,7 +23,7 @@ from ledger.events.scheduling import (
 from ledger.vocabulary import MAX_RETRIES
 from projections.schedule import Schedule, evolve_schedule
 from tests.projections.events_of_streams import at, folded
-from tests.sample_events import draft, uuid_of
+from tests.sample_events import draft, event, uuid_of
 
 SLOT = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 NEXT = SLOT + timedelta(days=1)
@@ -80,6 +80,15 @@ def test_a_rejected_first_setting_is_no_schedule() -> None:
     assert fold(draft(SettingsRejected)) is None
     schedule = fold(draft(SettingsRejected), draft(SettingsRejected), CREATED)
     assert schedule.stream_version == 3
+
+
+def test_settings_that_are_made_twice_keep_their_place() -> None:
+    """The id is the order of creation, and two users cannot have the same one."""
+    first = fold(CREATED)
+    first.id = 7
+    again = evolve_schedule(first, event(draft(SettingsCreated, keep_count=3), 2))
+    assert again is not None
+    assert (again.id, again.keep_count, again.stream_version) == (7, 3, 2)
 
 
 def test_a_rejected_change_changes_nothing_but_the_version() -> None:

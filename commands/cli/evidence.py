@@ -1,0 +1,220 @@
+"""backup-ledger audit: the commands that prove things, for and to an auditor."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING
+from commands.cli.evidence_bundles import KeyOption, export, verify_bundle
+from commands.cli.options import JsonOption, parse_integer
+from commands.cli.output import note, progress_bar, say, show_facts, write_json
+from commands.cli.session import configured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import Engine
+
+    from commands.configuration import Configuration
+    from ledger.findings import Report
+
+PublicKeyOption = Annotated[
+    str | None,
+    typer.Option("--public-key", metavar="VKEY", help="The public key: name+hash+base64."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `backup-ledger audit`."""
+    for name, command in (
+        ("verify", verify),
+        ("checkpoint", checkpoint),
+        ("prove", prove),
+        ("export", export),
+        ("verify-bundle", verify_bundle),
+        ("keygen", keygen),
+    ):
+        app.command(name, epilog=EXIT_CODES)(command)
+
+
+def verify(
+    ctx: typer.Context,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE", help="A checkpoint that you kept elsewhere; may be given repeatedly."
+        ),
+    ] = None,
+    public_key: PublicKeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute the whole history and say what does not fit.
+
+    Every record, column, hash, node and checkpoint is looked at; nothing is repaired. Exit code
+    3 where something is found. It also says what it did not check. In --json, root and hashes
+    are lower-case hex.
+
+    \b
+    Examples:
+      backup-ledger audit verify
+      backup-ledger audit verify --checkpoint kept.checkpoint --public-key "$(cat ledger.pub)"
+    """
+    from commands.errors import InvalidArgument
+    from commands.signing_keys import parse_public_key
+    from ledger.verification import verify as verify_ledger
+
+    if checkpoint and public_key is None:
+        raise InvalidArgument("--checkpoint needs --public-key: whose signature is to be checked?")
+    key = None if public_key is None else parse_public_key(public_key)
+    notes = [_checkpoint_in(path) for path in checkpoint or ()]
+    with _ledger_engine(configured(ctx)) as engine, progress_bar("verifying") as progress:
+        report = verify_ledger(engine, checkpoints=notes, public_key=key, on_progress=progress)
+    if as_json:
+        write_json(asdict(report))
+    else:
+        _show_report(report)
+    if not report.ok:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def checkpoint(ctx: typer.Context, key: KeyOption, as_json: JsonOption = False) -> None:
+    """Sign the ledger as it is now, keep the checkpoint, and print it.
+
+    Keep what it prints in another place: it is what a rewritten ledger cannot agree with.
+
+    \b
+    Example:
+      backup-ledger audit checkpoint --key ledger.key > kept.checkpoint
+    """
+    from commands.sign_checkpoint import sign_checkpoint
+    from commands.signing_keys import read_private_key
+    from ledger.clock import SystemClock
+
+    signer, configuration = read_private_key(key), configured(ctx)
+    with _ledger_engine(configuration) as engine:
+        kept = sign_checkpoint(engine, signer, SystemClock(), configuration.checkpoint_folder)
+    if as_json:
+        found = kept.checkpoint
+        text = kept.note.decode()
+        write_json(
+            {
+                "origin": found.origin,
+                "size": found.size,
+                "root": found.root.hex(),
+                "checkpoint": text,
+            }
+        )
+    else:
+        _write_bytes(kept.note)
+
+
+def prove(
+    ctx: typer.Context,
+    position: Annotated[int, typer.Argument(metavar="POSITION", parser=parse_integer)],
+    key: KeyOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the proof that a record is in the ledger: a C2SP .tlog-proof file.
+
+    Together with the record's bytes and the public key it can be checked by anyone, offline.
+
+    \b
+    Example:
+      backup-ledger audit prove 17 --key ledger.key > 17.tlog-proof
+    """
+    from commands.prove import prove as prove_record
+    from commands.signing_keys import read_private_key
+    from ledger.clock import SystemClock
+
+    signer, configuration = read_private_key(key), configured(ctx)
+    with _ledger_engine(configuration) as engine:
+        found = prove_record(
+            engine, position, signer, SystemClock(), configuration.checkpoint_folder
+        )
+    if as_json:
+        text = found.proof.to_bytes().decode()
+        write_json({"position": position, "leaf_hash": found.leaf_hash.hex(), "proof": text})
+    else:
+        _write_bytes(found.proof.to_bytes())
+
+
+def keygen(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of the ledger, such as example.com/backups.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file, made 0600.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key to sign checkpoints with; prints its public half.
+
+    A file that exists is never overwritten. A new key needs a new name.
+
+    \b
+    Example:
+      backup-ledger audit keygen example.com/backups --out ledger.key > ledger.pub
+    """
+    from commands.signing_keys import make_key
+
+    public = make_key(name, out).to_text()
+    if as_json:
+        write_json({"public_key": public, "path": str(out)})
+    else:
+        typer.echo(public)
+
+
+@contextmanager
+def _ledger_engine(configuration: Configuration) -> Iterator[Engine]:
+    """The ledger's database and nothing else: no read models, no backups folder, no recovery."""
+    from ledger.database import open_engine, read_meta
+
+    engine = open_engine(configuration.ledger_url)
+    try:
+        read_meta(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _checkpoint_in(path: Path) -> bytes:
+    from commands.errors import InvalidArgument
+    from commands.sign_checkpoint import read_checkpoint
+    from ledger.checkpoint import Checkpoint
+    from ledger.signed_note import Note, NoteError
+
+    try:
+        data = read_checkpoint(path)
+        Checkpoint.from_text(Note.from_bytes(data).text)
+    except OSError as error:
+        raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
+    except NoteError as error:
+        raise InvalidArgument(f"{path} is no checkpoint: {error}") from error
+    return data
+
+
+def _write_bytes(data: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _show_report(report: Report) -> None:
+    for finding in report.findings:
+        where = "" if finding.position is None else f"position {finding.position}: "
+        say(f"{where}{finding.problem}", "red")
+        say(f"    expected: {finding.expected}")
+        say(f"    found:    {finding.found}")
+    show_facts([("Records", report.size), ("Root", report.root)])
+    for each in report.notes:
+        say(f"Note: {each}.")
+    for each in report.not_checked:
+        note(f"Not checked: {each}.", style="dim")
+    if report.ok:
+        say("The history is whole: everything that was checked fits.", "green")
+    else:
+        say(f"{len(report.findings)} findings. Nothing was changed; nothing is repaired.", "red")
