@@ -96,7 +96,7 @@ def history(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the story of one thing, from its first event to its last.
+    """Tell the story of one thing, first to last.
 
     \b
     Examples:

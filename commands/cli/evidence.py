@@ -84,7 +84,9 @@ def verify(
 
 
 def checkpoint(ctx: typer.Context, key: KeyOption, as_json: JsonOption = False) -> None:
-    """Sign the ledger as it is now, keep the checkpoint, and print it.
+    """Sign the ledger as it is now, and print that.
+
+    The checkpoint is kept in the ledger as well.
 
     Keep what it prints in another place: it is what a rewritten ledger cannot agree with.
 
@@ -120,7 +122,9 @@ def prove(
     key: KeyOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the proof that a record is in the ledger: a C2SP .tlog-proof file.
+    """Print the proof that a record is in the ledger.
+
+    Its form is that of a C2SP .tlog-proof file.
 
     Together with the record's bytes and the public key it can be checked by anyone, offline.
 
@@ -151,7 +155,7 @@ def keygen(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file, made 0600.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key to sign checkpoints with; prints its public half.
+    """Make a key for signing; print its public half.
 
     A file that exists is never overwritten. A new key needs a new name.
 

@@ -39,7 +39,9 @@ def export(
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a bundle of evidence that an auditor can check without this software.
+    """Write a bundle of evidence for an auditor.
+
+    It can be checked without this software.
 
     Without --from, --to and --user it is the whole ledger. A part proves what it contains, not
     that nothing that matters was left out. The export itself is recorded.
@@ -81,7 +83,9 @@ def verify_bundle(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Check a bundle of evidence, with our own copy of verify_evidence.py.
+    """Check a bundle of evidence.
+
+    With our own copy of verify_evidence.py, never the one in the bundle.
 
     No program from the bundle is run. Needs no ledger. Exit code 3 where something is wrong.
 

@@ -1,4 +1,4 @@
-"""A fresh world for each test, at midnight of a new year."""
+"""A fresh world for each test, at midnight of a new year; its records are held to the design."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ledger.clock import ManualClock
+from tests.commands.designed import require_as_designed
 from tests.commands.world import MIDNIGHT, World, make_database
 
 MakeWorld = Callable[..., World]
@@ -33,6 +34,8 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
 
     yield make
     for world in made:
+        if world.sites:
+            require_as_designed(world.site)
         world.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -28,6 +29,7 @@ from commands.restore_backup import restore_backup
 from commands.scheduler import check
 from commands.site import Site
 from commands.take_backup import take_backup
+from commands.verify_backups import verify_backup
 from ledger.clock import ManualClock
 from ledger.vocabulary import BackupKind
 from projections.backup import Backup
@@ -147,6 +149,21 @@ class Commands(RuleBasedStateMachine):
     def a_file_is_removed_by_hand(self, number: int) -> None:
         self.site.store.path(self.chosen(number).filename).unlink()
 
+    @precondition(has_backups)
+    @rule(number=st.integers(0, 99))
+    def a_file_is_damaged_by_hand_and_somebody_looks(self, number: int) -> None:
+        backup = self.chosen(number)
+        with self.site.store.path(backup.filename).open("ab") as file:
+            file.write(b"one byte too many")
+        assert not verify_backup(self.site, self.context(), backup, "digest").is_good
+        same = os.stat(self.site.store.path(backup.filename)).st_ino
+        damaged = [
+            each
+            for each in self.present()
+            if self.site.store.path(each.filename).stat().st_ino == same
+        ]
+        assert {each.status for each in damaged} == {"corrupt"}
+
     @rule(content=st.sampled_from([b"", b"no database", None]))
     def a_file_is_copied_in_by_hand(self, content: bytes | None) -> None:
         self.copies += 1
@@ -172,12 +189,14 @@ class Commands(RuleBasedStateMachine):
     @invariant()
     def the_catalog_is_the_directory(self) -> None:
         reconcile(self.site, self.context())
-        catalog = {backup.filename: backup.sha256 for backup in self.present()}
+        there = self.present()
         files = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in self.site.store.folder.glob("*.db")
         }
-        assert catalog == files
+        assert {backup.filename for backup in there} == files.keys()
+        for backup in there:
+            assert backup.status == "corrupt" or backup.sha256 == files[backup.filename]
 
     @invariant()
     def the_read_models_are_the_fold_of_the_ledger(self) -> None:

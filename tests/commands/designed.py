@@ -1,0 +1,107 @@
+"""What DESIGN sections 3 and 4 say of every record: its keys, its stream, its action."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from commands.site import Site
+
+ENVELOPE = {
+    "action", "actor", "causation_id", "correlation_id", "details", "error_message", "event_id",
+    "event_type", "resource_id", "resource_type", "schema_version", "stream", "stream_version",
+    "success", "timestamp", "user_id",
+}  # fmt: skip
+
+_RESTORE = "backup_id pre_restore_backup_id mode target sha256"
+
+DETAILS = {
+    "backup_scheduler.start": "check_interval_seconds host pid software_version",
+    "backup_scheduler.stop": "reason",
+    "backup_scheduler.check_error": "error_type",
+    "backup_scheduler.settings_created": (
+        "enabled frequency backup_time keep_count timezone next_backup_at"
+    ),
+    "backup_scheduler.settings_updated": "before after next_backup_at",
+    "backup_scheduler.settings_error": "attempted error_type",
+    "backup_scheduler.backup_completed": (
+        "run_id backup_id filename size sha256 frequency slot attempt started_at next_backup_at "
+        "deleted_old_backups"
+    ),
+    "backup_scheduler.backup_error": "run_id slot attempt error_type next_backup_at",
+    "backup_retention.applied": "scope keep_count kept deleted deleted_count part parts",
+    "backup_retention.safety_check": "scope keep_count spared_backup_id",
+    "backup_retention.error": "scope keep_count error_type",
+    "backup_retention.delete_error": "backup_id filename error_type",
+    "backup_retention.cleanup_empty": "deleted deleted_count part parts",
+    "backup_retention.cleanup_old_protected": "days_old deleted deleted_count part parts",
+    "backup_scheduler.backup_started": "slot attempt scheduler lease_seconds",
+    "backup_scheduler.backup_abandoned": "run_id slot attempt scheduler next_backup_at",
+    "backup_scheduler.slots_missed": "first_slot last_slot count",
+    "backup_scheduler.paused": "note next_backup_at",
+    "backup_scheduler.resumed": "note next_backup_at",
+    "backup_catalog.backup_created": (
+        "run_id store source filename kind size sha256 schema_fingerprint table_count row_count "
+        "tables engine engine_reason shared_with warnings"
+    ),
+    "backup_catalog.backup_found": "store filename kind size sha256 created_at status",
+    "backup_catalog.backup_missing": "store filename",
+    "backup_catalog.backup_verified": "level expected_sha256 found_sha256 problem trigger",
+    "backup_catalog.backup_corrupt": "level expected_sha256 found_sha256 problem trigger",
+    "backup_catalog.deletion_started": "store filename owner reason forced rule",
+    "backup_catalog.backup_deleted": "store filename reason forced rule",
+    "backup_catalog.hold_placed": "hold_id reason until",
+    "backup_catalog.hold_released": "hold_id reason until",
+    "backup_restore.started": f"{_RESTORE} owner target_schema_version target_sha256",
+    "backup_restore.completed": _RESTORE,
+    "backup_restore.error": f"{_RESTORE} error_type",
+    "backup_restore.interrupted": f"{_RESTORE} outcome",
+    "ledger.source_registered": "source store path",
+    "ledger.projection_rebuilt": "name version position rows reason",
+}
+
+ADDED = {"backup_catalog.backup_error": "store filename kind error_type"}
+"""Not in the table: section 4 asks for what else happens."""
+
+ACTIONS = {
+    "start": "start", "stop": "stop", "check_error": "check", "settings_created": "create",
+    "settings_updated": "update", "settings_error": "update", "backup_started": "backup",
+    "backup_completed": "backup", "backup_abandoned": "backup", "backup_created": "backup",
+    "backup_error": "backup", "slots_missed": "miss", "paused": "pause", "resumed": "resume",
+    "applied": "apply", "safety_check": "apply", "delete_error": "delete",
+    "deletion_started": "delete", "backup_deleted": "delete", "cleanup_empty": "cleanup",
+    "cleanup_old_protected": "cleanup", "backup_found": "find", "backup_missing": "lose",
+    "backup_verified": "verify", "backup_corrupt": "verify", "hold_placed": "hold",
+    "hold_released": "release", "source_registered": "register",
+    "projection_rebuilt": "rebuild",
+}  # fmt: skip
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+def require_as_designed(site: Site) -> None:
+    """Every record of a ledger has the keys that the design gives it, and no others."""
+    for row in site.ledger.records():
+        require_record(json.loads(row.record))
+
+
+def require_record(record: dict[str, Any]) -> None:
+    kind = record["event_type"]
+    assert set(record) == ENVELOPE
+    assert set(record["details"]) == set((DETAILS | ADDED)[kind].split()), kind
+    group, _, name = kind.partition(".")
+    expected = {"backup_restore": "restore", "backup_retention": ACTIONS.get(name, "apply")}
+    assert record["action"] == expected.get(group, ACTIONS.get(name)), kind
+    assert record["resource_id"] == record["stream"].rpartition("/")[2]
+    assert INSTANT.fullmatch(record["timestamp"])
+    assert record["success"] or record["error_message"]
+    if record["stream"].startswith("schedule/"):
+        assert record["user_id"] == record["resource_id"]
+    is_a_runs = kind in ("backup_scheduler.backup_started", "backup_scheduler.slots_missed")
+    if is_a_runs and kind.endswith("started"):
+        assert record["correlation_id"] == record["event_id"]
+    elif is_a_runs:
+        assert record["correlation_id"] == record["causation_id"]
+    elif record["details"].get("run_id"):
+        assert record["correlation_id"] == record["details"]["run_id"]

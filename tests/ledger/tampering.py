@@ -1,0 +1,177 @@
+"""A ledger to attack, and an attacker who has its file and knows its tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ledger.application import Ledger
+from ledger.canonical_json import canonical_bytes
+from ledger.clock import ManualClock
+from ledger.database import WRITE, database_url, open_engine
+from ledger.events import catalog, housekeeping, restoring, retention, scheduling
+from ledger.findings import Finding, Report
+from ledger.kept_checkpoints import sign_head
+from ledger.merkle import Frontier, leaf_hash
+from ledger.signed_note import generate_key
+from ledger.tables import sqlite_triggers
+from ledger.verification import verify
+from tests.conftest import START, open_ledger_at
+from tests.sample_events import CONTEXT, draft
+
+KEY = generate_key("example.com/backups", bytes(range(32)))
+OTHER_KEY = generate_key("example.com/backups", bytes(32))
+PUBLIC = KEY.verifier()
+SIZE = 600
+SIGNED_SIZES = (100, 300, 600)
+KINDS = (
+    scheduling.SettingsCreated,
+    scheduling.SettingsUpdated,
+    scheduling.SlotsMissed,
+    scheduling.SchedulePaused,
+    retention.RetentionSpared,
+    catalog.HoldPlaced,
+    catalog.BackupVerified,
+    restoring.RestoreFailed,
+    housekeeping.TokenCreated,
+    housekeeping.ProjectionRebuilt,
+)
+"""What the ledger holds over and over; the kind at position p is KINDS[(p - 1) % 10]."""
+
+
+def append_some(ledger: Ledger, clock: ManualClock, count: int) -> None:
+    """Events in appends of ten, a minute apart."""
+    for _ in range(count // len(KINDS)):
+        clock.advance(timedelta(minutes=1))
+        ledger.append(CONTEXT, *(draft(kind, owner=1) for kind in KINDS))
+
+
+def make_signed_ledger(path: Path, sizes: tuple[int, ...] = SIGNED_SIZES) -> list[bytes]:
+    """A sound ledger of the last of these sizes, signed at each; the checkpoints."""
+    clock = ManualClock(START)
+    ledger = open_ledger_at(path, clock)
+    notes, size = [], 0
+    for wanted in sizes:
+        append_some(ledger, clock, wanted - size)
+        size = wanted
+        notes.append(sign(path))
+    ledger.close()
+    return notes
+
+
+def sign(path: Path, key: Any = KEY) -> bytes:
+    """Sign the head, and keep the checkpoint."""
+    engine = open_engine(database_url(f"sqlite:///{path}"))
+    try:
+        with (
+            engine.execution_options(**{WRITE: True}).connect() as connection,
+            connection.begin(),
+        ):
+            return sign_head(connection, key, 0).note
+    finally:
+        engine.dispose()
+
+
+def report_on(path: Path, **options: Any) -> Report:
+    """What verification says; by default it knows the public key."""
+    engine = open_engine(database_url(f"sqlite:///{path}"))
+    try:
+        return verify(engine, **{"public_key": PUBLIC, **options})
+    finally:
+        engine.dispose()
+
+
+def finding(report: Report, words: str, position: int | None = None) -> Finding:
+    """The first finding with these words at this position; there must be one."""
+    assert not report.ok
+    assert report.findings
+    found = [each for each in report.findings if words in each.problem]
+    assert found, f"nothing says {words!r}: {report.findings}"
+    at_position = [each for each in found if each.position == position]
+    assert at_position, f"{words!r} is not said of {position}: {found}"
+    return at_position[0]
+
+
+class Attacker:
+    """Somebody with the database file, plain SQL and our source code, but not the key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """A connection with the triggers out of the way; they are put back afterwards."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        try:
+            for name in sqlite_triggers():
+                connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+            yield connection
+            for statement in sqlite_triggers().values():
+                connection.execute(statement)
+        finally:
+            connection.close()
+
+    def run(self, *statements: str, **values: Any) -> None:
+        """SQL, with the triggers out of the way."""
+        with self.connected() as connection:
+            for statement in statements:
+                connection.execute(statement, values)
+
+    def record(self, position: int) -> bytes:
+        with sqlite3.connect(self.path) as connection:
+            row = connection.execute(
+                "SELECT record FROM ledger_events WHERE position = ?", (position,)
+            ).fetchone()
+        connection.close()
+        return bytes(row[0])
+
+    def put_record(self, position: int, record: Any) -> None:
+        """Another record in the place of one, and nothing else changed."""
+        self.run(
+            "UPDATE ledger_events SET record = :record WHERE position = :position",
+            record=record,
+            position=position,
+        )
+
+    def edit_record(self, position: int, change: Callable[[dict[str, Any]], Any]) -> bytes:
+        """Change a record's fields and write it in canonical form; the new record."""
+        fields = json.loads(self.record(position))
+        change(fields)
+        record = canonical_bytes(fields)
+        self.put_record(position, record)
+        return record
+
+    def make_consistent(self) -> None:
+        """Everything that follows from the records, computed again: hashes, nodes, head."""
+        with self.connected() as connection:
+            rows = connection.execute(
+                "SELECT position, record, recorded_at FROM ledger_events ORDER BY position"
+            ).fetchall()
+            leaves = [leaf_hash(record) for _, record, _ in rows]
+            frontier, nodes = Frontier().append_leaves(leaves)
+            connection.execute("BEGIN")
+            connection.executemany(
+                "UPDATE ledger_events SET leaf_hash = ? WHERE position = ?",
+                [(leaf, row[0]) for leaf, row in zip(leaves, rows, strict=True)],
+            )
+            connection.execute("DELETE FROM ledger_nodes")
+            connection.executemany("INSERT INTO ledger_nodes VALUES (?, ?, ?)", nodes)
+            connection.execute(
+                "UPDATE ledger_head SET size = ?, root = ?, frontier = ?, recorded_at = ?",
+                (frontier.size, frontier.root(), frontier.to_bytes(), rows[-1][2]),
+            )
+            connection.execute("COMMIT")
+
+
+def copy_of(template: Path, folder: Path, name: str = "ledger.sqlite") -> Attacker:
+    """A copy to attack; nobody has the template open."""
+    path = folder / name
+    shutil.copyfile(template, path)
+    return Attacker(path)
