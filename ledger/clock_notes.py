@@ -57,13 +57,13 @@ class ClockNotes:
     def notes(self) -> Iterator[str]:
         if self._backwards:
             yield (
-                f"recorded_at runs backwards {self._backwards} times, first at position "
+                f"recorded_at runs backwards at {self._backwards} places, first at position "
                 f"{self._first_backwards}: the clock was set back"
             )
         if self._far:
             yield (
-                f"recorded_at is more than an hour away from the record's timestamp "
-                f"{self._far} times, first at position {self._first_far}"
+                f"recorded_at is more than an hour away from the record's timestamp at "
+                f"{self._far} places, first at position {self._first_far}"
             )
         if self.last:
             yield f"the last record was written at {_shown(self.last)} by the clock of its machine"

@@ -75,13 +75,13 @@ def pass_sound_rows(
             if found is None or digest(b"\0" + record).digest() != leaf:
                 break
             _, its_stream, its_version, timestamp = found.groups()
-            if its_stream != stream or its_version != str(version):
+            if its_stream != stream or its_version != str(version) or type(recorded_at) is not int:
                 break
             if last <= recorded_at <= latest and timestamp[:MINUTE] == minute:
                 last = recorded_at
             else:
                 clocks.last = last
-                clocks.look_at(position, recorded_at + 0, timestamp)
+                clocks.look_at(position, recorded_at, timestamp)
                 last, minute, latest = clocks.last, clocks.minute, clocks.latest
             add(leaf)
         else:

@@ -14,6 +14,7 @@ from tests.benchmarks.measuring import FULL, QUICK, Row, Sizes
 BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     "append_single": ledger_rows.append_single,
     "append_batch": ledger_rows.append_batch,
+    "verify": ledger_rows.verify_row,
     "rebuild": projection_rows.rebuild,
     "due_query": projection_rows.due_query,
     "schedule_load": projection_rows.schedule_load,

@@ -83,7 +83,7 @@ def test_the_time_of_a_record_is_moved(attacker: Attacker) -> None:
     )
     report = report_on(attacker.path)
     assert report.ok
-    assert any("runs backwards 1 times, first at position 5" in each for each in report.notes)
+    assert any("runs backwards at 1 places, first at position 5" in each for each in report.notes)
     assert any("an hour away" in each and "position 5" in each for each in report.notes)
     assert any(each.startswith("recorded_at") for each in report.not_checked)
 
