@@ -218,6 +218,7 @@ def test_read_models_in_the_database_are_not_the_applications_data(world: World)
     take_backup(world.site, world.context(), filename="without.db")
     world.close()
     world.open("act", projections=str(world.database))
+    world.site.catch_up()
     take_backup(world.site, world.context(), filename="with.db")
     without, including = world.recorded(BackupCreated)
     assert including.size > without.size

@@ -15,13 +15,14 @@ from ledger.application import Ledger
 from ledger.canonical_json import canonical_bytes
 from ledger.clock import ManualClock
 from ledger.database import WRITE, database_url, open_engine
-from ledger.events import catalog, housekeeping, restoring, retention, scheduling
+from ledger.events import Details, catalog, housekeeping, restoring, retention, scheduling
 from ledger.findings import Finding, Report
 from ledger.kept_checkpoints import sign_head
 from ledger.merkle import Frontier, leaf_hash
 from ledger.signed_note import generate_key
 from ledger.tables import sqlite_triggers
 from ledger.verification import verify
+from ledger.vocabulary import SCHEDULE
 from tests.conftest import START, open_ledger_at
 from tests.sample_events import CONTEXT, draft
 
@@ -45,11 +46,16 @@ KINDS = (
 """What the ledger holds over and over; the kind at position p is KINDS[(p - 1) % 10]."""
 
 
+def owner_of(kind: type[Details]) -> int | None:
+    """Schedules are user 1's, everything else nobody's."""
+    return 1 if kind.stream_kind == SCHEDULE else None
+
+
 def append_some(ledger: Ledger, clock: ManualClock, count: int) -> None:
     """Events in appends of ten, a minute apart."""
     for _ in range(count // len(KINDS)):
         clock.advance(timedelta(minutes=1))
-        ledger.append(CONTEXT, *(draft(kind, owner=1) for kind in KINDS))
+        ledger.append(CONTEXT, *(draft(kind, owner=owner_of(kind)) for kind in KINDS))
 
 
 def make_signed_ledger(path: Path, sizes: tuple[int, ...] = SIGNED_SIZES) -> list[bytes]:
