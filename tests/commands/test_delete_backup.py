@@ -9,7 +9,7 @@ import pytest
 
 from commands import delete_backup as module
 from commands.delete_backup import delete_backup
-from commands.errors import BackupNotFound, Refused, exit_code_of
+from commands.errors import BackupNotFound, InvalidArgument, Refused, exit_code_of
 from commands.hold_backup import place_hold
 from commands.reconcile import reconcile
 from commands.scheduler import check
@@ -88,11 +88,20 @@ def test_backup_that_is_being_restored_stays(one: World) -> None:
 def test_unknown_and_deleted_names_are_not_found(one: World) -> None:
     """Exit 4, a FileNotFoundError; nothing is recorded."""
     delete_backup(one.site, one.context(), "one.db")
-    for name in ("one.db", "two.db", "../one.db", "a\0b"):
+    for name in ("one.db", "two.db"):
         with one.watched() as types, pytest.raises(BackupNotFound) as missing:
             delete_backup(one.site, one.context(), name)
         assert exit_code_of(missing.value) == 4
         assert types == []
+
+
+@pytest.mark.parametrize("name", ["../one.db", "a\0b", "", "a\\b"])
+def test_what_is_no_plain_name_is_refused(one: World, name: str) -> None:
+    """A matter of usage; nothing outside the folder is ever looked at."""
+    with one.watched() as types, pytest.raises(InvalidArgument) as refused:
+        delete_backup(one.site, one.context(), name)
+    assert exit_code_of(refused.value) == 2
+    assert types == []
 
 
 def test_name_of_a_deleted_backup_is_free_again(one: World) -> None:
@@ -130,7 +139,7 @@ def test_file_that_cannot_be_unlinked_stays_announced_until_it_can(one: World) -
     path.unlink()
     path.mkdir()
     (path / "in the way").touch()
-    with pytest.raises(OSError, match="directory|permitted"):
+    with pytest.raises(OSError, match=r"directory|permitted"):
         delete_backup(one.site, one.context(), "one.db")
     (failed,) = one.recorded(DeletionFailed)
     assert failed.filename == "one.db"
