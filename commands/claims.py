@@ -6,6 +6,7 @@ version, so a stale row loses and a slot never runs twice.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ledger.clock import format_instant
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import BackupStarted, SettingsUpdated, SlotsMissed
 from ledger.vocabulary import BackupFrequency, schedule_stream
+from projections.schedule import evolve_schedule
 from projections.schedule_queries import schedules_beyond
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ledger.application import Context
     from projections.schedule import Schedule
 
+logger = logging.getLogger("backup_ledger.claims")
 _LONGEST_STEP = {
     BackupFrequency.DAILY: timedelta(days=1),
     BackupFrequency.WEEKLY: timedelta(days=7),
@@ -51,7 +54,7 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
     site.owner  # noqa: B018  (its lock is held before the first claim)
     wanted = list(due)
     while wanted:
-        made = [_claim(site, context, schedule) for schedule in wanted]
+        made = [claim for each in wanted if (claim := _claim_or_none(site, context, each))]
         try:
             recorded = site.ledger.append(
                 context, *(draft for _, drafts in made for draft in drafts)
@@ -116,6 +119,23 @@ def _correct(site: Site, context: Context, schedule: Schedule, due: datetime) ->
     except ConcurrencyConflict:
         return 0  # somebody changed it meanwhile
     return 1
+
+
+def _claim_or_none(
+    site: Site, context: Context, schedule: Schedule
+) -> tuple[Claim, list[Draft]] | None:
+    """A row that makes no sense is looked up in the ledger; its user disturbs nobody else."""
+    try:
+        return _claim(site, context, schedule)
+    except ValueError as error:
+        logger.error("the row of user %s makes no sense: %s", schedule.user_id, error)  # noqa: TRY400
+    stream = schedule_stream(schedule.user_id)
+    try:
+        truth = site.ledger.fold(stream, evolve_schedule)
+        return None if truth is None else _claim(site, context, truth)
+    except ValueError:
+        logger.exception("user %s has a schedule that cannot be read", schedule.user_id)
+        return None
 
 
 def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, list[Draft]]:

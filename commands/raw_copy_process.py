@@ -2,9 +2,11 @@
 
     python raw_copy_process.py hash PATH
     python raw_copy_process.py copy SOURCE DESTINATION
+    python raw_copy_process.py begin PATH
 
-Prints "<sha256> <bytes>". SQLite's locks belong to the process that closes a descriptor, so
-the application's process never opens such files this way. Standard library only.
+Prints "<sha256> <bytes>", or for `begin` the first 16 bytes in hex and how many. SQLite's locks
+belong to the process that closes a descriptor, so the application's process never opens such
+files this way. Standard library only.
 """
 
 import hashlib
@@ -12,17 +14,26 @@ import os
 import sys
 
 CHUNK_BYTES = 1024 * 1024
+BEGINNING_BYTES = 16
 
 
 def main(arguments: list[str]) -> int:
     """Do one thing; 0 when done, 1 with the reason on standard error."""
     try:
-        digest, size = _digest(arguments[1], arguments[2] if arguments[0] == "copy" else None)
+        if arguments[0] == "begin":
+            digest, size = _beginning(arguments[1])
+        else:
+            digest, size = _digest(arguments[1], arguments[2] if arguments[0] == "copy" else None)
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)
         return 1
     print(digest, size)
     return 0
+
+
+def _beginning(path: str) -> tuple[str, int]:
+    begun = os.read(os.open(path, os.O_RDONLY), BEGINNING_BYTES)
+    return begun.hex(), len(begun)
 
 
 def _digest(source: str, destination: str | None) -> tuple[str, int]:

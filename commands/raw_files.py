@@ -9,6 +9,8 @@ from pathlib import Path
 from commands import raw_copy_process
 from commands.sqlite_errors import FileAccessFailed, shown
 
+SQLITE_BEGINNING = b"SQLite format 3\0"
+
 
 def hash_raw(path: Path) -> str:
     """SHA-256 of a file that may be a live database, in hex.
@@ -26,6 +28,18 @@ def copy_raw(source: Path, destination: Path) -> tuple[str, int]:
         FileAccessFailed: it cannot be read, or the destination exists.
     """
     return _run("copy", source, destination)
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file begins as every SQLite database does; asked without SQLite.
+
+    SQLite itself would roll back or remove the sidecars that it finds beside the file.
+    See https://www.sqlite.org/fileformat2.html#the_database_header.
+
+    Raises:
+        FileAccessFailed: it cannot be read.
+    """
+    return _run("begin", path)[0] == SQLITE_BEGINNING.hex()
 
 
 def _run(action: str, *paths: Path) -> tuple[str, int]:

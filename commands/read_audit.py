@@ -5,10 +5,12 @@ The audit trail only says at which positions a filter matches; what is shown is 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from ledger.canonical_json import canonical_bytes, parse_json
 from ledger.database import translated_errors
 from ledger.recorder import StoredRecord, read_records
 from ledger.tables import events
@@ -29,6 +31,9 @@ def audit_records(
     """Matching records beyond a position, oldest first; with `limit`, only the newest so many."""
     if limit is not None and limit <= 0:
         return iter(())
+    if wanted.text is not None:
+        found = _with_text(_all_matching(site, wanted, after), wanted.text)
+        return found if limit is None else iter(deque(found, maxlen=limit))
     if wanted.is_empty:
         size = site.ledger.log_recorder.head().size
         return site.ledger.records(after=max(after, 0 if limit is None else size - limit))
@@ -56,6 +61,16 @@ def _all_matching(site: Site, wanted: AuditFilter, after: int) -> Iterator[Store
             return
         yield from _at_positions(site, positions)
         after = positions[-1]
+
+
+def _with_text(records: Iterator[StoredRecord], text: str) -> Iterator[StoredRecord]:
+    """Records that have a text in their details or error message."""
+    sought = text.casefold()
+    for record in records:
+        fields = parse_json(record.record)
+        told = canonical_bytes([fields["details"], fields["error_message"]]).decode()
+        if sought in told.casefold():
+            yield record
 
 
 def _at_positions(site: Site, positions: Sequence[int]) -> Iterator[StoredRecord]:

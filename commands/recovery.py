@@ -56,16 +56,23 @@ def recover(site: Site) -> Recovered:
     for folder in folders:
         if not folder.is_dir():
             continue
-        if folder.name == site.instance:
-            _settle(site, folder, recovered, site.owner.at_work_on)
-            continue
-        with dead_owner(folder) as is_dead:
-            if is_dead:
-                _settle(site, folder, recovered)
-                settle_owner(site, site.context(SYSTEM), folder.name)
-                _remove_folder(folder)
+        try:
+            _recover_folder(site, folder, recovered)
+        except OSError as error:  # one folder's trouble is no reason to leave the others
+            logger.warning("%s could not be recovered: %s", folder, error)
     finish_open_deletions(site, recovered)
     return recovered
+
+
+def _recover_folder(site: Site, folder: Path, recovered: Recovered) -> None:
+    if folder.name == site.instance:
+        _settle(site, folder, recovered, site.owner.at_work_on)
+        return
+    with dead_owner(folder) as is_dead:
+        if is_dead:
+            _settle(site, folder, recovered)
+            settle_owner(site, site.context(SYSTEM), folder.name)
+            _remove_folder(folder)
 
 
 def finish_open_deletions(site: Site, recovered: Recovered) -> None:
@@ -115,7 +122,11 @@ def _settle(
 ) -> None:
     """A staging folder where nobody works: publish what is in the ledger, remove the rest."""
     for staged in sorted(folder.iterdir()):
-        if staged.name == LOCK_NAME or staged.name.partition(".")[0] in at_work_on:
+        if (
+            staged.name == LOCK_NAME
+            or staged.is_dir()
+            or staged.name.partition(".")[0] in at_work_on
+        ):
             continue
         with site.read_models.reading() as connection:
             backup = backup_with_id(connection, staged.name)

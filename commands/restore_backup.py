@@ -13,7 +13,7 @@ from commands.durable_files import copy_file, flush_directory
 from commands.errors import BackupNotFound, CorruptBackup, TargetExists
 from commands.ledger_reading import backup_locked
 from commands.pre_restore import keep_damaged, take_pre_restore
-from commands.raw_files import hash_raw
+from commands.raw_files import hash_raw, is_sqlite
 from commands.sqlite_errors import SQLiteFileError, shown
 from commands.sqlite_replacement import (
     clear_sidecars,
@@ -94,11 +94,7 @@ def plan_restore(site: Site, filename: str, to: Path | None = None) -> RestorePl
             raise TargetExists(f"{shown(target)} exists already; give a path that does not")
         return RestorePlan(backup, target, "elsewhere", None, keeps_current=False)
     target = Path(os.path.realpath(site.database))
-    reason = needs_replacement(
-        target,
-        site.store.path(filename),
-        wait_seconds=site.configuration.restore_wait_seconds,
-    )
+    reason = _why_replaced(site, target, filename)
     mode: RestoreMode = "transaction" if reason is None else "replace"
     keeps = reason != "missing" and target.stat().st_size > 0
     return RestorePlan(backup, target, mode, reason, keeps_current=keeps)
@@ -148,6 +144,17 @@ def restore_backup(
 def staged_beside(target: Path, restore_id: str) -> Path:
     """Where a restored file is made before it takes its name: on the same file system."""
     return target.parent / f".backup-ledger-restore-{restore_id}"
+
+
+def _why_replaced(site: Site, target: Path, filename: str) -> str | None:
+    """Why a transaction cannot do it; None where it can.
+
+    What is plainly no database is never opened by SQLite, which would take away its sidecars.
+    """
+    if target.is_file() and target.stat().st_size and not is_sqlite(target):
+        return "damaged"
+    wait_seconds = site.configuration.restore_wait_seconds
+    return needs_replacement(target, site.store.path(filename), wait_seconds=wait_seconds)
 
 
 def _sketch(site: Site, backup: Backup, to: Path | None) -> RestorePlan:

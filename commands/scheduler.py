@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from commands import actors
 from commands.claims import claim_due, correct_far_ahead
@@ -14,6 +14,7 @@ from commands.run_backups import run_claims
 from projections.schedule_queries import due_schedules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from threading import Event
 
     from commands.site import Site
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from projections.schedule import Schedule
 
 logger = logging.getLogger("backup_ledger.scheduler")
+Found = TypeVar("Found")
 CLAIMS_PER_BATCH = 1_000
 """Users who share one snapshot at most; a link count has limits, and so has patience."""
 
@@ -49,11 +51,11 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
     site.catch_up()
     recover(site)
     finished, abandoned = settle_expired(site, context)
-    correct_far_ahead(site, context)
+    readable(site, lambda: correct_far_ahead(site, context))
     report = CheckReport(completed=finished, abandoned=abandoned)
     served: set[int] = set()
     while stop is None or not stop.is_set():
-        due = _due(site, context, served)
+        due = readable(site, lambda: _due(site, context, served))
         if not due:
             break
         served.update(schedule.user_id for schedule in due)
@@ -70,6 +72,20 @@ def _run_batch(site: Site, context: Context, due: list[Schedule]) -> CheckReport
     logger.info("%d backups are due", len(claims))
     completed, failed = run_claims(site, context, claims)
     return CheckReport(completed, failed, 0, sum(claim.missed for claim in claims))
+
+
+def readable(site: Site, look: Callable[[], Found]) -> Found:
+    """Look at rows of the read models; where somebody made one unreadable, fold them anew first.
+
+    Without it one user's row would keep all users from their backups.
+    """
+    try:
+        return look()
+    except ValueError as error:
+        logger.exception("the read models have a row that cannot be read")
+        site.read_models.fold_anew(f"it had a row that could not be read: {error}")
+        site.catch_up()
+        return look()
 
 
 def _due(site: Site, context: Context, served: set[int]) -> list[Schedule]:

@@ -123,7 +123,7 @@ class Frontier:
         Raises:
             ValueError: a leaf hash is not 32 bytes long.
         """
-        if any(len(each) != HASH_BYTES for each in leaf_hashes):
+        if set(map(len, leaf_hashes)) - {HASH_BYTES}:
             raise ValueError(f"a leaf hash must be {HASH_BYTES} bytes long")
         peaks = dict(zip(subtree_heights(self.size), self.hashes, strict=True))
         completed: list[Node] = []

@@ -10,14 +10,14 @@ from ledger.prepared import Prepared
 from ledger.tables import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
     from ledger.findings import Findings
 
 STREAM = "stream versions"
-BATCH = 10_000
+BATCH = 1_000
 _STATEMENT = select(events.c.stream, events.c.stream_version, events.c.position).order_by(
     events.c.stream, events.c.stream_version, events.c.position
 )
@@ -30,28 +30,30 @@ def check_streams(
     """Walk the events by stream and version, in the order of their unique key; how many."""
     stream, version, position = None, 0, 0
     rows = 0
-    for its_stream, its_version, its_position in _rows(connection):
-        if its_stream != stream:
-            stream, version, position = its_stream, 0, 0
-        if its_version != version + 1 or its_position <= position:
-            _explain(findings, stream, (version, position), (its_version, its_position))
-        version, position = its_version, its_position
-        if type(version) is not int:
-            version = 0
-        rows += 1
-        if not rows % BATCH:
-            on_rows(BATCH)
-    on_rows(rows % BATCH)
+    for batch in _batches(connection):
+        for its_stream, its_version, its_position in batch:
+            if its_stream != stream:
+                stream, version, position = its_stream, 0, 0
+            if its_version != version + 1 or its_position <= position:
+                _explain(findings, stream, (version, position), (its_version, its_position))
+                if type(its_version) is not int:
+                    its_version = 0  # noqa: PLW2901  (the next one is compared with it)
+            version, position = its_version, its_position
+        rows += len(batch)
+        on_rows(len(batch))
     return rows
 
 
-def _rows(connection: Connection) -> Iterator[Any]:
+def _batches(connection: Connection) -> Iterator[Sequence[Any]]:
     """In the order of the unique key, a few in memory at a time."""
     if connection.dialect.name == "sqlite":
         # The driver's own cursor: SQLAlchemy's rows would double the time of this pass.
-        return iter(_IN_ORDER.run(connection, {}))
+        cursor = _IN_ORDER.run(connection, {})
+        while batch := cursor.fetchmany(BATCH):
+            yield batch
+        return
     result = connection.execution_options(stream_results=True).execute(_STATEMENT)
-    return iter(result.yield_per(BATCH))
+    yield from result.yield_per(BATCH).partitions()
 
 
 def _explain(

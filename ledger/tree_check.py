@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, literal, not_, select
+from sqlalchemy import and_, bindparam, func, literal, not_, select
 
 from ledger.findings import KEPT_OF_A_KIND, Findings
 from ledger.merkle import HASH_BYTES, TILE_HEIGHT, Frontier, Node, subtree_heights
+from ledger.prepared import Prepared
 from ledger.tables import head, nodes
 
 if TYPE_CHECKING:
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 NODE, HEAD = "tree node", "head"
 _MAX_HEIGHT = 62
 """Sizes are signed 64-bit integers."""
+
+_NODES = Prepared(
+    select(nodes.c.number, nodes.c.hash).where(
+        nodes.c.height == bindparam("of"),
+        nodes.c.number.between(bindparam("first"), bindparam("last")),
+    )
+)
 
 
 class TreeCheck:
@@ -38,13 +46,8 @@ class TreeCheck:
             self._compare(height, computed)
 
     def _compare(self, height: int, computed: list[Node]) -> None:
-        rows = self._connection.execute(
-            select(nodes.c.number, nodes.c.hash).where(
-                nodes.c.height == height,
-                nodes.c.number.between(computed[0].number, computed[-1].number),
-            )
-        )
-        stored: dict[Any, Any] = {number: value for number, value in rows}  # noqa: C416
+        wanted = {"of": height, "first": computed[0].number, "last": computed[-1].number}
+        stored: dict[Any, Any] = dict(_NODES.run(self._connection, wanted))
         for node in computed:
             found = stored.get(node.number)
             if found == node.hash:

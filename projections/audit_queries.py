@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from ledger.events import REGISTRY
 from projections.tables import audit_trail as trail
@@ -22,7 +22,9 @@ class AuditFilter:
     """Which events are wanted; None for any.
 
     `since` inclusive and `until` exclusive, on timestamp. `event_type`: exact, or a prefix that
-    ends in a dot. `user_id`: the owner of the thing.
+    ends in a dot. `user_id`: the owner of the thing. `resource`: a stream, or the type or id of
+    the thing. `text`: anywhere in details or error message, whatever the case; the trail has no
+    details, so who reads the records looks for it.
     """
 
     since: datetime | None = None
@@ -30,6 +32,8 @@ class AuditFilter:
     event_type: str | None = None
     user_id: int | None = None
     failed_only: bool = False
+    resource: str | None = None
+    text: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -70,6 +74,9 @@ def _conditions(wanted: AuditFilter) -> Sequence[Any]:
         conditions.append(trail.c.event_type.in_(types))
     if wanted.user_id is not None:
         conditions.append(trail.c.user_id == wanted.user_id)
+    if wanted.resource is not None:
+        names = (trail.c.stream, trail.c.resource_type, trail.c.resource_id)
+        conditions.append(or_(*(each == wanted.resource for each in names)))
     if wanted.failed_only:
         conditions.append(trail.c.success.is_(False))
     return conditions

@@ -146,6 +146,12 @@ class Projector:
         connection.execute(delete(projection.table))
         self._write_progress(connection, {projection: False}, 0, NO_LEAF)
 
+    def discard_all(self, connection: Connection, reason: str) -> list[Healed]:
+        """Empty every read model, because of something wrong with the rows."""
+        for projection in self._projections:
+            self.discard(connection, projection)
+        return [Healed(each.name, each.version, reason) for each in self._projections]
+
     def advance(self, connection: Connection, up_to: int | None = None) -> bool:
         """Fold one batch into the read models that are furthest behind; False at the end.
 

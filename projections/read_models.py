@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from ledger.database import WRITE, open_engine, translated_errors
 from projections.catalogue import all_projections, projections_named
-from projections.errors import ProjectionError
+from projections.errors import ProjectionError, UnreadableEvent
 from projections.projector import Healed, Projector, count_rows, read_progress
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class ReadModels:
         self._projector = Projector(ledger, all_projections())
         self._prepared = False
         self._is_locked_out = False
+        self._began_anew = False
         self._memory: ReadModels | None = None
         self._lock = RLock()
         self._healed: list[Healed] = []
@@ -80,7 +81,7 @@ class ReadModels:
             try:
                 if self._is_current():
                     return True
-                self._fold(up_to)
+                self._fold_or_begin_anew(up_to)
                 self._is_locked_out = False
             except (IntegrityError, DataError) as error:
                 reason = str(error.orig).partition("\n")[0]
@@ -162,6 +163,24 @@ class ReadModels:
             if "locked" in str(error.orig):
                 raise
             return False  # the database was replaced under us: prepare again
+
+    def fold_anew(self, reason: str) -> None:
+        """Discard all rows, because somebody made them unreadable, and fold the ledger again."""
+        with self._lock:
+            with self._writing() as connection:
+                self._healed += self._projector.discard_all(connection, reason)
+            self._fold(None)
+
+    def _fold_or_begin_anew(self, up_to: int | None) -> None:
+        try:
+            self._fold(up_to)
+        except (UnreadableEvent, ValueError) as error:
+            # The event, or the row that it is folded onto? Where it was the row, all is well
+            # afterwards; where not, once is enough to know.
+            if not self._prepared or self._began_anew:
+                raise
+            self._began_anew = True
+            self.fold_anew(f"nothing could be folded onto its rows: {error}")
 
     def _fold(self, up_to: int | None) -> None:
         with self._writing() as connection:

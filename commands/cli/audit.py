@@ -15,13 +15,41 @@ from commands.cli.output import add_row, count, new_table, note, say, show_table
 from commands.cli.session import Session, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ledger.record import Event
     from ledger.recorder import StoredRecord
     from projections.audit_queries import AuditFilter
 
+    Write = Callable[[Iterable[StoredRecord]], int]
+
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
+
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(metavar="TIME", parser=parse_moment, help=f"From then on: {moments.MOMENT_HELP}."),
+]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option(metavar="TIME", parser=parse_moment, help="Before then (not at it)."),
+]
+TypeOption = Annotated[
+    str | None,
+    typer.Option("--type", metavar="TYPE", help="This type, or all that begin with `NAME.`"),
+]
+ResourceOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="One thing: a stream, or the type or id of it.")
+]
+TextOption = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="With this text in its details.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only the N newest [50 without --json].")
+]
+JsonLinesOption = Annotated[
+    bool, typer.Option("--json", help='A line an event: {"position":N,"record":{..}}.')
+]
+CsvOption = Annotated[bool, typer.Option("--csv", help="A row an event, for a spreadsheet.")]
 
 TERMINAL_LIMIT = 50
 FOLLOW_SECONDS = 0.5
@@ -31,30 +59,17 @@ FOLLOW_SECONDS = 0.5
 @app.command(epilog=EXIT_CODES)
 def log(  # noqa: PLR0913, PLR0917  (options are parameters)
     ctx: typer.Context,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            metavar="TIME", parser=parse_moment, help=f"From then on: {moments.MOMENT_HELP}."
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(metavar="TIME", parser=parse_moment, help="Before then (not at it)."),
-    ] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     user: UserOption = None,
-    event_type: Annotated[
-        str | None,
-        typer.Option("--type", metavar="TYPE", help="This type, or all that begin with `NAME.`"),
-    ] = None,
+    event_type: TypeOption = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Only the N newest [50 without --json]."),
-    ] = None,
+    resource: ResourceOption = None,
+    text: TextOption = None,
+    limit: LimitOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Then wait for more.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help='A line an event: {"position":N,"record":{..}}.')
-    ] = False,
+    as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show the ledger's events, oldest first.
 
@@ -75,12 +90,17 @@ def log(  # noqa: PLR0913, PLR0917  (options are parameters)
         user_id=user,
         event_type=event_type,
         failed_only=failed,
+        resource=resource,
+        text=text,
     )
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    write = _write_csv if as_csv else _write_records if as_json else None
     _note_unknown_type(wanted)
     with opened(ctx, "read") as session:
-        last = _show_log(session, wanted, limit, as_json=as_json)
+        last = _show_log(session, wanted, limit, write)
         if follow:
-            _follow(session, wanted, last, as_json=as_json)
+            _follow(session, wanted, last, write)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -123,13 +143,13 @@ def history(
             _tell(session, name, records)
 
 
-def _show_log(session: Session, wanted: AuditFilter, limit: int | None, *, as_json: bool) -> int:
+def _show_log(session: Session, wanted: AuditFilter, limit: int | None, write: Write | None) -> int:
     """Show what there is now; the last position that was looked at."""
     from commands.read_audit import audit_records
 
     head = session.site.ledger.log_recorder.head().size
-    if as_json:
-        return max(_write_records(audit_records(session.site, wanted, limit=limit)), head)
+    if write is not None:
+        return max(write(audit_records(session.site, wanted, limit=limit)), head)
     most = TERMINAL_LIMIT if limit is None else limit
     records = list(audit_records(session.site, wanted, limit=most))
     if records:
@@ -141,7 +161,7 @@ def _show_log(session: Session, wanted: AuditFilter, limit: int | None, *, as_js
     return max(head, records[-1].position if records else 0)
 
 
-def _follow(session: Session, wanted: AuditFilter, last: int, *, as_json: bool) -> None:
+def _follow(session: Session, wanted: AuditFilter, last: int, write: Write | None) -> None:
     import time
 
     from commands.read_audit import audit_records
@@ -153,10 +173,16 @@ def _follow(session: Session, wanted: AuditFilter, last: int, *, as_json: bool) 
         if not records:
             continue
         last = records[-1].position
-        if as_json:
-            _write_records(records)
-        else:
+        if write is None:
             _show_records(session, records, header=False)
+        else:
+            write(records)
+
+
+def _write_csv(records: Iterable[StoredRecord]) -> int:
+    from commands.cli.audit_csv import write_csv
+
+    return write_csv(records)
 
 
 def _write_records(records: Iterable[StoredRecord]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import signal
 import sqlite3
@@ -11,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from commands.cli.audit_csv import safe_cell
 from tests.acceptance.place import PROGRAM, Place
 
 
@@ -171,3 +174,27 @@ def test_a_day_without_events_says_so(lived_in: Place) -> None:
     assert (
         "Nothing in the ledger matches." in lived_in.done("audit", "log", "--since", tomorrow).out
     )
+
+
+def test_the_log_can_be_filtered_by_thing_and_by_text(place: Place) -> None:
+    """A stream, the type or id of a thing; a text anywhere in details or error message."""
+    place.done("settings", "set", "1", "--timezone", "Europe/Berlin")
+    place.done("settings", "set", "2")
+    place.run("settings", "set", "2", "--keep", "31")
+    by_stream = place.done("audit", "log", "--resource", "schedule/2", "--json").out
+    assert by_stream.count("\n") == 2
+    by_text = place.done("audit", "log", "--text", "europe/BERLIN", "--json").out
+    assert by_text.count("\n") == 1
+    newest = place.done("audit", "log", "--text", "keep", "--limit", "1", "--json").out
+    assert '"backup_scheduler.settings_error"' in newest
+
+
+def test_the_log_as_csv_holds_no_formula(place: Place) -> None:
+    """A note that begins with an equals sign stays text in a spreadsheet."""
+    place.done("settings", "set", "1")
+    place.run("settings", "set", "1", "--frequency", "=1+1")
+    rows = list(csv.reader(io.StringIO(place.done("audit", "log", "--csv").out)))
+    assert rows[0][:3] == ["position", "timestamp", "event_type"]
+    assert [row[0] for row in rows[1:]] == [str(number) for number in range(1, len(rows))]
+    assert not any(cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
+    assert safe_cell("=1+1") == "'=1+1"

@@ -59,6 +59,7 @@ DETAILS = {
     "backup_restore.interrupted": f"{_RESTORE} outcome",
     "ledger.source_registered": "source store path",
     "ledger.projection_rebuilt": "name version position rows reason",
+    "ledger.evidence_exported": "first_position last_position checkpoint_size filter",
 }
 
 ADDED = {"backup_catalog.backup_error": "store filename kind error_type"}

@@ -58,7 +58,9 @@ def require_catalog_is_directory(site: Site) -> None:
             " WHERE status IN ('ok', 'corrupt') AND store = ?",
             (site.store.store_id,),
         ).fetchall()
-    files = {path.name for path in folder.glob("*.db") if path.is_file() and not path.is_symlink()}
+    found = [path for path in folder.glob("*.db") if path.is_file() and not path.is_symlink()]
+    # A name that is no UTF-8 cannot be in a record: it is reported, not adopted.
+    files = {path.name for path in found if path.name.isprintable()}
     assert {row[0] for row in rows} == files
     for filename, size, digest, status in rows:
         path = folder / filename

@@ -1,0 +1,351 @@
+"""What goes wrong for one user, or in the middle of something, stays there."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from commands import actors, finish_run, run_backups, scheduler, scheduler_process
+from commands.configure_backups import configure, pause, resume
+from commands.scheduler import CheckReport, check
+from commands.scheduler_process import checked, run_scheduler
+from ledger.events.catalog import BackupCreated
+from ledger.events.housekeeping import ProjectionRebuilt
+from ledger.events.retention import DeletionFailed, RetentionApplied, RetentionFailed
+from ledger.events.scheduling import (
+    BackupCompleted,
+    BackupFailed,
+    BackupStarted,
+    CheckFailed,
+    SchedulerStarted,
+    SchedulerStopped,
+)
+from tests.commands.conftest import MakeWorld
+from tests.commands.invariants import require_models_are_the_fold, require_whole
+from tests.commands.world import World, break_database
+
+
+def three_due(world: World, **changes: Any) -> None:
+    for user_id in (1, 2, 3):
+        world.configure(user_id, **changes)
+    world.due_again()
+
+
+def tamper(world: World, assignment: str) -> None:
+    """Change the second user's row of a read model by hand."""
+    with closing(sqlite3.connect(world.backups / "projections.sqlite")) as connection:
+        connection.execute(f"UPDATE backup_settings SET {assignment} WHERE user_id = 2")
+        connection.commit()
+
+
+def test_run_is_recorded_from_claim_to_completion(world: World) -> None:
+    """Actor scheduler, owner the user, correlation and causation the run."""
+    world.configure(4, keep_count=1)
+    world.due_again(4)
+    with world.watched() as types:
+        assert world.check() == CheckReport(completed=1)
+    assert types == [
+        "backup_scheduler.backup_started",
+        "ledger.source_registered",
+        "backup_catalog.backup_created",
+        "backup_retention.applied",
+        "backup_scheduler.backup_completed",
+    ]
+    (claim,) = world.events_of(BackupStarted)
+    for kind in (BackupCreated, RetentionApplied, BackupCompleted):
+        (event,) = world.events_of(kind)
+        assert (event.correlation_id, event.causation_id) == (claim.event_id, claim.event_id)
+        assert (event.actor.kind, event.actor.id) == ("scheduler", world.site.instance)
+        assert event.user_id == "4"
+    (completed,) = world.recorded(BackupCompleted)
+    (backup,) = world.present()
+    assert (completed.backup_id, completed.filename) == (backup.backup_id, backup.filename)
+    assert (completed.size, completed.sha256) == (backup.size, backup.sha256)
+    assert (completed.frequency, completed.attempt) == ("daily", 1)
+    assert completed.started_at == claim.timestamp
+    assert completed.deleted_old_backups == 0
+    require_whole(world.site)
+
+
+def test_failed_run_is_recorded_with_its_retry(world: World) -> None:
+    """The reason, the attempt, and when it is tried again; nothing is left behind."""
+    world.configure()
+    world.due_again()
+    break_database(world.database)
+    assert world.check() == CheckReport(failed=1)
+    (event,) = world.events_of(BackupFailed)
+    assert (event.details.error_type, event.details.attempt) == ("NotADatabase", 1)
+    assert "not a SQLite database" in event.error_message
+    assert event.details.next_backup_at == world.schedule().next_backup_at
+    assert world.schedule().failures == 1
+    assert (world.files(), world.staged()) == (set(), [])
+    require_whole(world.site)
+
+
+def test_missed_next_slot_ends_the_retries_of_the_one_before(world: World) -> None:
+    """A failure, then nobody checks for two days: a new run, attempt 1, stands for all."""
+    world.configure()
+    world.due_again()
+    away = world.database.rename(world.folder / "away")
+    world.check()
+    away.rename(world.database)
+    world.advance(days=2)
+    assert world.check() == CheckReport(completed=1, missed_slots=2)
+    assert world.recorded(BackupCompleted)[0].attempt == 1
+
+
+def test_pause_between_failure_and_retry_ends_the_retries(world: World) -> None:
+    """Resumed, the next slot is a fresh one."""
+    world.configure()
+    world.due_again()
+    away = world.database.rename(world.folder / "away")
+    world.check()
+    pause(world.site, world.context(), 1)
+    away.rename(world.database)
+    world.advance(hours=2)
+    assert world.check() == CheckReport()
+    resume(world.site, world.context(), 1)
+    assert world.schedule().next_attempt == 1
+    world.due_again()
+    assert world.check() == CheckReport(completed=1)
+
+
+@pytest.mark.parametrize("how", ["pause", "disable"])
+def test_schedule_stopped_in_the_middle_of_its_run_has_no_next_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The run itself is finished, or fails, as if nothing had been said."""
+    site = world.open()
+    world.configure()
+    world.due_again()
+    stage = run_backups.stage_snapshot
+
+    def stop_meanwhile(*arguments: Any) -> Any:
+        context = site.context(actors.operator())
+        if how == "pause":
+            pause(site, context, 1)
+        else:
+            configure(site, context, 1, {"enabled": False})
+        return stage(*arguments)
+
+    monkeypatch.setattr(run_backups, "stage_snapshot", stop_meanwhile)
+    assert world.check() == CheckReport(completed=1)
+    assert world.recorded(BackupCompleted)[0].next_backup_at is None
+    assert world.schedule().next_backup_at is None
+    world.advance(days=3)
+    assert world.check() == CheckReport()
+
+
+def test_failed_run_of_a_schedule_that_was_stopped_meanwhile_is_not_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retry would be a run that nobody wants any more."""
+    site = world.open()
+    world.configure()
+    world.due_again()
+
+    def fail(*_: Any) -> Any:
+        configure(site, site.context(actors.operator()), 1, {"enabled": False})
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(run_backups, "stage_snapshot", fail)
+    assert world.check() == CheckReport(failed=1)
+    assert world.recorded(BackupFailed)[0].next_backup_at is None
+    assert world.schedule().next_backup_at is None
+
+
+def test_backup_that_retention_cannot_delete_disturbs_nobody(world: World) -> None:
+    """Recorded for its owner; all runs complete, all others' old backups go."""
+    three_due(world, keep_count=1)
+    world.check()
+    stuck = next(backup for backup in world.present() if backup.user_id == 2)
+    (world.backups / stuck.filename).unlink()
+    (world.backups / stuck.filename).mkdir()
+    world.due_again()
+    assert world.check() == CheckReport(completed=3)
+    deleted = {each.frequency: each.deleted_old_backups for each in world.recorded(BackupCompleted)}
+    assert deleted == {"daily": 1}
+    (failed,) = world.events_of(DeletionFailed)
+    assert (failed.user_id, failed.details.filename) == ("2", stuck.filename)
+    assert len(world.present()) == 3
+
+
+def test_retention_that_fails_does_not_fail_the_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error is recorded beside the completed run, for that user only."""
+    retain = finish_run.announce_retention
+
+    def fail_for_two(site: Any, context: Any, keep: int, user_id: int, **options: Any) -> Any:
+        if user_id == 2:
+            raise RuntimeError("retention is out of order")
+        return retain(site, context, keep, user_id, **options)
+
+    three_due(world)
+    monkeypatch.setattr(finish_run, "announce_retention", fail_for_two)
+    assert world.check() == CheckReport(completed=3)
+    (failed,) = world.events_of(RetentionFailed)
+    assert (failed.user_id, failed.details.error_type) == ("2", "RuntimeError")
+    assert {each.scope for each in world.recorded(RetentionApplied)} == {"1", "3"}
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "timezone = 'Mars/Olympus'",
+        "backup_time = 'noon'",
+        "next_slot = '2999-01-01 03:00:00.000000'",
+        "stream_version = 99",
+        "stream_version = 0",
+        "next_attempt = -5",
+        "next_attempt = 0",
+        "next_slot = 'not a time'",
+        "frequency = 'daily', keep_count = 30, timezone = ''",
+    ],
+)
+def test_tampered_row_disturbs_nobody_else(world: World, assignment: str) -> None:
+    """The others are served in the same check, and the day after."""
+    three_due(world)
+    tamper(world, assignment)
+    for _ in range(2):
+        checked(world.site)
+        world.advance(days=1)
+    runs = {event.user_id for event in world.events_of(BackupCompleted)}
+    assert {"1", "3"} <= runs
+    assert len([each for each in world.events_of(BackupCompleted) if each.user_id == "1"]) == 2
+
+
+def test_rows_that_cannot_be_folded_on_are_folded_again(world: World) -> None:
+    """The read models heal by themselves, and say why."""
+    three_due(world)
+    tamper(world, "timezone = 'Mars/Olympus'")
+    checked(world.site)
+    world.due_again(1)
+    checked(world.site)
+    require_models_are_the_fold(world.site)
+    assert world.schedule(2).timezone == "UTC"
+    (rebuilt,) = [e for e in world.recorded(ProjectionRebuilt) if e.name == "backup_settings"]
+    assert "folded" in rebuilt.reason
+
+
+def test_two_sites_with_one_ledger_fail_apart(make_world: MakeWorld) -> None:
+    """A site whose database is gone fails its own runs; the other one's users are its own."""
+    world = make_world()
+    three_due(world)
+    broken = world.open("act", database=world.folder / "nowhere.db", backups=world.backups)
+    assert check(broken) == CheckReport(failed=3)
+    world.due_again(3)
+    for user_id in (1, 2):
+        world.due_again(user_id)
+    assert check(world.sites[0]) == CheckReport(completed=3)
+    assert {each.attempt for each in world.recorded(BackupCompleted)} == {2}
+
+
+def test_check_that_fails_is_recorded_and_survived(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scheduler goes on; the next check is as good as ever."""
+
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("out of order")
+
+    world.configure()
+    world.due_again()
+    with monkeypatch.context() as patched:
+        patched.setattr(scheduler_process, "check", fail)
+        assert checked(world.site) == CheckReport(failed=1)
+    (event,) = world.events_of(CheckFailed)
+    assert event.details.error_type == "RuntimeError"
+    assert event.stream == f"scheduler/{world.site.instance}"
+    assert checked(world.site) == CheckReport(completed=1)
+
+
+def test_scheduler_records_its_start_and_its_stop(world: World) -> None:
+    """With host, process and interval; a stop that is asked for ends it after the check."""
+    world.configure()
+    world.due_again()
+    stop = Event()
+    reports = []
+
+    def once(report: CheckReport) -> None:
+        reports.append(report)
+        stop.set()
+
+    total = run_scheduler(world.site, once=False, stop=stop, on_check=once)
+    assert total == CheckReport(completed=1)
+    assert reports == [total]
+    (started,), (stopped,) = world.events_of(SchedulerStarted), world.events_of(SchedulerStopped)
+    assert started.details.check_interval_seconds == 60
+    assert started.details.pid > 0
+    assert started.stream == stopped.stream == f"scheduler/{world.site.instance}"
+    assert stopped.details.reason == "stopped"
+    assert started.user_id is None
+
+
+def test_stop_during_a_check_lets_the_batch_finish(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was claimed is done; what was not is due at the next start."""
+    monkeypatch.setattr(scheduler, "CLAIMS_PER_BATCH", 2)
+    three_due(world)
+    stop = Event()
+    finish = run_backups.complete_run
+
+    def finish_and_stop(*arguments: Any) -> None:
+        finish(*arguments)
+        stop.set()
+
+    monkeypatch.setattr(run_backups, "complete_run", finish_and_stop)
+    assert check(world.site, stop) == CheckReport(completed=2)
+    assert check(world.site) == CheckReport(completed=1)
+
+
+def test_entry_that_cannot_be_published_fails_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of the shared snapshot are completed; it is published later, as recorded."""
+    three_due(world)
+    publish = world.site.store.publish
+
+    def refuse_two(staged: Path, filename: str) -> str | None:
+        if "user2" in filename:
+            raise OSError(5, "Input/output error")
+        return publish(staged, filename)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.site.store, "publish", refuse_two)
+        assert world.check() == CheckReport(completed=2, failed=1)
+    assert len(world.files()) == 2
+    world.due_again(2)
+    assert world.check() == CheckReport(completed=1)
+    assert len(world.files()) == 4
+    require_whole(world.site)
+
+
+def test_calendar_months_are_an_option(make_world: MakeWorld) -> None:
+    """The last of January, then the last of February."""
+    world = make_world(calendar_months=True)
+    world.advance(days=30)
+    world.configure(frequency="monthly")
+    world.due_again()
+    world.check()
+    due = world.schedule().next_backup_at
+    assert due is not None
+    assert due.date().isoformat() == "2025-02-28"
+
+
+def test_next_run_is_counted_from_now_after_a_late_one(world: World) -> None:
+    """The former service's rule, to the letter: weekly, four days late."""
+    world.configure(frequency="weekly")
+    world.due_again()
+    world.advance(days=4, hours=1)
+    now = world.clock.now()
+    world.check()
+    due = world.schedule().next_backup_at
+    assert due == now.replace(hour=3) + timedelta(days=7)
