@@ -128,14 +128,17 @@ def _claim_or_none(
     try:
         return _claim(site, context, schedule)
     except ValueError as error:
-        logger.error("the row of user %s makes no sense: %s", schedule.user_id, error)  # noqa: TRY400
+        reason = f"the row of user {schedule.user_id} made no sense: {error}"
+        logger.error("%s", reason)  # noqa: TRY400
     stream = schedule_stream(schedule.user_id)
     try:
         truth = site.ledger.fold(stream, evolve_schedule)
-        return None if truth is None else _claim(site, context, truth)
+        claimed = None if truth is None else _claim(site, context, truth)
     except ValueError:
         logger.exception("user %s has a schedule that cannot be read", schedule.user_id)
         return None
+    site.read_models.fold_anew(reason)
+    return claimed
 
 
 def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, list[Draft]]:

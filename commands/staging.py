@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from commands.durable_files import remove_database
@@ -31,9 +32,10 @@ def append_or_discard(
     except BaseException:
         # An interrupt may come between the commit and our hearing of it: then it stays, and
         # recovery publishes it.
-        if not site.ledger.stream_version(backup_stream(staged.name)):
-            site.store.remove_sidecars(staged.name)
-            remove_database(staged)
+        with suppress(Exception):  # whatever cannot be asked or removed now is recovery's
+            if not site.ledger.stream_version(backup_stream(staged.name)):
+                site.store.remove_sidecars(staged.name)
+                remove_database(staged)
         raise
 
 

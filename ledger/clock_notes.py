@@ -6,53 +6,53 @@ a clock that was set); so what is odd about it is counted and told.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ledger.clock import from_microseconds, parse_instant, to_microseconds
+from ledger.clock import EPOCH, MICROSECOND, from_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 FAR_MICROSECONDS = 3_600_000_000
 """An hour: `recorded_at` and `timestamp` are normally taken within the same second."""
-
-_MINUTE_MICROSECONDS = 60_000_000
-MINUTE = len("2025-01-13T03:00")
 
 
 class ClockNotes:
     """Counts what is odd about times, and remembers where it began.
 
-    `last`: the newest `recorded_at`. A record with a timestamp in `minute` and a `recorded_at`
-    from `last` to `latest` has nothing odd, and needs no look: that is most of them.
+    `last` is the newest `recorded_at`.
     """
 
     def __init__(self) -> None:
         self.last = 0
-        self.minute = ""
-        self.latest = -1
-        self._minute_at = 0
         self._backwards = self._far = 0
         self._first_backwards = self._first_far = 0
 
+    def look_at_all(
+        self, first_position: int, recorded_at: Sequence[int], timestamps: Sequence[str]
+    ) -> None:
+        """The times of records that follow each other."""
+        in_order = recorded_at[0] >= self.last and list(recorded_at) == sorted(recorded_at)
+        if in_order:
+            earliest = min(recorded_at[0], _microseconds(min(timestamps)))
+            latest = max(recorded_at[-1], _microseconds(max(timestamps)))
+            if latest - earliest <= FAR_MICROSECONDS:
+                self.last = recorded_at[-1]
+                return
+        both = zip(recorded_at, timestamps, strict=True)
+        for position, (one, timestamp) in enumerate(both, first_position):
+            self.look_at(position, one, timestamp)
+
     def look_at(self, position: int, recorded_at: int, timestamp: str | None) -> None:
-        """One record's two times, in the order of positions; without a timestamp, one."""
+        """One record's two times; without a timestamp, one."""
         if recorded_at < self.last:
             self._backwards += 1
             self._first_backwards = self._first_backwards or position
         self.last = recorded_at
-        if timestamp is None:
-            return
-        if timestamp[:MINUTE] != self.minute:
-            self.minute = timestamp[:MINUTE]
-            self._minute_at = _microseconds(self.minute + ":00.000000Z")
-        distance = abs(recorded_at - _microseconds(timestamp))
-        if distance > FAR_MICROSECONDS:
+        if timestamp is not None and abs(recorded_at - _microseconds(timestamp)) > FAR_MICROSECONDS:
             self._far += 1
             self._first_far = self._first_far or position
-        # Near the limit each second counts, so there every record is looked at.
-        near = abs(recorded_at - self._minute_at) < FAR_MICROSECONDS - _MINUTE_MICROSECONDS
-        self.latest = self._minute_at + FAR_MICROSECONDS - _MINUTE_MICROSECONDS if near else -1
 
     def notes(self) -> Iterator[str]:
         if self._backwards:
@@ -70,10 +70,10 @@ class ClockNotes:
 
 
 def _microseconds(timestamp: str) -> int:
-    """Of a timestamp; 0 for one that is none, which is a finding elsewhere."""
+    """Of a record's timestamp; 0 for one that is none, which is a finding elsewhere."""
     try:
-        return to_microseconds(parse_instant(timestamp))
-    except ValueError:
+        return (datetime.fromisoformat(timestamp) - EPOCH) // MICROSECOND
+    except (TypeError, ValueError):
         return 0
 
 

@@ -13,6 +13,10 @@ class UnreadableEvent(ProjectionError):
     """An event that cannot be read stops the fold; it names position and reason."""
 
 
+class UnfoldableEvent(UnreadableEvent):
+    """An event that can be read, but not be folded onto the rows as they stand."""
+
+
 class UnknownProjection(ProjectionError, LookupError):
     """No read model has this name."""
 

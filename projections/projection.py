@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from projections.errors import UnreadableEvent
+from projections.errors import UnfoldableEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -87,7 +87,7 @@ class KeyedProjection(Projection, Generic[State]):
         try:
             return self.evolve(before, recorded.event)
         except ValueError as error:  # such as a time zone that this machine does not know
-            raise UnreadableEvent(
+            raise UnfoldableEvent(
                 f"position {recorded.position} ({recorded.event.event_type}) cannot be folded "
                 f"into {self.name}: {error}"
             ) from error

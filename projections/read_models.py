@@ -17,7 +17,7 @@ from sqlalchemy.pool import StaticPool
 
 from ledger.database import WRITE, open_engine, translated_errors
 from projections.catalogue import all_projections, projections_named
-from projections.errors import ProjectionError, UnreadableEvent
+from projections.errors import ProjectionError, UnfoldableEvent
 from projections.projector import Healed, Projector, count_rows, read_progress
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class ReadModels:
     def _fold_or_begin_anew(self, up_to: int | None) -> None:
         try:
             self._fold(up_to)
-        except (UnreadableEvent, ValueError) as error:
+        except (UnfoldableEvent, ValueError) as error:
             # The event, or the row that it is folded onto? Where it was the row, all is well
             # afterwards; where not, once is enough to know.
             if not self._prepared or self._began_anew:

@@ -75,7 +75,7 @@ ACTIONS = {
     "cleanup_old_protected": "cleanup", "backup_found": "find", "backup_missing": "lose",
     "backup_verified": "verify", "backup_corrupt": "verify", "hold_placed": "hold",
     "hold_released": "release", "source_registered": "register",
-    "projection_rebuilt": "rebuild",
+    "projection_rebuilt": "rebuild", "evidence_exported": "export",
 }  # fmt: skip
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

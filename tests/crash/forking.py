@@ -86,9 +86,8 @@ def perform(job: Job) -> None:
         act = story.act
         job.moment.write_text(world.clock.now().isoformat())
     steps = Steps(job.labels, job.acknowledged, job.kill_at)
-    if job.kill_after_seconds is None:
-        steps.install()
-    else:
+    steps.install()
+    if job.kill_after_seconds is not None:
         kill_after(job.kill_after_seconds)
     act(world)
 

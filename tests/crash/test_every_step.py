@@ -10,6 +10,32 @@ from tests.crash.aftermath import Forker, require_recovered
 from tests.crash.forking import Job
 from tests.crash.stories import STORIES
 
+COMMITS = {
+    "by hand": ["backup_catalog.backup_created"],
+    "scheduled": [
+        "backup_scheduler.backup_started",
+        "backup_catalog.backup_created",
+        "backup_catalog.deletion_started",
+        "backup_scheduler.backup_completed",
+    ],
+    "delete": ["backup_catalog.deletion_started", "backup_catalog.backup_deleted"],
+    "restore": ["backup_restore.started", "backup_restore.completed"],
+    "replace damaged": ["backup_restore.started", "backup_restore.completed"],
+}
+
+
+@pytest.mark.parametrize("story", COMMITS)
+def test_steps_include_those_of_the_design(forker: Forker, tmp_path: Path, story: str) -> None:
+    """Each append of section 9 is a step before and after its commit, and so is each file."""
+    job = Job(str(tmp_path), story)
+    assert not forker.is_killed(job)
+    labels = job.labels.read_text().splitlines()
+    for kind in COMMITS[story]:
+        before, after = f"before commit of {kind}", f"after commit of {kind}"
+        assert labels.index(before) < labels.index(after)
+    changes = {"restore": "page of a restore", "replace damaged": "after replace"}
+    assert changes.get(story, "after unlink") in labels
+
 
 @pytest.mark.parametrize("story", STORIES)
 def test_process_killed_at_any_step_leaves_nothing_that_recovery_cannot_finish(
