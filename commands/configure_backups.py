@@ -63,7 +63,7 @@ def configure(site: Site, context: Context, user_id: int, changes: Mapping[str, 
     wanted = {name: value for name, value in changes.items() if value is not None}
     try:
         checked = checked_settings(wanted)
-        _require_known_user(site, user_id)
+        require_known_user(site, user_id)
         recorded = _append_settled(site, context, user_id, checked)
     except Exception as error:
         _record_rejection(site, context, user_id, wanted, error)
@@ -222,7 +222,12 @@ def _pause_or_resume(
     return settings_of(site, user_id)
 
 
-def _require_known_user(site: Site, user_id: int) -> None:
+def require_known_user(site: Site, user_id: int) -> None:
+    """Make sure that the application knows a user, where it keeps its users beside our tables.
+
+    Raises:
+        UnknownUser: it does not.
+    """
     with site.read_models.engine.connect() as connection:
         if not user_exists(connection, user_id):
             raise UnknownUser(

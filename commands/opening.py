@@ -26,6 +26,7 @@ from ledger.application import Ledger
 from ledger.clock import Clock, SystemClock
 from ledger.database import create_ledger, open_engine, read_meta, translated_errors
 from ledger.errors import LedgerMissing
+from ledger.migrations import migrate
 from ledger.tables import meta
 from projections.projector import read_progress
 from projections.read_models import ReadModels
@@ -80,6 +81,8 @@ def open_site(
     _require(configuration, found, mode)
     engine = open_engine(configuration.ledger_url)
     try:
+        if mode != "read":
+            migrate(engine)  # reading changes nothing, and can do with older tables
         ledger = Ledger(engine, clock)
     except BaseException:
         engine.dispose()

@@ -147,8 +147,8 @@ def _require_room(connection: Connection) -> None:
         raise NotALedger(f"{_place(connection.engine)} holds tables already; nothing was changed")
 
 
-def read_meta(engine: Engine) -> LedgerMeta:
-    """Recognise the ledger behind an engine.
+def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta:
+    """Recognise the ledger behind an engine, whose tables may be of an older version.
 
     Raises:
         LedgerMissing: there is no such file; none is made.
@@ -166,10 +166,10 @@ def read_meta(engine: Engine) -> LedgerMeta:
     if len(rows) != 1:
         raise LedgerBroken(f"{_place(engine)}: ledger_meta has {len(rows)} rows, not one")
     found = LedgerMeta(rows[0].ledger_id, rows[0].schema_version)
-    if found.schema_version > tables.SCHEMA_VERSION:
+    if found.schema_version > newest:
         raise LedgerTooNew(
             f"{_place(engine)} has schema version {found.schema_version}, this software knows "
-            f"{tables.SCHEMA_VERSION}; update backup-ledger"
+            f"{newest}; update backup-ledger"
         )
     return found
 
