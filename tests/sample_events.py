@@ -20,6 +20,7 @@ NOW = datetime(2025, 1, 13, 3, 0, 5, tzinfo=UTC)
 SLOT = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 NEXT = SLOT + timedelta(days=1)
 RUN, BACKUP, STORE, SOURCE, HOLD, RESTORE, TOKEN = (uuid_of(number) for number in range(1, 8))
+NOTIFICATION = uuid_of(8)
 SHA = "ab" * 32
 NAME = "auto_backup_user1_2025-01-13T03-00-00.db"
 DELETED = retention.DeletedBackup(backup_id=BACKUP, filename=NAME)
@@ -37,6 +38,7 @@ _RESTORE = {
     "target": "/srv/app.db",
     "sha256": SHA,
 }
+_NOTIFICATION = {"notification_id": NOTIFICATION, "attempt": 1}
 _ENDED = {"run_id": RUN, "slot": SLOT, "attempt": 1}
 
 SAMPLES: dict[type[Details], dict[str, Any]] = {
@@ -156,6 +158,15 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "checkpoint_size": 12,
         "filter": {"user": "1"},
     },
+    housekeeping.NotificationQueued: {
+        "notification_id": NOTIFICATION,
+        "topic": "incidents",
+        "first_position": 7,
+        "last_position": 12,
+        "count": 2,
+    },
+    housekeeping.NotificationSent: {**_NOTIFICATION, "targets": 1},
+    housekeeping.NotificationFailed: {**_NOTIFICATION, "error_type": "TimeoutError"},
 }
 """Every event type, with fields that it could have."""
 

@@ -290,6 +290,14 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "ledger.evidence_exported": lambda _, d: (
         f"Evidence exported: positions {d.first_position} to {d.last_position}."
     ),
+    "ledger.notification_queued": lambda _, d: (
+        f"Message about {d.topic.replace('_', ' ')} to be sent: {count(d.count, 'thing')} up to "
+        f"position {d.last_position}."
+    ),
+    "ledger.notification_sent": lambda _, d: f"Message sent to {count(d.targets, 'target')}.",
+    "ledger.notification_error": lambda _, d: (
+        f"Message not sent, attempt {d.attempt} ({d.error_type})."
+    ),
 }
 TOLD_TYPES = frozenset(_SENTENCES)
 """Event types that have a sentence: all of the registry's, or a test fails."""

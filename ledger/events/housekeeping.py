@@ -68,6 +68,42 @@ class EvidenceExported(_LedgerDetails):
     filter: ChangedFields
 
 
+class NotificationQueued(_LedgerDetails):
+    """What happened at these positions is to be told; whoever appended this sends it.
+
+    `topic`: `incidents`, `digest`, `overdue`, `low_space` or `test`. `count`: things told of.
+    """
+
+    event_type = "ledger.notification_queued"
+    action = "notify"
+    notification_id: Identifier
+    topic: str
+    first_position: Count
+    last_position: Count
+    count: Count
+
+
+class NotificationSent(_LedgerDetails):
+    """`targets`: how many took it."""
+
+    event_type = "ledger.notification_sent"
+    action = "notify"
+    notification_id: Identifier
+    attempt: Count
+    targets: Count
+
+
+class NotificationFailed(_LedgerDetails):
+    """A target did not take it. Its address may hold a password, and is not said."""
+
+    event_type = "ledger.notification_error"
+    action = "notify"
+    success = False
+    notification_id: Identifier
+    attempt: Count
+    error_type: str
+
+
 EVENTS: tuple[type[Details], ...] = (
     SourceRegistered,
     SourceOptimized,
@@ -75,4 +111,7 @@ EVENTS: tuple[type[Details], ...] = (
     TokenRevoked,
     ProjectionRebuilt,
     EvidenceExported,
+    NotificationQueued,
+    NotificationSent,
+    NotificationFailed,
 )

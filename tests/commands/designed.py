@@ -65,7 +65,12 @@ DETAILS = {
     "ledger.evidence_exported": "first_position last_position checkpoint_size filter",
 }
 
-ADDED = {"backup_catalog.backup_error": "store filename kind error_type"}
+ADDED = {
+    "backup_catalog.backup_error": "store filename kind error_type",
+    "ledger.notification_queued": "notification_id topic first_position last_position count",
+    "ledger.notification_sent": "notification_id attempt targets",
+    "ledger.notification_error": "notification_id attempt error_type",
+}
 """Not in the table: section 4 asks for what else happens."""
 
 ACTIONS = {
@@ -81,6 +86,8 @@ ACTIONS = {
     "backup_verified": "verify", "backup_corrupt": "verify", "hold_placed": "hold",
     "hold_released": "release", "source_registered": "register",
     "projection_rebuilt": "rebuild", "evidence_exported": "export",
+    "notification_queued": "notify", "notification_sent": "notify",
+    "notification_error": "notify",
 }  # fmt: skip
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
