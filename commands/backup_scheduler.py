@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from commands import actors
 from commands.configure_backups import configure, find_settings, require_user_id
 from commands.facade_models import BackupSettings, BackupSettingsUpdate
+from commands.notifier_thread import NotifierThread
 from commands.scheduler import check
-from commands.scheduler_process import checked, record_check_failure, record_start, record_stop
+from commands.scheduler_process import (
+    record_check_failure,
+    record_start,
+    record_stop,
+    watched_check,
+)
 from projections.schedule_queries import count_schedules
 
 if TYPE_CHECKING:
@@ -87,9 +93,10 @@ class BackupScheduler:
             return
         self._stopping.clear()
         self._wake = asyncio.Event()
+        notifier = await asyncio.to_thread(NotifierThread, self.backup_service.site)
         await asyncio.to_thread(record_start, self.backup_service.site, self.check_interval)
         first = asyncio.Event()
-        self._task = asyncio.create_task(self._run(first), name="backup-ledger-scheduler")
+        self._task = asyncio.create_task(self._run(notifier, first), name="backup-ledger-scheduler")
         await first.wait()
 
     async def stop(self) -> None:
@@ -152,12 +159,13 @@ class BackupScheduler:
             record_check_failure(site, error)
             raise
 
-    async def _run(self, first: asyncio.Event) -> None:
+    async def _run(self, notifier: NotifierThread, first: asyncio.Event) -> None:
         site = self.backup_service.site
         reason = "stopped"
+        notifier.start()
         try:
             while not self._stopping.is_set():
-                await asyncio.to_thread(checked, site, self._stopping)
+                await asyncio.to_thread(watched_check, site, notifier, self._stopping)
                 first.set()
                 await self._pause()
         except BaseException as error:
@@ -166,6 +174,7 @@ class BackupScheduler:
         finally:
             first.set()
             await asyncio.shield(asyncio.to_thread(record_stop, site, reason))
+            await asyncio.shield(asyncio.to_thread(notifier.stop))
 
     async def _pause(self) -> None:
         assert self._wake is not None

@@ -15,10 +15,14 @@ from pydantic_settings import (
 from sqlalchemy.engine import URL
 
 from commands.errors import InvalidArgument, NoDatabase
+from commands.incidents import TOPICS, Topic
 from ledger.database import database_url
 
 ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
 CONFIGURATION_FILE = "backup-ledger.toml"
+
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_PING_URL = r"^https?://[^\s]+$"
 
 
 class Configuration(BaseSettings):
@@ -48,6 +52,14 @@ class Configuration(BaseSettings):
     checkpoint_key: Path | None = None
     checkpoint_interval_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60
     checkpoint_folder: Path | None = None
+    notify_urls: tuple[str, ...] = ()
+    notify_topics: tuple[Topic, ...] = TOPICS
+    notify_digest_at: Annotated[str, Field(pattern=_TIME_OF_DAY)] | None = None
+    overdue_after_hours: Annotated[float, Field(gt=0, le=8_760)] = 2.0
+    low_space_mb: Annotated[int, Field(ge=0)] = 0
+    ping_start_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
+    ping_success_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
+    ping_failure_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
 
     @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
     @classmethod

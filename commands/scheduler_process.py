@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from commands import actors
+from commands.notifier_thread import NotifierThread
 from commands.scheduler import CheckReport, check
 from commands.sign_checkpoint import sign_when_due
 from ledger.application import Draft
@@ -33,13 +34,29 @@ def run_scheduler(
     stop: Event,
     on_check: Callable[[CheckReport], None] | None = None,
 ) -> CheckReport:
-    """Check for due work until `stop` is set; a backup that runs is finished first."""
+    """Check for due work until `stop` is set; a backup that runs is finished first.
+
+    Raises:
+        InvalidArgument: a target of notifications is not understood.
+    """
+    with NotifierThread(site) as notifier:
+        return _checks(site, notifier, once=once, stop=stop, on_check=on_check)
+
+
+def _checks(
+    site: Site,
+    notifier: NotifierThread,
+    *,
+    once: bool,
+    stop: Event,
+    on_check: Callable[[CheckReport], None] | None,
+) -> CheckReport:
     total = CheckReport()
     record_start(site)
     reason = "stopped"
     try:
         while not stop.is_set():
-            report = checked(site, stop)
+            report = watched_check(site, notifier, stop)
             total += report
             if on_check is not None:
                 on_check(report)
@@ -53,6 +70,14 @@ def run_scheduler(
     finally:
         record_stop(site, reason)
     return total
+
+
+def watched_check(site: Site, notifier: NotifierThread, stop: Event) -> CheckReport:
+    """One check, with word of it to whoever watches."""
+    notifier.signal("start")
+    report = checked(site, stop)
+    notifier.signal("failure" if report.failed else "success")
+    return report
 
 
 def checked(site: Site, stop: Event | None = None) -> CheckReport:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from commands.cli import audit, backup, ledger, projections, retention, settings
+from commands.cli import audit, backup, ledger, notify, projections, retention, settings
 from commands.cli.demo import demo
 from commands.cli.errors import EXIT_CODES, GlobalOptions, ReportingGroup
 from commands.cli.run import run
@@ -101,3 +101,4 @@ app.add_typer(retention.app, name="retention", help="What is kept, and clean-ups
 app.add_typer(audit.app, name="audit", help="Who did what, when, why, and did it work.")
 app.add_typer(projections.app, name="projections", help="The read models, and how to rebuild them.")
 app.add_typer(ledger.app, name="ledger", help="Begin a ledger.")
+app.add_typer(notify.app, name="notify", help="Tell people when something went wrong.")
