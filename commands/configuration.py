@@ -57,6 +57,7 @@ class Configuration(BaseSettings):
     notify_digest_at: Annotated[str, Field(pattern=_TIME_OF_DAY)] | None = None
     overdue_after_hours: Annotated[float, Field(gt=0, le=8_760)] = 2.0
     low_space_mb: Annotated[int, Field(ge=0)] = 0
+    metrics_users: Annotated[int, Field(ge=0, le=100_000)] = 1_000
     ping_start_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
     ping_success_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
     ping_failure_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
