@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class AuditTrail(Projection):
     name = "audit_trail"
     version = 1
+    key = "position"
     table = tables.audit_trail
 
     def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:

@@ -11,6 +11,8 @@ from projections.backup_settings import BackupSettings
 from projections.errors import UnknownProjection
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projections.projection import Projection
 
 
@@ -18,14 +20,17 @@ def all_projections() -> tuple[Projection, ...]:
     return (BackupSettings(), BackupCatalog(), BackupRuns(), AuditTrail())
 
 
-def projections_named(name: str | None) -> tuple[Projection, ...]:
+def projections_named(
+    name: str | None, among: Sequence[Projection] | None = None
+) -> tuple[Projection, ...]:
     """One projection, or all of them for None.
 
     Raises:
         UnknownProjection: there is none of this name.
     """
-    found = tuple(each for each in all_projections() if name in (None, each.name))
+    every = among or all_projections()
+    found = tuple(each for each in every if name in (None, each.name))
     if not found:
-        known = ", ".join(each.name for each in all_projections())
+        known = ", ".join(each.name for each in every)
         raise UnknownProjection(f"no read model is called {name!r}; there are {known}")
     return found

@@ -16,7 +16,6 @@ from sqlalchemy.types import NullType
 from ledger.database import translated_errors
 from projections import tables
 from projections.catalogue import projections_named
-from projections.projection import KeyedProjection
 from projections.projector import Projector, read_progress
 from projections.read_models import ReadModels
 
@@ -75,14 +74,14 @@ class _Expected:
     def __init__(self, ledger: Ledger, projections: Sequence[Projection]) -> None:
         self._ledger = ledger
         self._projections = projections
-        self._memory = ReadModels.in_memory(ledger)
+        self._memory = ReadModels.in_memory(ledger, spills=True)
         self._memory.catch_up(0)
 
     def positions(self, stored: Connection) -> dict[str, int]:
         """Where each stored read model stands; at the head where it does not say."""
         head = self._ledger.log_recorder.head().size
         present = set(inspect(stored).get_table_names())
-        all_there = {tables.progress.name, *tables.metadata.tables} <= present
+        all_there = {each.name for each in (tables.progress, *tables.READ_MODELS)} <= present
         progress = read_progress(stored) if all_there else {}
         return {
             each.name: min(progress[each.name].position, head) if each.name in progress else head
@@ -112,10 +111,6 @@ class _Expected:
         self._memory.close()
 
 
-def _key_of(projection: Projection) -> str:
-    return projection.key if isinstance(projection, KeyedProjection) else "position"
-
-
 def _rows(connection: Connection, stored: Connection, projection: Projection) -> Iterator[Row]:
     """Rows in the order of their keys, as the stored side's kind of database keeps them."""
     found = inspect(connection)
@@ -131,7 +126,7 @@ def _rows(connection: Connection, stored: Connection, projection: Projection) ->
 
 
 def _statement(projection: Projection, connection: Connection, stored: Connection) -> Executable:
-    table, key = projection.table, projection.table.c[_key_of(projection)]
+    table, key = projection.table, projection.table.c[projection.key]
     if stored.dialect.name == "sqlite":
         # Unconverted: an edited row may hold anything, in any column.
         return select(*(type_coerce(each, NullType()) for each in table.columns)).order_by(key)
@@ -144,7 +139,7 @@ def _compare(
 ) -> Iterator[Difference]:
     table = projection.table
     names = [column.name for column in table.columns]
-    place = names.index(_key_of(projection))
+    place = names.index(projection.key)
     wanted, stored = next(expected, None), next(found, None)
     while wanted is not None or stored is not None:
         if stored is None or (wanted and _rank(wanted[place]) < _rank(stored[place])):

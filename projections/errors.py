@@ -21,6 +21,10 @@ class UnknownProjection(ProjectionError, LookupError):
     """No read model has this name."""
 
 
+class NoSuchGeneration(ProjectionError, LookupError):
+    """There is no such generation of a read model, or it serves."""
+
+
 class TableInTheWay(ProjectionError):
     """The application has a table of its own with the name of a read model."""
 

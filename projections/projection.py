@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -31,7 +31,14 @@ class Projection(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    table: ClassVar[Table]
+    key: ClassVar[str]
+    table: Table
+
+    def into(self, table: Table) -> Self:
+        """The same read model, folded into another table of the same shape."""
+        bound = type(self)()
+        bound.table = table
+        return bound
 
     @abstractmethod
     def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
@@ -41,7 +48,6 @@ class Projection(ABC):
 class KeyedProjection(Projection, Generic[State]):
     """One row a thing: the rows that a batch concerns are loaded, folded and written back."""
 
-    key: ClassVar[str]
     state_class: type[State]
 
     @cached_property
@@ -62,7 +68,8 @@ class KeyedProjection(Projection, Generic[State]):
                 if before is None:
                     self.born(connection, state, each)
                 states[key] = state
-        upsert(connection, self.table, self.key, [self.to_row(each) for each in states.values()])
+        rows = [self.to_row(each) for each in states.values()]
+        upsert(connection, self.table, (self.key,), rows)
 
     @abstractmethod
     def key_of(self, event: Event) -> Any | None:
@@ -116,16 +123,18 @@ class KeyedProjection(Projection, Generic[State]):
         return select(self.table).where(single), select(self.table).where(several)
 
 
-def upsert(connection: Connection, table: Table, key: str, rows: Sequence[Row]) -> None:
-    """Write rows, replacing those with the same key."""
+def upsert(
+    connection: Connection, table: Table, keys: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    """Write rows, replacing those with the same keys."""
     if not rows:
         return
-    connection.execute(_upsert_statement(table, key, connection.dialect.name), list(rows))
+    connection.execute(_upsert_statement(table, keys, connection.dialect.name), list(rows))
 
 
 @cache
-def _upsert_statement(table: Table, key: str, dialect: str) -> Any:
+def _upsert_statement(table: Table, keys: tuple[str, ...], dialect: str) -> Any:
     insert: Callable[..., Any] = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = insert(table)
-    others = {name: statement.excluded[name] for name in table.c.keys() if name != key}  # noqa: SIM118
-    return statement.on_conflict_do_update(index_elements=[key], set_=others)
+    others = {name: statement.excluded[name] for name in table.c.keys() if name not in keys}  # noqa: SIM118
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=others)

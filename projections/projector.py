@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, delete, exists, false, func, select
+from sqlalchemy import case, delete, exists, false, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from ledger.application import RecordedEvent
@@ -33,19 +33,13 @@ BATCH_EVENTS = 5_000
 
 NO_LEAF = b""
 
-_MODELS = (
-    tables.backup_settings,
-    tables.backup_catalog,
-    tables.backup_runs,
-    tables.audit_trail,
-)
 _PROGRESS = Prepared(
     select(
         *tables.progress.c["name", "version", "ledger_id", "position", "leaf_hash", "has_rows"],
         case(
             *(
                 (tables.progress.c.name == each.name, exists().select_from(each))
-                for each in _MODELS
+                for each in tables.READ_MODELS
             ),
             else_=false(),
         ),
@@ -87,7 +81,7 @@ class Projector:
     def is_current(self, connection: Connection) -> bool:
         """Whether every read model stands at the ledger's head, in this ledger."""
         stored = read_progress(connection)
-        with self._reading_ledger() as ledger:
+        with reading(self._ledger) as ledger:
             size = read_head(ledger).size
             leaf = read_leaf_hash(ledger, size) or NO_LEAF
         found = (stored.get(each.name) for each in self._projections)
@@ -104,7 +98,7 @@ class Projector:
             return False  # a table is missing
         if not self._are_ours(stored):
             return False
-        with self._reading_ledger() as ledger:
+        with reading(self._ledger) as ledger:
             leaves = {each.position: each.leaf_hash for each in stored.values()}
             return all(
                 (read_leaf_hash(ledger, position) or NO_LEAF) == leaf
@@ -123,14 +117,23 @@ class Projector:
         )
 
     def prepare(self, connection: Connection) -> list[Healed]:
-        """Make tables where needed, and discard rows of another history."""
-        fresh = prepare_tables(connection)
+        """Make tables where needed, and discard rows of another history.
+
+        Read models of an older version are left alone: see `outdated`.
+
+        Raises:
+            ProjectionsTooNew: newer software wrote them.
+        """
+        older = self.outdated(connection)
+        fresh = prepare_tables(connection, {each.table.name for each in older})
         stored = read_progress(connection)
         healed = []
         for projection in self._projections:
             progress = stored.get(projection.name)
             if progress is None:
                 self.discard(connection, projection)
+                continue
+            if projection in older:
                 continue
             is_fresh = projection.table.name in fresh
             reason = self._why_discarded(progress, projection) or (
@@ -140,6 +143,17 @@ class Projector:
                 self.discard(connection, projection)
                 healed.append(Healed(projection.name, projection.version, reason))
         return healed
+
+    def outdated(self, connection: Connection) -> list[Projection]:
+        """Those that an older version of the software folded; they are to be built anew."""
+        if not inspect(connection).has_table(tables.progress.name):
+            return []
+        known = tables.progress.c
+        rows = connection.execute(select(known.name, known.version))
+        stored = {row.name: row.version for row in rows}
+        return [
+            each for each in self._projections if stored.get(each.name, each.version) < each.version
+        ]
 
     def discard(self, connection: Connection, projection: Projection) -> None:
         """Empty a read model; it then stands before the first event."""
@@ -165,7 +179,8 @@ class Projector:
             for each in self._projections
             if (position := stored[each.name].position) > behind
         ]
-        batch, leaf = self._read(behind, min([*ahead, NO_LIMIT if up_to is None else up_to]))
+        last = min([*ahead, NO_LIMIT if up_to is None else up_to])
+        batch, leaf = read_batch(self._ledger, behind, last)
         if not batch:
             return False
         moved = {}
@@ -178,38 +193,15 @@ class Projector:
         self._write_progress(connection, moved, batch[-1].position, leaf)
         return bool(ahead) or len(batch) == BATCH_EVENTS
 
-    def _read(self, after: int, up_to: int) -> tuple[list[RecordedEvent], bytes]:
-        with self._reading_ledger() as ledger:
-            rows = read_records(ledger, after=after, up_to=up_to, limit=BATCH_EVENTS)
-        batch = []
-        for row in rows:
-            try:
-                event = decode_event(row.record)
-            except RecordError as error:
-                raise UnreadableEvent(
-                    f"position {row.position} ({row.event_type}) cannot be read: {error}"
-                ) from error
-            batch.append(RecordedEvent(row.position, row.recorded_at, event))
-        return batch, rows[-1].leaf_hash if rows else NO_LEAF
-
-    @contextmanager
-    def _reading_ledger(self) -> Iterator[Connection]:
-        # Its errors are the ledger's, not those of the read models' database.
-        engine = self._ledger.engine
-        with translated_errors(engine), engine.connect() as connection:
-            yield connection
-
     def _why_discarded(self, progress: Progress, projection: Projection) -> str | None:
         if progress.version > projection.version:
             raise ProjectionsTooNew(
                 f"the read model {projection.name} has version {progress.version}, this software "
                 f"knows {projection.version}; update backup-ledger"
             )
-        if progress.version < projection.version:
-            return f"version {progress.version} was replaced by {projection.version}"
         if progress.ledger_id != self._ledger.meta.ledger_id:
             return f"its rows were of ledger {progress.ledger_id}"
-        with self._reading_ledger() as ledger:
+        with reading(self._ledger) as ledger:
             if progress.position > read_head(ledger).size:
                 return f"its position {progress.position} is beyond the ledger's end"
             leaf = read_leaf_hash(ledger, progress.position) or NO_LEAF
@@ -235,7 +227,42 @@ class Projector:
             }
             for projection, holds_any in moved.items()
         ]
-        upsert(connection, tables.progress, "name", rows)
+        upsert(connection, tables.progress, ("name",), rows)
+
+
+@contextmanager
+def reading(ledger: Ledger) -> Iterator[Connection]:
+    """A connection to the ledger; its errors are the ledger's, not the read models'."""
+    with translated_errors(ledger.engine), ledger.engine.connect() as connection:
+        yield connection
+
+
+def read_batch(ledger: Ledger, after: int, up_to: int) -> tuple[list[RecordedEvent], bytes]:
+    """The events after a position, at most BATCH_EVENTS, and the leaf hash of the last.
+
+    Raises:
+        UnreadableEvent: names position and reason.
+    """
+    with reading(ledger) as connection:
+        rows = read_records(connection, after=after, up_to=up_to, limit=BATCH_EVENTS)
+    batch = []
+    for row in rows:
+        try:
+            event = decode_event(row.record)
+        except RecordError as error:
+            raise UnreadableEvent(
+                f"position {row.position} ({row.event_type}) cannot be read: {error}"
+            ) from error
+        batch.append(RecordedEvent(row.position, row.recorded_at, event))
+    return batch, rows[-1].leaf_hash if rows else NO_LEAF
+
+
+def leaf_at(ledger: Ledger, position: int) -> bytes | None:
+    """The leaf hash at a position; NO_LEAF before the first, None beyond the end."""
+    with reading(ledger) as connection:
+        if position > read_head(connection).size:
+            return None
+        return read_leaf_hash(connection, position) or NO_LEAF
 
 
 def read_progress(connection: Connection) -> dict[str, Progress]:

@@ -7,6 +7,7 @@ answers come from the same fold into memory; nothing that was appended is ever i
 from __future__ import annotations
 
 import logging
+import sqlite3
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -17,19 +18,33 @@ from sqlalchemy.pool import StaticPool
 
 from ledger.database import WRITE, open_engine, translated_errors
 from projections.catalogue import all_projections, projections_named
-from projections.errors import ProjectionError, UnfoldableEvent
-from projections.projector import Healed, Projector, count_rows, read_progress
+from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
+from projections.generations import (
+    KEPT,
+    Generation,
+    drop_generation,
+    exchange,
+    find_generation,
+    generation_of,
+    read_generations,
+)
+from projections.projector import Healed, Projector, read_progress
+from projections.rebuild import Rebuild, Rebuilt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import URL, Engine
 
     from ledger.application import Ledger
+    from projections.projection import Projection
 
 WRITE_WAIT_SECONDS = 2.0
 """How long the projector waits for the database's lock before it gives up for now."""
+
+COMPARE_ATTEMPTS = 3
+"""Where others append all the time, the two may never stand at one position."""
 
 PROJECTOR_LOCK = int.from_bytes(b"backupl")
 """The advisory lock on PostgreSQL that whoever writes read models holds."""
@@ -40,10 +55,13 @@ logger = logging.getLogger("backup_ledger.projections")
 class ReadModels:
     """Settings, catalog, runs and audit trail, as tables."""
 
-    def __init__(self, engine: Engine, ledger: Ledger) -> None:
+    def __init__(
+        self, engine: Engine, ledger: Ledger, projections: Sequence[Projection] | None = None
+    ) -> None:
         self.engine = engine
         self._ledger = ledger
-        self._projector = Projector(ledger, all_projections())
+        self._projections = tuple(projections or all_projections())
+        self._projector = Projector(ledger, self._projections)
         self._prepared = False
         self._is_locked_out = False
         self._began_anew = False
@@ -52,8 +70,18 @@ class ReadModels:
         self._healed: list[Healed] = []
 
     @classmethod
-    def at(cls, url: URL, ledger: Ledger, *, is_applications: bool) -> ReadModels:
-        """Read models in the database at a URL; they may be the application's own."""
+    def at(
+        cls,
+        url: URL,
+        ledger: Ledger,
+        *,
+        is_applications: bool,
+        projections: Sequence[Projection] | None = None,
+    ) -> ReadModels:
+        """Read models in the database at a URL; they may be the application's own.
+
+        `projections`: which there are; by default all of the catalogue.
+        """
         engine = open_engine(url, busy_seconds=WRITE_WAIT_SECONDS, durable=is_applications)
         if not is_applications and engine.dialect.name == "sqlite":
 
@@ -61,15 +89,17 @@ class ReadModels:
             def _use_wal(connection: Any, _record: Any) -> None:
                 connection.execute("PRAGMA journal_mode=WAL").fetchall()
 
-        return cls(engine, ledger)
+        return cls(engine, ledger, projections)
 
     @classmethod
-    def in_memory(cls, ledger: Ledger) -> ReadModels:
-        """Read models that nobody keeps."""
-        engine = create_engine(
-            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
-        )
-        return cls(engine, ledger)
+    def in_memory(cls, ledger: Ledger, *, spills: bool = False) -> ReadModels:
+        """Read models that nobody keeps. `spills`: what is much goes to a temporary file."""
+
+        def connect() -> sqlite3.Connection:
+            # SQLite keeps a database without a name in memory for as long as it is small.
+            return sqlite3.connect("" if spills else ":memory:", check_same_thread=False)
+
+        return cls(create_engine("sqlite://", poolclass=StaticPool, creator=connect), ledger)
 
     def catch_up(self, up_to: int | None = None) -> bool:
         """Fold what is new. False, and logged, where the database cannot be written now.
@@ -122,31 +152,55 @@ class ReadModels:
 
     def rebuild(
         self, name: str | None, on_progress: Callable[[int, int], None] | None = None
-    ) -> list[tuple[str, int, int, int]]:
-        """Fold one read model, or all, again from the first event, in one transaction.
+    ) -> list[Rebuilt]:
+        """Fold one read model, or all, again from the first event, beside those that serve.
 
-        Readers keep the old rows until it is done. Returns (name, version, position, rows).
+        Readers keep the old rows until the new ones take over; the old ones are then kept until
+        they are dropped. An attempt that was cut short is continued.
 
         Raises:
             UnknownProjection: there is no such read model.
+            UnreadableEvent: an event cannot be read; the old rows go on to serve.
             LedgerBusy: the application holds their database's lock.
         """
-        chosen = projections_named(name)
+        chosen = projections_named(name, self._projections)
         self.catch_up()
-        projector = Projector(self._ledger, chosen)
-        with self._lock, translated_errors(self.engine), self._writing() as connection:
-            for projection in chosen:
-                projector.discard(connection, projection)
-            total = self._ledger.log_recorder.head().size
-            more = True
-            while more:
-                more = projector.advance(connection, up_to=total)
-                if on_progress is not None:
-                    done = min(read_progress(connection)[each.name].position for each in chosen)
-                    on_progress(done, total)
-            return [
-                (each.name, each.version, total, count_rows(connection, each)) for each in chosen
-            ]
+        with translated_errors(self.engine):
+            rebuild = self._built(chosen, on_progress)
+            return rebuild.take_over(self._compared(rebuild, len(chosen)))
+
+    def roll_back(self, name: str) -> Generation:
+        """Let the generation that was kept serve again, and keep the one that serves.
+
+        Raises:
+            UnknownProjection: there is no such read model.
+            NoSuchGeneration: none was kept, or this software cannot fold it.
+            LedgerBusy: the application holds their database's lock.
+        """
+        (projection,) = projections_named(name, self._projections)
+        with translated_errors(self.engine), self._writing() as connection:
+            kept = find_generation(connection, name, KEPT, projection.version)
+            if kept is None:
+                raise NoSuchGeneration(_why_not_back(connection, projection))
+            exchange(connection, kept, generation_of(read_progress(connection)[name]))
+        return kept
+
+    def drop(self, label: str) -> Generation:
+        """Drop a generation that does not serve. `label`: NAME@VERSION.
+
+        Raises:
+            NoSuchGeneration: there is none, or it serves.
+        """
+        name, _at, version = label.partition("@")
+        with translated_errors(self.engine), self._writing() as connection:
+            found = [each for each in read_generations(connection) if each.label == label]
+            if not found:
+                serving = read_progress(connection).get(name)
+                is_serving = serving is not None and version == str(serving.version)
+                problem = "serves, and cannot be dropped" if is_serving else "is not there"
+                raise NoSuchGeneration(f"{label} {problem}; see: backup-ledger projections list")
+            drop_generation(connection, found[-1])  # the one that is kept, before one being built
+        return found[-1]
 
     def close(self) -> None:
         self.engine.dispose()
@@ -186,12 +240,57 @@ class ReadModels:
         with self._writing() as connection:
             is_sound = self._prepared and self._projector.is_sound(connection)
             healed = [] if is_sound else self._projector.prepare(connection)
-            more = self._projector.advance(connection, up_to)
+            older = [] if is_sound else self._projector.outdated(connection)
+            more = bool(older) or self._projector.advance(connection, up_to)
+        if older:
+            healed += self._replaced(older)
         self._prepared = True
         self._healed += healed
         while more:
             with self._writing() as connection:
                 more = self._projector.advance(connection, up_to)
+
+    def _replaced(self, older: Sequence[Projection]) -> list[Healed]:
+        """Read models of an older version give way to those of this software."""
+        names = ", ".join(f"{each.name}@{each.version}" for each in older)
+        logger.warning("building %s, which this version of the software needs", names)
+        rebuilt = self._built(older).take_over({})
+        return [
+            Healed(
+                each.name,
+                each.version,
+                f"version {each.replaced_version} was replaced by {each.version}",
+            )
+            for each in rebuilt
+        ]
+
+    def _built(
+        self,
+        chosen: Sequence[Projection],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Rebuild:
+        rebuild = Rebuild(self.engine, self._ledger, chosen, self._writing)
+        rebuild.begin()
+        total = self._ledger.log_recorder.head().size
+        more = True
+        while more:
+            more = rebuild.advance()
+            if on_progress is not None:
+                on_progress(min(rebuild.position, total), total)
+        rebuild.add_indexes()
+        return rebuild
+
+    def _compared(self, rebuild: Rebuild, wanted: int) -> dict[str, int]:
+        """What serves is brought to the same position first; while others append, once more."""
+        found: dict[str, int] = {}
+        for _attempt in range(COMPARE_ATTEMPTS):
+            while rebuild.advance():
+                pass
+            self.catch_up(rebuild.position)
+            found = rebuild.compare()
+            if len(found) == wanted:
+                break
+        return found
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -216,6 +315,18 @@ class ReadModels:
         if self.engine.dialect.name == "sqlite":
             raw: Any = connection.connection.driver_connection
             raw.execute(f"PRAGMA busy_timeout={int(seconds * 1_000)}")
+
+
+def _why_not_back(connection: Connection, projection: Projection) -> str:
+    name = projection.name
+    kept = [each for each in read_generations(connection) if each.name == name]
+    others = [each.label for each in kept if each.state == KEPT]
+    if not others:
+        return f"no earlier generation of {name} is kept; see: backup-ledger projections list"
+    return (
+        f"{', '.join(others)} is kept, and this software folds version {projection.version}; "
+        "go back with the software that made it"
+    )
 
 
 __all__ = ["ProjectionError", "ReadModels"]

@@ -155,6 +155,30 @@ audit_trail = Table(
     Index("ix_audit_trail_failed", "success", "position"),
 )
 
+SCHEMA_VERSION = 2
+"""Version of these tables as a whole; newer ones are refused. 1 had no other generations."""
+
+meta = Table(
+    "ledger_projection_meta",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+)
+
+generations = Table(
+    "ledger_projection_generations",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("state", String(10), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("ledger_id", String(36), nullable=False),
+    Column("position", _Big, nullable=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("has_rows", Boolean, nullable=False),
+    Column("problem", Text),
+)
+"""Generations beside the one that serves: being built, or kept from before."""
+
 progress = Table(
     "ledger_projection_progress",
     metadata,
@@ -166,3 +190,8 @@ progress = Table(
     Column("has_rows", Boolean, nullable=False),
 )
 """How far each read model has come, written with its rows in one transaction."""
+
+READ_MODELS = tuple(
+    each for each in metadata.tables.values() if each not in (meta, generations, progress)
+)
+"""The tables that are folded; the others tell how far."""

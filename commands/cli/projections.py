@@ -13,6 +13,7 @@ from commands.cli.output import (
     as_json,
     count,
     new_table,
+    note,
     progress_bar,
     say,
     show_table,
@@ -36,7 +37,10 @@ MAX_SHOWN = 50
 
 @app.command("list", epilog=EXIT_CODES)
 def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
-    """List the read models and how far each has come.
+    """List the read models: where each stands, and what stands beside it.
+
+    `root` is the ledger's root at the position that the rows were folded to. NAME@VERSION are
+    generations that do not serve: one that is being built, or one that was kept.
 
     \b
     Example:
@@ -47,15 +51,17 @@ def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
         if in_json:
             write_json(found)
             return
-        table = new_table("Name", "Version", "Position", "Behind", "Rows", right=())
+        table = new_table("Name", "Version", "State", "Position", "Behind", "Rows", "Root")
         for each in found:
             add_row(
                 table,
                 each["name"],
                 each["version"],
+                _state(each),
                 each["position"],
                 each["lag"] or "-",
-                each["rows"],
+                "?" if each["rows"] is None else each["rows"],
+                "?" if each["root"] is None else each["root"][:16],
             )
         show_table(table)
         say(f"In {place_of(session.site.read_models.engine.url)}", style="dim")
@@ -65,7 +71,10 @@ def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
 def rebuild(
     ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOption = False
 ) -> None:
-    """Fold one read model, or all, again from the first event. Readers keep the old rows meanwhile.
+    """Fold one read model, or all, again from the first event.
+
+    Readers keep the old rows until the new ones take over. What was cut short is continued. The
+    old rows are kept: see `rollback` and `drop`.
 
     \b
     Examples:
@@ -87,6 +96,55 @@ def rebuild(
             return
         for each in rebuilt:
             say(f"Rebuilt {each.name}: {each.rows} rows, to position {each.position}")
+            if each.reason != "asked for":
+                note(f"{each.name} was {each.reason}")
+
+
+@app.command(epilog=EXIT_CODES)
+def rollback(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
+    in_json: JsonOption = False,
+) -> None:
+    """Let the generation that a rebuild replaced serve again, and keep the other one.
+
+    After an update that went wrong: go back to the older software, then give this command.
+
+    \b
+    Example:
+      backup-ledger projections rollback backup_catalog
+    """
+    from commands.rebuild_projections import roll_back_projection
+
+    # To read is enough: older software could not even catch up with what newer software made.
+    with opened(ctx, "read") as session:
+        back = roll_back_projection(session.site, session.context, name)
+        if in_json:
+            write_json(back.to_json())
+        else:
+            say(f"{name}@{back.version} serves again: {back.rows} rows")
+
+
+@app.command(epilog=EXIT_CODES)
+def drop(
+    ctx: typer.Context,
+    generation: Annotated[
+        str, typer.Argument(metavar="NAME@VERSION", help="As `projections list` shows it.")
+    ],
+    in_json: JsonOption = False,
+) -> None:
+    """Drop a generation that does not serve. The ledger can always give it back.
+
+    \b
+    Example:
+      backup-ledger projections drop backup_catalog@1
+    """
+    with opened(ctx, "read") as session:
+        dropped = session.site.read_models.drop(generation)
+        if in_json:
+            write_json({"name": dropped.name, "version": dropped.version, "state": dropped.state})
+        else:
+            say(f"Dropped {dropped.label}, which was {dropped.state}")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -110,25 +168,36 @@ def diff(ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOptio
 
 
 def projections_json(site: Site) -> list[dict[str, Any]]:
-    """Name, version, position, lag and rows of each read model."""
-    from projections.catalogue import all_projections
-    from projections.projector import count_rows, read_progress
+    """Where each read model stands, and each generation beside it."""
+    from projections.errors import ProjectionError
+    from projections.standing import standing
 
-    site.read_models.catch_up()
-    head = site.ledger.log_recorder.head().size
-    with site.read_models.engine.connect() as connection:
-        stored = read_progress(connection)
-        return [
-            {
-                "name": each.name,
-                "version": stored[each.name].version,
-                "position": stored[each.name].position,
-                "lag": head - stored[each.name].position,
-                "rows": count_rows(connection, each),
-            }
-            for each in all_projections()
-            if each.name in stored
-        ]
+    try:
+        site.read_models.catch_up()
+    except ProjectionError as error:  # what stands there can be told all the same
+        note(str(error))
+    return [
+        {
+            "name": each.name,
+            "version": each.version,
+            "position": each.position,
+            "lag": each.lag,
+            "rows": each.rows,
+            "root": each.root,
+            "state": each.state,
+            "problem": each.problem,
+        }
+        for each in standing(site.read_models.engine, site.ledger)
+    ]
+
+
+def _state(found: dict[str, Any]) -> str:
+    if found["state"] != "building":
+        return str(found["state"])
+    if found["problem"]:
+        return f"stopped: {found['problem']}"
+    size = found["position"] + found["lag"]
+    return f"building, {100 * found['position'] // max(size, 1)} %"
 
 
 def _difference_json(difference: Difference) -> dict[str, Any]:

@@ -94,3 +94,37 @@ def test_read_models_may_live_in_the_applications_database(place: Place) -> None
         assert "cannot be written now: database is locked" in listed.err
         assert place.run("projections", "rebuild", **there).code == 5
     assert {each["lag"] for each in place.json("projections", "list", **there)} == {0}
+
+
+def test_the_list_names_the_root_that_the_rows_stand_on(place: Place) -> None:
+    """The same that the ledger has at this position."""
+    place.done("settings", "set", "1")
+    listed = place.json("projections", "list")
+    assert {each["root"] for each in listed} == {place.json("audit", "verify")["root"]}
+    assert {each["state"] for each in listed} == {"serving"}
+
+
+def test_what_a_rebuild_replaced_can_serve_again_and_can_be_dropped(place: Place) -> None:
+    """Each is one command."""
+    place.done("backup", "create", "one")
+    place.done("projections", "rebuild", "backup_catalog")
+    kept = place.json("projections", "list")[-1]
+    assert (kept["name"], kept["state"], kept["rows"]) == ("backup_catalog@1", "kept", 1)
+    assert "serves again: 1 rows" in place.done("projections", "rollback", "backup_catalog").out
+    assert place.json("projections", "diff") == []
+    assert "Dropped backup_catalog@1" in place.done("projections", "drop", "backup_catalog@1").out
+    assert [each["name"] for each in place.json("projections", "list")] == NAMES
+    for refused in (("rollback", "backup_catalog"), ("drop", "backup_catalog@1"), ("drop", "x")):
+        ended = place.run("projections", *refused)
+        assert ended.code == 4
+        assert "projections list" in ended.err
+
+
+def test_rows_that_were_not_as_the_ledger_says_are_counted(place: Place) -> None:
+    """A rebuild mends in silence what a person should know of."""
+    place.done("backup", "create", "one")
+    with closing(sqlite3.connect(place.backups / "projections.sqlite")) as connection:
+        connection.execute("UPDATE backup_catalog SET size = size + 1")
+        connection.commit()
+    ended = place.done("projections", "rebuild", "backup_catalog")
+    assert "1 rows were not as the ledger says" in ended.err

@@ -154,6 +154,8 @@ def test_nothing_else_in_the_applications_database_is_touched(
         "backup_catalog",
         "backup_runs",
         "audit_trail",
+        "ledger_projection_generations",
+        "ledger_projection_meta",
         "ledger_projection_progress",
     }
 

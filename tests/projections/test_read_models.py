@@ -14,6 +14,7 @@ from ledger.errors import LedgerError
 from ledger.events.scheduling import SchedulePaused, SettingsCreated
 from projections.errors import ProjectionsTooNew, UnknownProjection, UnreadableEvent
 from projections.read_models import ReadModels
+from projections.rebuild import Rebuilt
 from projections.tables import progress
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import tell
@@ -32,7 +33,7 @@ def test_a_rebuild_gives_the_same_rows(
     rebuilt = models.rebuild(name, lambda done, total: told.append((done, total)))
     assert rows_of(models) == before
     chosen = [name] if name else list(before)
-    assert rebuilt == [(each, 1, end, len(before[each])) for each in chosen]
+    assert rebuilt == [Rebuilt(each, 1, end, len(before[each]), 1, 0) for each in chosen]
     assert told[-1] == (end, end)
     assert models.take_healed() == []
 
@@ -47,13 +48,14 @@ def test_a_rebuild_mends_rows_that_were_edited(
         connection.execute("UPDATE backup_settings SET keep_count = 29")
     connection.close()
     assert rows_of(models) != folded_in_memory(ledger)
-    models.rebuild("backup_settings")
+    (rebuilt,) = models.rebuild("backup_settings")
+    assert rebuilt.differing == len(rows_of(models)["backup_settings"])
     assert rows_of(models) == folded_in_memory(ledger)
 
 
 def test_a_rebuild_of_an_empty_ledger_is_empty(models: ReadModels) -> None:
     """Nothing up to position 0."""
-    assert models.rebuild("audit_trail") == [("audit_trail", 1, 0, 0)]
+    assert models.rebuild("audit_trail") == [Rebuilt("audit_trail", 1, 0, 0, 1, 0)]
 
 
 def test_a_read_model_that_does_not_exist_is_named(models: ReadModels) -> None:

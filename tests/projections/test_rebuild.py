@@ -1,0 +1,454 @@
+"""Read models are built beside the ones that serve, and take over whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, text
+
+from ledger.application import Ledger
+from ledger.errors import LedgerBusy
+from ledger.events.scheduling import SettingsCreated
+from ledger.record import encode_event
+from projections import catalogue, projector
+from projections.backup_runs import BackupRuns
+from projections.errors import NoSuchGeneration, ProjectionsTooNew, UnreadableEvent
+from projections.generations import BUILDING, KEPT, read_generations
+from projections.projection import Projection
+from projections.read_models import ReadModels
+from projections.rebuild import Rebuild
+from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
+from tests.projections.stories import births_aside, tell
+from tests.sample_events import CONTEXT, draft
+
+NAMES = ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So that a short story has many moments in between."""
+    monkeypatch.setattr("projections.projector.BATCH_EVENTS", 7)
+    monkeypatch.setattr("projections.rebuild.BATCH_EVENTS", 7)
+    return 7
+
+
+def labels(models: ReadModels) -> list[tuple[str, str]]:
+    with models.engine.connect() as connection:
+        return [(each.label, each.state) for each in read_generations(connection)]
+
+
+def begun(models: ReadModels, ledger: Ledger, *names: str) -> Rebuild:
+    chosen = [each for each in catalogue.all_projections() if each.name in names]
+    rebuild = Rebuild(models.engine, ledger, chosen, models._writing)
+    rebuild.begin()
+    return rebuild
+
+
+def edit(path: Path, *statements: str) -> None:
+    with sqlite3.connect(path) as connection:
+        for each in statements:
+            connection.execute(each)
+    connection.close()
+
+
+def test_readers_keep_the_old_rows_until_the_new_ones_take_over(
+    ledger: Ledger, models: ReadModels, models_path: Path, small_batches: int
+) -> None:
+    """A row that was edited stays as it is to the last moment, then all of them change at once."""
+    tell(ledger)
+    models.catch_up()
+    edit(models_path, "UPDATE backup_settings SET keep_count = 29")
+    rebuild = begun(models, ledger, "backup_settings")
+    before = rows_of(models)
+    while rebuild.advance():
+        assert rows_of(models) == before
+    rebuild.add_indexes()
+    assert rows_of(models) == before
+    rebuild.take_over({})
+    assert rows_of(models) == folded_in_memory(ledger)
+
+
+def test_commands_go_on_while_it_is_built(
+    ledger: Ledger, models: ReadModels, small_batches: int
+) -> None:
+    """What is appended meanwhile stands in both, the one that serves and the one that comes."""
+    tell(ledger)
+    models.catch_up()
+    rebuild = begun(models, ledger, *NAMES)
+    rebuild.advance()
+    ledger.append(CONTEXT, *births_aside(3))
+    models.catch_up()
+    assert rows_of(models) == folded_in_memory(ledger)
+    while rebuild.advance():
+        pass
+    ledger.append(CONTEXT, *births_aside(5))
+    rebuild.add_indexes()
+    rebuild.take_over({})
+    assert rows_of(models) == folded_in_memory(ledger)
+
+
+def test_it_goes_on_where_it_was_cut_short(
+    ledger: Ledger, models: ReadModels, open_models: OpenReadModels, small_batches: int
+) -> None:
+    """Another process finds the position beside the rows."""
+    end = tell(ledger)
+    models.catch_up()
+    rebuild = begun(models, ledger, *NAMES)
+    rebuild.advance()
+    rebuild.advance()
+    assert rebuild.position == 2 * small_batches
+    other = open_models()
+    told: list[int] = []
+    other.rebuild(None, lambda done, _total: told.append(done))
+    assert told[0] == 3 * small_batches
+    assert told[-1] == end
+    assert rows_of(other) == folded_in_memory(ledger)
+
+
+def test_two_processes_build_one_together(
+    ledger: Ledger, models: ReadModels, open_models: OpenReadModels, small_batches: int
+) -> None:
+    """A batch that another folded is not folded twice."""
+    tell(ledger)
+    models.catch_up()
+    first = begun(models, ledger, *NAMES)
+    second = begun(open_models(), ledger, *NAMES)
+    while first.advance() or second.advance():
+        second.advance()
+    first.add_indexes()
+    second.add_indexes()
+    first.take_over({})
+    with pytest.raises(NoSuchGeneration, match="another process finished"):
+        second.take_over({})
+    assert rows_of(models) == folded_in_memory(ledger)
+
+
+@pytest.mark.parametrize(
+    "spoiling",
+    [
+        "DELETE FROM ledger_projection_backup_runs_building",
+        "DROP TABLE ledger_projection_backup_runs_building",
+        "UPDATE ledger_projection_generations SET leaf_hash = x'00'",
+        "UPDATE ledger_projection_generations SET ledger_id = 'another'",
+        "UPDATE ledger_projection_generations SET version = 9",
+        "UPDATE ledger_projection_generations SET position = 999999",
+    ],
+)
+def test_what_was_spoilt_meanwhile_is_begun_anew(
+    ledger: Ledger, models: ReadModels, models_path: Path, spoiling: str, small_batches: int
+) -> None:
+    """Rows of another history, version or origin are not gone on with."""
+    tell(ledger)
+    models.catch_up()
+    rebuild = begun(models, ledger, "backup_runs")
+    while rebuild.advance():
+        pass
+    edit(models_path, spoiling)
+    models.rebuild("backup_runs")
+    assert rows_of(models) == folded_in_memory(ledger)
+
+
+def test_the_old_one_is_kept_and_can_serve_again(
+    ledger: Ledger, models: ReadModels, models_path: Path
+) -> None:
+    """Rolled back, it is brought along from where it stood; and forth again."""
+    tell(ledger)
+    models.catch_up()
+    edit(models_path, "UPDATE backup_settings SET keep_count = 29")
+    edited = rows_of(models)
+    models.rebuild("backup_settings")
+    assert labels(models) == [("backup_settings@1", KEPT)]
+    models.roll_back("backup_settings")
+    assert rows_of(models) == edited
+    ledger.append(CONTEXT, draft(SettingsCreated, "schedule/77"))
+    assert models.catch_up()
+    assert len(rows_of(models)["backup_settings"]) > len(edited["backup_settings"])
+    models.roll_back("backup_settings")
+    models.catch_up()
+    assert rows_of(models) == folded_in_memory(ledger)
+    assert models.take_healed() == []
+
+
+def test_a_kept_one_goes_when_it_is_dropped(ledger: Ledger, models: ReadModels) -> None:
+    """By hand, by its name; the one that serves is refused, and so is what is not there."""
+    tell(ledger)
+    models.rebuild(None)
+    assert labels(models) == [(f"{name}@1", KEPT) for name in sorted(NAMES)]
+    models.drop("audit_trail@1")
+    assert ("audit_trail@1", KEPT) not in labels(models)
+    with pytest.raises(NoSuchGeneration, match="serves, and cannot be dropped"):
+        models.drop("audit_trail@1")
+    for label in ("audit_trail@2", "audit_trail", "nothing@1", "@", ""):
+        with pytest.raises(NoSuchGeneration, match="not there"):
+            models.drop(label)
+    with pytest.raises(NoSuchGeneration, match="no earlier generation of audit_trail"):
+        models.roll_back("audit_trail")
+
+
+def test_one_that_is_being_built_can_be_dropped(ledger: Ledger, models: ReadModels) -> None:
+    """Whoever builds it is told."""
+    tell(ledger)
+    models.catch_up()
+    rebuild = begun(models, ledger, "backup_runs")
+    assert labels(models) == [("backup_runs@1", BUILDING)]
+    models.drop("backup_runs@1")
+    with pytest.raises(NoSuchGeneration, match="not being built any more"):
+        rebuild.advance()
+
+
+def test_indexes_and_keys_are_the_same_afterwards(
+    ledger: Ledger, models: ReadModels, models_path: Path
+) -> None:
+    """Or questions would slow down, and rows could come twice."""
+
+    def shape() -> list[list[tuple[object, ...]]]:
+        with sqlite3.connect(models_path) as connection:
+            found = [
+                sorted(
+                    (
+                        bool(unique),
+                        origin,
+                        *(row[2] for row in connection.execute(f"PRAGMA index_info({index})")),
+                    )
+                    for _, index, unique, origin, _ in connection.execute(
+                        f"PRAGMA index_list({name})"
+                    )
+                )
+                for name in NAMES
+            ]
+        connection.close()
+        return found
+
+    tell(ledger)
+    models.catch_up()
+    before = shape()
+    for _round in range(3):
+        models.rebuild(None)
+        assert shape() == before
+
+
+def test_a_rebuild_of_a_database_in_use_waits_and_goes_on_later(
+    ledger: Ledger, open_models: OpenReadModels, tmp_path: Path, small_batches: int
+) -> None:
+    """The application holds its lock: a clear error, nothing lost, and the next try continues."""
+    path = tmp_path / "app.db"
+    with sqlite3.connect(path) as app:
+        app.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    tell(ledger)
+    models = open_models(path, is_applications=True)
+    models.catch_up()
+    rebuild = begun(models, ledger, *NAMES)
+    rebuild.advance()
+    app.isolation_level = None
+    app.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerBusy):
+        models.rebuild(None)
+    assert rebuild.position == small_batches
+    app.execute("COMMIT")
+    app.close()
+    told: list[int] = []
+    models.rebuild(None, lambda done, _total: told.append(done))
+    assert told[0] == 2 * small_batches
+    assert rows_of(models) == folded_in_memory(ledger)
+
+
+def test_the_applications_views_and_triggers_stay_with_the_table(
+    ledger: Ledger, open_models: OpenReadModels, tmp_path: Path
+) -> None:
+    """They name the table that serves, whichever rows are in it."""
+    path = tmp_path / "app.db"
+    with sqlite3.connect(path) as app:
+        app.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    tell(ledger)
+    models = open_models(path, is_applications=True)
+    models.catch_up()
+    app.execute("CREATE VIEW keeps AS SELECT sum(keep_count) FROM backup_settings")
+    app.execute("CREATE TABLE seen (user_id)")
+    app.execute(
+        "CREATE TRIGGER watch AFTER UPDATE ON backup_settings "
+        "BEGIN INSERT INTO seen VALUES (NEW.user_id); END"
+    )
+    app.commit()
+    models.rebuild("backup_settings")
+    app.execute("UPDATE backup_settings SET keep_count = 29")
+    app.commit()
+    number = len(rows_of(models)["backup_settings"])
+    assert app.execute("SELECT * FROM keeps").fetchone() == (29 * number,)
+    assert app.execute("SELECT count(*) FROM seen").fetchone() == (number,)
+    foreign_keys = app.execute("PRAGMA foreign_key_list(backup_settings)").fetchall()
+    assert [each[2] for each in foreign_keys] == ["users"]
+    app.close()
+
+
+def test_a_reader_sees_the_old_or_the_new_and_nothing_between(
+    ledger: Ledger, models: ReadModels, models_path: Path
+) -> None:
+    """While one read model takes over from another again and again."""
+    tell(ledger)
+    models.catch_up()
+    expected = len(rows_of(models)["audit_trail"])
+    stop, seen = Event(), set()
+
+    def read() -> None:
+        connection = sqlite3.connect(models_path, timeout=10)
+        while not stop.is_set():
+            seen.add(connection.execute("SELECT count(*) FROM audit_trail").fetchone()[0])
+        connection.close()
+
+    thread = Thread(target=read)
+    thread.start()
+    try:
+        for _round in range(10):
+            models.rebuild("audit_trail")
+    finally:
+        stop.set()
+        thread.join()
+    assert seen == {expected}
+
+
+def test_an_event_that_cannot_be_read_leaves_the_old_one_serving(
+    ledger: Ledger, models: ReadModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its position and the reason are kept beside what was built so far."""
+    tell(ledger)
+    models.catch_up()
+    before = rows_of(models)
+    spoilt = next(row for row in ledger.records() if row.position == 5)
+
+    def read(record: bytes) -> object:
+        if record == spoilt.record:
+            raise projector.RecordError("its ink has faded")
+        return decode(record)
+
+    decode = projector.decode_event
+    monkeypatch.setattr(projector, "decode_event", read)
+    with pytest.raises(UnreadableEvent, match=r"position 5 .* its ink has faded"):
+        models.rebuild(None)
+    assert rows_of(models) == before
+    with models.engine.connect() as connection:
+        problems = [each.problem for each in read_generations(connection)]
+    assert all("position 5" in str(each) for each in problems)
+    monkeypatch.undo()
+    models.rebuild(None)
+    assert rows_of(models) == before
+
+
+class NewerRuns(BackupRuns):
+    """The next version of a read model: it has one column more."""
+
+    version = 2
+    metadata = MetaData()
+    table = BackupRuns.table.to_metadata(metadata)
+    table.append_column(Column("bytes_per_second", Integer))
+
+    def to_row(self, state: object) -> dict[str, object]:
+        row = {name: getattr(state, name, None) for name in self.columns}
+        return row | {"bytes_per_second": 7}
+
+    def from_row(self, row: dict[str, object]) -> object:  # type: ignore[override]
+        del row["bytes_per_second"]
+        return self.state_class(**row)  # type: ignore[arg-type]
+
+
+def newer_projections() -> tuple[Projection, ...]:
+    return tuple(
+        NewerRuns() if each.name == "backup_runs" else each for each in catalogue.all_projections()
+    )
+
+
+@pytest.fixture
+def newer(
+    ledger: Ledger, models_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ReadModels]:
+    """The same file, opened by software with a newer version of one read model."""
+    opened = ReadModels.at(
+        sqlite_url(models_path), ledger, is_applications=False, projections=newer_projections()
+    )
+    yield opened
+    opened.close()
+
+
+def sqlite_url(path: Path) -> object:
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+
+    return make_url(f"sqlite:///{path}")
+
+
+def test_a_newer_version_is_built_on_the_first_start(
+    ledger: Ledger, models: ReadModels, newer: ReadModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so; the others are left alone; the older one is kept."""
+    end = tell(ledger)
+    models.catch_up()
+    assert newer.catch_up()
+    assert "building backup_runs@2" in caplog.text
+    (healed,) = newer.take_healed()
+    assert (healed.name, healed.version) == ("backup_runs", 2)
+    assert healed.reason == "version 1 was replaced by 2"
+    with newer.engine.connect() as connection:
+        found = connection.execute(text("SELECT DISTINCT bytes_per_second FROM backup_runs"))
+        assert found.scalars().all() == [7]
+    assert labels(newer) == [("backup_runs@1", KEPT)]
+    assert newer.take_healed() == []
+    assert end > 0
+
+
+def test_older_software_refuses_a_newer_version_and_can_go_back(
+    ledger: Ledger, models: ReadModels, newer: ReadModels
+) -> None:
+    """With one command of its own; then it is served as before."""
+    tell(ledger)
+    models.catch_up()
+    before = rows_of(models)
+    newer.catch_up()
+    ledger.append(CONTEXT, *births_aside(1))
+    with pytest.raises(ProjectionsTooNew, match="version 2, this software knows 1"):
+        models.catch_up()
+    models.roll_back("backup_runs")
+    assert models.catch_up()
+    assert rows_of(models)["backup_runs"] == before["backup_runs"]
+    assert labels(models) == [("backup_runs@2", KEPT)]
+
+
+def test_newer_software_does_not_go_back_to_what_it_cannot_fold(
+    ledger: Ledger, models: ReadModels, newer: ReadModels
+) -> None:
+    tell(ledger)
+    models.catch_up()
+    newer.catch_up()
+    with pytest.raises(NoSuchGeneration, match="backup_runs@1 is kept"):
+        newer.roll_back("backup_runs")
+
+
+def test_the_tables_of_newer_software_are_refused(
+    ledger: Ledger, models: ReadModels, open_models: OpenReadModels, models_path: Path
+) -> None:
+    """As a whole, by the version they are stamped with."""
+    tell(ledger)
+    models.catch_up()
+    edit(models_path, "UPDATE ledger_projection_meta SET schema_version = 99")
+    with pytest.raises(ProjectionsTooNew, match="schema version 99"):
+        open_models().catch_up()
+
+
+def test_a_record_is_what_is_folded(ledger: Ledger, models: ReadModels) -> None:
+    """A rebuild reads the ledger's bytes, each once for all of the read models."""
+    tell(ledger)
+    read: list[int] = []
+    original = projector.read_batch
+
+    def counted(of: Ledger, after: int, up_to: int) -> object:
+        batch = original(of, after, up_to)
+        read.extend(each.position for each in batch[0])
+        return batch
+
+    models.catch_up()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("projections.rebuild.read_batch", counted)
+        models.rebuild(None)
+    assert len(read) == len(set(read)) == ledger.log_recorder.head().size
+    assert all(encode_event(each.event) for each in ledger.recorded())
