@@ -1,6 +1,6 @@
 """Many more kills than a test run has time for.
 
-    python -m tests.crash --kills 1000 [--seed 1]
+    python -m tests.crash --kills 1000 [--rebuild-kills 50] [--seed 1]
 
 Each is a story killed at a random moment, and its recovery killed too. It stops at the first one
 after which something does not hold, and leaves the folder.
@@ -17,12 +17,14 @@ from random import Random
 
 from tests.crash.aftermath import Forker
 from tests.crash.random_moments import killed_at_random
+from tests.crash.rebuilding import rebuilt_through_kills
 
 
 def main() -> None:
     """Kill as often as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--rebuild-kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="backup-ledger-crash-"))
@@ -37,6 +39,9 @@ def main() -> None:
                 sys.stderr.write(f"kill {number} ({what}) left {own}\n")
                 raise
             shutil.rmtree(own)
+    if options.rebuild_kills:
+        at_work = rebuilt_through_kills(folder, options.rebuild_kills, options.seed)
+        sys.stdout.write(f"{options.rebuild_kills} kills of a rebuild, {at_work} at work\n")
     shutil.rmtree(folder)
     sys.stdout.write(f"{options.kills} kills, and everything held\n")
 
