@@ -39,6 +39,17 @@ class Prepared:
         compiled = self._for(connection.dialect)
         _execute(connection, compiled.text, [compiled.bind(row) for row in rows], many=True)
 
+    def run_rows(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Execute for each row of values, which come in the order of `names`."""
+        compiled = self._for(connection.dialect)
+        names = self._names or ()
+        if compiled.order is None:
+            values: Sequence[Any] = [dict(zip(names, row, strict=True)) for row in rows]
+        else:
+            assert compiled.order == tuple(names)
+            values = rows
+        _execute(connection, compiled.text, values, many=True)
+
     def _for(self, dialect: Dialect) -> _Compiled:
         found = self._compiled.get(dialect.name)
         if found is None:

@@ -111,8 +111,12 @@ class Event(BaseModel):
     @model_validator(mode="after")
     def _agrees_with_its_type(self) -> Event:
         kind = type(self.details)
-        found = (self.event_type, self.action, self.resource_type, self.schema_version)
-        if found != (kind.event_type, kind.action, kind.resource_type, kind.schema_version):
+        if (
+            self.event_type != kind.event_type
+            or self.action != kind.action
+            or self.resource_type != kind.resource_type
+            or self.schema_version != kind.schema_version
+        ):
             raise ValueError(f"the envelope does not fit the event type {kind.event_type}")
         if self.success is not kind.success:
             raise ValueError(f"success of {kind.event_type} is always {kind.success}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sqlalchemy import insert
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from projections import tables
+from projections.bulk import BulkWriter
 from projections.projection import Projection
 
 if TYPE_CHECKING:
@@ -23,27 +23,31 @@ class AuditTrail(Projection):
     key = "position"
     table = tables.audit_trail
 
+    @cached_property
+    def _writer(self) -> BulkWriter:
+        return BulkWriter(self.table)
+
     def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
-        if batch:
-            connection.execute(insert(self.table), [_row(each) for each in batch])
+        self._writer.write(connection, [_values(each) for each in batch])
 
 
-def _row(recorded: RecordedEvent) -> dict[str, object]:
+def _values(recorded: RecordedEvent) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
     event = recorded.event
-    return {
-        "position": recorded.position,
-        "timestamp": event.timestamp,
-        "recorded_at": recorded.recorded_at,
-        "event_id": event.event_id,
-        "event_type": event.event_type,
-        "stream": event.stream,
-        "stream_version": event.stream_version,
-        "user_id": None if event.user_id is None else int(event.user_id),
-        "resource_type": event.resource_type,
-        "resource_id": event.resource_id,
-        "action": event.action,
-        "actor_kind": event.actor.kind,
-        "actor_id": event.actor.id,
-        "success": event.success,
-        "error_message": event.error_message,
-    }
+    return (
+        recorded.position,
+        event.timestamp,
+        recorded.recorded_at,
+        event.event_id,
+        event.event_type,
+        event.stream,
+        event.stream_version,
+        None if event.user_id is None else int(event.user_id),
+        event.resource_type,
+        event.resource_id,
+        event.action,
+        event.actor.kind,
+        event.actor.id,
+        event.success,
+        event.error_message,
+    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cache, cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from projections.bulk import BulkWriter
 from projections.errors import UnfoldableEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Table
 
@@ -56,20 +57,19 @@ class KeyedProjection(Projection, Generic[State]):
         return tuple(column.name for column in self.table.columns)
 
     def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
-        concerned = [(self.key_of(each.event), each) for each in batch]
-        concerned = [(key, each) for key, each in concerned if key is not None]
+        key_of, evolved = self.key_of, self._evolved
+        concerned = [(key, each) for each in batch if (key := key_of(each.event)) is not None]
         if not concerned:
             return
         states = self._load(connection, {key for key, _each in concerned})
         for key, each in concerned:
             before = states.get(key)
-            state = self._evolved(before, each)
+            state = evolved(before, each)
             if state is not None:
                 if before is None:
                     self.born(connection, state, each)
                 states[key] = state
-        rows = [self.to_row(each) for each in states.values()]
-        upsert(connection, self.table, (self.key,), rows)
+        self._writer.write(connection, [self.values_of(each) for each in states.values()])
 
     @abstractmethod
     def key_of(self, event: Event) -> Any | None:
@@ -84,8 +84,9 @@ class KeyedProjection(Projection, Generic[State]):
         del connection
         state.position = recorded.position  # type: ignore[attr-defined]
 
-    def to_row(self, state: State) -> Row:
-        return {name: getattr(state, name) for name in self.columns}
+    def values_of(self, state: State) -> Sequence[Any]:
+        """The row's values, in the order of the table's columns."""
+        return self._get_values(state)  # type: ignore[no-any-return]
 
     def from_row(self, row: Row) -> State:
         return self.state_class(**row)
@@ -115,6 +116,14 @@ class KeyedProjection(Projection, Generic[State]):
         return states
 
     @cached_property
+    def _get_values(self) -> attrgetter[Any]:
+        return attrgetter(*self.columns)
+
+    @cached_property
+    def _writer(self) -> BulkWriter:
+        return BulkWriter(self.table, (self.key,))
+
+    @cached_property
     def _lookups(self) -> tuple[Any, Any]:
         """Statements for one key, which is the usual case and cheaper, and for several."""
         column = self.table.c[self.key]
@@ -127,14 +136,10 @@ def upsert(
     connection: Connection, table: Table, keys: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
     """Write rows, replacing those with the same keys."""
-    if not rows:
-        return
-    connection.execute(_upsert_statement(table, keys, connection.dialect.name), list(rows))
+    names = table.columns.keys()
+    _writer(table, keys).write(connection, [[row[name] for name in names] for row in rows])
 
 
 @cache
-def _upsert_statement(table: Table, keys: tuple[str, ...], dialect: str) -> Any:
-    insert: Callable[..., Any] = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(table)
-    others = {name: statement.excluded[name] for name in table.c.keys() if name not in keys}  # noqa: SIM118
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
+def _writer(table: Table, keys: tuple[str, ...]) -> BulkWriter:
+    return BulkWriter(table, keys)

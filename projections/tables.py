@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +40,20 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+def stored_instant(dialect: str) -> Callable[[datetime], Any]:
+    """The same conversion for writing in bulk: an aware instant as the driver takes it."""
+    return _sqlite_instant if dialect == "sqlite" else _naive_instant
+
+
+def _sqlite_instant(value: datetime) -> str:
+    instant = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return instant.isoformat(" ", "microseconds")[:-6]
+
+
+def _naive_instant(value: datetime) -> datetime:
+    return value.astimezone(UTC).replace(tzinfo=None)
 
 
 metadata = MetaData()

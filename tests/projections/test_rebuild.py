@@ -345,9 +345,8 @@ class NewerRuns(BackupRuns):
     table = BackupRuns.table.to_metadata(metadata)
     table.append_column(Column("bytes_per_second", Integer))
 
-    def to_row(self, state: object) -> dict[str, object]:
-        row = {name: getattr(state, name, None) for name in self.columns}
-        return row | {"bytes_per_second": 7}
+    def values_of(self, state: object) -> list[object]:
+        return [getattr(state, name, 7) for name in self.columns]
 
     def from_row(self, row: dict[str, object]) -> object:  # type: ignore[override]
         del row["bytes_per_second"]
