@@ -48,7 +48,14 @@ class Configuration(BaseSettings):
     spread_seconds: Annotated[int, Field(ge=0, le=43_200)] = 0
     calendar_months: bool = False
     independent_copies: bool = False
+    share_unchanged: bool = False
+    max_mb_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    niceness: Annotated[int, Field(ge=0, le=19)] = 0
     keep_within_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    verify_digest_days: Annotated[int, Field(ge=0, le=36_500)] = 7
+    verify_integrity_days: Annotated[int, Field(ge=0, le=36_500)] = 14
+    drill_days: Annotated[int, Field(ge=0, le=36_500)] = 30
+    drill_mb_per_check: Annotated[int, Field(ge=1)] = 2_048
     checkpoint_key: Path | None = None
     checkpoint_interval_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60
     checkpoint_folder: Path | None = None

@@ -69,8 +69,18 @@ class TargetExists(CommandError, FileExistsError):
     exit_code = CONFLICT
 
 
+class OtherApplication(CommandError, ValueError):
+    """The backup shares no table with the database that it was to replace."""
+
+    exit_code = CONFLICT
+
+
 class CorruptBackup(CommandError, OSError):
     """The backup's bytes are not the ones that were recorded."""
+
+
+class VerificationFailed(CommandError, OSError):
+    """A check could not be made, which says nothing about the backup."""
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from commands import actors
+from commands.drill_schedule import drill_share, give_up_for_today
 from commands.notifier_thread import NotifierThread
 from commands.scheduler import CheckReport, check
 from commands.sign_checkpoint import sign_when_due
@@ -89,7 +90,19 @@ def checked(site: Site, stop: Event | None = None) -> CheckReport:
         record_check_failure(site, error)
         report = CheckReport(failed=1)
     sign_checkpoint_when_due(site)
+    drill_when_idle(site, stop)
     return report
+
+
+def drill_when_idle(site: Site, stop: Event | None = None) -> None:
+    """Verify a small share of the backups; a failure is recorded, and stops no backup."""
+    try:
+        for error in drill_share(site, stop):
+            record_check_failure(site, error)
+    except Exception as error:
+        logger.exception("the restore drills failed")
+        give_up_for_today(site)
+        record_check_failure(site, error)
 
 
 def sign_checkpoint_when_due(site: Site) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.actors import SYSTEM
+from commands.disk_space import FreeBytes, free_bytes
 from commands.errors import NoDatabase, StoreUnknown
 from commands.owner import Owner, owner_name
 from ledger.application import Context, Draft, Ledger
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.configuration import Configuration
+    from commands.drill_schedule import DrillDay
     from commands.store import Store
     from ledger.application import RecordedEvent
     from ledger.clock import Clock
@@ -45,12 +47,14 @@ class Site:
     read_models: ReadModels
     _store: Store | None
     random: Random = field(default_factory=Random)
+    free_bytes: FreeBytes = free_bytes
     listeners: list[Callable[[list[RecordedEvent]], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.instance = owner_name()
         self.active_runs: set[str] = set()
         self.checkpoint_tried_at: float | None = None
+        self.drills_of: DrillDay | None = None
         self._owner: Owner | None = None
         self._source_id: str | None = None
         self._lock = RLock()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli.errors import FOUND_SOMETHING
+from commands.cli.errors import FAILED, FOUND_SOMETHING
 from commands.cli.options import JsonOption
 from commands.cli.output import count, progress_bar, say, write_json
 from commands.cli.session import Session, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from commands.verify_backups import Verification
+    from ledger.vocabulary import Level
     from projections.backup import Backup
+
+_PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+Work = list[tuple["Level", list["Backup"]]]
+"""Which backups are checked how closely."""
 
 
 class VerifyLevel(StrEnum):
@@ -25,61 +31,132 @@ class VerifyLevel(StrEnum):
     EXISTS = "exists"
     DIGEST = "digest"
     INTEGRITY = "integrity"
+    DRILL = "drill"
+
+
+def parse_part(text: str | None) -> tuple[int, int]:
+    """A part as in 2/7: the second of seven; all of it for None.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if text is None:
+        return 1, 1
+    found = _PART.fullmatch(text)
+    part, parts = (int(each) for each in found.groups()) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise typer.BadParameter(
+            f"{text!r} is no part; give one such as 2/7, from 1/7 to 7/7", param_hint="--part"
+        )
+    return part, parts
 
 
 def verify(
     ctx: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which ones.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that should be there.")] = False,
+    due: Annotated[
+        bool,
+        typer.Option(
+            "--due",
+            help="Those not checked for longer than verify_digest_days, verify_integrity_days or "
+            "drill_days, as closely as is due; with --level: of that level only.",
+        ),
+    ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="N/T", help="The Nth of T parts; T runs cover everything."),
+    ] = None,
     level: Annotated[
-        VerifyLevel,
+        VerifyLevel | None,
         typer.Option(
             help="exists: the file and its size; digest: its SHA-256 too; integrity: SQLite's "
-            "integrity_check as well."
+            "integrity_check as well; drill: restored into a scratch file, tables and rows "
+            "counted.  [default: integrity; with --due: what is due]",
         ),
-    ] = VerifyLevel.INTEGRITY,
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check that backups still are what was recorded.
 
-    Each check is recorded. Exit code 3 when one is damaged or gone.
+    Each check is recorded, one by one: what was checked before an interrupt counts. Exit code 3
+    when one is damaged or gone, 1 when one could not be checked.
 
     \b
     Examples:
       backup-ledger backup verify --all
-      backup-ledger backup verify before-cleanup.db --level digest
+      backup-ledger backup verify before-cleanup.db --level drill
+      backup-ledger backup verify --due
+      backup-ledger backup verify --part 2/7 --level digest
     """
-    if bool(names) == everything:
-        raise typer.BadParameter("give either names or --all", param_hint="NAME")
+    chosen_by = bool(names) + everything + due
+    if chosen_by > 1 or (chosen_by == 0 and part is None):
+        raise typer.BadParameter("give either names or --all or --due", param_hint="NAME")
+    if names and part is not None:
+        raise typer.BadParameter("a part is one of --all or --due", param_hint="--part")
+    share = parse_part(part)
     with opened(ctx, "act", adopt=True) as session:
-        chosen = _chosen(session, names)
-        found = [_verified(session, each, level) for each in chosen]
+        work = _due(session, level, share) if due else _chosen(session, names, level, share)
+        found = list(_verified(session, work, due=due))
         if as_json:
             write_json([_verification_json(each) for each in found])
         else:
             _say_verified(found)
-    if not all(each.is_good for each in found):
+    if any(each.problem is not None for each in found):
         raise typer.Exit(FOUND_SOMETHING)
+    if not all(each.is_good for each in found):
+        raise typer.Exit(FAILED)
 
 
-def _chosen(session: Session, names: Sequence[str] | None) -> list[Backup]:
+def _chosen(
+    session: Session,
+    names: Sequence[str] | None,
+    level: VerifyLevel | None,
+    part: tuple[int, int],
+) -> Work:
     from commands.delete_backup import find_backup
+    from commands.verification_plan import is_in_part
     from projections.catalog_queries import PRESENT, backups_of_store
 
-    site = session.site
+    site, chosen = session.site, level or VerifyLevel.INTEGRITY
+    wanted: Level = chosen.value
     if names:
-        return [find_backup(site, name) for name in dict.fromkeys(names)]
+        return [(wanted, [find_backup(site, name) for name in dict.fromkeys(names)])]
     with site.read_models.reading() as connection:
-        return backups_of_store(connection, site.store.store_id, (*PRESENT, "missing"))
+        there = backups_of_store(connection, site.store.store_id, (*PRESENT, "missing"))
+    return [(wanted, [each for each in there if is_in_part(each, *part)])]
 
 
-def _verified(session: Session, backup: Backup, level: VerifyLevel) -> Verification:
-    from commands.verify_backups import verify_backup
+def _due(session: Session, level: VerifyLevel | None, part: tuple[int, int]) -> Work:
+    from commands.drill_schedule import examined, good_backups
+    from commands.verification_plan import due_level, is_in_part, verification_days
+    from ledger.vocabulary import LEVELS
 
-    with progress_bar(f"verifying {backup.filename}") as progress:
-        return verify_backup(
-            session.site, session.context, backup, level.value, on_progress=progress
-        )
+    site = session.site
+    days = verification_days(site.configuration)
+    if level is not None:
+        days = {level.value: days.get(level.value, 0)}
+    work: dict[Level, list[Backup]] = {each: [] for each in reversed(LEVELS)}
+    for each in examined(site, good_backups(site)):
+        found = due_level(each.evidence, days, session.context.now)
+        if found is not None and is_in_part(each.backup, *part):
+            work[found].append(each.backup)
+    return [(each, backups) for each, backups in work.items() if backups]
+
+
+def _verified(session: Session, work: Work, *, due: bool) -> Iterator[Verification]:
+    from commands.verify_backups import verify_backups
+
+    for level, backups in work:
+        with progress_bar(f"{level}, {count(len(backups), 'backup')}", in_bytes=True) as progress:
+            yield from verify_backups(
+                session.site,
+                session.context,
+                backups,
+                level,
+                trigger="due" if due else "command",
+                on_progress=progress,
+            )
 
 
 def _verification_json(found: Verification) -> dict[str, Any]:
@@ -89,6 +166,7 @@ def _verification_json(found: Verification) -> dict[str, Any]:
         "level": found.level,
         "ok": found.is_good,
         "problem": found.problem,
+        "failure": found.failure,
         "expected_sha256": found.backup.sha256,
         "found_sha256": found.found_sha256,
     }
@@ -98,12 +176,17 @@ def _say_verified(found: Sequence[Verification]) -> None:
     for each in found:
         if each.is_good:
             say(f"ok   {each.backup.filename} ({each.level})", style="green")
+        elif each.failure is not None:
+            say(f"?    {each.failure}", style="yellow")
         else:
             say(f"BAD  {each.backup.filename}: {each.problem}", style="red")
-    bad = sum(not each.is_good for each in found)
+    bad = sum(each.problem is not None for each in found)
+    unknown = sum(each.failure is not None for each in found)
     if not found:
         say("There is nothing to verify.")
     elif bad:
         say(f"{bad} of {count(len(found), 'backup')} not as recorded; do not restore from there.")
-    else:
+    elif not unknown:
         say(f"{count(len(found), 'backup')} checked; all is as recorded.")
+    if unknown:
+        say(f"{unknown} of {count(len(found), 'backup')} could not be checked; see above.")

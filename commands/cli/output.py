@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
     from rich.padding import Padding
+    from rich.progress import ProgressColumn, Task
     from rich.table import Table
 
 WIDE_COLUMNS = 110
@@ -137,14 +138,24 @@ def as_json(value: Any) -> Any:
 
 
 @contextmanager
-def progress_bar(description: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Tells progress as (step, done, in all); None where nobody watches."""
+def progress_bar(
+    description: str, *, in_bytes: bool = False
+) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Tells progress as (step, done, in all); None where nobody watches.
+
+    With what is done the rate and the time left are shown. `in_bytes`: what is counted are bytes.
+    """
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.progress import Progress
+    from rich import progress as bars
 
-    with Progress(console=console(stderr=True), transient=True) as progress:
+    columns = list(bars.Progress.get_default_columns())
+    if in_bytes:
+        columns[-1:-1] = [bars.DownloadColumn(), bars.TransferSpeedColumn()]
+    else:
+        columns[-1:-1] = [bars.MofNCompleteColumn(), _rate_column()]
+    with bars.Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task(plain(description), total=None)
 
         def update(step: str, done: int, total: int) -> None:
@@ -152,6 +163,19 @@ def progress_bar(description: str) -> Iterator[Callable[[str, int, int], None] |
             progress.update(task, total=max(total, 1))
 
         yield update
+
+
+def _rate_column() -> ProgressColumn:
+    """Things a second."""
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:,.0f}/s", style="progress.data.speed")
+
+    return Rate()
 
 
 def _print_trimmed(content: Table | Padding) -> None:

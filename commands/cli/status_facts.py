@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 OVERDUE = timedelta(minutes=10)
 """A run that is due for longer than this has no scheduler that would take it."""
 
+MAX_NAMES = 100
+MAX_NAMES_SHOWN = 3
+MAX_DRILL_DAYS = 36_500
+
 STATUSES = ("ok", "corrupt", "missing", "deleting", "deleted")
 _HINTS = (
     ("missing", "gone from the folder", "backup-ledger backup list --all"),
@@ -44,7 +48,8 @@ def status_facts(site: Site, now: datetime) -> dict[str, Any]:
             "schedules": _schedules(connection, now),
             "last_backup": _last_backup(connection),
             "next_backup_at": _next_backup_at(connection),
-            "backups": _backups(connection),
+            "backups": _backups(connection) | {"bytes_on_disk": _bytes_on_disk(site)},
+            "verification": _verification(connection, now, site.configuration.drill_days),
             "open_runs": _open_runs(connection),
         }
     facts["projections"] = projections_json(site)
@@ -132,6 +137,39 @@ def _backups(connection: Connection) -> dict[str, Any]:
     }
 
 
+def _bytes_on_disk(site: Site) -> int | None:
+    """A file that several backups share counts once; None where the folder is not there."""
+    try:
+        return site.store.bytes_on_disk()
+    except (StoreUnknown, OSError):
+        return None
+
+
+def _verification(connection: Connection, now: datetime, drill_days: int) -> dict[str, Any]:
+    """What is damaged or lost, by name, and what nobody has looked at for too long."""
+    unseen = select(func.count()).where(
+        catalog.c.status == "ok",
+        func.coalesce(catalog.c.verified_at, catalog.c.created_at)
+        < now - timedelta(days=drill_days or MAX_DRILL_DAYS),
+    )
+    return {
+        **{status: _names(connection, status) for status in ("corrupt", "missing")},
+        "drill_days": drill_days,
+        "not_verified_in_time": connection.execute(unseen).scalar_one(),
+    }
+
+
+def _names(connection: Connection, status: str) -> list[str]:
+    newest_first = (catalog.c.created_at.desc(), catalog.c.position.desc())
+    rows = connection.execute(
+        select(catalog.c.filename)
+        .where(catalog.c.status == status)
+        .order_by(*newest_first)
+        .limit(MAX_NAMES)
+    )
+    return list(rows.scalars())
+
+
 def _open_runs(connection: Connection) -> list[dict[str, Any]]:
     rows = connection.execute(
         select(runs.c.run_id, runs.c.user_id, runs.c.slot, runs.c.attempt, runs.c.started_at)
@@ -158,7 +196,17 @@ def _place_warnings(facts: dict[str, Any]) -> list[str]:
         warnings.append(
             f"the database {database['path']} is missing; check --database, or restore a backup"
         )
-    behind = max((each["lag"] for each in facts["projections"]), default=0)
+    return [*warnings, *_projection_warnings(facts["projections"])]
+
+
+def _projection_warnings(projections: list[dict[str, Any]]) -> list[str]:
+    warnings = [
+        f"building {each['name']} stopped: {each['problem']}; the older rows go on to serve"
+        for each in projections
+        if each["problem"]
+    ]
+    serving = [each["lag"] for each in projections if each["state"] == "serving"]
+    behind = max(serving, default=0)
     if behind:
         warnings.append(
             f"the read models are {count(behind, 'event')} behind: their database is locked or "
@@ -188,15 +236,28 @@ def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
 
 
 def _backup_warnings(facts: dict[str, Any]) -> list[str]:
-    by_status = facts["backups"]["by_status"]
+    by_status, verification = facts["backups"]["by_status"], facts["verification"]
     warnings = [
-        f"{_are(by_status[status]['count'], 'backup')} {what}; see: {command}"
+        f"{_are(by_status[status]['count'], 'backup')} {what}"
+        f"{_named(verification.get(status, []), by_status[status]['count'])}; see: {command}"
         for status, what, command in _HINTS
         if by_status[status]["count"]
     ]
     if not by_status["ok"]["count"]:
         warnings.append("there is no good backup; make one: backup-ledger backup create")
+    if verification["not_verified_in_time"] and verification["drill_days"]:
+        warnings.append(
+            f"{count(verification['not_verified_in_time'], 'backup')} not verified for more than "
+            f"{count(verification['drill_days'], 'day')}: does the scheduler run? "
+            "backup-ledger backup verify --due"
+        )
     return warnings
+
+
+def _named(names: list[str], number: int) -> str:
+    """The first few names; the rest is in the list."""
+    shown = ", ".join(names[:MAX_NAMES_SHOWN])
+    return f": {shown}{' and more' if number > MAX_NAMES_SHOWN else ''}" if names else ""
 
 
 def _are(number: int, thing: str) -> str:

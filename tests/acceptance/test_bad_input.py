@@ -79,6 +79,12 @@ BACKUPS = [
     *unknown("backup", "release"),
     case(USAGE, "give either names or --all", "backup", "verify"),
     case(USAGE, "give either names or --all", "backup", "verify", "one.db", "--all"),
+    case(USAGE, "give either names or --all", "backup", "verify", "--due", "--all"),
+    case(USAGE, "a part is one of", "backup", "verify", "one.db", "--part", "1/2"),
+    *(
+        case(USAGE, "such as 2/7", "backup", "verify", "--all", "--part", part)
+        for part in ("0/2", "3/2", "1/0", "1", "a/b", "-1/2", "1/2/3", "9999999/9999999", "")
+    ),
     case(USAGE, "'thorough'", "backup", "verify", "--all", "--level", "thorough"),
     case(USAGE, "Give --yes", "backup", "delete", "one.db"),
     case(USAGE, "Give --yes", "backup", "restore", "one.db"),

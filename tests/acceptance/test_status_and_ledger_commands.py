@@ -14,6 +14,7 @@ KEYS = [
     "last_backup",
     "next_backup_at",
     "backups",
+    "verification",
     "open_runs",
     "projections",
     "warnings",
