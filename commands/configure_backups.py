@@ -27,7 +27,12 @@ from ledger.vocabulary import (
     schedule_stream,
 )
 from projections.local_time import parse_backup_time, zone
-from projections.schedule import SETTINGS_FIELDS, Schedule, evolve_schedule
+from projections.schedule import (
+    SCHEDULE_FORM,
+    SETTINGS_FIELDS,
+    Schedule,
+    evolve_schedule,
+)
 from projections.schedule_queries import schedule_of, user_exists
 
 if TYPE_CHECKING:
@@ -162,7 +167,7 @@ def _append_settled(
 ) -> list[RecordedEvent]:
     """Decide on the newest version of the stream; again where a run got in between."""
     for attempt in range(1, CONFLICT_ATTEMPTS + 1):
-        before = site.ledger.fold(schedule_stream(user_id), evolve_schedule)
+        before = site.ledger.load(schedule_stream(user_id), evolve_schedule, SCHEDULE_FORM)
         draft = _draft(site, context, user_id, before, checked)
         if draft is None:
             return []
@@ -205,7 +210,7 @@ def _pause_or_resume(
     require_user_id(user_id)
     stream = schedule_stream(user_id)
     text = None if note is None else checked_text(note, "note")
-    before = site.ledger.fold(stream, evolve_schedule)
+    before = site.ledger.load(stream, evolve_schedule, SCHEDULE_FORM)
     if before is None:
         return settings_of(site, user_id)  # says that there are none
     if before.paused == paused:

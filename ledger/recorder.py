@@ -43,6 +43,11 @@ _STREAM_VERSION = Prepared(
     select(func.max(events.c.stream_version)).where(events.c.stream == bindparam("wanted"))
 )
 _LEAF_HASH = Prepared(select(events.c.leaf_hash).where(events.c.position == bindparam("wanted")))
+_STREAM_LEAF = Prepared(
+    select(events.c.leaf_hash).where(
+        events.c.stream == bindparam("wanted"), events.c.stream_version == bindparam("version")
+    )
+)
 _EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
 _STREAM = Prepared(
     _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
@@ -324,6 +329,13 @@ def read_records(
         StoredRecord(position, stream, version, event_type, bytes(record), bytes(leaf), recorded)
         for stream, version, event_type, record, position, leaf, recorded in rows
     ]
+
+
+def read_stream_leaf(connection: Connection, stream: str, version: int) -> bytes | None:
+    """The leaf hash of one event of a stream; None where there is none."""
+    wanted = {"wanted": stream, "version": version}
+    row = _STREAM_LEAF.run(connection, wanted).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def read_leaf_hash(connection: Connection, position: int) -> bytes | None:

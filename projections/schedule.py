@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
+from ledger.clock import format_instant, parse_instant
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
@@ -16,6 +18,7 @@ from ledger.events.scheduling import (
     SettingsUpdated,
 )
 from ledger.record import Event
+from ledger.stream_states import StateForm
 from ledger.vocabulary import MAX_RETRIES
 from projections.local_time import nominal_slot
 
@@ -44,6 +47,26 @@ class Schedule:
     open_run_id: str | None = None
     stream_version: int = 0
     id: int = 0
+
+
+def _dumped(schedule: Schedule) -> dict[str, Any]:
+    values = {each.name: getattr(schedule, each.name) for each in fields(Schedule)}
+    return {
+        name: format_instant(value) if isinstance(value, datetime) else value
+        for name, value in values.items()
+    }
+
+
+def _loaded(values: dict[str, Any]) -> Schedule:
+    if values.keys() != {each.name for each in fields(Schedule)}:
+        raise ValueError("these are not the fields of a schedule")
+    instants = {name: parse_instant(values[name]) for name in _INSTANTS if values[name] is not None}
+    return Schedule(**values | instants)
+
+
+_INSTANTS = ("created_at", "updated_at", "last_backup_at", "next_backup_at", "next_slot")
+SCHEDULE_FORM = StateForm("schedule@1", _dumped, _loaded)
+"""How a long schedule is kept between its events. A change of the fold needs a new topic."""
 
 
 def evolve_schedule(schedule: Schedule | None, event: Event) -> Schedule | None:
