@@ -18,10 +18,11 @@ makes the copy right:
 
 Source: https://www.sqlite.org/wal.html and https://www.sqlite.org/fileformat2.html#walformat.
 
-    python -I -S copy_process.py SOURCE STAGED (wal|none) DEVICE INODE
+    python -I -S copy_process.py SOURCE STAGED (wal|none) DEVICE INODE [BYTES_A_SECOND NICENESS]
 
-STAGED exists and is empty. Lines on stdout: `progress DONE TOTAL`, then `done (whole|dropped)`
-(the log), or `error ERRNO TEXT`. Standard library only: it must start fast.
+STAGED exists and is empty; 0 bytes a second means no limit. Lines on stdout: `progress DONE TOTAL`,
+then `done (whole|dropped)` (the log), or `error ERRNO TEXT`. Standard library only: it must start
+fast.
 """
 
 import contextlib
@@ -30,9 +31,12 @@ import fcntl
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 FICLONE = 0x40049409  # linux/fs.h: share the blocks, where the file system can
 CHUNK_BYTES = 16 * 1024 * 1024  # one progress line each
+BRAKED_CHUNK_BYTES = 256 * 1024  # a limit on the rate must not come in bursts
 PLAIN_CHUNK_BYTES = 1024 * 1024
 WAL_HEADER_BYTES = 32
 NOT_OFFERED = (
@@ -74,17 +78,52 @@ class EarlyFlush(threading.Thread):
         self.join()
 
 
+class Brake:
+    """Keeps a copy under a rate in bytes a second, on the average since it was made; 0: none."""
+
+    def __init__(
+        self,
+        bytes_per_second: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.bytes_per_second = bytes_per_second
+        self.monotonic = monotonic
+        self.sleep = sleep
+        self.begun = monotonic()
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How much to copy between two looks at the clock."""
+        return BRAKED_CHUNK_BYTES if self.bytes_per_second else CHUNK_BYTES
+
+    def wait(self, done: int) -> None:
+        """Sleep until so many bytes may have been copied."""
+        if self.bytes_per_second:
+            early = done / self.bytes_per_second - (self.monotonic() - self.begun)
+            if early > 0:
+                self.sleep(early)
+
+
+NO_BRAKE = Brake(0)
+
+
 class Meter:
     """Says how far the copy is; a broken pipe (the parent is gone) ends this process."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, brake: Brake = NO_BRAKE) -> None:
         self.done = 0
         self.total = total
+        self.brake = brake
+        self.told = 0
 
     def add(self, count: int) -> None:
-        """Count bytes, and say so."""
+        """Count bytes, say so now and then, and keep under the rate."""
         self.done += count
-        say(f"progress {self.done} {max(self.done, self.total)}")
+        self.brake.wait(self.done)
+        if self.done - self.told >= CHUNK_BYTES // 16 or self.done >= self.total:
+            self.told = self.done
+            say(f"progress {self.done} {max(self.done, self.total)}")
 
 
 def say(line: str) -> None:
@@ -116,7 +155,7 @@ def clone(source: int, staged: int) -> bool:
 def copy_in_kernel(source: int, staged: int, meter: Meter) -> None:
     """Copy with copy_file_range, as far as it goes."""
     try:
-        while count := os.copy_file_range(source, staged, CHUNK_BYTES):
+        while count := os.copy_file_range(source, staged, meter.brake.chunk_bytes):
             meter.add(count)
     except AttributeError:  # not this platform
         return
@@ -127,7 +166,7 @@ def copy_in_kernel(source: int, staged: int, meter: Meter) -> None:
 
 def copy_plainly(source: int, staged: int, meter: Meter) -> None:
     """Copy with read and write from where the descriptors stand."""
-    while piece := os.read(source, PLAIN_CHUNK_BYTES):
+    while piece := os.read(source, min(PLAIN_CHUNK_BYTES, meter.brake.chunk_bytes)):
         rest = memoryview(piece)
         while rest:
             rest = rest[os.write(staged, rest) :]
@@ -157,7 +196,13 @@ def open_log(path: str) -> int | None:
         return None
 
 
-def copy_database(source_path: str, staged_path: str, mode: str, identity: tuple[int, int]) -> bool:
+def copy_database(
+    source_path: str,
+    staged_path: str,
+    mode: str,
+    identity: tuple[int, int],
+    bytes_per_second: float = 0,
+) -> bool:
     """Copy database, then log. Says whether the log was whole (or none was needed).
 
     Raises:
@@ -169,7 +214,7 @@ def copy_database(source_path: str, staged_path: str, mode: str, identity: tuple
         raise OSError(errno.ESTALE, "the database was replaced meanwhile")
     log = open_log(source_path + "-wal") if mode == "wal" else None
     log_bytes = os.fstat(log).st_size if log is not None else 0
-    meter = Meter(found.st_size + log_bytes)
+    meter = Meter(found.st_size + log_bytes, Brake(bytes_per_second))
     staged = os.open(staged_path, os.O_WRONLY)
     early = EarlyFlush(staged)
     early.start()
@@ -180,9 +225,12 @@ def copy_database(source_path: str, staged_path: str, mode: str, identity: tuple
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; see the top of this file."""
-    source, staged, mode, device, inode = arguments
+    source, staged, mode, device, inode, *pace = arguments
+    rate, niceness = pace or ("0", "0")
     try:
-        whole = copy_database(source, staged, mode, (int(device), int(inode)))
+        # Linux takes a process's rank at the disk from its niceness, where none was given.
+        os.nice(int(niceness))
+        whole = copy_database(source, staged, mode, (int(device), int(inode)), float(rate))
     except OSError as error:
         say(f"error {error.errno} {error.strerror}")
         return 1

@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
@@ -47,8 +48,14 @@ def create_private(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         descriptor = os.open(path, flags, PRIVATE_MODE)
+    except OSError as error:
+        raise file_error(error, path) from error
+    try:
         os.fchmod(descriptor, PRIVATE_MODE)  # a umask may have taken bits of the owner's
     except OSError as error:
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(path)
         raise file_error(error, path) from error
     return descriptor
 
@@ -97,7 +104,8 @@ def copy_file(source_backup: Path, destination: Path, on_progress: Progress | No
         digest = _copy_into(source_backup, target, on_progress)
         flush_directory(destination.parent)
     except BaseException as error:
-        destination.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what the caller must hear of
+            destination.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, SQLiteFileError):
             raise file_error(error, source_backup if error.filename else destination) from error
         raise

@@ -89,7 +89,7 @@ def _settle_one(site: Site, context: Context, lease: Lease) -> bool | None:
     if backup is None or backup.store != site.store.store_id:
         return None
     # Its owner may be stuck before it could publish.
-    for staged in site.store.staged_copies(backup.shared_with or backup.backup_id):
+    for staged in site.store.staged_copies(backup.backup_id, backup.shared_with):
         site.store.publish(staged, backup.filename)
     complete_run(site, context, claim, backup)
     return True

@@ -43,6 +43,7 @@ class Owner:
         self.lock_descriptor = descriptor
         self.at_work_on: set[str] = set()
         flush_directory(staging)
+        flush_directory(staging.parent)
 
     @contextmanager
     def staging(self, backup_id: str) -> Iterator[Path]:

@@ -36,7 +36,9 @@ def audit_records(
         return found if limit is None else iter(deque(found, maxlen=limit))
     if wanted.is_empty:
         size = site.ledger.log_recorder.head().size
-        return site.ledger.records(after=max(after, 0 if limit is None else size - limit))
+        up_to = size if wanted.up_to is None else min(size, wanted.up_to)
+        first = max(after, 0 if limit is None else up_to - limit)
+        return site.ledger.records(after=first, up_to=wanted.up_to)
     if limit is not None:
         with site.read_models.reading() as connection:
             newest = [each for each in newest_matching(connection, wanted, limit) if each > after]

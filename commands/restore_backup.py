@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from commands.errors import BackupNotFound, CorruptBackup, TargetExists
 from commands.ledger_reading import backup_locked
 from commands.pre_restore import keep_damaged, take_pre_restore
 from commands.raw_files import hash_raw, is_sqlite
+from commands.restore_checks import is_foreign, needed_bytes, require_restorable
 from commands.sqlite_errors import SQLiteFileError, shown
 from commands.sqlite_replacement import (
     clear_sidecars,
@@ -34,16 +36,24 @@ if TYPE_CHECKING:
     from ledger.recorder import LockedHead
     from projections.backup import Backup
 
+logger = logging.getLogger("backup_ledger.restore")
+
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """What a restore would do. `reason`: why the mode is not a transaction."""
+    """What a restore would do. `reason`: why the mode is not a transaction.
+
+    `needed_bytes`: at most, on the target's file system. `is_foreign`: it shares no table with
+    the target and is refused, unless forced.
+    """
 
     backup: Backup
     target: Path
     mode: RestoreMode
     reason: str | None
     keeps_current: bool
+    needed_bytes: int = 0
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +102,16 @@ def plan_restore(site: Site, filename: str, to: Path | None = None) -> RestorePl
         target = to.absolute()
         if os.path.lexists(target):
             raise TargetExists(f"{shown(target)} exists already; give a path that does not")
-        return RestorePlan(backup, target, "elsewhere", None, keeps_current=False)
+        plan = RestorePlan(backup, target, "elsewhere", None, keeps_current=False)
+        return replace(plan, needed_bytes=needed_bytes(site, plan))
     target = Path(os.path.realpath(site.database))
     reason = _why_replaced(site, target, filename)
     mode: RestoreMode = "transaction" if reason is None else "replace"
     keeps = reason != "missing" and target.stat().st_size > 0
-    return RestorePlan(backup, target, mode, reason, keeps_current=keeps)
+    plan = RestorePlan(backup, target, mode, reason, keeps_current=keeps)
+    # A target that SQLite cannot read has nothing to compare the backup with.
+    foreign = keeps and reason != "damaged" and is_foreign(site, backup, target)
+    return replace(plan, needed_bytes=needed_bytes(site, plan), is_foreign=foreign)
 
 
 def restore_backup(
@@ -106,6 +120,7 @@ def restore_backup(
     filename: str,
     *,
     to: Path | None = None,
+    force: bool = False,
     on_progress: Progress | None = None,
 ) -> RestoreOutcome:
     """Restore a backup; the current content is kept first, as a protected backup.
@@ -113,6 +128,8 @@ def restore_backup(
     Raises:
         BackupNotFound, TargetExists: as `plan_restore`.
         CorruptBackup: its content is not what was recorded; nothing was touched.
+        OtherApplication: it shares no table with the database, and `force` was not given.
+        NotEnoughSpace: it would not fit; nothing was touched.
         DatabaseBusy: the database stayed locked; it is untouched.
     """
     backup = find_backup(site, filename)
@@ -125,6 +142,7 @@ def restore_backup(
                 "choose another backup"
             )
         act = replace(act, plan=plan_restore(site, filename, to))
+        require_restorable(site, act.plan, force=force)
         site.owner  # noqa: B018  (its lock is held until the outcome is recorded)
         if act.plan.keeps_current:
             act = replace(act, pre_restore=_keep_current(act, on_progress))
@@ -193,7 +211,7 @@ def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> None:
             clear_sidecars(target)
             rename_into_place(staged, target)
         finally:
-            staged.unlink(missing_ok=True)
+            _remove_staged(staged)
 
 
 def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:
@@ -207,7 +225,15 @@ def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:
     except FileExistsError as error:
         raise TargetExists(f"{shown(target)} exists already; give a path that does not") from error
     finally:
+        _remove_staged(staged)
+
+
+def _remove_staged(staged: Path) -> None:
+    """Whatever went wrong before is what a person must hear of, and this beside it."""
+    try:
         staged.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s could not be removed (%s); remove it", shown(staged), error.strerror)
 
 
 def _copy_checked(act: _Act, staged: Path, on_progress: Progress | None) -> None:

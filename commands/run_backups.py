@@ -11,6 +11,7 @@ from commands.finish_run import complete_run, fail_run
 from commands.heartbeat import Heartbeat
 from commands.staging import append_or_discard, publish_all
 from commands.take_backup import Staged, created_details, size_warnings, stage_snapshot
+from commands.unchanged_backup import share_with_last
 from ledger.application import Draft
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
@@ -82,11 +83,21 @@ def _append(
 ) -> list[RecordedEvent]:
     source = site.source_id(context)
     warnings = size_warnings(site, staged.snapshot, source, at_head=False)
+    # For a herd the first user's: all of them have one file between them.
+    shared = share_with_last(site, staged, source, claims[0].user_id, at_head=False)
 
     def decide(locked: LockedHead) -> list[Draft]:
         entries[:] = _entries(site, context, locked, claims, staged.backup_id)
         return [
-            _created_draft(site, staged, entry, source, entries[0], warnings) for entry in entries
+            _created_draft(
+                site,
+                staged,
+                entry,
+                source,
+                shared_with=shared if entry is entries[0] else entries[0].backup_id,
+                warnings=warnings,
+            )
+            for entry in entries
         ]
 
     return site.ledger.decide(context, decide)
@@ -133,7 +144,8 @@ def _created_draft(
     staged: Staged,
     entry: _Entry,
     source: str,
-    first: _Entry,
+    *,
+    shared_with: str | None,
     warnings: list[str],
 ) -> Draft:
     details: BackupCreated = created_details(
@@ -143,7 +155,7 @@ def _created_draft(
         filename=entry.filename,
         kind=BackupKind.SCHEDULED,
         run_id=entry.claim.run_id,
-        shared_with=None if entry is first else first.backup_id,
+        shared_with=shared_with,
         warnings=warnings,
     )
     return Draft(

@@ -22,6 +22,21 @@ from commands.sqlite_inspection import application_tables
 BACKUP_STEP_BYTES = 16 * 1024 * 1024  # one progress call each
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How gently a database is copied, so that the application is not disturbed.
+
+    `bytes_per_second`: at most, 0 for no limit. `niceness`: 0 to 19, of the copying process and of
+    the threads that check (where the system has niceness for threads).
+    """
+
+    bytes_per_second: float = 0
+    niceness: int = 0
+
+
+FULL_SPEED = Pace()
+
+
 class CopyFailedError(Exception):
     """The copying process could not do it; SQLite's backup API may."""
 
@@ -35,6 +50,7 @@ class Source:
     device: int
     inode: int
     size_bytes: int  # database and write-ahead log
+    needed_bytes: int  # for a copy: it may grow by what is in the log, and the log is copied too
     uses_wal: bool
     shape: tuple[int, ...]
 
@@ -64,6 +80,7 @@ def copy_by_process(
     staged: Path,
     on_progress: Progress | None,
     pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
 ) -> bool:
     """Copy database and write-ahead log in a process of its own; says whether the log came too.
 
@@ -75,10 +92,11 @@ def copy_by_process(
     """
     mode = "wal" if source.uses_wal else "none"
     identity = (str(source.device), str(source.inode))
+    paced = (str(pace.bytes_per_second), str(pace.niceness))
     program = (sys.executable, "-I", "-S", copy_process.__file__)
     try:
         process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-            [*program, source.path, staged.absolute(), mode, *identity],
+            [*program, source.path, staged.absolute(), mode, *identity, *paced],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -106,7 +124,9 @@ def require_same_shape(source: Source, shape: tuple[int, ...]) -> None:
         raise CopyFailedError("the write-ahead log restarted under a read transaction")
 
 
-def copy_by_backup_api(source: Source, staged: Path, on_progress: Progress | None) -> None:
+def copy_by_backup_api(
+    source: Source, staged: Path, on_progress: Progress | None, pace: Pace = FULL_SPEED
+) -> None:
     """Copy with SQLite's backup API, page by page, under the read transaction.
 
     The transaction is open before the first step, so writers cannot make it begin again.
@@ -115,8 +135,11 @@ def copy_by_backup_api(source: Source, staged: Path, on_progress: Progress | Non
         sqlite3.Error: as SQLite says it.
     """
     page_bytes = _number(source.connection, "page_size")
+    brake = copy_process.Brake(pace.bytes_per_second)
+    step_bytes = min(BACKUP_STEP_BYTES, brake.chunk_bytes)
 
     def tell(_status: int, remaining: int, total: int) -> None:
+        brake.wait((total - remaining) * page_bytes)
         if on_progress is not None:
             on_progress("copy", (total - remaining) * page_bytes, total * page_bytes)
 
@@ -124,9 +147,7 @@ def copy_by_backup_api(source: Source, staged: Path, on_progress: Progress | Non
         # Nobody else sees the file and a failure removes it: no journal, no flushing.
         target.execute("PRAGMA journal_mode=OFF")
         target.execute("PRAGMA synchronous=OFF")
-        source.connection.backup(
-            target, pages=max(1, BACKUP_STEP_BYTES // page_bytes), progress=tell
-        )
+        source.connection.backup(target, pages=max(1, step_bytes // page_bytes), progress=tell)
 
 
 def settle(staged: Path) -> tuple[int, ...]:
@@ -155,9 +176,18 @@ def _describe(connection: sqlite3.Connection, path: Path) -> Source:
     (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
     log = sidecar(path, "-wal")
     log_bytes = log.stat().st_size if mode == "wal" and log.exists() else 0
-    size = found.st_size + log_bytes
     shape = _shape(connection)
-    return Source(connection, path, found.st_dev, found.st_ino, size, mode == "wal", shape)
+    content_bytes = shape[0] * _number(connection, "page_size")
+    return Source(
+        connection=connection,
+        path=path,
+        device=found.st_dev,
+        inode=found.st_ino,
+        size_bytes=found.st_size + log_bytes,
+        needed_bytes=max(found.st_size, content_bytes) + log_bytes,
+        uses_wal=mode == "wal",
+        shape=shape,
+    )
 
 
 def _shape(connection: sqlite3.Connection) -> tuple[int, ...]:

@@ -5,15 +5,17 @@ as a plain file in this process (see `sqlite_connections` for why).
 """
 
 import os
-import shutil
 import sqlite3
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from commands.disk_space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
 from commands.durable_files import (
     Progress,
     create_private,
@@ -24,7 +26,9 @@ from commands.durable_files import (
 )
 from commands.sqlite_connections import open_immutable
 from commands.sqlite_copy import (
+    FULL_SPEED,
     CopyFailedError,
+    Pace,
     Source,
     copy_by_backup_api,
     copy_by_process,
@@ -34,7 +38,6 @@ from commands.sqlite_copy import (
 )
 from commands.sqlite_errors import (
     FileAccessFailed,
-    NotEnoughSpace,
     SQLiteFileError,
     damaged,
     shown,
@@ -55,10 +58,11 @@ Engine = Literal["copy", "backup_api"]
 
 @dataclass(frozen=True)
 class SnapshotLimits:
-    """Sizes in bytes that decide how a snapshot is taken."""
+    """Sizes in bytes that decide how a snapshot is taken, and who says what is free."""
 
     small_bytes: int = 16 * MEBIBYTE  # below this, starting a process costs more than it saves
-    reserve_bytes: int = 1 * MEBIBYTE  # room left for directories and journals
+    reserve_bytes: int = RESERVE_BYTES
+    free_bytes: FreeBytes = free_bytes
 
 
 DEFAULT_LIMITS = SnapshotLimits()
@@ -98,12 +102,13 @@ def take_snapshot(
     on_progress: Progress | None = None,
     limits: SnapshotLimits = DEFAULT_LIMITS,
     pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
 ) -> Snapshot:
     """Copy the live database `source` to the new file `staged`, check it, flush it.
 
     `on_progress(step, bytes done, bytes in all)` hears of `copy`, then of `hash` (the longest
     check runs beside it), perhaps from another thread. `pass_fds` are inherited by the copying
-    process, as a lock that must outlive this one.
+    process, as a lock that must outlive this one. `pace`: how gently.
 
     Raises:
         SQLiteFileError: which of them says what is wrong; nothing is left at `staged`.
@@ -116,9 +121,10 @@ def take_snapshot(
         on_progress=on_progress,
         limits=limits,
         pass_fds=pass_fds,
+        pace=pace,
     )
     with _removed_on_failure(staged, source):
-        return _verified(copy, source, on_progress)
+        return _verified(copy, source, on_progress, pace)
 
 
 def stage_copy(
@@ -130,6 +136,7 @@ def stage_copy(
     on_progress: Progress | None = None,
     limits: SnapshotLimits = DEFAULT_LIMITS,
     pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
 ) -> StagedCopy:
     """The copying half of `take_snapshot`: consistent and in one file, not flushed or checked.
 
@@ -137,17 +144,18 @@ def stage_copy(
         SQLiteFileError: as `take_snapshot`.
     """
     with reading(source, wait_seconds) as live:
-        _require_space(live, staged.parent, limits)
+        needed = live.needed_bytes + limits.reserve_bytes
+        require_space(staged.parent, needed, "snapshot", limits.free_bytes)
         chosen, reason = choose_engine(live, engine, limits)
         os.close(create_private(staged))
         with _removed_on_failure(staged, source):
             failure = None
             if chosen == "copy":
-                failure = _try_process(live, staged, on_progress, pass_fds)
+                failure = _try_process(live, staged, on_progress, pass_fds, pace)
             if failure is not None:
                 chosen, reason = "backup_api", f"the copying process failed: {failure}"
             if chosen == "backup_api":
-                copy_by_backup_api(live, staged, on_progress)
+                copy_by_backup_api(live, staged, on_progress, pace)
                 settle(staged)
     return StagedCopy(staged, chosen, reason)
 
@@ -166,11 +174,15 @@ def choose_engine(
 
 
 def _try_process(
-    live: Source, staged: Path, on_progress: Progress | None, pass_fds: Sequence[int]
+    live: Source,
+    staged: Path,
+    on_progress: Progress | None,
+    pass_fds: Sequence[int],
+    pace: Pace,
 ) -> str | None:
     """Copy by process and settle; on failure an empty staged file again, and the reason."""
     try:
-        log_came_too = copy_by_process(live, staged, on_progress, pass_fds)
+        log_came_too = copy_by_process(live, staged, on_progress, pass_fds, pace)
         shape = settle(staged)
         if not log_came_too:
             require_same_shape(live, shape)
@@ -188,27 +200,14 @@ def _is_full(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
-def _require_space(live: Source, directory: Path, limits: SnapshotLimits) -> None:
-    needed = live.size_bytes + limits.reserve_bytes
-    try:
-        free = shutil.disk_usage(directory).free
-    except OSError as error:
-        raise file_error(error, directory) from error
-    if free < needed:
-        raise NotEnoughSpace(
-            f"{shown(directory)} has {free} bytes free, the snapshot needs {needed}; free some"
-        )
-
-
-def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None) -> Snapshot:
+def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None, pace: Pace) -> Snapshot:
     """Flush, hash, count and check side by side: nobody writes the file any more."""
     path = copy.path
-    with ThreadPoolExecutor(max_workers=3, thread_name_prefix="snapshot") as pool:
+    with ThreadPoolExecutor(4, "snapshot", _be_nice, (pace.niceness,)) as pool:
         flushed = pool.submit(flush_file, path)
         digest = pool.submit(sha256_of, path, on_progress)
         content: Future[Inspection] = pool.submit(inspect, path)
-        with closing(open_immutable(path)) as connection:
-            problems, warnings = check_integrity(connection)
+        problems, warnings = pool.submit(_check, path).result()
     if problems:
         raise damaged(source, problems)
     flushed.result()
@@ -228,13 +227,27 @@ def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None) -> S
     )
 
 
+def _check(path: Path) -> tuple[list[str], list[str]]:
+    with closing(open_immutable(path)) as connection:
+        return check_integrity(connection)
+
+
+def _be_nice(niceness: int) -> None:
+    """Let the application go before this thread; only Linux has niceness for threads."""
+    if niceness and sys.platform == "linux":
+        thread = threading.get_native_id()
+        before = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, before + niceness))
+
+
 @contextmanager
 def _removed_on_failure(staged: Path, source: Path) -> Iterator[None]:
     """Leave nothing at `staged` when the block fails, and name the file that is at fault."""
     try:
         yield
     except BaseException as error:
-        remove_database(staged)
+        with suppress(OSError):  # what cannot be removed now is recovery's
+            remove_database(staged)
         if isinstance(error, sqlite3.Error):
             raise translated(error, staged if _is_full(error) else source) from error
         if isinstance(error, OSError) and not isinstance(error, SQLiteFileError):

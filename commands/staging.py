@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,16 @@ def append_or_discard(
 ) -> list[RecordedEvent]:
     """Append what a staged file stands for; where that fails, nothing is left of the file.
 
+    Unless the disk failed below the commit: then nobody can say yet whether it counts.
+
     Raises:
         Exception: whatever `append` raises.
     """
     try:
         return append()
-    except BaseException:
+    except BaseException as error:
+        if _is_of_the_disk(error):
+            raise
         # An interrupt may come between the commit and our hearing of it: then it stays, and
         # recovery publishes it.
         with suppress(Exception):  # whatever cannot be asked or removed now is recovery's
@@ -37,6 +42,21 @@ def append_or_discard(
                 site.store.remove_sidecars(staged.name)
                 remove_database(staged)
         raise
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether a commit may have failed halfway.
+
+    SQLite takes back a transaction that it could not flush; but its frames may stand in the log,
+    and whoever reads the log anew after a crash finds them committed.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        code = getattr(getattr(cause, "orig", cause), "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def publish(site: Site, staged: Path, filename: str) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from commands.durable_files import (
@@ -23,9 +24,14 @@ from commands.errors import StoreUnknown
 from commands.sqlite_errors import FileInTheWay
 from projections.backup_names import free_name
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 STORE_FILE = ".store"
 STAGING = ".staging"
 SIDECARS = ".sidecars"
+BLOCK_BYTES = 512
+"""The unit of st_blocks, whatever the file system's own blocks are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class FoundFile:
     mtime_ns: int
     device: int
     inode: int
+    bytes_on_disk: int = field(default=0, compare=False)
+    links: int = field(default=1, compare=False)
 
 
 class Store:
@@ -59,11 +67,12 @@ class Store:
     def has(self, filename: str) -> bool:
         return os.path.lexists(self.path(filename))
 
-    def staged_copies(self, backup_id: str) -> list[Path]:
-        """Where a backup is staged, whoever staged it."""
+    def staged_copies(self, *backup_ids: str | None) -> list[Path]:
+        """Where any of these backups is staged, whoever staged it."""
         if not self.staging.is_dir():
             return []
-        found = (folder / backup_id for folder in self.staging.iterdir())
+        folders, wanted = list(self.staging.iterdir()), {each for each in backup_ids if each}
+        found = (folder / backup_id for folder in folders for backup_id in sorted(wanted))
         return [path for path in found if path.is_file()]
 
     def publish(self, staged: Path, filename: str) -> str | None:
@@ -115,6 +124,34 @@ class Store:
                 each.unlink(missing_ok=True)
             kept.rmdir()
 
+    def bytes_on_disk(self) -> int:
+        """What the backup files take; one that has several names counts once."""
+        blocks: dict[tuple[int, int], int] = {}
+        with os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".db") and entry.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):  # deleted meanwhile
+                        found = entry.stat(follow_symlinks=False)
+                        blocks[found.st_dev, found.st_ino] = found.st_blocks * BLOCK_BYTES
+        return sum(blocks.values())
+
+    def share(self, staged: Path, filename: str, is_equal: Callable[[Path], bool]) -> bool:
+        """Make a staged file another name of a published one that is equal; says whether it is.
+
+        Raises:
+            OSError: it cannot be; the staged file is as it was.
+        """
+        link = staged.with_name(f"{staged.name}.shared")
+        try:
+            os.link(self.path(filename), link, follow_symlinks=False)
+            if not is_equal(link):
+                return False
+            os.rename(link, staged)
+        finally:
+            link.unlink(missing_ok=True)
+        flush_directory(staged.parent)
+        return True
+
     def look_at(self, filename: str) -> FoundFile | None:
         """A regular file of this name, or None; symbolic links are not followed."""
         try:
@@ -123,7 +160,15 @@ class Store:
             return None
         if not stat.S_ISREG(found.st_mode):
             return None
-        return FoundFile(filename, found.st_size, found.st_mtime_ns, found.st_dev, found.st_ino)
+        return FoundFile(
+            filename,
+            found.st_size,
+            found.st_mtime_ns,
+            found.st_dev,
+            found.st_ino,
+            found.st_blocks * BLOCK_BYTES,
+            found.st_nlink,
+        )
 
     def list_candidates(self) -> tuple[list[FoundFile], list[str]]:
         """Regular `.db` files without a leading dot; and names that are no UTF-8, for reporting."""
@@ -192,6 +237,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
+        flush_directory(folder.parent)  # or a power cut takes the folder, and the ledger in it
     except OSError as error:
         raise StoreUnknown(
             f"the backups folder {folder} cannot be made: {error.strerror}"
@@ -205,13 +251,14 @@ def make_store(folder: Path) -> str:
         StoreUnknown: it cannot be written.
     """
     store_id = str(uuid4())
+    unfinished = folder / f"{STORE_FILE}.new"  # half of an identity would be worse than none
     try:
-        descriptor = create_private(folder / STORE_FILE)
-        try:
-            os.write(descriptor, f"{store_id}\n".encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        unfinished.unlink(missing_ok=True)
+        with open(create_private(unfinished), "wb") as file:
+            file.write(f"{store_id}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(unfinished, folder / STORE_FILE)
         flush_directory(folder)
     except OSError as error:
         raise StoreUnknown(f"{folder / STORE_FILE} cannot be made: {error}") from error

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.errors import BackupNameTaken
-from commands.sqlite_snapshot import Snapshot, take_snapshot
+from commands.sqlite_copy import Pace
+from commands.sqlite_snapshot import Snapshot, SnapshotLimits, take_snapshot
 from commands.staging import append_or_discard, publish
+from commands.unchanged_backup import share_with_last
 from ledger.application import Draft
 from ledger.errors import NameTaken
 from ledger.events.catalog import BackupCreated, BackupNotCreated, TableRows
@@ -101,10 +103,13 @@ def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) 
     Raises:
         SQLiteFileError: it cannot be; nothing is left.
     """
+    settings = site.configuration
     snapshot = take_snapshot(
         site.database,
         path,
-        wait_seconds=site.configuration.snapshot_wait_seconds,
+        wait_seconds=settings.snapshot_wait_seconds,
+        limits=SnapshotLimits(free_bytes=site.free_bytes),
+        pace=Pace(settings.max_mb_per_second * 1_000_000, settings.niceness),
         on_progress=on_progress,
         pass_fds=(site.owner.lock_descriptor,),
     )
@@ -178,6 +183,8 @@ def _append(
 ) -> list[RecordedEvent]:
     source = site.source_id(context)
     warnings = size_warnings(site, staged.snapshot, source)
+    may_share = kind is BackupKind.MANUAL  # what is protected stands by itself
+    shared = share_with_last(site, staged, source, user_id) if may_share else None
 
     def decide(locked: LockedHead) -> list[Draft]:
         if name is not None and site.store.has(name):
@@ -189,7 +196,7 @@ def _append(
             filename=name or unused_name(site, locked, _automatic_name(site, context, kind)),
             kind=kind,
             run_id=None,
-            shared_with=None,
+            shared_with=shared,
             warnings=warnings,
         )
         return [Draft(backup_stream(staged.backup_id), details, user_id)]

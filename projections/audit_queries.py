@@ -24,7 +24,7 @@ class AuditFilter:
     `since` inclusive and `until` exclusive, on timestamp. `event_type`: exact, or a prefix that
     ends in a dot. `user_id`: the owner of the thing. `resource`: a stream, or the type or id of
     the thing. `text`: anywhere in details or error message, whatever the case; the trail has no
-    details, so who reads the records looks for it.
+    details, so who reads the records looks for it. `up_to`: no position beyond this one.
     """
 
     since: datetime | None = None
@@ -34,10 +34,12 @@ class AuditFilter:
     failed_only: bool = False
     resource: str | None = None
     text: str | None = None
+    up_to: int | None = None
 
     @property
     def is_empty(self) -> bool:
-        return self == AuditFilter()
+        """Whether every event matches that is not beyond `up_to`."""
+        return self == AuditFilter(up_to=self.up_to)
 
     def event_types(self) -> list[str] | None:
         """The types it stands for; None for any."""
@@ -77,6 +79,8 @@ def _conditions(wanted: AuditFilter) -> Sequence[Any]:
     if wanted.resource is not None:
         names = (trail.c.stream, trail.c.resource_type, trail.c.resource_id)
         conditions.append(or_(*(each == wanted.resource for each in names)))
+    if wanted.up_to is not None:
+        conditions.append(trail.c.position <= wanted.up_to)
     if wanted.failed_only:
         conditions.append(trail.c.success.is_(False))
     return conditions

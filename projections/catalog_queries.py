@@ -88,6 +88,25 @@ def last_backup_of_source(connection: Connection, source: str) -> Backup | None:
     return None if found is None else Backup(**found)
 
 
+def last_good_backup_of_user(
+    connection: Connection, store: str, source: str, user_id: int | None
+) -> Backup | None:
+    """A user's last backup of a source that is there and good; of nobody's where it is None."""
+    row = connection.execute(
+        select(catalog)
+        .where(
+            catalog.c.store == store,
+            catalog.c.source == source,
+            catalog.c.user_id == user_id,
+            catalog.c.status == BackupStatus.OK,
+        )
+        .order_by(catalog.c.position.desc())
+        .limit(1)
+    ).mappings()
+    found = row.one_or_none()
+    return None if found is None else Backup(**found)
+
+
 def _backups(connection: Connection, *conditions: Any) -> list[Backup]:
     rows = connection.execute(select(catalog).where(*conditions).order_by(*_NEWEST_FIRST))
     return [Backup(**row) for row in rows.mappings()]

@@ -13,7 +13,7 @@ from projections.tables import backup_runs as runs
 from projections.tables import backup_settings as settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -33,6 +33,10 @@ _DUE = (
 _HAS_A_USER = text("EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
 _HAS_NO_USER = text("NOT EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
 _DUE_OF_USERS = _DUE.where(_HAS_A_USER)
+_KNOWN = text("SELECT id FROM users WHERE id IN :wanted").bindparams(
+    bindparam("wanted", expanding=True)
+)
+LOOKUP_USERS = 500
 
 
 def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
@@ -77,6 +81,17 @@ def orphaned_users(connection: Connection) -> set[int]:
         return set()
     gone = select(settings.c.user_id).where(_HAS_NO_USER)
     return set(connection.execute(gone).scalars())
+
+
+def unknown_users(connection: Connection, user_ids: Collection[int]) -> set[int]:
+    """Those of these users whom the application no longer knows, whatever the settings say."""
+    if not has_users(connection):
+        return set()
+    ordered, known = sorted(user_ids), set()
+    for start in range(0, len(ordered), LOOKUP_USERS):
+        wanted = {"wanted": ordered[start : start + LOOKUP_USERS]}
+        known |= set(connection.execute(_KNOWN, wanted).scalars())
+    return set(ordered) - known
 
 
 def user_exists(connection: Connection, user_id: int) -> bool:

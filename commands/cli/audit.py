@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import evidence, moments
+from commands.cli import audit_as_of, evidence, moments
 from commands.cli.errors import EXIT_CODES
-from commands.cli.options import JsonOption, UserOption, parse_moment
+from commands.cli.options import JsonOption, UserOption, parse_moment, parse_time_or_position
 from commands.cli.output import add_row, count, new_table, note, say, show_table, tell, write_record
 from commands.cli.session import Session, opened
 
@@ -43,6 +43,10 @@ ResourceOption = Annotated[
 TextOption = Annotated[
     str | None, typer.Option(metavar="TEXT", help="With this text in its details.")
 ]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME|POSITION", help="As the log stood then; a number is a position."),
+]
 LimitOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Only the N newest [50 without --json].")
 ]
@@ -66,6 +70,7 @@ def log(  # noqa: PLR0913, PLR0917  (options are parameters)
     failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
     resource: ResourceOption = None,
     text: TextOption = None,
+    as_of: AsOfOption = None,
     limit: LimitOption = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Then wait for more.")] = False,
     as_json: JsonLinesOption = False,
@@ -80,6 +85,7 @@ def log(  # noqa: PLR0913, PLR0917  (options are parameters)
       backup-ledger audit log --failed --since 2025-01-13
       backup-ledger audit log --type backup_retention. --user 1
       backup-ledger audit log --json > audit.jsonl
+      backup-ledger audit log --as-of 2025-01-13 --limit 5
       backup-ledger audit log --follow
     """
     from projections.audit_queries import AuditFilter
@@ -95,9 +101,14 @@ def log(  # noqa: PLR0913, PLR0917  (options are parameters)
     )
     if as_json and as_csv:
         raise typer.BadParameter("give --json or --csv, not both")
+    if as_of is not None and follow:
+        raise typer.BadParameter("--follow waits for what is new, --as-of wants none of it")
+    asked = None if as_of is None else parse_time_or_position(as_of)
     write = _write_csv if as_csv else _write_records if as_json else None
     _note_unknown_type(wanted)
     with opened(ctx, "read") as session:
+        if asked is not None:
+            wanted = _until(session, wanted, asked)
         last = _show_log(session, wanted, limit, write)
         if follow:
             _follow(session, wanted, last, write)
@@ -141,6 +152,20 @@ def history(
             _write_records(records)
         else:
             _tell(session, name, records)
+
+
+def _until(session: Session, wanted: AuditFilter, asked: datetime | int) -> AuditFilter:
+    """The filter, and nothing that was written after a moment; where that is goes to stderr."""
+    from dataclasses import replace
+
+    from projections.time_travel import moment_of
+
+    moment = moment_of(session.site.ledger, asked)
+    note(f"As of position {moment.position}.", style="dim")
+    jump = audit_as_of.clock_jump_told(moment)
+    if jump is not None:
+        note(jump)
+    return replace(wanted, up_to=moment.position)
 
 
 def _show_log(session: Session, wanted: AuditFilter, limit: int | None, write: Write | None) -> int:
@@ -261,4 +286,5 @@ def _note_unknown_type(wanted: AuditFilter) -> None:
         note(f"No event type is called {wanted.event_type!r}; a prefix ends in a dot.")
 
 
+audit_as_of.register(app)
 evidence.register(app)

@@ -8,7 +8,7 @@ import typer
 
 from commands.cli import moments
 from commands.cli.backups_shown import backup_json
-from commands.cli.options import JsonOption, parse_user_id
+from commands.cli.options import JsonOption, RateOption, parse_user_id
 from commands.cli.output import count, note, progress_bar, say, write_json
 from commands.cli.session import configured, opened
 
@@ -31,6 +31,7 @@ def create(
     pre_migration: Annotated[
         bool, typer.Option("--pre-migration", help="Protect it: retention never deletes it.")
     ] = False,
+    max_mb_per_second: RateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a verified backup now.
@@ -46,11 +47,12 @@ def create(
     from commands.take_backup import take_backup
     from ledger.vocabulary import BackupKind
 
+    ctx.obj.max_mb_per_second = max_mb_per_second
     _require_something_to_back_up(configured(ctx), name)
     kind = BackupKind.PRE_MIGRATION if pre_migration else BackupKind.MANUAL
     with opened(ctx, "begin") as session:
         site = session.site
-        with progress_bar("backing up") as progress:
+        with progress_bar("backing up", in_bytes=True) as progress:
             backup = take_backup(
                 site,
                 session.context,

@@ -11,6 +11,7 @@ from commands.cli import moments
 from commands.cli.backups_shown import (
     backup_json,
     checked,
+    disk_json,
     filepath,
     origin,
     show_backups,
@@ -69,7 +70,7 @@ def show(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) ->
     with opened(ctx, "read") as session:
         backup = _known_or_adopted(session, name)
         if as_json:
-            write_json(backup_json(session.site, backup))
+            write_json(backup_json(session.site, backup) | disk_json(session.site, backup))
             return
         show_facts(_facts(session, backup))
         say(f"Its story: backup-ledger audit history {shlex.quote(name)}", style="dim")
@@ -87,7 +88,8 @@ def _summary(backups: Sequence[Backup], site: Site) -> str:
     if not backups:
         return f"No backups in {site.store.folder} yet; make one: backup-ledger backup create"
     total = moments.size(sum(each.size for each in backups if each.is_present))
-    return f"{count(len(backups), 'backup')}, {total}, in {site.store.folder}"
+    on_disk = moments.size(site.store.bytes_on_disk())
+    return f"{count(len(backups), 'backup')}, {total}, {on_disk} on disk, in {site.store.folder}"
 
 
 def _known_or_adopted(session: Session, name: str) -> Backup:
@@ -103,6 +105,15 @@ def _known_or_adopted(session: Session, name: str) -> Backup:
     return find_backup(session.site, name)
 
 
+def _on_disk(site: Site, backup: Backup) -> str:
+    found = disk_json(site, backup)
+    if found["size_on_disk"] is None:
+        return "nothing"
+    others = (found["links"] or 1) - 1
+    shared = f", shared with {count(others, 'other')}" if others else ""
+    return moments.size(found["size_on_disk"]) + shared
+
+
 def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
     from ledger.clock import parse_instant
 
@@ -113,6 +124,7 @@ def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
         ("made", moments.both(backup.created_at, now)),
         ("kind", origin(backup)),
         ("size", f"{moments.size(backup.size)} ({backup.size:,} bytes)"),
+        ("on disk", _on_disk(session.site, backup)),
         ("sha256", backup.sha256),
         ("verified", checked(backup, now)),
         ("file", filepath(session.site, backup) or "in another store"),

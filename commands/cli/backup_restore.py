@@ -31,6 +31,9 @@ def restore(
         Path | None, typer.Option("--to", metavar="PATH", help="Write a new file instead.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would happen.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even a backup of another application.")
+    ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,8 +59,10 @@ def restore(
         if to is None:
             # Looked at as little as possible: what fails from here on is recorded.
             confirm(_question(session, find_backup(site, name)), yes=yes)
-        with progress_bar("restoring") as progress:
-            outcome = restore_backup(site, session.context, name, to=to, on_progress=progress)
+        with progress_bar("restoring", in_bytes=True) as progress:
+            outcome = restore_backup(
+                site, session.context, name, to=to, force=force, on_progress=progress
+            )
         if as_json:
             write_json(_outcome_json(session, outcome))
         else:
@@ -75,7 +80,10 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
         ("into", str(plan.target)),
         ("how", _HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
         ("kept first", _kept(plan)),
+        ("room", _room(session, plan)),
     ]
+    if plan.is_foreign:
+        facts.append(("refused", "it has no table in common with the database; see --force"))
     show_facts(facts)
     say("Nothing was done.", style="dim")
 
@@ -84,6 +92,18 @@ def _kept(plan: RestorePlan) -> str:
     if plan.keeps_current:
         return "what is there now, as a protected backup"
     return "nothing: there is nothing to lose"
+
+
+def _room(session: Session, plan: RestorePlan) -> str:
+    from commands.sqlite_errors import SQLiteFileError
+
+    needed = f"{moments.size(plan.needed_bytes)} at most"
+    try:
+        free = session.site.free_bytes(plan.target.parent)
+    except SQLiteFileError:
+        return needed
+    enough = "" if free >= plan.needed_bytes else ": too little"
+    return f"{needed}, {moments.size(free)} free{enough}"
 
 
 def _question(session: Session, backup: Backup) -> str:
@@ -99,6 +119,8 @@ def _plan_json(plan: RestorePlan) -> dict[str, Any]:
         "mode": plan.mode,
         "reason": plan.reason,
         "keeps_current": plan.keeps_current,
+        "needed_bytes": plan.needed_bytes,
+        "is_foreign": plan.is_foreign,
     }
 
 

@@ -27,6 +27,15 @@ def backup_json(site: Site, backup: Backup) -> dict[str, Any]:
     return found | {"filepath": filepath(site, backup)}
 
 
+def disk_json(site: Site, backup: Backup) -> dict[str, int | None]:
+    """What the file takes now, in bytes, and how many names share it; null where there is none."""
+    is_here = backup.store == site.store.store_id
+    found = site.store.look_at(backup.filename) if is_here else None
+    if found is None:
+        return {"size_on_disk": None, "links": None}
+    return {"size_on_disk": found.bytes_on_disk, "links": found.links}
+
+
 def filepath(site: Site, backup: Backup) -> str | None:
     return str(site.store.path(backup.filename)) if backup.store == site.store.store_id else None
 

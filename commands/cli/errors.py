@@ -27,13 +27,14 @@ _OUR_PACKAGES = ("ledger", "projections", "commands")
 
 @dataclass(slots=True)
 class GlobalOptions:
-    """The options before the command, as given; None where not."""
+    """The options before the command, and a command's own settings; None where not given."""
 
     database: Path | None = None
     backups: Path | None = None
     ledger: str | None = None
     projections: str | None = None
     debug: bool = False
+    max_mb_per_second: float | None = None
 
 
 class ReportingGroup(TyperGroup):
@@ -117,10 +118,36 @@ def _explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, OSError) and error.strerror:
         path = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return FAILED, f"{path}{error.strerror}; check the path, its permissions and the disk"
+    said = _said_by_sqlite(error)
+    if said is not None:
+        return FAILED, said
     first_line = text.strip().splitlines()[0] if text.strip() else text
     return FAILED, (
         f"unexpected {type(error).__name__}: {first_line}; run it again as "
         "`backup-ledger --debug ...` to see where"
+    )
+
+
+def _said_by_sqlite(error: Exception) -> str | None:
+    """What SQLite said of the disk below one of our own databases; None for anything else."""
+    import sqlite3
+
+    cause = getattr(error, "orig", None) or error
+    if not isinstance(cause, sqlite3.DatabaseError):
+        return None
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    if code not in (
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    ):
+        return None
+    return (
+        f"the ledger or its read models cannot be read or written: {cause}; check the disk, its "
+        "free space and the permissions of the backups folder, then try again"
     )
 
 

@@ -51,6 +51,20 @@ def parse_moment(text: str) -> datetime:
         raise typer.BadParameter(str(error)) from None
 
 
+def parse_time_or_position(text: str) -> datetime | int:
+    """A place in the ledger: digits alone are a position, anything else a date or time.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if _DIGITS.fullmatch(text):
+        return int(text)
+    try:
+        return moments.parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; or a position, such as 17") from None
+
+
 UserArgument = Annotated[
     int, typer.Argument(metavar="USER", parser=parse_user_id, help="User id, such as 1.")
 ]
@@ -62,4 +76,10 @@ NameArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-mb-per-second", metavar="N", min=0, help="Copy no faster; 0 is without a limit."
+    ),
+]
 NoteOption = Annotated[str | None, typer.Option("--note", help="Why; for the ledger.")]

@@ -11,7 +11,7 @@ import typer
 
 from commands.cli import moments
 from commands.cli.errors import FAILED
-from commands.cli.options import JsonOption
+from commands.cli.options import JsonOption, RateOption
 from commands.cli.output import count, note, say, write_json
 from commands.cli.session import Session, opened, show_log
 
@@ -28,6 +28,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run(
     ctx: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="One check, for cron or a timer.")] = False,
+    max_mb_per_second: RateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take the backups that are due, now and from now on.
@@ -45,6 +46,7 @@ def run(
 
     from commands.scheduler_process import run_scheduler
 
+    ctx.obj.max_mb_per_second = max_mb_per_second
     stop = threading.Event()
     with opened(ctx, "act") as session, _stopped_by_signals(stop):
         show_log(logging.WARNING if once else logging.INFO)

@@ -57,6 +57,7 @@ def configured(ctx: typer.Context) -> Configuration:
         ledger=options.ledger,
         projections=options.projections,
         debug=options.debug or None,
+        max_mb_per_second=options.max_mb_per_second,
     )
     options.debug = configuration.debug
     return configuration

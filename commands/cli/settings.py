@@ -98,7 +98,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
                 [settings_json(each) | {"orphan": each.user_id in orphans} for each in schedules]
             )
         elif schedules:
-            _show_all(schedules, orphans, session.context.now)
+            show_settings(schedules, orphans, session.context.now)
         else:
             say("Nobody has settings yet; make some: backup-ledger settings set 1")
 
@@ -208,7 +208,8 @@ def _show(schedule: Schedule, now: datetime, *, as_json: bool) -> None:
     show_facts(facts)
 
 
-def _show_all(schedules: Sequence[Schedule], orphans: set[int], now: datetime) -> None:
+def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetime) -> None:
+    """One user a row."""
     table = new_table("User", "Backups", "Keep", "Last", "Next (UTC)", right=("User", "Keep"))
     for each in schedules:
         mood = "orphan: no such user" if each.user_id in orphans else _mood(each)

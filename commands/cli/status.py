@@ -71,6 +71,8 @@ def _last(last: dict[str, Any], now: datetime) -> str:
 
 def _backups(backups: dict[str, Any]) -> str:
     parts = [f"{backups['count']}, {moments.size(backups['bytes'])}"]
+    if backups["bytes_on_disk"] is not None:
+        parts[0] += f" ({moments.size(backups['bytes_on_disk'])} on disk)"
     for status, found in backups["by_status"].items():
         if found["count"] and status not in ("ok", "deleted"):
             parts.append(f"{found['count']} {status}")

@@ -123,7 +123,7 @@ def test_show_tells_all_that_is_known(place: Place) -> None:
     for expected in (made["sha256"], "court order 5", "2100-01-01", "audit history one.db"):
         assert expected in said
     shown = place.json("backup", "show", "one.db")
-    assert list(shown) == COLUMNS
+    assert list(shown) == [*COLUMNS, "size_on_disk", "links"]
     assert [each["reason"] for each in shown["holds"]] == ["court order 5"]
     assert shown["holds"][0]["until"] == "2100-01-01T00:00:00.000000Z"
 

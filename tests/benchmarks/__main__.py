@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     "shared_herd": backup_rows.shared_herd,
     "backup_snapshot": backup_rows.snapshot,
     "backup_verified": backup_rows.verified_backup,
+    **backup_rows.BY_KIND,
     "help": command_line_rows.help_text,
 }
 

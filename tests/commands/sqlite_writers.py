@@ -2,7 +2,8 @@
 
 Run as a program: `python -m tests.commands.sqlite_writers ROLE PATH ...`. A role prints lines and
 ends when its stdin is closed. The database holds accounts whose balances always add up to the
-same sum, and a counter that equals the number of rows in `moves`.
+same sum, and a counter that equals the number of rows in `moves`, each of which has the hash of
+itself and the one before.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ def build(path: Path, *, journal: str = "wal", page_size: int = 4096, padding: i
         connection.execute("BEGIN")
         connection.execute("CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INT, pad BLOB)")
         connection.execute("CREATE TABLE counter (id INTEGER PRIMARY KEY, moves INT)")
-        connection.execute("CREATE TABLE moves (id INTEGER PRIMARY KEY, pad BLOB)")
+        connection.execute("CREATE TABLE moves (id INTEGER PRIMARY KEY, pad BLOB, chain BLOB)")
         connection.execute("INSERT INTO counter VALUES (1, 0)")
         rows = ((number, BALANCE, os.urandom(padding)) for number in range(ACCOUNTS))
         connection.executemany("INSERT INTO accounts VALUES (?, ?, ?)", rows)
@@ -57,9 +58,20 @@ def holds(connection: sqlite3.Connection) -> bool:
         (moves,) = connection.execute("SELECT moves FROM counter").fetchone()
         (rows,) = connection.execute("SELECT count(*) FROM moves").fetchone()
         (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
+        chained = is_chained(connection)
     except sqlite3.DatabaseError:
         return False
-    return bool(total == ACCOUNTS * BALANCE and moves == rows and sound == "ok")
+    return bool(total == ACCOUNTS * BALANCE and moves == rows and sound == "ok" and chained)
+
+
+def is_chained(connection: sqlite3.Connection) -> bool:
+    """Whether each move follows from the one before."""
+    before = b""
+    for pad, chain in connection.execute("SELECT pad, chain FROM moves ORDER BY id"):
+        before = hashlib.sha256(before + pad).digest()
+        if before != chain:
+            return False
+    return True
 
 
 def move(connection: sqlite3.Connection, rng: random.Random) -> None:
@@ -72,7 +84,10 @@ def move(connection: sqlite3.Connection, rng: random.Random) -> None:
         connection.execute(change, (-7, pad, giver))
         connection.execute(change, (7, pad, taker))
     connection.execute("UPDATE counter SET moves = moves + 1")
-    connection.execute("INSERT INTO moves (pad) VALUES (?)", (rng.randbytes(200),))
+    last = connection.execute("SELECT chain FROM moves ORDER BY id DESC LIMIT 1").fetchone()
+    pad = rng.randbytes(200)
+    chain = hashlib.sha256((last[0] if last else b"") + pad).digest()
+    connection.execute("INSERT INTO moves (pad, chain) VALUES (?, ?)", (pad, chain))
     connection.execute("COMMIT")
 
 
@@ -142,11 +157,11 @@ def role_hold(path: str, statement: str) -> None:
         sys.stdin.read()
 
 
-def role_try_lock(path: str) -> None:
-    """Say whether the write lock can be had now."""
+def role_try_lock(path: str, begin: str = "BEGIN IMMEDIATE") -> None:
+    """Say whether the write lock (or another) can be had now."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(begin)
         except sqlite3.OperationalError as error:
             say(error.sqlite_errorname)
         else:

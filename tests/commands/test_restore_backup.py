@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,7 +24,9 @@ from commands.sqlite_errors import DatabaseBusy
 from commands.take_backup import take_backup
 from ledger.events.catalog import BackupCorrupt, BackupFound, BackupVerified
 from ledger.events.restoring import RestoreCompleted, RestoreFailed, RestoreStarted
+from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_whole
+from tests.commands.sqlite_writers import build, holds, move, process
 from tests.commands.world import World, add_case, break_database, mode_of, titles_in
 
 OLD = [f"case {number}" for number in range(20)]
@@ -280,3 +284,56 @@ def test_backup_deleted_meanwhile_is_not_restored(
     with pytest.raises(BackupNotFound, match="meanwhile"):
         restore_backup(moved_on.site, moved_on.context(), "first.db")
     assert titles_in(Path(moved_on.database)) == NEW
+
+
+def test_forgotten_reader_ends_in_busy_and_the_database_stays(make_world: MakeWorld) -> None:
+    """In rollback-journal mode the open read transaction of another process is not broken."""
+    world = make_world(restore_wait_seconds=0.2)
+    with closing(sqlite3.connect(world.database)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    take_backup(world.site, world.context(), filename="first.db")
+    add_case(world.database, "later")
+    with process("hold", world.database, "BEGIN"), pytest.raises(DatabaseBusy) as caught:
+        restore_backup(world.site, world.context(), "first.db")
+    assert exit_code_of(caught.value) == 5
+    assert titles_in(world.database)[-1] == "later"
+    assert world.recorded(RestoreFailed)[-1].error_type == "busy"
+
+
+def test_open_connections_see_one_or_the_other_all_through_restores(world: World) -> None:
+    """Threads and another process read without pause; nobody sees a mixture or a damaged file."""
+    world.database.unlink()
+    build(world.database, padding=500)
+    site = world.site
+    take_backup(site, world.context(), filename="a.db")
+    with closing(sqlite3.connect(world.database, isolation_level=None)) as writer:
+        move(writer, Random(1))
+    take_backup(site, world.context(), filename="b.db")
+    over, troubles = threading.Event(), list[str]()
+
+    def read() -> None:
+        with closing(sqlite3.connect(world.database, isolation_level=None, timeout=60)) as mine:
+            while not over.is_set():
+                mine.execute("BEGIN")
+                if not holds(mine):
+                    troubles.append("a mixture")
+                mine.execute("COMMIT")
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    with process("watch", world.database) as watcher:
+        for each in readers:
+            each.start()
+        try:
+            for name in ("a.db", "b.db") * 3:
+                restore_backup(site, world.context(), name)
+        finally:
+            over.set()
+            for each in readers:
+                each.join()
+        assert watcher.stdin is not None
+        assert watcher.stdout is not None
+        watcher.stdin.close()
+        seen = [watcher.first_line, *watcher.stdout.read().split("\n")]  # type: ignore[attr-defined]
+        assert watcher.wait(60) == 0
+    assert troubles == []
+    assert {line.split()[1] for line in seen if line} == {"True"}

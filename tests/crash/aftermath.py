@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from commands.restore_backup import restore_backup
 from commands.scheduler import check
+from commands.take_backup import take_backup
+from ledger.events.catalog import BackupCorrupt, BackupMissing
 from ledger.events.scheduling import BackupCompleted, BackupStarted
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, titles_in
@@ -20,7 +25,10 @@ NEW = [*OLD, "new since the backup"]
 
 
 class Forker:
-    """The forking process, started once."""
+    """The forking process, started once; in an environment of its own, if one is given."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -29,6 +37,7 @@ class Forker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            env=self._environment,
         )
         assert self._read() == READY
         return self
@@ -54,21 +63,36 @@ class Forker:
         return self._process.stdout.readline().strip()
 
 
-def require_recovered(job: Job, story: str) -> None:
-    """Another process recovers, and then everything is as if nobody had been killed."""
+def require_recovered(job: Job, story: str, *, said: str = "", try_again: bool = True) -> None:
+    """Another process recovers, and then everything is as if nobody had been killed.
+
+    `said`: what the process said before it ended; a leftover that it named is a person's to remove.
+    `try_again`: also do once more what was wanted.
+    """
     world = world_of(job, clock_after(job))
+    wait_for_copying_processes(world.backups / ".staging")
     try:
         recover_everything(world)
         require_acknowledged(world, job)
+        require_no_file_lost(world, story)
         require_whole(world.site)
         size = world.site.ledger.log_recorder.head().size
         recover_everything(world)
         assert world.site.ledger.log_recorder.head().size == size  # there was nothing left to do
-        require_target(world, story)
+        require_target(world, story, said)
+        if try_again:
+            require_later_attempt(world)
         if story == "scheduled":
             require_no_slot_lost(world)
     finally:
         world.close()
+
+
+def wait_for_copying_processes(staging: Path) -> None:
+    """A process that a dead one started holds its lock until it notices; until then it is alive."""
+    for lock in staging.glob("*/lock"):
+        with lock.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
 
 
 def require_acknowledged(world: World, job: Job) -> None:
@@ -79,7 +103,16 @@ def require_acknowledged(world: World, job: Job) -> None:
         assert stored[int(position)] == event_id
 
 
-def require_target(world: World, story: str) -> None:
+def require_no_file_lost(world: World, story: str) -> None:
+    """What the ledger did not delete is there, and whole: nothing went away by itself."""
+    missing = {each.filename for each in world.recorded(BackupMissing)}
+    assert missing <= ({"hand1.db"} if story == "reconcile" else set())  # removed by hand there
+    # What could not be read at all counts as corrupt until it can; nothing else was wrong.
+    problems = [each.problem or "" for each in world.recorded(BackupCorrupt)]
+    assert not [text for text in problems if "recorded" in text]
+
+
+def require_target(world: World, story: str, said: str) -> None:
     """The database holds the old or the new, whole; a copy elsewhere is whole or absent."""
     if story == "restore":
         assert titles_in(world.database) in (NEW, OLD)
@@ -87,11 +120,28 @@ def require_target(world: World, story: str) -> None:
         elsewhere = world.folder / "elsewhere.db"
         assert not elsewhere.exists() or titles_in(elsewhere) == OLD
         assert titles_in(world.database) == NEW
+    elif story == "replace pages":
+        assert titles_in(world.database) in (NEW, OLD)
     elif story.startswith("replace"):
         damaged = world.database.exists() and world.database.read_bytes()[:4] == b"this"
         is_absent = story == "replace missing" and not world.database.exists()
         assert damaged or is_absent or titles_in(world.database) == OLD
-    assert not list(world.folder.glob(".backup-ledger-restore-*"))
+    left = world.folder.glob(".backup-ledger-restore-*")
+    assert not [path for path in left if path.name not in said]
+
+
+def require_later_attempt(world: World) -> None:
+    """Whoever comes next can do it: restore where there is no database, and back up."""
+    if not is_usable(world.database):
+        restore_backup(world.site, world.context(), "first.db")
+        assert titles_in(world.database) == OLD
+    backup = take_backup(world.site, world.context(), filename="later.db")
+    assert titles_in(world.backups / backup.filename) == titles_in(world.database)
+    require_whole(world.site)
+
+
+def is_usable(database: Path) -> bool:
+    return database.exists() and database.read_bytes()[:6] == b"SQLite"
 
 
 def require_no_slot_lost(world: World) -> None:

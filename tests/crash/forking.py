@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from commands.reconcile import reconcile
 from commands.scheduler import check
@@ -23,18 +24,28 @@ from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT, World, make_database
 from tests.crash.steps import Steps, kill_after
 from tests.crash.stories import STORIES
+from tests.faults.acting import act_under, record_until
+from tests.faults.opened_files import tell_opened
 
 READY = "ready"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process's life: `story`, or recovery for None; killed at a step, at a time, or never."""
+    """One process's life: `story`, or recovery for None; killed at a step, at a time, or never.
+
+    `fault`: the fields of an injected error. `cut_at`: the call after which the power goes.
+    `watch`: tell which databases are opened as plain files; `opens`: open one so.
+    """
 
     folder: str
     story: str | None
     kill_at: int | None = None
     kill_after_seconds: float | None = None
+    fault: dict[str, Any] | None = None
+    cut_at: int | None = None
+    watch: bool = False
+    opens: bool = False
 
     @property
     def labels(self) -> Path:
@@ -71,8 +82,8 @@ def recover_everything(world: World) -> None:
     reconcile(world.site, world.context())
 
 
-def perform(job: Job) -> None:
-    """Live the job's life; does not return where it is killed."""
+def perform(job: Job) -> int:
+    """Live the job's life; its exit code. Does not return where it is killed."""
     act: Callable[[World], object] = recover_everything
     if job.story is None:
         world = world_of(job, clock_after(job))
@@ -89,7 +100,16 @@ def perform(job: Job) -> None:
     steps.install()
     if job.kill_after_seconds is not None:
         kill_after(job.kill_after_seconds)
+    if job.fault is not None:
+        return act_under(job.fault, Path(job.folder), world, act)
+    if job.cut_at is not None:
+        record_until(job.cut_at, Path(job.folder), world)
+    if job.watch:
+        tell_opened(Path(job.folder), world.folder)
     act(world)
+    if job.opens:
+        world.database.read_bytes()
+    return 0
 
 
 def main() -> None:
@@ -101,8 +121,7 @@ def main() -> None:
         if child == 0:
             code = 1
             try:
-                perform(Job(**json.loads(line)))
-                code = 0
+                code = perform(Job(**json.loads(line)))
             except BaseException:  # noqa: BLE001  (it is shown, and the status says it)
                 traceback.print_exc()
             finally:

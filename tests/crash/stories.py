@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from commands.apply_retention import apply_retention
-from commands.clean_up import clean_up_old_protected
+from commands.clean_up import clean_up_empty, clean_up_old_protected
 from commands.delete_backup import delete_backup
+from commands.hold_backup import place_hold, release_holds
 from commands.reconcile import reconcile
 from commands.restore_backup import restore_backup
 from commands.scheduler import check
 from commands.take_backup import take_backup
+from commands.verify_backups import verify_backup
 from ledger.vocabulary import BackupKind
 from tests.commands.world import World, add_case, break_database
+from tests.faults.copying import copy_always
 
 Act = Callable[[World], object]
 
@@ -75,6 +80,51 @@ def _changed_by_hand(world: World) -> None:
     os.utime(world.backups / "empty.db", (1_700_000_000, 1_700_000_000))
 
 
+def _one_and_a_damaged_database_with_a_log(world: World) -> None:
+    _one_and_a_damaged_database(world)
+    for suffix in ("-wal", "-shm"):
+        world.database.with_name(f"app.db{suffix}").write_bytes(b"a log of the damaged one")
+
+
+def _one_and_other_pages(world: World) -> None:
+    take_backup(world.site, world.context(), filename="first.db")
+    with closing(sqlite3.connect(world.database, isolation_level=None)) as connection:
+        for statement in ("journal_mode=DELETE", "page_size=8192"):
+            connection.execute(f"PRAGMA {statement}")
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA journal_mode=WAL")
+    add_case(world.database, "new since the backup")
+
+
+def _empty_files(world: World) -> None:
+    _three_by_hand(world)
+    for name in ("empty.db", "hollow.db"):
+        (world.backups / name).touch()
+    reconcile(world.site, world.context())
+
+
+def _copied_by_a_process(world: World) -> None:
+    _three_by_hand(world)
+    copy_always()
+
+
+def _hold_and_release(world: World) -> None:
+    place_hold(world.site, world.context(), "hand0.db", "for the auditor")
+    place_hold(world.site, world.context(), "hand0.db", "for the court")
+    release_holds(world.site, world.context(), "hand0.db")
+
+
+def _change_settings(world: World) -> None:
+    world.configure(1, keep_count=3)
+    world.configure(2, frequency="weekly")
+    world.configure(1, enabled=False)
+
+
+def _verify_all(world: World) -> None:
+    for backup in world.present():
+        verify_backup(world.site, world.context(), backup, "integrity")
+
+
 def _nothing(_world: World) -> None:
     return
 
@@ -85,8 +135,15 @@ def _restore(world: World) -> None:
 
 STORIES: dict[str, Story] = {
     "begin": Story(_nothing, lambda world: world.open()),
+    "first backup": Story(
+        _nothing, lambda world: take_backup(world.site, world.context(), filename="first.db")
+    ),
     "by hand": Story(_three_by_hand, lambda world: take_backup(world.site, world.context())),
     "scheduled": Story(_two_users_with_a_backup, lambda world: check(world.site)),
+    "copied": Story(_copied_by_a_process, lambda world: take_backup(world.site, world.context())),
+    "settings": Story(lambda world: world.open(), _change_settings),
+    "hold": Story(_three_by_hand, _hold_and_release),
+    "verify": Story(_three_by_hand, _verify_all),
     "delete": Story(
         _three_by_hand, lambda world: delete_backup(world.site, world.context(), "hand1.db")
     ),
@@ -97,9 +154,14 @@ STORIES: dict[str, Story] = {
         _old_migration_backups,
         lambda world: clean_up_old_protected(world.site, world.context(), 90),
     ),
+    "clean up empty": Story(
+        _empty_files, lambda world: clean_up_empty(world.site, world.context())
+    ),
     "reconcile": Story(_changed_by_hand, lambda world: reconcile(world.site, world.context())),
     "restore": Story(_one_and_another_case, _restore),
     "replace damaged": Story(_one_and_a_damaged_database, _restore),
+    "replace with a log": Story(_one_and_a_damaged_database_with_a_log, _restore),
+    "replace pages": Story(_one_and_other_pages, _restore),
     "replace missing": Story(_one_and_no_database, _restore),
     "restore elsewhere": Story(
         _one_and_another_case,

@@ -8,7 +8,7 @@ from random import Random
 from tests.crash.aftermath import Forker
 from tests.crash.random_moments import killed_at_random
 
-KILLS = 40
+KILLS = 16
 
 
 def test_process_killed_at_any_moment_and_its_recovery_too_leave_nothing_undone(

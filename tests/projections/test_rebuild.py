@@ -13,7 +13,6 @@ from sqlalchemy import Column, Integer, MetaData, text
 from ledger.application import Ledger
 from ledger.errors import LedgerBusy
 from ledger.events.scheduling import SettingsCreated
-from ledger.record import encode_event
 from projections import catalogue, projector
 from projections.backup_runs import BackupRuns
 from projections.errors import NoSuchGeneration, ProjectionsTooNew, UnreadableEvent
@@ -381,7 +380,7 @@ def test_a_newer_version_is_built_on_the_first_start(
     ledger: Ledger, models: ReadModels, newer: ReadModels, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It says so; the others are left alone; the older one is kept."""
-    end = tell(ledger)
+    tell(ledger)
     models.catch_up()
     assert newer.catch_up()
     assert "building backup_runs@2" in caplog.text
@@ -393,7 +392,6 @@ def test_a_newer_version_is_built_on_the_first_start(
         assert found.scalars().all() == [7]
     assert labels(newer) == [("backup_runs@1", KEPT)]
     assert newer.take_healed() == []
-    assert end > 0
 
 
 def test_older_software_refuses_a_newer_version_and_can_go_back(
@@ -434,8 +432,8 @@ def test_the_tables_of_newer_software_are_refused(
         open_models().catch_up()
 
 
-def test_a_record_is_what_is_folded(ledger: Ledger, models: ReadModels) -> None:
-    """A rebuild reads the ledger's bytes, each once for all of the read models."""
+def test_each_record_is_read_once_for_all(ledger: Ledger, models: ReadModels) -> None:
+    """Decoding is what a rebuild takes longest for."""
     tell(ledger)
     read: list[int] = []
     original = projector.read_batch
@@ -450,4 +448,3 @@ def test_a_record_is_what_is_folded(ledger: Ledger, models: ReadModels) -> None:
         patch.setattr("projections.rebuild.read_batch", counted)
         models.rebuild(None)
     assert len(read) == len(set(read)) == ledger.log_recorder.head().size
-    assert all(encode_event(each.event) for each in ledger.recorded())

@@ -1,0 +1,113 @@
+"""A ledger as years of daily backups leave it behind: many users, every kind of stream.
+
+Written in bulk: one record of each type is encoded properly, and the others are made from it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+
+from ledger.application import Ledger, make_event
+from ledger.canonical_json import canonical_bytes, parse_json
+from ledger.clock import ManualClock, format_instant
+from ledger.events import Details
+from ledger.events.catalog import BackupCreated, BackupDeleted, DeletionStarted
+from ledger.events.retention import RetentionApplied
+from ledger.events.scheduling import BackupCompleted, BackupStarted, SettingsCreated
+from ledger.record import encode_event
+from ledger.vocabulary import RETENTION, backup_stream, schedule_stream
+from tests.sample_events import CONTEXT, NOW, draft
+
+KEPT = 7
+"""Backups that each user keeps; every later one costs an older one."""
+
+FIRST_DAY = datetime(2024, 1, 1, 3, tzinfo=UTC)
+_EVENT_KINDS = (
+    SettingsCreated,
+    BackupStarted,
+    BackupCreated,
+    BackupCompleted,
+    RetentionApplied,
+    DeletionStarted,
+    BackupDeleted,
+)
+
+
+class YearsOfUse:
+    """Writes day after day of it; the same one every time."""
+
+    def __init__(self, ledger: Ledger, clock: ManualClock, users: int) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._users = range(1, users + 1)
+        self._random = Random(1)
+        self._versions: Counter[str] = Counter()
+        self._kept: dict[int, list[str]] = defaultdict(list)
+        self._samples: dict[type[Details], dict[str, Any]] = {
+            kind: parse_json(encode_event(make_event(CONTEXT, draft(kind), 1, NOW)))
+            for kind in _EVENT_KINDS
+        }
+
+    def write(self, events: int) -> int:
+        """Go on until the ledger has at least so many; how many it then has."""
+        size = self._ledger.log_recorder.head().size
+        day = FIRST_DAY
+        while size < events:
+            self._clock.move_to(day)
+            stored = [each for user in self._users for each in self._day_of(user, day)]
+            with self._ledger.log_recorder.locked() as locked:
+                size = locked.insert(stored)[-1]
+            day += timedelta(days=1)
+        return size
+
+    def _day_of(self, user: int, day: datetime) -> Iterator[StoredEvent]:
+        schedule, now = schedule_stream(user), format_instant(day)
+        later = format_instant(day + timedelta(days=1))
+        if day == FIRST_DAY:
+            yield self._event(SettingsCreated, schedule, user, now, next_backup_at=later)
+        run = self._uuid()
+        yield self._event(BackupStarted, schedule, user, now, run, slot=now)
+        backup_id = self._uuid()
+        name = f"auto_backup_user{user}_{day:%Y-%m-%dT%H-%M-%S}.db"
+        stream = backup_stream(backup_id)
+        yield self._event(BackupCreated, stream, user, now, run_id=run, filename=name)
+        self._kept[user].append(backup_id)
+        yield self._event(RetentionApplied, f"{RETENTION}/{user}", user, now, scope=str(user))
+        if len(self._kept[user]) > KEPT:
+            oldest = backup_stream(self._kept[user].pop(0))
+            yield self._event(DeletionStarted, oldest, user, now)
+            yield self._event(BackupDeleted, oldest, user, now)
+        ended = {"run_id": run, "backup_id": backup_id, "filename": name, "next_backup_at": later}
+        yield self._event(BackupCompleted, schedule, user, now, slot=now, **ended)
+
+    def _event(
+        self,
+        kind: type[Details],
+        stream: str,
+        user: int,
+        timestamp: str,
+        event_id: str | None = None,
+        **details: Any,
+    ) -> StoredEvent:
+        self._versions[stream] += 1
+        sample = self._samples[kind]
+        fields = sample | {
+            "details": sample["details"] | details,
+            "event_id": event_id or self._uuid(),
+            "resource_id": stream.rpartition("/")[2],
+            "stream": stream,
+            "stream_version": self._versions[stream],
+            "timestamp": timestamp,
+            "user_id": str(user),
+        }
+        return StoredEvent(stream, self._versions[stream], kind.event_type, canonical_bytes(fields))
+
+    def _uuid(self) -> str:
+        return str(UUID(int=self._random.getrandbits(128), version=4))

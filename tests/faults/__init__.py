@@ -1,0 +1,1 @@
+"""Errors of the operating system at every call that reaches a file, and power cuts between them."""

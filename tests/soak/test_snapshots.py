@@ -1,0 +1,31 @@
+"""A small share of `python -m tests.soak`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.commands.sqlite_writers import build, is_consistent
+from tests.soak.snapshots import copy_plainly, soak
+
+SNAPSHOTS = 6
+SECONDS = 6
+TRIES = 20
+
+
+def test_no_snapshot_is_anything_but_one_state_of_the_source(tmp_path: Path) -> None:
+    """Under three writers that checkpoint in every way; both engines; and they do move on."""
+    soaked = soak(tmp_path, SECONDS, at_least=SNAPSHOTS)
+    assert soaked.inconsistent == []
+    assert set(soaked.taken) == {"copy", "backup_api"}
+    assert len(soaked.digests) > 1
+
+
+def test_plain_copy_of_the_files_fails_the_same_check(tmp_path: Path) -> None:
+    """The control: the check can fail, and a plain copy soon makes it."""
+    source = build(tmp_path / "source.db")
+    for number in range(TRIES):
+        copy = tmp_path / f"{number}.db"
+        copy_plainly(source, copy)
+        if not is_consistent(copy):
+            return
+    raise AssertionError(f"{TRIES} plain copies were consistent: the check is worth nothing")
