@@ -9,7 +9,8 @@ makes the copy right:
 - WAL mode, the parent reads some of the log: a checkpoint writes only frames up to the parent's
   read mark into the database, and the log cannot restart. So the copied log still has every
   frame that a checkpoint may have written under our hands; newer frames do no harm, and a torn
-  one at the end fails its checksum.
+  one at the end fails its checksum. They are not needed either: the log is copied up to where it
+  ended when the copy began, or a writer faster than the copy would never let it end.
 - WAL mode, the parent reads nothing of the log (all of it is in the database): no checkpoint may
   touch the database, but the log may restart. Then a mix of old and new frames could have been
   copied, and the old ones alone would take pages back in time. The header (it has the salts)
@@ -28,6 +29,7 @@ fast.
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import sys
 import threading
@@ -131,14 +133,14 @@ def say(line: str) -> None:
     os.write(1, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
-def copy(source: int, staged: int, meter: Meter) -> None:
-    """Copy everything up to the end of `source`, the fastest way that works."""
-    if not clone(source, staged):
-        copy_in_kernel(source, staged, meter)
-        # Some kernels end early without an error; reading on proves the end, or finishes.
-        copy_plainly(source, staged, meter)
-    else:
+def copy(source: int, staged: int, meter: Meter, limit: float = math.inf) -> None:
+    """Copy `source` up to its end, or up to `limit` bytes of it, the fastest way that works."""
+    if clone(source, staged):
         meter.add(os.fstat(staged).st_size)
+        return
+    # Some kernels end early without an error; reading on proves the end, or finishes.
+    done = copy_in_kernel(source, staged, meter, limit)
+    copy_plainly(source, staged, meter, limit - done)
 
 
 def clone(source: int, staged: int) -> bool:
@@ -152,33 +154,40 @@ def clone(source: int, staged: int) -> bool:
     return True
 
 
-def copy_in_kernel(source: int, staged: int, meter: Meter) -> None:
-    """Copy with copy_file_range, as far as it goes."""
+def copy_in_kernel(source: int, staged: int, meter: Meter, limit: float) -> int:
+    """Copy with copy_file_range, as far as it goes; says how many bytes that was."""
+    done = 0
     try:
-        while count := os.copy_file_range(source, staged, meter.brake.chunk_bytes):
+        while count := os.copy_file_range(
+            source, staged, int(min(meter.brake.chunk_bytes, limit - done))
+        ):
+            done += count
             meter.add(count)
     except AttributeError:  # not this platform
-        return
+        return done
     except OSError as error:
         if error.errno not in NOT_OFFERED:
             raise
+    return done
 
 
-def copy_plainly(source: int, staged: int, meter: Meter) -> None:
+def copy_plainly(source: int, staged: int, meter: Meter, limit: float) -> None:
     """Copy with read and write from where the descriptors stand."""
-    while piece := os.read(source, min(PLAIN_CHUNK_BYTES, meter.brake.chunk_bytes)):
+    chunk = min(PLAIN_CHUNK_BYTES, meter.brake.chunk_bytes)
+    while piece := os.read(source, int(min(chunk, limit))):
+        limit -= len(piece)
         rest = memoryview(piece)
         while rest:
             rest = rest[os.write(staged, rest) :]
         meter.add(len(piece))
 
 
-def copy_log(source: int, staged_path: str, meter: Meter) -> bool:
-    """Copy the log; removes the copy and says False when the log restarted meanwhile."""
+def copy_log(source: int, staged_path: str, meter: Meter, log_bytes: int) -> bool:
+    """Copy so much of the log; removes the copy and says False when the log restarted meanwhile."""
     staged = os.open(staged_path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.fchmod(staged, 0o600)
-        copy(source, staged, meter)
+        copy(source, staged, meter, log_bytes)
         header = os.pread(staged, WAL_HEADER_BYTES, 0)
         whole = header == os.pread(source, WAL_HEADER_BYTES, 0)
     finally:
@@ -220,7 +229,7 @@ def copy_database(
     early.start()
     copy(source, staged, meter)
     early.end()
-    return log is None or copy_log(log, staged_path + "-wal", meter)
+    return log is None or copy_log(log, staged_path + "-wal", meter, log_bytes)
 
 
 def main(arguments: list[str]) -> int:

@@ -81,7 +81,7 @@ def test_the_readme_begins_with_two_commands_of_one_line() -> None:
     assert first.count("\n") == second.count("\n") == 1
     assert first.startswith("python3 -m venv .venv && ")
     assert first.endswith("backup-ledger demo\n")
-    assert second.endswith("-m pytest\n")
+    assert second.endswith("-m pytest -n auto\n")
 
 
 @needs_posix

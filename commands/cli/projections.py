@@ -37,7 +37,7 @@ MAX_SHOWN = 50
 
 @app.command("list", epilog=EXIT_CODES)
 def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
-    """List the read models: where each stands, and what stands beside it.
+    """List the read models and where each stands.
 
     `root` is the ledger's root at the position that the rows were folded to. NAME@VERSION are
     generations that do not serve: one that is being built, or one that was kept.
@@ -106,7 +106,7 @@ def rollback(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
     in_json: JsonOption = False,
 ) -> None:
-    """Let the generation that a rebuild replaced serve again, and keep the other one.
+    """Let the generation before serve again, and keep the other.
 
     After an update that went wrong: go back to the older software, then give this command.
 

@@ -272,10 +272,36 @@ def test_log_that_restarted_during_the_copy_is_dropped(tmp_path: Path) -> None:
         for meter, whole in ((copy_process.Meter(1), True), (RestartingMeter(1), False)):
             copied = tmp_path / "copied-wal"
             descriptor = os.open(log, os.O_RDONLY)
-            assert copy_process.copy_log(descriptor, str(copied), meter) is whole
+            log_bytes = os.fstat(descriptor).st_size
+            assert copy_process.copy_log(descriptor, str(copied), meter, log_bytes) is whole
             os.close(descriptor)
             assert copied.exists() is whole
             copied.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("in_kernel", [True, False])
+def test_log_that_grows_faster_than_it_is_copied_ends_the_copy_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_kernel: bool
+) -> None:
+    """What is added after the copy began is not needed, and would have no end under a limit."""
+    if not in_kernel:
+        monkeypatch.setattr(copy_process, "copy_in_kernel", lambda *_: 0)
+    monkeypatch.setattr(copy_process, "clone", lambda *_: False)
+    log, before = tmp_path / "log", os.urandom(1_000_000)
+    log.write_bytes(before)
+    with log.open("ab", buffering=0) as writer:
+
+        class GrowingMeter(copy_process.Meter):
+            def add(self, count: int) -> None:
+                self.done += count
+                assert self.done <= len(before), "it would have no end"
+                writer.write(bytes(2 * count))
+
+        descriptor, copied = os.open(log, os.O_RDONLY), tmp_path / "copied"
+        meter = GrowingMeter(1, copy_process.Brake(1e12))
+        assert copy_process.copy_log(descriptor, str(copied), meter, len(before))
+        os.close(descriptor)
+    assert copied.read_bytes() == before
 
 
 def test_copy_without_the_log_must_be_what_the_transaction_sees(
