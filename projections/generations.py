@@ -15,14 +15,15 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
+    case,
     cast,
     delete,
-    except_,
     func,
     inspect,
+    or_,
     select,
     text,
-    union,
 )
 
 from projections import tables
@@ -211,17 +212,29 @@ def _move_triggers(connection: Connection, triggers: list[tuple[str, str]]) -> N
 def differing_rows(connection: Connection, shadow: Table, table: Table, key: str) -> int:
     """How many rows are in one of two tables and not, or not the same, in the other."""
 
-    def rows_of(one: Table) -> Any:
+    def text_of(column: Any) -> Any:
         # PostgreSQL cannot compare JSON, but its text.
-        return select(
-            *(cast(each, Text) if isinstance(each.type, JSON) else each for each in one.columns)
-        )
+        return cast(column, Text) if isinstance(column.type, JSON) else column
 
-    place = table.columns.keys().index(key)
-    mine = except_(rows_of(shadow), rows_of(table)).subquery()
-    theirs = except_(rows_of(table), rows_of(shadow)).subquery()
-    keys = union(select(list(mine.c)[place]), select(list(theirs.c)[place])).subquery()
-    return int(connection.execute(select(func.count()).select_from(keys)).scalar_one())
+    is_in_both = table.c[key].is_not(None)
+    has_changed = or_(
+        *(
+            text_of(each).is_distinct_from(text_of(table.c[name]))
+            for name, each in shadow.columns.items()
+            if name != key
+        )
+    )
+    beside = shadow.outerjoin(table, shadow.c[key] == table.c[key])
+    found = connection.execute(
+        select(
+            func.count(),
+            func.count(case((is_in_both, 1))),
+            func.count(case((and_(is_in_both, has_changed), 1))),
+        ).select_from(beside)
+    ).one()
+    mine, both, changed = found
+    theirs = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return int(changed + (mine - both) + (theirs - both))
 
 
 def _index_names(connection: Connection) -> set[str]:

@@ -17,6 +17,7 @@ from ledger.record import decode_event
 from ledger.recorder import NO_LIMIT, read_head, read_leaf_hash, read_records
 from projections import tables
 from projections.errors import ProjectionsTooNew, UnreadableEvent
+from projections.garbage import collected_later
 from projections.projection import upsert
 from projections.schema import prepare_tables
 
@@ -166,6 +167,7 @@ class Projector:
             self.discard(connection, projection)
         return [Healed(each.name, each.version, reason) for each in self._projections]
 
+    @collected_later()
     def advance(self, connection: Connection, up_to: int | None = None) -> bool:
         """Fold one batch into the read models that are furthest behind; False at the end.
 

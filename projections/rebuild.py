@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ledger.recorder import NO_LIMIT
 from projections.errors import NoSuchGeneration, UnreadableEvent
+from projections.garbage import collected_later
 from projections.generations import (
     BUILDING,
     Generation,
@@ -97,6 +98,7 @@ class Rebuild:
                 shadow.create(connection)
                 write_generation(connection, self._at(each, 0, NO_LEAF, has_rows=False))
 
+    @collected_later()
     def advance(self) -> bool:
         """Fold one batch; False where nothing is left for now.
 
@@ -153,6 +155,7 @@ class Rebuild:
                 for each in self._projections
             ]
 
+    @collected_later()
     def _fold_the_rest(self, connection: Connection) -> bool:
         standing = {each.name: self._found(connection, each) for each in self._projections}
         behind = min(each.position for each in standing.values())

@@ -1,12 +1,23 @@
-"""How long a person waits for --help."""
+"""How long a person waits for --help, and for a scheduler to be at work."""
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.benchmarks.measuring import Row, Sizes, best_seconds
+from commands.actors import operator
+from commands.configuration import load_configuration
+from commands.opening import open_site
+from ledger.application import Draft
+from tests.benchmarks.ledger_rows import created
+from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row
+
+CHUNK = 1_000
 
 
 def help_text(folder: Path, sizes: Sizes) -> Row:
@@ -22,3 +33,29 @@ def help_text(folder: Path, sizes: Sizes) -> Row:
     )
     ratio = 2.5 * theirs / ours
     return Row("help", ours * 1_000, "ms", "2.5 x import typer", ratio, 1.0, ratio >= 1.0)
+
+
+def scheduler_start(folder: Path, sizes: Sizes) -> Row:
+    """From nothing to the end of the first check, of very many settings of which none is due."""
+    source = folder / "application.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.executescript("CREATE TABLE cases (id INTEGER PRIMARY KEY, title TEXT)")
+    site = open_site(load_configuration(database=source), "begin")
+    context, now = site.context(operator()), site.clock.now()
+    for start in range(1, sizes.settings, CHUNK):
+        users = range(start, start + CHUNK)
+        site.ledger.append(context, *(_later(user, now + timedelta(days=30)) for user in users))
+    site.catch_up()
+    site.close()
+    program = [sys.executable, "-c", "from commands.cli import main; main()"]
+    command = [*program, "--database", source, "run", "--once"]
+    (seconds,) = best_seconds(
+        lambda: subprocess.run(command, check=True, capture_output=True, cwd=folder),
+        rounds=sizes.rounds,
+    )
+    return limit_row("scheduler_start", seconds, 1.0, f"1 s at {sizes.settings} settings")
+
+
+def _later(user_id: int, moment: datetime) -> Draft:
+    draft = created(user_id)
+    return replace(draft, details=draft.details.model_copy(update={"next_backup_at": moment}))

@@ -30,6 +30,7 @@ class Sizes:
     """How much is measured."""
 
     events: int
+    memory_events: int
     settings: int
     batches: int
     users: int
@@ -37,8 +38,8 @@ class Sizes:
     rounds: int
 
 
-FULL = Sizes(200_000, 1_000_000, 50, 1_000, 1_024, 3)
-QUICK = Sizes(5_000, 20_000, 5, 50, 32, 2)
+FULL = Sizes(1_000_000, 10_000_000, 1_000_000, 50, 1_000, 1_024, 3)
+QUICK = Sizes(5_000, 50_000, 20_000, 5, 50, 32, 2)
 
 
 def best_seconds(*sides: Callable[[], Any], rounds: int) -> list[float]:

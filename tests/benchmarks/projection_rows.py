@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from eventsourcing.projection import ApplicationSubscription
 from sqlalchemy import insert
 
 from commands.configuration import sqlite_url
-from ledger.application import Context, Draft, Ledger
+from ledger.application import Context, Draft
 from ledger.clock import SystemClock
 from ledger.events.scheduling import SettingsUpdated
 from ledger.stream_states import KEEP_EVERY
@@ -20,44 +21,47 @@ from projections.read_models import ReadModels
 from projections.schedule import SCHEDULE_FORM, evolve_schedule
 from projections.schedule_queries import due_schedules
 from tests.benchmarks.ledger_rows import ACTOR, created, new_ledger
+from tests.benchmarks.library_runner import run_library
 from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row, rate_row
+from tests.benchmarks.years_of_use import opened_ledger, years_of_use
 
 CHUNK = 1_000
-LIBRARY_EVENTS = 2_000
+LIBRARY_EVENTS = 3_000
 """The library's way takes a transaction an event; its rate does not depend on how many."""
+MEMORY_MB = 200
 LONG_STREAM = 10_000
 
 
 def rebuild(folder: Path, sizes: Sizes) -> Row:
-    """All read models from the first event, beside one event and one transaction at a time."""
-    ledger = new_ledger(folder / "rebuild.sqlite")
-    for start in range(1, sizes.events, CHUNK):
-        drafts = [created(user) for user in range(start, start + CHUNK)]
-        ledger.append(Context(ACTOR, SystemClock().now()), *drafts)
+    """All read models from the first event, beside the library's own runner."""
+    path = folder / "rebuild.sqlite"
+    total = years_of_use(path, sizes.events)
+    ledger = opened_ledger(path)
     models = ReadModels.at(_url(folder / "models.sqlite"), ledger, is_applications=False)
     models.catch_up()
-    total = ledger.log_recorder.head().size
+    count = min(LIBRARY_EVENTS, total)
     ours, theirs = best_seconds(
-        lambda: models.rebuild(None), lambda: _one_at_a_time(folder, ledger), rounds=sizes.rounds
+        lambda: models.rebuild(None),
+        lambda: run_library(path, folder / "library.sqlite", count),
+        rounds=sizes.rounds,
     )
     models.close()
     ledger.close()
-    scaled = theirs * total / min(LIBRARY_EVENTS, total)
-    return rate_row("rebuild", total, ours, scaled, "the library's runner's way", 20.0)
+    return rate_row("rebuild", total, ours, theirs * total / count, "the library's runner", 20.0)
 
 
-def _one_at_a_time(folder: Path, ledger: Ledger) -> None:
-    """What the library's ProjectionRunner does: subscribe, process, commit, one by one."""
-    path = folder / "one_by_one.sqlite"
-    path.unlink(missing_ok=True)
-    models = ReadModels.at(_url(path), ledger, is_applications=False)
-    count = min(LIBRARY_EVENTS, ledger.log_recorder.head().size)
-    with ApplicationSubscription(ledger, gt=0) as subscription:
-        for number, _ in enumerate(subscription, 1):
-            models.catch_up(up_to=number)
-            if number == count:
-                break
-    models.close()
+def rebuild_memory(folder: Path, sizes: Sizes) -> Row:
+    """The most memory that a process needs that does nothing but rebuild all read models."""
+    path = folder / "memory.sqlite"
+    total = years_of_use(path, sizes.memory_events)
+    program = [sys.executable, "-m", "tests.benchmarks.rebuilding_process"]
+    ended = subprocess.run(
+        [*program, path, folder / "models.sqlite"], check=True, stdout=subprocess.PIPE
+    )
+    megabytes = int(ended.stdout) / 1_000_000
+    against = f"{MEMORY_MB} MB at {total} events"
+    ratio = MEMORY_MB / megabytes
+    return Row("rebuild_memory", megabytes, "MB", against, ratio, 1.0, ratio >= 1.0)
 
 
 def due_query(folder: Path, sizes: Sizes) -> Row:

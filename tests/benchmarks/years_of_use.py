@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -16,14 +17,15 @@ from eventsourcing.persistence import StoredEvent
 
 from ledger.application import Ledger, make_event
 from ledger.canonical_json import canonical_bytes, parse_json
-from ledger.clock import ManualClock, format_instant
+from ledger.clock import ManualClock, SystemClock, format_instant
+from ledger.database import create_ledger, database_url, open_engine
 from ledger.events import Details
 from ledger.events.catalog import BackupCreated, BackupDeleted, DeletionStarted
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted, BackupStarted, SettingsCreated
 from ledger.record import encode_event
 from ledger.vocabulary import RETENTION, backup_stream, schedule_stream
-from tests.sample_events import CONTEXT, NOW, draft
+from tests.sample_events import CONTEXT, NOW, draft, uuid_of
 
 KEPT = 7
 """Backups that each user keeps; every later one costs an older one."""
@@ -111,3 +113,19 @@ class YearsOfUse:
 
     def _uuid(self) -> str:
         return str(UUID(int=self._random.getrandbits(128), version=4))
+
+
+def years_of_use(path: Path, events: int) -> int:
+    """Make a ledger of at least so many events; how many it has."""
+    engine = open_engine(database_url(f"sqlite:///{path}"))
+    create_ledger(engine, uuid_of(1), NOW)
+    clock = ManualClock(NOW)
+    ledger = Ledger(engine, clock)
+    written = YearsOfUse(ledger, clock, max(20, events // 700)).write(events)
+    ledger.close()
+    return written
+
+
+def opened_ledger(path: Path) -> Ledger:
+    """One that is there."""
+    return Ledger(open_engine(database_url(f"sqlite:///{path}")), SystemClock())
