@@ -53,11 +53,7 @@ NOT_OFFERED = (
 
 
 class EarlyFlush(threading.Thread):
-    """Brings a file to the disk while it is being written, so that the last flush is short.
-
-    What is on the disk leaves the page cache: a large copy must not push out what the application
-    works with, reused memory is faster than fresh, and the checks then read the disk itself.
-    """
+    """Brings a file to the disk while it is being written, so that the last flush is short."""
 
     PAUSE_SECONDS = 0.005
 
@@ -71,8 +67,6 @@ class EarlyFlush(threading.Thread):
         with contextlib.suppress(OSError):
             while not self.ended.wait(self.PAUSE_SECONDS):
                 os.fsync(self.descriptor)
-                if hasattr(os, "posix_fadvise"):  # not on every platform
-                    os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def end(self) -> None:
         """Stop after the flush under way."""

@@ -60,6 +60,20 @@ def create_private(path: Path) -> int:
     return descriptor
 
 
+def leave_page_cache(path: Path) -> None:
+    """Let the system forget a file that is on the disk and that nobody reads soon.
+
+    A large copy must not stay in memory in the place of what the application works with.
+    """
+    if hasattr(os, "posix_fadvise"):  # not on every platform
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
+
+
 def flush_file(path: Path) -> None:
     """Bring the file's content and metadata to the disk."""
     _flush(path, os.O_RDONLY)

@@ -22,6 +22,7 @@ from commands.durable_files import (
     file_error,
     flush_directory,
     flush_file,
+    leave_page_cache,
     remove_database,
 )
 from commands.sqlite_connections import open_immutable
@@ -212,11 +213,12 @@ def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None, pace
         raise damaged(source, problems)
     flushed.result()
     flush_directory(path.parent)
-    found = content.result()
+    found, sha256 = content.result(), digest.result()
+    leave_page_cache(path)
     return Snapshot(
         path=path,
         size=path.stat().st_size,
-        sha256=digest.result(),
+        sha256=sha256,
         schema_fingerprint=found.schema_fingerprint,
         table_count=found.table_count,
         row_count=found.row_count,
