@@ -1,11 +1,18 @@
-"""python -m tests.benchmarks [--quick] [--json] [NAME...]: one row each, ratios in one run."""
+"""python -m tests.benchmarks [--quick] [--json] [--save FILE] [NAME...]: one row each.
+
+Ratios are of one run. FILE keeps the newest row of each name, for `tests.benchmarks.report`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
+import sqlite3
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.benchmarks import backup_rows, command_line_rows, ledger_rows, projection_rows
@@ -32,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller sizes")
     parser.add_argument("--json", action="store_true", help="one JSON array")
+    parser.add_argument("--save", type=Path, help="keep the results in this file")
     parser.add_argument("names", nargs="*", help="which ones; all without")
     chosen = parser.parse_args()
     rows = []
@@ -41,10 +49,26 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             row = measure(Path(folder), QUICK if chosen.quick else FULL)
         rows.append(row)
+        if chosen.save:
+            save(chosen.save, row, "quick" if chosen.quick else "full")
         if not chosen.json:
             show(row)
     if chosen.json:
         print(json.dumps([row.to_json() for row in rows], indent=2))
+
+
+def save(path: Path, row: Row, sizes: str) -> None:
+    """Put a row among those that were kept, in the order of the list above."""
+    kept = json.loads(path.read_text("utf-8"))["rows"] if path.exists() else []
+    by_name = {each["name"]: each for each in kept} | {row.name: row.to_json()}
+    found = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python "
+        f"{platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        "sizes": sizes,
+        "rows": [by_name[name] for name in BENCHMARKS if name in by_name],
+    }
+    path.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 def show(row: Row) -> None:

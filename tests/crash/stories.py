@@ -125,6 +125,10 @@ def _verify_all(world: World) -> None:
         verify_backup(world.site, world.context(), backup, "integrity")
 
 
+def _drill_one(world: World) -> None:
+    verify_backup(world.site, world.context(), world.present()[0], "drill")
+
+
 def _nothing(_world: World) -> None:
     return
 
@@ -144,6 +148,7 @@ STORIES: dict[str, Story] = {
     "settings": Story(lambda world: world.open(), _change_settings),
     "hold": Story(_three_by_hand, _hold_and_release),
     "verify": Story(_three_by_hand, _verify_all),
+    "drill": Story(_three_by_hand, _drill_one),
     "delete": Story(
         _three_by_hand, lambda world: delete_backup(world.site, world.context(), "hand1.db")
     ),
