@@ -75,6 +75,11 @@ class Site:
         return self._store
 
     @property
+    def has_store(self) -> bool:
+        """Whether the backups folder is there, and known; the ledger can be read without."""
+        return self._store is not None
+
+    @property
     def database(self) -> Path:
         return self.configuration.database_path
 

@@ -37,7 +37,8 @@ def disk_json(site: Site, backup: Backup) -> dict[str, int | None]:
 
 
 def filepath(site: Site, backup: Backup) -> str | None:
-    return str(site.store.path(backup.filename)) if backup.store == site.store.store_id else None
+    is_here = site.has_store and backup.store == site.store.store_id
+    return str(site.store.path(backup.filename)) if is_here else None
 
 
 def backups_table(backups: Sequence[Backup], now: datetime) -> Table:

@@ -315,3 +315,10 @@ def test_the_real_command_says_it_too(lived_in: Place) -> None:
     ended = lived_in.spawn("audit", "as-of", "2025-01-14T02:00", "--json")
     assert (ended.code, ended.err) == (0, "")
     assert ended.json["position"] == 2
+
+
+def test_the_past_can_be_read_without_the_backups_folder(lived_in: Place) -> None:
+    """An auditor may have the ledger alone; no file is then said to be anywhere."""
+    (lived_in.backups / ".store").unlink()
+    then = lived_in.json("audit", "as-of", "5")
+    assert [backup["filepath"] for backup in then["backups"]] == [None]
