@@ -69,6 +69,10 @@ class Configuration(BaseSettings):
     ping_success_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
     ping_failure_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
 
+    http_prefix: str = "/database"
+    http_hosts: tuple[str, ...] = ()
+    metrics_open: bool = False
+
     @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
     @classmethod
     def _no_nul(cls, value: Path | None) -> Path | None:

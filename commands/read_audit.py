@@ -6,7 +6,8 @@ The audit trail only says at which positions a filter matches; what is shown is 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 """Records looked up at a time, so that memory stays flat."""
+TEXT_PAGE = 5_000
+"""Records that a page looks through for a text."""
 
 
 def audit_records(
@@ -44,6 +47,58 @@ def audit_records(
             newest = [each for each in newest_matching(connection, wanted, limit) if each > after]
         return _at_positions(site, newest)
     return _all_matching(site, wanted, after)
+
+
+class AuditPage(NamedTuple):
+    """Some matching records, and the position to ask from for those after them; None at the end."""
+
+    records: list[StoredRecord]
+    next_cursor: int | None
+
+
+def audit_page(
+    site: Site,
+    wanted: AuditFilter,
+    *,
+    cursor: int | None = None,
+    newest_first: bool = True,
+    limit: int = 100,
+) -> AuditPage:
+    """Matching records beyond a position, in either direction.
+
+    A text is looked for in so many records at most: a page may then be short, and not the last.
+    """
+    look_at = limit if wanted.text is None else TEXT_PAGE
+    positions = _positions(site, wanted, cursor, newest_first=newest_first, limit=look_at)
+    found = list(_at_positions(site, positions))
+    if newest_first:
+        found.reverse()
+    last = None if len(positions) < look_at else found[-1].position
+    if wanted.text is not None:
+        found = list(_with_text(iter(found), wanted.text))
+        if len(found) > limit:
+            found = found[:limit]
+            last = found[-1].position
+    return AuditPage(found, last)
+
+
+def _positions(
+    site: Site, wanted: AuditFilter, cursor: int | None, *, newest_first: bool, limit: int
+) -> list[int]:
+    """Ascending, whichever way they are wanted."""
+    if wanted.is_empty:
+        size = site.ledger.log_recorder.head().size
+        end = size if wanted.up_to is None else min(size, wanted.up_to)
+        if newest_first:
+            end = end if cursor is None else min(end, cursor - 1)
+            return list(range(max(1, end - limit + 1), end + 1))
+        first = 1 if cursor is None else cursor + 1
+        return list(range(first, min(end, first + limit - 1) + 1))
+    with site.read_models.reading() as connection:
+        if newest_first:
+            up_to = wanted.up_to if cursor is None else cursor - 1
+            return newest_matching(connection, replace(wanted, up_to=up_to), limit)
+        return matching_positions(connection, wanted, after=cursor or 0, limit=limit)
 
 
 def stream_records(site: Site, stream: str) -> list[StoredRecord]:

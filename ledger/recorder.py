@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import ApplicationRecorder, Notification, StoredEvent
-from sqlalchemy import Integer, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.clock import Clock, SystemClock, to_microseconds
@@ -57,7 +57,7 @@ _STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
 _RECORDS = Prepared(
     _STORED.where(events.c.position > bindparam("after"), events.c.position <= bindparam("up_to"))
     .order_by(events.c.position)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("most", type_=BigInteger))
 )
 
 

@@ -49,6 +49,9 @@ COMPARE_ATTEMPTS = 3
 PROJECTOR_LOCK = int.from_bytes(b"backupl")
 """The advisory lock on PostgreSQL that whoever writes read models holds."""
 
+CACHE_KIB = 32 * 1024
+"""Of pages that a connection may keep: rows of large tables are folded in no order of theirs."""
+
 logger = logging.getLogger("backup_ledger.projections")
 
 
@@ -88,6 +91,7 @@ class ReadModels:
             @event.listens_for(engine, "connect")
             def _use_wal(connection: Any, _record: Any) -> None:
                 connection.execute("PRAGMA journal_mode=WAL").fetchall()
+                connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
 
         return cls(engine, ledger, projections)
 

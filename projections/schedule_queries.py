@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, func, or_, select, text
 
+from ledger.events.scheduling import BackupStarted
 from projections.run import Run
 from projections.schedule import Schedule
 from projections.schema import has_users
+from projections.tables import audit_trail as trail
 from projections.tables import backup_runs as runs
 from projections.tables import backup_settings as settings
 
@@ -47,6 +49,13 @@ def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
 def all_schedules(connection: Connection) -> list[Schedule]:
     """Every user's settings, by user."""
     rows = connection.execute(select(settings).order_by(settings.c.user_id))
+    return [Schedule(**row) for row in rows.mappings()]
+
+
+def schedules_page(connection: Connection, after: int, limit: int) -> list[Schedule]:
+    """Settings of users beyond one, by user."""
+    statement = select(settings).where(settings.c.user_id > after)
+    rows = connection.execute(statement.order_by(settings.c.user_id).limit(limit))
     return [Schedule(**row) for row in rows.mappings()]
 
 
@@ -111,3 +120,45 @@ def latest_runs(connection: Connection, limit: int) -> list[Run]:
     """The newest runs, newest first."""
     rows = connection.execute(select(runs).order_by(runs.c.position.desc()).limit(limit))
     return [Run(**row) for row in rows.mappings()]
+
+
+def runs_page(
+    connection: Connection,
+    user_id: int | None,
+    outcome: str | None,
+    *,
+    before: int | None,
+    limit: int,
+) -> tuple[list[Run], int | None]:
+    """Runs, newest first, and where the next page begins; None at the end.
+
+    Of one user or outcome, or of any. `before`: where the page before ended.
+    """
+    if user_id is None and outcome is None:
+        return _newest_claims(connection, before, limit)
+    statement = select(runs)
+    if before is not None:
+        statement = statement.where(runs.c.position < before)
+    if user_id is not None:
+        statement = statement.where(runs.c.user_id == user_id)
+    if outcome is not None:
+        statement = statement.where(runs.c.outcome == str(outcome))
+    rows = connection.execute(statement.order_by(runs.c.position.desc()).limit(limit))
+    found = [Run(**row) for row in rows.mappings()]
+    return found, found[-1].position if len(found) == limit else None
+
+
+def _newest_claims(
+    connection: Connection, before: int | None, limit: int
+) -> tuple[list[Run], int | None]:
+    """By the trail's index of types: the runs of all users have no order of their own."""
+    claims = select(trail.c.position, trail.c.event_id).where(
+        trail.c.event_type == BackupStarted.event_type
+    )
+    if before is not None:
+        claims = claims.where(trail.c.position < before)
+    claimed = connection.execute(claims.order_by(trail.c.position.desc()).limit(limit)).all()
+    wanted = select(runs).where(runs.c.run_id.in_([each.event_id for each in claimed]))
+    found = {row["run_id"]: Run(**row) for row in connection.execute(wanted).mappings()}
+    ordered = [found[each.event_id] for each in claimed if each.event_id in found]
+    return ordered, claimed[-1].position if len(claimed) == limit else None

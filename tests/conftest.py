@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 
 from ledger.application import Context, Ledger
 from ledger.clock import Clock, ManualClock
-from ledger.database import create_ledger, database_url, open_engine
 from ledger.record import Actor
+from tests.databases import BOTH, Databases, PostgreSQLDatabases, SQLiteDatabases
+from tests.postgresql_server import Server, running_server
 
 # A slow machine is no wrong answer.
 settings.register_profile("no deadline", deadline=None)
@@ -27,10 +27,37 @@ MakeContext = Callable[..., Context]
 
 def open_ledger_at(path: Path, clock: Clock) -> Ledger:
     """The ledger in a file, made where there is none."""
-    engine = open_engine(database_url(f"sqlite:///{path}"))
-    if not path.exists():
-        create_ledger(engine, str(uuid4()), clock.now())
-    return Ledger(engine, clock)
+    return SQLiteDatabases().open_ledger(path, clock)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--ledger-on postgresql` takes every test there; many need SQLite's files and fail."""
+    parser.addoption("--ledger-on", choices=BOTH, help="the database of every ledger")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `both_databases` run on both; the others on SQLite."""
+    if "databases" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--ledger-on")
+        if chosen is not None:
+            metafunc.parametrize("databases", [chosen], indirect=True)
+        elif metafunc.definition.get_closest_marker("both_databases"):
+            metafunc.parametrize("databases", BOTH, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of this process's own, started when the first test needs it."""
+    with running_server(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@pytest.fixture
+def databases(request: pytest.FixtureRequest) -> Databases:
+    """Where ledgers and read models are: on SQLite, unless the test is for both."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return SQLiteDatabases()
+    return PostgreSQLDatabases(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture
@@ -44,12 +71,14 @@ def ledger_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_ledger(ledger_path: Path, clock: ManualClock) -> Iterator[OpenLedger]:
+def open_ledger(
+    ledger_path: Path, clock: ManualClock, databases: Databases
+) -> Iterator[OpenLedger]:
     """Open the ledger of the test once more, or another one; all are closed in the end."""
     opened: list[Ledger] = []
 
     def open_one(path: Path = ledger_path, own_clock: Clock = clock) -> Ledger:
-        opened.append(open_ledger_at(path, own_clock))
+        opened.append(databases.open_ledger(path, own_clock))
         return opened[-1]
 
     yield open_one

@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from commands.cli import audit, backup, ledger, notify, projections, retention, settings
+from commands.cli import audit, backup, ledger, notify, projections, retention, settings, tokens
 from commands.cli.demo import demo
 from commands.cli.errors import EXIT_CODES, GlobalOptions, ReportingGroup
 from commands.cli.run import run
+from commands.cli.serve import serve
 from commands.cli.status import status
 
 app = typer.Typer(
@@ -94,6 +95,7 @@ app.command("demo", short_help="See it all on a sample database, in seconds.", e
     demo
 )
 app.command("run", short_help="The scheduler: take what is due.", epilog=EXIT_CODES)(run)
+app.command("serve", short_help="The same over HTTP.", epilog=EXIT_CODES)(serve)
 app.command("status", short_help="Is everything all right?", epilog=EXIT_CODES)(status)
 app.add_typer(settings.app, name="settings", help="Each user's schedule.")
 app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
@@ -102,3 +104,4 @@ app.add_typer(audit.app, name="audit", help="Who did what, when, why, and did it
 app.add_typer(projections.app, name="projections", help="The read models, and how to rebuild them.")
 app.add_typer(ledger.app, name="ledger", help="Begin a ledger.")
 app.add_typer(notify.app, name="notify", help="Tell people when something went wrong.")
+app.add_typer(tokens.app, name="tokens", help="Who may come in over HTTP.")

@@ -12,12 +12,15 @@ import pytest
 from ledger.clock import ManualClock
 from tests.commands.designed import require_as_designed
 from tests.commands.world import MIDNIGHT, World, make_database
+from tests.databases import Databases
 
 MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeWorld]:
+def make_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, databases: Databases
+) -> Iterator[MakeWorld]:
     """A world with these settings; all are closed in the end."""
     for name in [each for each in os.environ if each.startswith("BACKUP_LEDGER_")]:
         monkeypatch.delenv(name)
@@ -27,6 +30,9 @@ def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
     def make(name: str = "site", *, users: int = 0, **options: Any) -> World:
         folder = tmp_path / name
         folder.mkdir()
+        if databases.name != "sqlite":
+            url = databases.url_of(folder)
+            options = {"ledger": url, "projections": url} | options
         world = World(folder, ManualClock(MIDNIGHT), options)
         make_database(world.database, users=users)
         made.append(world)

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.engine import make_url
 
 from ledger.application import Ledger
+from ledger.database import database_url
 from projections.catalogue import all_projections
 from projections.read_models import ReadModels
+from tests.databases import Databases
 
 Rows = dict[str, list[dict[str, Any]]]
 OpenReadModels = Callable[..., ReadModels]
@@ -47,14 +48,16 @@ def models_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_models(ledger: Ledger, models_path: Path) -> Iterator[OpenReadModels]:
+def open_models(
+    ledger: Ledger, models_path: Path, databases: Databases
+) -> Iterator[OpenReadModels]:
     """Open the read models' file as another process would; all are closed in the end."""
     opened: list[ReadModels] = []
 
     def open_one(
         path: Path = models_path, of: Ledger = ledger, *, is_applications: bool = False
     ) -> ReadModels:
-        url = make_url(f"sqlite:///{path}")
+        url = database_url(databases.url_of(path))
         opened.append(ReadModels.at(url, of, is_applications=is_applications))
         return opened[-1]
 

@@ -1,0 +1,93 @@
+"""backup-ledger serve: the same commands over HTTP."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+from commands.cli.output import note, say
+from commands.cli.session import opened, show_log
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; others need tokens.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 for any free one.")] = 8080,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Before each route [default: /database].")
+    ] = None,
+    with_scheduler: Annotated[
+        bool, typer.Option("--with-scheduler", help="Take what is due, too, as `run` does.")
+    ] = False,
+) -> None:
+    """Serve the HTTP API. Needs the extra: backup-ledger[http].
+
+    On this machine, and until a token was made, whoever asks is an operator, as on the command
+    line. From the first token on, every request needs one: see `tokens create`.
+
+    \b
+    Examples:
+      backup-ledger serve
+      backup-ledger tokens create --role operator
+      backup-ledger serve --host 0.0.0.0 --port 8080 --with-scheduler
+    """
+    require_extra()
+    from commands.http import server as http
+    from commands.http.served_site import ServedSite
+
+    with opened(ctx, "act") as session, ExitStack() as beside:
+        site = session.site
+        chosen = checked_prefix(site.configuration.http_prefix if prefix is None else prefix)
+        show_log(logging.INFO if with_scheduler else logging.WARNING)
+        served = ServedSite(site, metrics_open=site.configuration.metrics_open)
+        server = http.make_server(served, host=host, port=port, prefix=chosen)
+        listening = http.listen(server)
+        beside.callback(listening.close)
+        if with_scheduler:
+            served.scheduler_runs = beside.enter_context(http.scheduler_beside(site, server))
+        shown = f"[{host}]" if ":" in host else host
+        say(f"Backup Ledger is at http://{shown}:{listening.getsockname()[1]}{chosen}")
+        if http.has_token(site):
+            note("A token is needed; Ctrl-C stops.", style="dim")
+        else:
+            note("No token yet: whoever is at this machine is operator; Ctrl-C stops.", style="dim")
+        http.run(server, listening)
+        note("Stopped.", style="dim")
+
+
+def checked_prefix(prefix: str) -> str:
+    """`/database`, or nothing.
+
+    Raises:
+        InvalidArgument: it is no path.
+    """
+    import re
+
+    from commands.errors import InvalidArgument
+
+    wanted = prefix.rstrip("/")
+    if wanted and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", wanted):
+        raise InvalidArgument(f"{prefix!r} is no path; give one such as /database")
+    return wanted
+
+
+def require_extra() -> None:
+    """Make sure that what serving needs is installed.
+
+    Raises:
+        CommandError: it is not; says what to install.
+    """
+    from importlib.util import find_spec
+
+    from commands.errors import CommandError
+
+    missing = [each for each in ("fastapi", "uvicorn") if find_spec(each) is None]
+    if missing:
+        raise CommandError(
+            f"serving needs {' and '.join(missing)}: pip install 'backup-ledger[http]'"
+        )

@@ -1,0 +1,89 @@
+"""The application that `backup-ledger serve` runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from commands.http.authentication import Authentication
+from commands.http.guard import Guard
+from commands.http.health import create_health_router
+from commands.http.problems import answer_to
+from commands.http.router import DEFAULT_PREFIX, create_router
+from commands.http.served_site import ServedSite
+from commands.scheduler_process import software_version
+
+if TYPE_CHECKING:
+    from commands.site import Site
+
+ABOUT = """Backups of a SQLite database, and the ledger of all that was done to them.
+
+Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` with a `detail`. Times
+are UTC with six digits and a Z, sizes are bytes. A command takes an `Idempotency-Key`.
+"""
+
+
+def create_app(
+    place: Site | ServedSite,
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    hosts: tuple[str, ...] = (),
+    scheduler_runs: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """The whole service over an open site, which stays the caller's to close.
+
+    `hosts`: names that it answers to besides those of this machine; any where none is given.
+    """
+    served = place if isinstance(place, ServedSite) else ServedSite(place, scheduler_runs)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(served.close)
+
+    authentication = Authentication(served.site)
+    app = _Service(
+        title="Backup Ledger",
+        description=ABOUT,
+        version=software_version(),
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        openapi_url=f"{prefix}/openapi.json",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        exception_handlers={
+            HTTPException: _answer,
+            RequestValidationError: _answer,
+            Exception: _answer,
+        },
+    )
+    app.state.served = served
+    app.state.authentication = authentication
+    app.include_router(create_router(served, authentication, prefix=prefix))
+    app.include_router(create_health_router(served, authentication))
+    # the console
+    app.add_middleware(Guard, hosts=hosts)
+    return app
+
+
+class _Service(FastAPI):
+    """Says in its schema how callers are let in."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        components = schema.setdefault("components", {})
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"token": []}]
+        return schema
+
+
+async def _answer(_request: Request, error: Exception) -> Response:
+    return answer_to(error)

@@ -1,0 +1,154 @@
+"""Who may come in: bearer tokens, or the person at this machine where no token was made yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from ipaddress import ip_address
+from threading import Lock
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from fastapi import HTTPException, Request
+
+from commands.http.callers import Caller
+from commands.tokens import TokenBook, TokenRefused
+
+if TYPE_CHECKING:
+    from commands.site import Site
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="backup-ledger"'}
+FAILURES = 10
+FAILURE_SECONDS = 60.0
+MAX_ADDRESSES = 10_000
+READING = ("GET", "HEAD")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+class Authentication:
+    """The dependency that `create_app` lets callers in with."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._tokens = TokenBook(site.ledger)
+        self._failures = FailedLogins()
+
+    def __call__(self, request: Request) -> Caller:
+        """The caller.
+
+        Raises:
+            HTTPException: 401 without a token that is accepted, 429 after too many tries, 403
+                where a page of another site seems to ask.
+        """
+        given = request.headers.getlist("authorization")
+        if given:
+            return self._by_token(request, given)
+        if self.has_tokens():
+            raise HTTPException(401, "a token is needed: Authorization: Bearer blt_...", CHALLENGE)
+        require_local(request)
+        return Caller.local()
+
+    def has_tokens(self) -> bool:
+        """Whether a token was ever made; from then on one is needed."""
+        return bool(self._tokens.all())
+
+    def caller_with(self, text: str) -> Caller:
+        """Whose token this is.
+
+        Raises:
+            TokenRefused: nobody's.
+        """
+        token = self._tokens.authenticate(text, self._site.clock.now())
+        if token.user is not None:
+            return Caller.user(token.user)
+        return Caller(token.token_id, token.role)
+
+    def _by_token(self, request: Request, given: list[str]) -> Caller:
+        scheme, _, text = given[0].partition(" ")
+        try:
+            if len(given) > 1 or scheme.lower() != "bearer":
+                raise TokenRefused("give one header: Authorization: Bearer blt_...")
+            return self.caller_with(text.strip())
+        except TokenRefused as error:
+            address = request.client.host if request.client else "?"
+            wait = self._failures.add(address, self._site.clock.monotonic())
+            if wait:
+                headers = {"Retry-After": str(wait)}
+                raise HTTPException(
+                    429, f"too many failed logins; wait {wait} s", headers
+                ) from error
+            raise HTTPException(401, str(error), CHALLENGE) from error
+
+
+class FailedLogins:
+    """How often an address failed lately; one that is right is let in all the same.
+
+    Nobody can lock others out by failing, and 256 random bits are not found by trying: the
+    limit keeps the noise down.
+    """
+
+    def __init__(self) -> None:
+        self._failed: dict[str, deque[float]] = {}
+        self._lock = Lock()
+
+    def add(self, address: str, now: float) -> int:
+        """Count one; seconds to wait where it was one too many, else 0."""
+        with self._lock:
+            times = self._failed.pop(address, deque())
+            while times and times[0] <= now - FAILURE_SECONDS:
+                times.popleft()
+            wait = int(times[0] + FAILURE_SECONDS - now) + 1 if len(times) >= FAILURES else 0
+            if not wait:
+                times.append(now)
+            self._failed[address] = times
+            while len(self._failed) > MAX_ADDRESSES:
+                del self._failed[next(iter(self._failed))]
+            return wait
+
+
+def require_local(request: Request) -> None:
+    """Make sure that a person at this machine asks, and no page of somebody else's.
+
+    A page that the person's browser shows could ask for them (cross-site request forgery), also
+    under a name that suddenly means 127.0.0.1 (DNS rebinding): so the host must be a loopback
+    name, an origin must be our own, and a body must be JSON, which no page can send elsewhere
+    without asking first.
+
+    Raises:
+        HTTPException: 401 where a token is needed, 403 or 415 where it looks forged.
+    """
+    headers = request.headers
+    client = request.client.host if request.client else ""
+    forwarded = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
+    host = request.headers.get("host", "")
+    if not is_loopback(client) or forwarded or host_name(host) not in LOOPBACK_NAMES:
+        raise HTTPException(
+            401,
+            "a token is needed from here; make one: backup-ledger tokens create --role ROLE",
+            CHALLENGE,
+        )
+    origin = headers.get("origin")
+    is_ours = origin is None or urlsplit(origin).netloc == host
+    if not is_ours or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise HTTPException(403, "a page of another site asked for this; nothing was done")
+    kind = headers.get("content-type")
+    if request.method not in READING and kind is not None:
+        if kind.partition(";")[0].strip().lower() != "application/json":
+            raise HTTPException(415, "without a token, send application/json")
+    elif request.method not in READING and headers.get("content-length", "0") != "0":
+        raise HTTPException(415, "without a token, send application/json")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether this is an address of this very machine."""
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port; empty where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

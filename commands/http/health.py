@@ -1,0 +1,52 @@
+"""For those who watch machines: is it up, can it work, and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from commands.http.problems import problem, status_of
+from commands.http.route import LedgerRoute
+from commands.http.served_site import ServedSite
+from commands.http.shapes import answer
+from commands.metrics import CONTENT_TYPE, exposition, metrics
+from projections.projector import read_progress
+
+
+def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -> APIRouter:
+    """The routes without the prefix."""
+    router = APIRouter(route_class=LedgerRoute, tags=["health"])
+
+    @router.get("/health", summary="The process answers")
+    def health() -> Response:
+        return answer({"status": "ok"})
+
+    @router.get("/ready", summary="Ledger, folder and read models can be used")
+    def ready() -> Response:
+        try:
+            found = readiness(served)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is why)
+            return problem(503, f"not ready: {type(error).__name__} ({status_of(error)})")
+        return answer(found)
+
+    @router.get("/metrics", summary="Prometheus' text format")
+    def show_metrics(request: Request) -> Response:
+        if not served.metrics_open and caller(request).role == "user":
+            raise HTTPException(403, "the role user may not do this; it takes operator or auditor")
+        return Response(exposition(metrics(served.site)), media_type=CONTENT_TYPE)
+
+    return router
+
+
+def readiness(served: ServedSite) -> dict[str, Any]:
+    """Where everything stands; whatever cannot be used raises."""
+    site = served.site
+    size = site.ledger.log_recorder.head().size
+    site.store  # noqa: B018  (raises where the folder is not the store)
+    with site.read_models.reading() as connection:
+        behind = size - min(
+            (each.position for each in read_progress(connection).values()), default=0
+        )
+    return {"status": "ready", "ledger_size": size, "lag": max(behind, 0)}

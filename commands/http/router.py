@@ -1,0 +1,95 @@
+"""All routes as one router, to be mounted in an application with its own authentication."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from commands.backup_service import BackupService
+from commands.http.callers import Caller
+from commands.http.problems import MEDIA_TYPE
+from commands.http.route import LedgerRoute
+from commands.http.routes import (
+    audit,
+    backups,
+    database,
+    following,
+    jobs,
+    projections,
+    retention,
+    runs,
+    settings,
+)
+from commands.http.served_site import ServedSite
+
+if TYPE_CHECKING:
+    from commands.site import Site
+
+DEFAULT_PREFIX = "/database"
+PROBLEMS = {
+    401: "a token is needed: Authorization: Bearer blt_...",
+    403: "the role auditor may not do this; it takes user or operator",
+    404: "there is no backup 'before.db'",
+    409: "backup 'before.db' exists already; give another name",
+    422: "query.limit: Input should be less than or equal to 1000",
+    503: "the database is locked; try again",
+}
+ROUTES = (database, settings, backups, retention, runs, audit, following, projections, jobs)
+
+
+def create_router(
+    place: Site | BackupService | ServedSite,
+    caller: Callable[..., Any],
+    *,
+    prefix: str = DEFAULT_PREFIX,
+    scheduler_runs: Callable[[], bool] = lambda: False,
+) -> APIRouter:
+    """The routes, without authentication of their own.
+
+    `caller`: a FastAPI dependency that returns a `Caller`, or raises for whom it does not know;
+    protection from forged requests is its business too, where it takes cookies.
+    `scheduler_runs`: whether a scheduler runs in this process.
+    """
+    served = served_site(place, scheduler_runs)
+    router = APIRouter(
+        prefix=prefix,
+        route_class=LedgerRoute,
+        dependencies=[Depends(binding(served, caller))],
+        responses={status: problem_example(status, text) for status, text in PROBLEMS.items()},
+    )
+    for each in ROUTES:
+        router.include_router(each.router)
+    return router
+
+
+def problem_example(status: int, detail: str) -> dict[str, Any]:
+    """An error as the schema shows it."""
+    title = HTTPStatus(status).phrase
+    example = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return {"description": title, "content": {MEDIA_TYPE: {"example": example}}}
+
+
+def served_site(
+    place: Site | BackupService | ServedSite, scheduler_runs: Callable[[], bool] = lambda: False
+) -> ServedSite:
+    if isinstance(place, ServedSite):
+        return place
+    if isinstance(place, BackupService):
+        return ServedSite(place.site, scheduler_runs, opened_by=place)
+    return ServedSite(place, scheduler_runs)
+
+
+def binding(served: ServedSite, caller: Callable[..., Any]) -> Callable[..., None]:
+    """The dependency that tells the routes on what they work, and who asks."""
+
+    def bind(request: Request, who: Annotated[Caller, Depends(caller)]) -> None:
+        request.state.backup_ledger = served
+        request.state.backup_ledger_caller = who
+
+    # Annotations are text here; FastAPI needs the dependency itself.
+    bind.__annotations__["who"] = Annotated[Caller, Depends(caller)]
+    bind.__annotations__["request"] = Request
+    return bind

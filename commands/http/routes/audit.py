@@ -1,0 +1,215 @@
+"""The audit log and what proves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import Path as InPath
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from commands.configure_backups import MAX_USER_ID
+from commands.export_evidence import export_evidence
+from commands.http.callers import Reader
+from commands.http.problems import not_found
+from commands.http.route import Command, LedgerRoute
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import answer
+from commands.prove import prove
+from commands.read_audit import audit_page
+from commands.sign_checkpoint import sign_checkpoint
+from commands.signing_keys import read_private_key
+from ledger.clock import format_instant
+from ledger.database import translated_errors
+from ledger.evidence import Choice
+from ledger.kept_checkpoints import newest_kept
+from ledger.recorder import StoredRecord
+from ledger.verification import verify as verify_ledger
+from projections.audit_queries import AuditFilter
+
+if TYPE_CHECKING:
+    from commands.http.jobs import Job, Tell
+    from ledger.signed_note import SignerKey
+
+router = APIRouter(route_class=LedgerRoute, tags=["audit"])
+
+Position = Annotated[int, InPath(ge=1, le=MAX_USER_ID)]
+MAX_TEXT = 200
+IMMUTABLE = "private, max-age=31536000, immutable"
+
+
+class Wanted(BaseModel):
+    """Filters of the audit log; none for every event."""
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    type: Annotated[str, Query(max_length=MAX_TEXT)] | None = None
+    user_id: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
+    failed: bool = False
+    resource: Annotated[str, Query(max_length=MAX_TEXT)] | None = None
+    text: Annotated[str, Query(max_length=MAX_TEXT)] | None = None
+
+    def filter(self) -> AuditFilter:
+        return AuditFilter(
+            since=self.since,
+            until=self.until,
+            event_type=self.type or None,
+            user_id=self.user_id,
+            failed_only=self.failed,
+            resource=self.resource or None,
+            text=self.text or None,
+        )
+
+
+class LogQuery(Wanted):
+    """The same, and which page: `cursor` is the `next_cursor` of the page before."""
+
+    cursor: Annotated[int, Query(ge=0, le=MAX_USER_ID)] | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100
+
+
+class ExportInput(BaseModel):
+    """Which records: positions inclusive; of one user."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"user": 1}})
+
+    first_position: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
+    last_position: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    user: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
+
+    def choice(self) -> Choice:
+        return Choice(
+            first_position=self.first_position,
+            last_position=self.last_position,
+            since=None if self.since is None else format_instant(self.since),
+            until=None if self.until is None else format_instant(self.until),
+            user=None if self.user is None else str(self.user),
+        )
+
+
+@router.get("/audit/log", summary="Events, newest first, in pages; the records verbatim")
+def log(_caller: Reader, served: Served, query: Annotated[LogQuery, Query()]) -> Response:
+    page = audit_page(
+        served.site,
+        query.filter(),
+        cursor=query.cursor,
+        newest_first=query.order == "newest",
+        limit=query.limit,
+    )
+    size = served.site.ledger.log_recorder.head().size
+    events = b",".join(record_line(each) for each in page.records)
+    following = b"null" if page.next_cursor is None else b"%d" % page.next_cursor
+    body = b'{"events":[%b],"count":%d,"next_cursor":%b,"size":%d}' % (
+        events,
+        len(page.records),
+        following,
+        size,
+    )
+    return Response(body, media_type="application/json")
+
+
+@router.get("/audit/events/{position}", summary="One record, byte for byte as it was hashed")
+def event(request: Request, _caller: Reader, served: Served, position: Position) -> Response:
+    found = list(served.site.ledger.records(after=position - 1, up_to=position))
+    if not found:
+        raise not_found(f"the ledger has no position {position}")
+    tag = f'"{served.site.ledger.meta.ledger_id}/{position}/{found[0].leaf_hash.hex()}"'
+    headers = {"ETag": tag, "Cache-Control": IMMUTABLE}
+    asked = request.headers.get("if-none-match", "")
+    if asked.strip() == "*" or tag in (each.strip() for each in asked.split(",")):
+        return Response(status_code=304, headers=headers)
+    headers |= {"X-Position": str(position), "X-Leaf-Hash": found[0].leaf_hash.hex()}
+    return Response(found[0].record, headers=headers, media_type="application/json")
+
+
+@router.get("/audit/events/{position}/proof", summary="A .tlog-proof file of one record")
+def proof(_caller: Reader, served: Served, position: Position) -> Response:
+    site = served.site
+    folder = site.configuration.checkpoint_folder
+    found = prove(site.ledger.engine, position, signing_key(served), site.clock, folder)
+    return _text(found.proof.to_bytes())
+
+
+@router.get("/audit/checkpoint", summary="The ledger's head, signed")
+def checkpoint(_caller: Reader, served: Served) -> Response:
+    """Without a key to sign with, the newest one that was kept."""
+    site = served.site
+    settings = site.configuration
+    if settings.checkpoint_key is not None:
+        key = signing_key(served)
+        kept = sign_checkpoint(site.ledger.engine, key, site.clock, settings.checkpoint_folder)
+        return _text(kept.note)
+    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+        newest = newest_kept(connection)
+    if newest is None:
+        raise not_found("no checkpoint was signed yet; see the setting checkpoint_key")
+    return _text(newest.note)
+
+
+@router.get("/audit/public-key", summary="What checkpoints and proofs are checked with")
+def public_key(_caller: Reader, served: Served) -> Response:
+    return _text(signing_key(served).verifier().to_text().encode() + b"\n")
+
+
+@router.post("/audit/verify", status_code=202, summary="Recompute the whole history, as a job")
+def verify(caller: Reader, served: Served) -> Response:
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        from dataclasses import asdict  # noqa: PLC0415
+
+        def on_progress(step: str, done: int, total: int) -> None:
+            tell(step, done, total)
+
+        return asdict(verify_ledger(served.site.ledger.engine, on_progress=on_progress))
+
+    return answer(served.jobs.start("verify_ledger", caller, work).shape(), 202)
+
+
+@router.post("/audit/export", status_code=202, summary="Write a bundle of evidence, as a job")
+def export(
+    caller: Reader, context: Command, served: Served, body: ExportInput | None = None
+) -> Response:
+    """The finished bundle is fetched from /jobs/{job_id}/file; the export is recorded."""
+    key, choice = signing_key(served), (body or ExportInput()).choice()
+
+    def work(job: Job, tell: Tell) -> dict[str, Any]:
+        tell("writing", 0, 0)
+        out = served.jobs.new_file("evidence.zip")
+        done = export_evidence(served.site, context, out, choice, key)
+        job.file = done.path
+        return {
+            "records": done.written.records,
+            "first_position": done.written.first_position,
+            "last_position": done.written.last_position,
+            "checkpoint_size": done.checkpoint.checkpoint.size,
+            "public_key": key.verifier().to_text(),
+        }
+
+    return answer(served.jobs.start("export", caller, work).shape(), 202)
+
+
+def record_line(row: StoredRecord) -> bytes:
+    """A record with its position; the record's own bytes, untouched."""
+    return b'{"position":%d,"record":%b}' % (row.position, row.record)
+
+
+def signing_key(served: ServedSite) -> SignerKey:
+    """The key that is set.
+
+    Raises:
+        HTTPException: none is.
+    """
+    path = served.site.configuration.checkpoint_key
+    if path is None:
+        raise HTTPException(
+            409,
+            "no key is set to sign with: backup-ledger audit keygen NAME --out FILE, and the "
+            "setting checkpoint_key",
+        )
+    return read_private_key(path)
+
+
+def _text(data: bytes) -> Response:
+    return Response(data, media_type="text/plain; charset=utf-8")

@@ -1,0 +1,246 @@
+"""Backups: as the former service answered, and what else can be done with one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from commands.configure_backups import MAX_USER_ID, require_known_user
+from commands.delete_backup import delete_backup, find_backup
+from commands.errors import BackupNotFound
+from commands.hold_backup import place_hold, release_holds
+from commands.http.callers import Anybody, Caller, Operator, Reader, Writer
+from commands.http.problems import not_found
+from commands.http.route import Command, LedgerRoute
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import (
+    answer,
+    backup_shape,
+    in_megabytes,
+    metadata_shape,
+    plan_shape,
+    verification_shape,
+)
+from commands.reconcile import reconcile
+from commands.restore_backup import plan_restore, restore_backup
+from commands.take_backup import take_backup
+from commands.verify_backups import verify_backup
+from ledger.vocabulary import BackupKind, Level
+from projections.backup import Backup
+from projections.catalog_queries import PRESENT, backups_of_owner, backups_of_store
+
+if TYPE_CHECKING:
+    from commands.http.jobs import Job, Tell
+    from commands.restore_backup import RestoreOutcome
+
+router = APIRouter(route_class=LedgerRoute, tags=["backups"])
+MAX_NAME = 1000
+
+
+class BackupInput(BaseModel):
+    """How the backup is to be called, and whose it is; nothing is needed."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"filename": "before"}})
+
+    filename: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+    user_id: Annotated[int, Field(ge=1, le=MAX_USER_ID)] | None = None
+    pre_migration: bool = False
+
+
+class RestoreInput(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"backup_filename": "before.db"}})
+
+    backup_filename: Annotated[str, Field(max_length=MAX_NAME)]
+
+
+class Forced(BaseModel):
+    """`force`: even a backup of another application."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool = False
+
+
+class HoldInput(BaseModel):
+    """Why it is kept, and until when: a time with its zone, or for good."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"reason": "audit 2025", "until": None}}
+    )
+
+    reason: Annotated[str, Field(max_length=4096)]
+    until: AwareDatetime | None = None
+
+
+class LevelInput(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    level: Level = "integrity"
+
+
+@router.post("/backup", status_code=201, summary="Take a verified backup now")
+def create(
+    caller: Writer, context: Command, served: Served, body: BackupInput | None = None
+) -> Response:
+    wanted, site = body or BackupInput(), served.site
+    if not caller.owns(wanted.user_id or caller.user_id):
+        raise HTTPException(403, "the role user makes backups of its own only")
+    if wanted.pre_migration and caller.user_id is not None:
+        raise HTTPException(403, "only an operator makes backups that retention never deletes")
+    if wanted.user_id is not None:
+        require_known_user(site, wanted.user_id)
+    backup = take_backup(
+        site,
+        context,
+        filename=wanted.filename,
+        kind=BackupKind.PRE_MIGRATION if wanted.pre_migration else BackupKind.MANUAL,
+        user_id=wanted.user_id or caller.user_id,
+    )
+    return answer(_created(served, backup), 201)
+
+
+@router.get("/backups", summary="What is there, newest first; unknown files are adopted")
+def list_backups(
+    caller: Anybody,
+    served: Served,
+    everything: Annotated[
+        bool, Query(alias="all", description="Deleted and missing ones too, with all columns.")
+    ] = False,
+) -> Response:
+    site = served.site
+    reconcile(site, served.listing())
+    with site.read_models.reading() as connection:
+        if caller.user_id is not None and not everything:
+            found = backups_of_owner(connection, site.store.store_id, caller.user_id)
+        else:
+            statuses = None if everything else PRESENT
+            found = backups_of_store(connection, site.store.store_id, statuses)
+    shape = backup_shape if everything else metadata_shape
+    shown = [shape(site, each) for each in found if caller.owns(each.user_id)]
+    return answer({"backups": shown, "count": len(shown)})
+
+
+@router.get("/backups/{filename}", summary="One backup")
+def show(caller: Anybody, served: Served, filename: str) -> Response:
+    return answer(metadata_shape(served.site, own_backup(caller, served, filename)))
+
+
+@router.get("/backups/{filename}/details", summary="All that the catalog knows of one backup")
+def details(caller: Anybody, served: Served, filename: str) -> Response:
+    return answer(backup_shape(served.site, own_backup(caller, served, filename)))
+
+
+@router.delete("/backups/{filename}", summary="Delete one; force for a protected one")
+def delete(
+    caller: Writer, context: Command, served: Served, filename: str, force: bool = False
+) -> Response:
+    own_backup(caller, served, filename)
+    delete_backup(served.site, context, filename, force=force)
+    return answer({"deleted": True, "message": f"Backup {filename} was deleted"})
+
+
+@router.post("/backups/{filename}/hold", status_code=201, summary="Keep one from being deleted")
+def hold(
+    caller: Writer, context: Command, served: Served, filename: str, body: HoldInput
+) -> Response:
+    own_backup(caller, served, filename)
+    until: datetime | None = body.until
+    hold_id = place_hold(served.site, context, filename, body.reason, until)
+    held = backup_shape(served.site, find_backup(served.site, filename))
+    return answer(held | {"hold_id": hold_id}, 201)
+
+
+@router.delete("/backups/{filename}/hold", summary="Release all holds of one")
+def release(caller: Writer, context: Command, served: Served, filename: str) -> Response:
+    own_backup(caller, served, filename)
+    released = release_holds(served.site, context, filename)
+    shown = backup_shape(served.site, find_backup(served.site, filename))
+    return answer(shown | {"released_count": released})
+
+
+@router.post("/backups/{filename}/verify", status_code=202, summary="Check one, as a job")
+def verify(
+    caller: Anybody,
+    context: Command,
+    served: Served,
+    filename: str,
+    body: LevelInput | None = None,
+) -> Response:
+    backup = own_backup(caller, served, filename)
+    level = (body or LevelInput()).level
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        return verification_shape(
+            verify_backup(served.site, context, backup, level, on_progress=tell)
+        )
+
+    return answer(served.jobs.start("verify_backup", caller, work).shape(), 202)
+
+
+@router.get("/backups/{filename}/restore", summary="What a restore would do")
+def plan(_caller: Reader, served: Served, filename: str) -> Response:
+    return answer(plan_shape(plan_restore(served.site, filename)))
+
+
+@router.post("/backups/{filename}/restore", status_code=202, summary="Restore one, as a job")
+def restore_later(
+    caller: Operator, context: Command, served: Served, filename: str, body: Forced | None = None
+) -> Response:
+    find_backup(served.site, filename)
+    force = bool(body and body.force)
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        done = restore_backup(served.site, context, filename, force=force, on_progress=tell)
+        return plan_shape(done.plan) | _restored(served, done)
+
+    return answer(served.jobs.start("restore", caller, work).shape(), 202)
+
+
+@router.post("/restore", summary="Restore one, and wait for it")
+def restore(_caller: Operator, context: Command, served: Served, body: RestoreInput) -> Response:
+    reconcile(served.site, served.listing())
+    return answer(_restored(served, restore_backup(served.site, context, body.backup_filename)))
+
+
+def own_backup(caller: Caller, served: ServedSite, filename: str) -> Backup:
+    """A backup that is there and the caller's business; a file that nobody knew is adopted.
+
+    Raises:
+        BackupNotFound: there is none, or it is another user's: which of them is not said.
+    """
+    site = served.site
+    try:
+        found = find_backup(site, filename)
+    except BackupNotFound:
+        if len(filename) > MAX_NAME or site.store.look_at(filename) is None:
+            raise not_found(f"there is no backup {filename!r}") from None
+        reconcile(site, served.listing())
+        found = find_backup(site, filename)
+    if not caller.owns(found.user_id):
+        raise not_found(f"there is no backup {filename!r}")
+    return found
+
+
+def _created(served: ServedSite, backup: Backup) -> dict[str, Any]:
+    return {
+        "filename": backup.filename,
+        "path": str(served.site.store.path(backup.filename)),
+        "size_bytes": backup.size,
+        "size_mb": in_megabytes(backup.size),
+        "created_at": backup.created_at,
+        "is_valid": True,
+        "is_protected": backup.is_protected,
+        "metadata": backup_shape(served.site, backup),
+    }
+
+
+def _restored(served: ServedSite, done: RestoreOutcome) -> dict[str, Any]:
+    kept = done.pre_restore
+    return {
+        "restored": True,
+        "message": f"The database was restored from {done.plan.backup.filename}",
+        "pre_restore_backup": None if kept is None else metadata_shape(served.site, kept),
+    }

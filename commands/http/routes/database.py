@@ -1,0 +1,132 @@
+"""The database itself, and the scheduler: as the former service answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+
+from commands.http.callers import Operator, Reader
+from commands.http.route import Command, LedgerRoute
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import in_megabytes
+from commands.optimize_database import inspect_database, optimize_database
+from commands.sqlite_errors import SQLiteFileError
+from projections.catalog_queries import backups_of_store
+from projections.schedule_queries import count_schedules
+
+router = APIRouter(route_class=LedgerRoute, tags=["database"])
+
+
+class DatabaseStats(BaseModel):
+    """The database and its backups. Sizes in bytes, and in units of 1,048,576 bytes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "connected": True,
+                "database_path": "/srv/app/app.db",
+                "database_size_bytes": 1048576,
+                "database_size_mb": 1.0,
+                "table_count": 1,
+                "total_records": 20,
+                "tables": {"cases": 20},
+                "backups_count": 2,
+                "backups_size_bytes": 2097152,
+                "backups_size_mb": 2.0,
+            }
+        }
+    )
+
+    connected: bool
+    database_path: str
+    database_size_bytes: int
+    database_size_mb: float
+    table_count: int
+    total_records: int
+    tables: dict[str, int]
+    backups_count: int
+    backups_size_bytes: int
+    backups_size_mb: float
+
+
+class OptimizeResult(BaseModel):
+    """What VACUUM and ANALYZE came to."""
+
+    success: bool
+    message: str
+    size_before_bytes: int
+    size_after_bytes: int
+    space_reclaimed_bytes: int
+    space_reclaimed_mb: float
+    analyze_completed: bool
+
+
+class SchedulerStats(BaseModel):
+    """`is_running`: whether a scheduler of this place is alive, here or in another process."""
+
+    is_running: bool
+    check_interval_seconds: int
+    enabled_backup_settings: int
+    total_backup_settings: int
+
+
+@router.get("/stats", response_model=DatabaseStats, summary="The database and its backups")
+def stats(_caller: Reader, served: Served) -> dict[str, Any]:
+    return database_stats(served)
+
+
+@router.post("/optimize", response_model=OptimizeResult, summary="VACUUM and ANALYZE")
+def optimize(_caller: Operator, context: Command, served: Served) -> dict[str, Any]:
+    done = optimize_database(served.site, context)
+    reclaimed = max(0, done.size_before - done.size_after)
+    return {
+        "success": True,
+        "message": f"The database was optimized; {reclaimed} bytes were given back",
+        "size_before_bytes": done.size_before,
+        "size_after_bytes": done.size_after,
+        "space_reclaimed_bytes": reclaimed,
+        "space_reclaimed_mb": in_megabytes(reclaimed),
+        "analyze_completed": True,
+    }
+
+
+@router.get("/scheduler/stats", response_model=SchedulerStats, summary="Is the scheduler alive?")
+def scheduler_stats(_caller: Reader, served: Served) -> dict[str, Any]:
+    with served.site.read_models.reading() as connection:
+        enabled, total = count_schedules(connection)
+    return {
+        "is_running": served.is_scheduler_alive(),
+        "check_interval_seconds": served.site.configuration.check_interval_seconds,
+        "enabled_backup_settings": enabled,
+        "total_backup_settings": total,
+    }
+
+
+def database_stats(served: ServedSite) -> dict[str, Any]:
+    """A database that cannot be read is not connected, and has nothing to count."""
+    site = served.site
+    tables: dict[str, int] = {}
+    size, connected = 0, True
+    try:
+        found = inspect_database(site)
+        tables = {each.name: each.rows for each in found.tables}
+        size = site.database.stat().st_size
+    except (SQLiteFileError, OSError):
+        connected = False
+    with site.read_models.reading() as connection:
+        count = len(backups_of_store(connection, site.store.store_id))
+    stored = site.store.bytes_on_disk()
+    return {
+        "connected": connected,
+        "database_path": str(site.database),
+        "database_size_bytes": size,
+        "database_size_mb": in_megabytes(size),
+        "table_count": len(tables),
+        "total_records": sum(tables.values()),
+        "tables": tables,
+        "backups_count": count,
+        "backups_size_bytes": stored,
+        "backups_size_mb": in_megabytes(stored),
+    }

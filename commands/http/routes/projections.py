@@ -1,0 +1,75 @@
+"""The read models: where they stand, folding them anew, comparing them with the ledger."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Response
+
+from commands.http.callers import Operator, Reader
+from commands.http.problems import not_found
+from commands.http.route import Command, LedgerRoute
+from commands.http.served_site import Served
+from commands.http.shapes import answer
+from commands.rebuild_projections import rebuild_projections
+from projections.catalogue import projections_named
+from projections.comparison import Difference, differences
+from projections.errors import ProjectionError, UnknownProjection
+from projections.standing import standing
+
+if TYPE_CHECKING:
+    from commands.http.jobs import Job, Tell
+
+router = APIRouter(route_class=LedgerRoute, tags=["projections"])
+SHOWN_DIFFERENCES = 1_000
+
+
+@router.get("/projections", summary="Where each read model stands")
+def list_projections(_caller: Reader, served: Served) -> Response:
+    site = served.site
+    with suppress(ProjectionError):  # what stands there can be told all the same
+        site.read_models.catch_up()
+    found = standing(site.read_models.engine, site.ledger)
+    return answer({"projections": [asdict(each) for each in found]})
+
+
+@router.post("/projections/{name}/rebuild", status_code=202, summary="Fold one anew, as a job")
+def rebuild(caller: Operator, context: Command, served: Served, name: str) -> Response:
+    _require(name)
+
+    def work(_job: Job, tell: Tell) -> list[dict[str, Any]]:
+        done = rebuild_projections(
+            served.site, context, name, lambda done, total: tell("events", done, total)
+        )
+        return [each.to_json() for each in done]
+
+    return answer(served.jobs.start("rebuild", caller, work).shape(), 202)
+
+
+@router.post("/projections/{name}/diff", status_code=202, summary="Compare one, as a job")
+def diff(caller: Reader, served: Served, name: str) -> Response:
+    _require(name)
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        tell("folding", 0, 0)
+        found = differences(served.site.read_models, served.site.ledger, name)
+        return {
+            "ok": not found,
+            "count": len(found),
+            "differences": [_shape(each) for each in found[:SHOWN_DIFFERENCES]],
+        }
+
+    return answer(served.jobs.start("diff", caller, work).shape(), 202)
+
+
+def _require(name: str) -> None:
+    try:
+        projections_named(name)
+    except UnknownProjection as error:
+        raise not_found(str(error)) from None
+
+
+def _shape(found: Difference) -> dict[str, Any]:
+    return asdict(found) | {"key": found.key}

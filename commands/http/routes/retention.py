@@ -1,0 +1,90 @@
+"""Retention: what it would do, and doing it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from commands.apply_retention import apply_retention, preview_retention
+from commands.backup_retention_policy import summary_of
+from commands.clean_up import clean_up_empty, clean_up_old_protected
+from commands.configure_backups import MAX_USER_ID
+from commands.delete_backup import Deletion
+from commands.http.callers import Anybody, Caller, Operator, Writer
+from commands.http.problems import not_found
+from commands.http.route import Command, LedgerRoute
+from commands.http.served_site import Served
+from commands.http.shapes import answer, retention_shape
+from commands.reconcile import reconcile
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN
+
+router = APIRouter(route_class=LedgerRoute, tags=["retention"])
+
+KeepCount = Annotated[int, Query(ge=KEEP_COUNT_MIN, le=KEEP_COUNT_MAX)]
+Scope = Annotated[
+    int | None,
+    Query(ge=1, le=MAX_USER_ID, description="Whose backups; of all for an operator without it."),
+]
+
+
+@router.get("/retention", summary="What applying it would do, with reasons")
+def preview(
+    caller: Anybody, served: Served, keep_count: KeepCount = 7, user_id: Scope = None
+) -> Response:
+    whose = _scope(caller, user_id)
+    reconcile(served.site, served.listing())
+    outcome = preview_retention(served.site, served.listing(), keep_count, whose)
+    summary = summary_of(outcome).model_dump()
+    return answer({"summary": summary} | retention_shape(outcome))
+
+
+@router.post("/retention", summary="Delete what is beyond the newest")
+def apply(
+    caller: Writer,
+    context: Command,
+    served: Served,
+    keep_count: KeepCount = 7,
+    user_id: Scope = None,
+) -> Response:
+    whose = _scope(caller, user_id)
+    reconcile(served.site, served.listing())
+    outcome = apply_retention(served.site, context, keep_count, whose)
+    deleted = len(outcome.deleted)
+    return answer(
+        {
+            "deleted_count": deleted,
+            "message": f"{deleted} backups were deleted",
+            "summary": summary_of(outcome).model_dump(),
+        }
+        | _deleted(outcome.deleted)
+    )
+
+
+@router.post("/retention/cleanup-empty", summary="Delete backups of zero bytes")
+def cleanup_empty(_caller: Operator, context: Command, served: Served) -> Response:
+    reconcile(served.site, served.listing())
+    deleted = clean_up_empty(served.site, context)
+    return answer({"deleted_count": len(deleted)} | _deleted(deleted))
+
+
+@router.post("/retention/cleanup-protected", summary="Delete old protected backups")
+def cleanup_protected(
+    _caller: Operator,
+    context: Command,
+    served: Served,
+    days: Annotated[int, Query(ge=1, le=36_500)] = 90,
+) -> Response:
+    reconcile(served.site, served.listing())
+    deleted = clean_up_old_protected(served.site, context, days)
+    return answer({"deleted_count": len(deleted)} | _deleted(deleted))
+
+
+def _scope(caller: Caller, user_id: int | None) -> int | None:
+    if user_id is not None and not caller.owns(user_id):
+        raise not_found(f"user {user_id} has no backups")
+    return caller.user_id or user_id
+
+
+def _deleted(deletions: list[Deletion] | tuple[Deletion, ...]) -> dict[str, Any]:
+    return {"deleted": [each.backup.filename for each in deletions]}

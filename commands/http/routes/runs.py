@@ -1,0 +1,44 @@
+"""Runs of the scheduler."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from commands.configure_backups import MAX_USER_ID
+from commands.http.callers import Anybody
+from commands.http.problems import not_found
+from commands.http.route import LedgerRoute
+from commands.http.served_site import Served
+from commands.http.shapes import answer, run_shape
+from ledger.vocabulary import RunOutcome
+from projections.schedule_queries import run_with_id, runs_page
+
+router = APIRouter(route_class=LedgerRoute, tags=["runs"])
+
+
+@router.get("/runs", summary="Runs, newest first, in pages")
+def list_runs(
+    caller: Anybody,
+    served: Served,
+    user_id: Annotated[int | None, Query(ge=1, le=MAX_USER_ID)] = None,
+    outcome: RunOutcome | None = None,
+    cursor: Annotated[int | None, Query(ge=1, le=MAX_USER_ID)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    if user_id is not None and not caller.owns(user_id):
+        raise not_found(f"user {user_id} has no runs")
+    whose = caller.user_id or user_id
+    with served.site.read_models.reading() as connection:
+        found, following = runs_page(connection, whose, outcome, before=cursor, limit=limit)
+    return answer({"runs": [run_shape(each) for each in found], "next_cursor": following})
+
+
+@router.get("/runs/{run_id}", summary="One run")
+def show(caller: Anybody, served: Served, run_id: str) -> Response:
+    with served.site.read_models.reading() as connection:
+        found = run_with_id(connection, run_id)
+    if found is None or not caller.owns(found.user_id):
+        raise not_found(f"there is no run {run_id[:100]!r}")
+    return answer(run_shape(found))

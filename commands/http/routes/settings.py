@@ -1,0 +1,176 @@
+"""Schedules: the caller's own, as the former service had them, and everybody's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from commands.configure_backups import (
+    MAX_USER_ID,
+    configure,
+    find_settings,
+    pause,
+    resume,
+    settings_of,
+)
+from commands.http.callers import Anybody, Caller, Reader, Writer
+from commands.http.problems import not_found
+from commands.http.route import Command, LedgerRoute
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import answer, settings_shape
+from commands.schedule_rules import preview, spread_offset
+from projections.schedule_queries import orphaned_users, schedules_page
+
+router = APIRouter(route_class=LedgerRoute, tags=["settings"])
+
+UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID)]
+OwnUser = Annotated[
+    int | None,
+    Query(ge=1, le=MAX_USER_ID, description="Whose; needed by a caller who is no user."),
+]
+
+
+class SettingsInput(BaseModel):
+    """What is to change; what is not given stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"frequency": "daily", "backup_time": "03:00", "keep_count": 7}
+        },
+    )
+
+    enabled: bool | None = None
+    frequency: Annotated[str, Field(max_length=100)] | None = None
+    backup_time: Annotated[str, Field(max_length=100)] | None = None
+    keep_count: int | None = None
+    timezone: Annotated[str, Field(max_length=100)] | None = None
+
+
+class Note(BaseModel):
+    """Why, for the ledger."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[str, Field(max_length=4096)] | None = None
+
+
+@router.post("/backup/schedule", summary="Create or change the caller's settings")
+def set_own(
+    caller: Writer, context: Command, served: Served, body: SettingsInput, user_id: OwnUser = None
+) -> Response:
+    user = _own(caller, user_id)
+    if user is None:
+        raise HTTPException(422, "whose settings? give ?user_id=N, or use a token of role user")
+    changed = configure(served.site, context, user, body.model_dump())
+    return answer(settings_shape(changed))
+
+
+@router.get("/backup/schedule", summary="The caller's settings")
+def own(caller: Anybody, served: Served, user_id: OwnUser = None) -> Response:
+    user = _own(caller, user_id)
+    found = None if user is None else find_settings(served.site, user)
+    if found is None:
+        raise not_found("there are no backup settings of the caller; make some, or give ?user_id=N")
+    return answer(settings_shape(found))
+
+
+@router.delete("/backup/schedule", status_code=204, summary="Disable the caller's settings")
+def disable_own(
+    caller: Writer, context: Command, served: Served, user_id: OwnUser = None
+) -> Response:
+    user = _own(caller, user_id)
+    if user is None or find_settings(served.site, user) is None:
+        raise not_found("there are no backup settings of the caller; nothing to disable")
+    configure(served.site, context, user, {"enabled": False})
+    return Response(status_code=204)
+
+
+@router.get("/settings", summary="Everybody's settings, by user, in pages")
+def everybodys(
+    _caller: Reader,
+    served: Served,
+    after: Annotated[int, Query(ge=0, le=MAX_USER_ID, description="Beyond this user.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    with served.site.read_models.reading() as connection:
+        found = schedules_page(connection, after, limit)
+        orphans = orphaned_users(connection)
+    shown = [settings_shape(each) | {"orphan": each.user_id in orphans} for each in found]
+    last = found[-1].user_id if len(found) == limit else None
+    return answer({"settings": shown, "next": last})
+
+
+@router.get("/settings/{user_id}", summary="A user's settings")
+def show(caller: Anybody, served: Served, user_id: UserId) -> Response:
+    _require_own(caller, user_id)
+    return answer(settings_shape(settings_of(served.site, user_id)))
+
+
+@router.put("/settings/{user_id}", summary="Create or change a user's settings")
+def change(
+    caller: Writer, context: Command, served: Served, user_id: UserId, body: SettingsInput
+) -> Response:
+    _require_own(caller, user_id)
+    return answer(settings_shape(configure(served.site, context, user_id, body.model_dump())))
+
+
+@router.post("/settings/{user_id}/pause", summary="Suspend a user's runs")
+def suspend(
+    caller: Writer, context: Command, served: Served, user_id: UserId, body: Note | None = None
+) -> Response:
+    _require_own(caller, user_id)
+    note = body.note if body else None
+    return answer(settings_shape(pause(served.site, context, user_id, note)))
+
+
+@router.post("/settings/{user_id}/resume", summary="Take a user's runs up again")
+def take_up(
+    caller: Writer, context: Command, served: Served, user_id: UserId, body: Note | None = None
+) -> Response:
+    _require_own(caller, user_id)
+    note = body.note if body else None
+    return answer(settings_shape(resume(served.site, context, user_id, note)))
+
+
+@router.get("/settings/{user_id}/preview", summary="A user's next runs, if each is on time")
+def next_runs(
+    caller: Anybody,
+    served: Served,
+    user_id: UserId,
+    count: Annotated[int, Query(ge=1, le=100)] = 10,
+) -> Response:
+    _require_own(caller, user_id)
+    return answer({"user_id": user_id, "runs": runs_ahead(served, user_id, count)})
+
+
+def runs_ahead(served: ServedSite, user_id: int, count: int) -> list[Any]:
+    """Empty where the settings are disabled or paused."""
+    schedule, site = settings_of(served.site, user_id), served.site
+    if not schedule.enabled or schedule.paused:
+        return []
+    return list(
+        preview(
+            schedule.frequency,
+            schedule.backup_time,
+            site.clock.now(),
+            schedule.timezone,
+            count=count,
+            calendar_months=site.configuration.calendar_months,
+            spread_offset=spread_offset(user_id, site.configuration.spread_seconds),
+        )
+    )
+
+
+def _own(caller: Caller, user_id: int | None) -> int | None:
+    if caller.user_id is None:
+        return user_id
+    _require_own(caller, user_id or caller.user_id)
+    return caller.user_id
+
+
+def _require_own(caller: Caller, user_id: int) -> None:
+    if not caller.owns(user_id):
+        raise not_found(f"user {user_id} has no backup settings")

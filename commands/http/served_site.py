@@ -1,0 +1,69 @@
+"""What the routes work on: an open site, its jobs and its requests that may be repeated."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, Request
+
+from commands.http.callers import caller_of
+from commands.http.jobs import JobBoard
+from commands.http.repeated_requests import RequestBook
+from commands.owner import is_alive
+from ledger.record import Actor
+from projections.audit_queries import newest_matching_resources
+
+if TYPE_CHECKING:
+    from commands.site import Site
+    from ledger.application import Context
+
+LISTING = Actor(id="http", kind="system")
+"""Adopts files that nobody knew when backups are listed, whoever asked for the list."""
+MAX_BODY_BYTES = 64 * 1024
+
+
+@dataclass
+class ServedSite:
+    """One site as it is served. `scheduler_runs`: whether one runs in this process.
+
+    `opened_by`: who would close the site when nobody refers to it any more.
+    """
+
+    site: Site
+    scheduler_runs: Callable[[], bool] = lambda: False
+    metrics_open: bool = False
+    opened_by: object = None
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.jobs = JobBoard(self.site.clock)
+        self.requests = RequestBook(self.site)
+
+    def listing(self) -> Context:
+        return self.site.context(LISTING)
+
+    def is_scheduler_alive(self) -> bool:
+        """Whether a scheduler of this site runs, here or in another process."""
+        if self.scheduler_runs():
+            return True
+        with self.site.read_models.reading() as connection:
+            started = newest_matching_resources(connection, "backup_scheduler.start", 20)
+            stopped = newest_matching_resources(connection, "backup_scheduler.stop", 20)
+        staging = self.site.store.staging
+        return any(is_alive(staging, each) for each in started if each not in stopped)
+
+    def close(self) -> None:
+        """Drop what waits, end what can be ended, and wait for the rest."""
+        self.stopping.set()
+        self.jobs.close()
+
+
+def served_site_of(request: Request) -> ServedSite:
+    caller_of(request)  # both are set together, or neither
+    return cast("ServedSite", request.state.backup_ledger)
+
+
+Served = Annotated[ServedSite, Depends(served_site_of)]

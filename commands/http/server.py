@@ -1,0 +1,199 @@
+"""uvicorn around the application: where it listens, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from commands.errors import CommandError, InvalidArgument
+from commands.http.application import create_app
+from commands.http.authentication import is_loopback
+from commands.http.served_site import ServedSite
+from commands.scheduler_process import run_scheduler
+from commands.tokens import TokenBook
+
+if TYPE_CHECKING:
+    from commands.site import Site
+
+KEEP_ALIVE_SECONDS = 15
+LAST_REQUESTS_SECONDS = 10
+MAX_CONNECTIONS = 200
+
+
+HEADER_SECONDS = 10
+
+
+class _ImpatientProtocol(H11Protocol):
+    """A connection whose headers do not come is closed; uvicorn itself would wait for ever."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait_for_headers()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_headers(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._patience is None:
+            self._patience = self.loop.call_later(HEADER_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+
+class _Server(uvicorn.Server):
+    """Streams end when the service is asked to end, not when their readers go."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, but a signal that was obeyed is not sent once more afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {each: signal.signal(each, self.handle_exit) for each in numbers}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping.set()
+        await super().shutdown(sockets)
+
+
+def make_server(
+    served: ServedSite,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    prefix: str,
+    scheduler_runs: Callable[[], bool] = lambda: False,
+) -> uvicorn.Server:
+    """A server that is not running yet.
+
+    Raises:
+        InvalidArgument: the address is not of this machine only, and no token was made.
+    """
+    site = served.site
+    if not is_loopback("127.0.0.1" if host == "localhost" else host) and not has_token(site):
+        raise InvalidArgument(
+            f"everybody could reach {host}, and no token was made yet; make one: "
+            "backup-ledger tokens create --role operator"
+        )
+    served.scheduler_runs = scheduler_runs
+    app = create_app(served, prefix=prefix, hosts=site.configuration.http_hosts)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,  # who did what stands in the ledger
+        server_header=False,
+        proxy_headers=False,  # an address that a header claims is no address
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=32 * 1024,
+        http=_ImpatientProtocol,
+        ws="none",
+    )
+    return _Server(config, served.stopping)
+
+
+def listen(server: uvicorn.Server) -> socket.socket:
+    """The socket, listening.
+
+    Raises:
+        CommandError: the address cannot be had.
+    """
+    host, port = server.config.host, server.config.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # With its protocol named: only then does asyncio switch off Nagle's algorithm, which holds
+    # short answers back for 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        raise CommandError(
+            f"cannot listen at {host} port {port}: {error.strerror or error}; choose another --port"
+        ) from error
+    return listening
+
+
+def run(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve until a signal says to stop."""
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])
+
+
+def has_token(site: Site) -> bool:
+    """Whether somebody could come in with a token now."""
+    now = site.clock.now()
+    return any(each.is_valid(now) for each in TokenBook(site.ledger).all())
+
+
+@contextmanager
+def scheduler_beside(site: Site, server: uvicorn.Server) -> Iterator[Callable[[], bool]]:
+    """The scheduler in a thread of its own; ends after the running backup.
+
+    Raises:
+        Exception: what ended the scheduler; the server is stopped then, as half of what was
+            asked for would look like all of it.
+    """
+    stop = threading.Event()
+    failures: list[Exception] = []
+
+    def work() -> None:
+        try:
+            run_scheduler(site, once=False, stop=stop)
+        except Exception as error:  # noqa: BLE001  (raised again below)
+            failures.append(error)
+            server.should_exit = True
+
+    thread = threading.Thread(target=work, name="scheduler")
+    thread.start()
+    try:
+        yield thread.is_alive
+    finally:
+        stop.set()
+        thread.join()
+    if failures:
+        raise failures[0]

@@ -1,0 +1,188 @@
+"""The ledger over HTTP: pages, records verbatim, proofs that check, jobs."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import timedelta
+
+from commands.scheduler import check as check_due
+from commands.signing_keys import parse_public_key
+from ledger.checkpoint import Checkpoint
+from ledger.clock import ManualClock
+from ledger.signed_note import Note
+from ledger.verify_evidence import Key, check
+from tests.http.conftest import Place, finished
+
+
+def test_pages_join_without_a_gap_in_both_directions(place: Place) -> None:
+    """Cursor pages give every event once; an unfiltered and a filtered walk agree."""
+    client = place.client()
+    for user in range(1, 6):
+        place.world.configure(user)
+        place.world.configure(user, keep_count=3)
+    everything = client.get("/database/audit/log?limit=1000&order=oldest").json()["events"]
+    assert [each["position"] for each in everything] == list(range(1, len(everything) + 1))
+    for order in ("newest", "oldest"):
+        for extra, wanted in (
+            ("", everything),
+            ("&type=backup_scheduler.", everything),
+            ("&user_id=3", [each for each in everything if each["record"]["user_id"] == "3"]),
+            (
+                "&text=KEEP_count",
+                [each for each in everything if "keep_count" in json.dumps(each["record"])],
+            ),
+        ):
+            walked, cursor = [], ""
+            while True:
+                url = f"/database/audit/log?limit=2&order={order}{extra}{cursor}"
+                page = client.get(url).json()
+                walked += page["events"]
+                if page["next_cursor"] is None:
+                    break
+                cursor = f"&cursor={page['next_cursor']}"
+            assert walked == (wanted if order == "oldest" else wanted[::-1]), (order, extra)
+
+
+def test_a_record_is_given_byte_for_byte_and_never_changes(place: Place) -> None:
+    """The stored bytes, an ETag, and 304 for who has them."""
+    place.world.configure(1)
+    client = place.client()
+    stored = next(iter(place.world.site.ledger.records(after=0, up_to=1)))
+    answer = client.get("/database/audit/events/1")
+    assert answer.content == stored.record
+    assert "immutable" in answer.headers["cache-control"]
+    tag = answer.headers["etag"]
+    again = client.get("/database/audit/events/1", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/database/audit/events/99").status_code == 404
+    assert client.get("/database/audit/events/99999999999999999999").status_code == 422
+
+
+def test_checkpoint_and_proof_are_signed_by_the_key_that_is_set(place: Place) -> None:
+    """As the command line writes them; the public key comes beside."""
+    place.world.configure(1)
+    client = place.client("auditor")
+    key = parse_public_key(client.get("/database/audit/public-key").text.strip())
+    answer = client.get("/database/audit/checkpoint")
+    assert answer.headers["content-type"].startswith("text/plain")
+    note = Note.from_bytes(answer.content)
+    note.verify([key])
+    checkpoint = Checkpoint.from_text(note.text)
+    assert checkpoint.size == place.world.site.ledger.log_recorder.head().size
+    proof = client.get("/database/audit/events/1/proof")
+    assert proof.text.startswith("c2sp.org/tlog-proof@v1\n")
+
+
+def test_an_auditor_verifies_and_exports_a_bundle_that_checks(place: Place) -> None:
+    """Both as jobs; the export is recorded with the auditor as its actor."""
+    place.world.configure(1)
+    client = place.client("auditor")
+    verified = finished(client, client.post("/database/audit/verify"))
+    assert verified["result"]["ok"] is True
+    job = finished(client, client.post("/database/audit/export", json={}))
+    assert job["state"] == "done", job
+    answer = client.get(f"/database/jobs/{job['job_id']}/file")
+    bundle = place.world.folder / "bundle.zip"
+    bundle.write_bytes(answer.content)
+    assert zipfile.is_zipfile(io.BytesIO(answer.content))
+    assert check(str(bundle), Key(job["result"]["public_key"]))
+    newest = client.get("/database/audit/log?type=ledger.evidence_exported").json()["events"][0]
+    assert newest["record"]["actor"]["kind"] == "auditor"
+
+
+def test_read_models_are_listed_compared_and_folded_anew(place: Place) -> None:
+    """As the command line does it; an unknown one is not found."""
+    place.world.configure(1)
+    client = place.client()
+    names = [each["name"] for each in client.get("/database/projections").json()["projections"]]
+    assert "audit_trail" in names
+    compared = finished(client, client.post("/database/projections/audit_trail/diff"))
+    assert compared["result"]["ok"] is True
+    rebuilt = finished(client, client.post("/database/projections/audit_trail/rebuild"))
+    assert rebuilt["result"][0]["name"] == "audit_trail"
+    assert client.post("/database/projections/nothing/rebuild").status_code == 404
+
+
+def test_a_restore_runs_as_a_job_and_says_what_it_kept(place: Place) -> None:
+    """Its plan first; its progress as server-sent events; what failed is a problem."""
+    client = place.client()
+    name = client.post("/database/backup").json()["filename"]
+    plan = client.get(f"/database/backups/{name}/restore").json()
+    assert (plan["mode"], plan["keeps_current"]) == ("transaction", True)
+    started = client.post(f"/database/backups/{name}/restore")
+    job = finished(client, started)
+    assert job["result"]["restored"] is True
+    told = client.get(f"/database/jobs/{job['job_id']}/events").text
+    assert told.startswith("event: end\ndata: ")
+    place.world.site.store.path(name).write_bytes(b"rotten" * 100)
+    failed = finished(client, client.post(f"/database/backups/{name}/restore"))
+    assert failed["state"] == "failed"
+    assert "damaged" in failed["problem"]["detail"]
+
+
+def test_following_begins_after_the_last_event_that_was_seen(place: Place) -> None:
+    """Last-Event-ID wins over the address; ids are positions."""
+    for user in (1, 2, 3):
+        place.world.configure(user)
+    client = place.client()
+    told = client.get("/database/audit/follow?after=0&limit=2", headers={"Last-Event-ID": "1"}).text
+    assert [line for line in told.splitlines() if line.startswith("id:")] == ["id: 2", "id: 3"]
+
+
+def test_metrics_and_readiness_answer(place: Place) -> None:
+    """Numbers for an auditor's scraper; 503 where the folder is gone."""
+    client = place.client("auditor")
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "# TYPE backup_ledger_" in answer.text
+    assert client.get("/ready").json()["status"] == "ready"
+    place.world.site._store = None
+    refused = client.get("/ready")
+    assert (refused.status_code, refused.headers["content-type"]) == (
+        503,
+        "application/problem+json",
+    )
+
+
+def test_runs_are_paged_newest_first_with_each_filter(place: Place) -> None:
+    """Everybody's, a user's, and those of an outcome; one by its id."""
+    world = place.world
+    for user in (1, 2, 3):
+        world.configure(user)
+    site = world.site
+    later = site.clock.now() + timedelta(days=2)
+    due = ManualClock(later)
+    site.clock = site.ledger.clock = due
+    check_due(site)
+    client = place.client()
+    page = client.get("/database/runs?limit=2").json()
+    rest = client.get(f"/database/runs?limit=2&cursor={page['next_cursor']}").json()
+    everybodys = page["runs"] + rest["runs"]
+    assert sorted(each["user_id"] for each in everybodys) == [1, 2, 3]
+    own = place.client("user", 2).get("/database/runs").json()["runs"]
+    assert [each["user_id"] for each in own] == [2]
+    operator = place.client("operator")
+    assert len(operator.get("/database/runs?outcome=completed").json()["runs"]) == 3
+    assert operator.get("/database/runs?outcome=failed").json()["runs"] == []
+    assert operator.get(f"/database/runs/{own[0]['run_id']}").json() == own[0]
+    assert place.client("user", 1).get(f"/database/runs/{own[0]['run_id']}").status_code == 404
+
+
+def test_a_resource_is_a_stream_a_type_or_an_id(place: Place) -> None:
+    """Each finds the events of the thing, and nothing else's."""
+    for user in (1, 2):
+        place.world.configure(user)
+    client = place.client()
+    name = client.post("/database/backup").json()["metadata"]["backup_id"]
+    for resource, count in (
+        ("schedule/2", 1),
+        ("2", 1),
+        ("backup_scheduler", 2),
+        (name, 1),
+        ("ledger", 1),
+        ("nothing", 0),
+    ):
+        found = client.get(f"/database/audit/log?resource={resource}").json()
+        assert found["count"] == count, resource

@@ -1,0 +1,131 @@
+"""The server itself, on a socket and as a process: streams, slow clients, how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from commands.errors import InvalidArgument
+from commands.http import route, server
+from tests.commands.world import make_database
+from tests.http.conftest import Place
+
+PROGRAM = Path(sys.executable).with_name("backup-ledger")
+
+
+@contextmanager
+def listening(place: Place) -> Iterator[tuple[str, int]]:
+    """The place behind a real socket; the address and the port."""
+    made = server.make_server(place.app.state.served, port=0, prefix="/database")
+    with server.listen(made) as at:
+        thread = threading.Thread(target=server.run, args=(made, at))
+        thread.start()
+        try:
+            yield at.getsockname()
+        finally:
+            made.should_exit = True
+            thread.join()
+
+
+def test_who_follows_is_told_at_once_and_the_stream_ends_with_the_server(place: Place) -> None:
+    """An event that is recorded while somebody listens arrives; a stop does not wait for them."""
+    with listening(place) as (host, port):
+        address = f"http://{host}:{port}/database/audit/follow"
+        with httpx.stream("GET", address, timeout=20, trust_env=False) as answer:
+            lines = answer.iter_lines()
+            assert next(lines) == "retry: 1000"
+            place.world.configure(9)
+            data = next(line for line in lines if line.startswith("data: "))
+            assert json.loads(data.removeprefix("data: "))["user_id"] == "9"
+            place.app.state.served.stopping.set()
+            assert not [line for line in lines if line.startswith("data: ")]
+
+
+def test_headers_and_bodies_that_do_not_come_are_not_waited_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow client costs a connection for a while, and nothing after it."""
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(route, "BODY_SECONDS", 0.2)
+    with listening(place) as (host, port):
+        with socket.create_connection((host, port), timeout=20) as half:
+            half.sendall(b"GET /health HTTP/1.1\r\nHost: loc")
+            assert half.recv(100) == b""
+        with socket.create_connection((host, port), timeout=20) as slow:
+            slow.sendall(
+                b"POST /database/backup HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+            )
+            assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+        with suppress(OSError), socket.create_connection((host, port), timeout=20) as odd:
+            odd.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\nHost: b\r\n\r\n")
+            assert odd.recv(1000).split(b" ")[1] in (b"400", b"421")
+
+
+def test_another_address_is_refused_until_a_token_was_made(place: Place) -> None:
+    """Everybody could reach it, and everybody would be operator."""
+    served = place.app.state.served
+    for host in ("0.0.0.0", "::", "192.0.2.7"):  # noqa: S104  (that is what is refused)
+        with pytest.raises(InvalidArgument, match="tokens create"):
+            server.make_server(served, host=host, prefix="/database")
+    place.token("operator")
+    server.make_server(served, host="192.0.2.7", prefix="/database")
+
+
+def test_serve_says_where_it_is_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    """A token made beside it counts at once; SIGTERM ends it with exit code 0."""
+    database = make_database(tmp_path / "app.db")
+    command = [str(PROGRAM), "--database", str(database)]
+    subprocess.run([*command, "ledger", "init"], check=True, capture_output=True)
+    with subprocess.Popen(
+        [*command, "serve", "--port", "0", "--prefix", "/b", "--with-scheduler"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        found = re.search(r"at (http://127\.0\.0\.1:\d+/b)$", first.strip())
+        assert found, first
+        with httpx.Client(base_url=found[1], trust_env=False, timeout=20) as client:
+            assert client.get("/scheduler/stats").json()["is_running"] is True
+            made = subprocess.run(
+                [*command, "tokens", "create", "--role", "auditor"],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            assert client.get("/stats").status_code == 401
+            token = made.stdout.splitlines()[-1]
+            headers = {"Authorization": f"Bearer {token}"}
+            assert client.get("/stats", headers=headers).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "Stopped." in errors
+    assert token not in errors
+
+
+def test_a_scheduler_that_cannot_run_ends_the_service(place: Place) -> None:
+    """Served without the scheduler that was asked for, nobody would notice."""
+    served = place.app.state.served
+    settings = served.site.configuration.model_copy(update={"notify_urls": ("no such thing",)})
+    served.site.configuration = settings
+    made = server.make_server(served, port=0, prefix="/database")
+    with (
+        pytest.raises(InvalidArgument),
+        server.listen(made) as at,
+        server.scheduler_beside(served.site, made),
+    ):
+        server.run(made, at)

@@ -1,0 +1,1 @@
+"""How quickly the service answers when its ledger is long: `python -m tests.load`."""
