@@ -88,7 +88,14 @@ class TokenBook:
         Raises:
             TokenRefused: it is unknown, revoked or expired.
         """
-        token_id = token_id_of(text)
+        return self.valid(token_id_of(text), now)
+
+    def valid(self, token_id: str | None, now: datetime) -> Token:
+        """The token with this id.
+
+        Raises:
+            TokenRefused: it is unknown, revoked or expired.
+        """
         with self._lock:
             self._catch_up()
             token = self._tokens.get(token_id) if token_id else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from ledger.vocabulary import BackupStatus
 from projections.backup import Backup
@@ -12,6 +12,7 @@ from projections.tables import backup_catalog as catalog
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -110,3 +111,33 @@ def last_good_backup_of_user(
 def _backups(connection: Connection, *conditions: Any) -> list[Backup]:
     rows = connection.execute(select(catalog).where(*conditions).order_by(*_NEWEST_FIRST))
     return [Backup(**row) for row in rows.mappings()]
+
+
+def catalog_page(
+    connection: Connection,
+    store: str,
+    statuses: Collection[str],
+    *,
+    user_id: int | None = None,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[Backup]:
+    """Some backups, newest first, of one user or of any. `before`: (created_at, position).
+
+    Each status is asked for by itself: the index has the newest of one status, not of several.
+    """
+    conditions = [catalog.c.store == store]
+    if user_id is not None:
+        conditions.append(catalog.c.user_id == user_id)
+    if before is not None:
+        moment, position = before
+        is_older = catalog.c.created_at < moment
+        is_as_old = and_(catalog.c.created_at == moment, catalog.c.position < position)
+        conditions += [catalog.c.created_at <= moment, or_(is_older, is_as_old)]
+    found: list[Backup] = []
+    for status in statuses:
+        statement = select(catalog).where(catalog.c.status == status, *conditions)
+        rows = connection.execute(statement.order_by(*_NEWEST_FIRST).limit(limit))
+        found += [Backup(**row) for row in rows.mappings()]
+    found.sort(key=lambda each: (each.created_at, each.position), reverse=True)
+    return found[:limit]

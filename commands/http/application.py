@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from commands.http.authentication import Authentication
+from commands.http.console import create_console
 from commands.http.guard import Guard
 from commands.http.health import create_health_router
 from commands.http.problems import answer_to
@@ -69,7 +70,7 @@ def create_app(
     app.state.authentication = authentication
     app.include_router(create_router(served, authentication, prefix=prefix))
     app.include_router(create_health_router(served, authentication))
-    # the console
+    app.include_router(create_console(served, authentication))
     app.add_middleware(Guard, hosts=hosts)
     return app
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException, Request
 
 from commands.http.callers import Caller
-from commands.tokens import TokenBook, TokenRefused
+from commands.tokens import Token, TokenBook, TokenRefused
 
 if TYPE_CHECKING:
     from commands.site import Site
@@ -57,10 +57,20 @@ class Authentication:
         Raises:
             TokenRefused: nobody's.
         """
-        token = self._tokens.authenticate(text, self._site.clock.now())
-        if token.user is not None:
-            return Caller.user(token.user)
-        return Caller(token.token_id, token.role)
+        return _caller_of(self._tokens.authenticate(text, self._site.clock.now()))
+
+    def caller_of_token(self, token_id: str) -> Caller:
+        """Who came in with a token before, if it is still accepted.
+
+        Raises:
+            TokenRefused: it was revoked, or has expired.
+        """
+        return _caller_of(self._tokens.valid(token_id, self._site.clock.now()))
+
+    def count_failure(self, request: Request) -> int:
+        """Count a failed login; seconds to wait where it was one too many, else 0."""
+        address = request.client.host if request.client else "?"
+        return self._failures.add(address, self._site.clock.monotonic())
 
     def _by_token(self, request: Request, given: list[str]) -> Caller:
         scheme, _, text = given[0].partition(" ")
@@ -69,14 +79,19 @@ class Authentication:
                 raise TokenRefused("give one header: Authorization: Bearer blt_...")
             return self.caller_with(text.strip())
         except TokenRefused as error:
-            address = request.client.host if request.client else "?"
-            wait = self._failures.add(address, self._site.clock.monotonic())
+            wait = self.count_failure(request)
             if wait:
                 headers = {"Retry-After": str(wait)}
                 raise HTTPException(
                     429, f"too many failed logins; wait {wait} s", headers
                 ) from error
             raise HTTPException(401, str(error), CHALLENGE) from error
+
+
+def _caller_of(token: Token) -> Caller:
+    if token.user is not None:
+        return Caller.user(token.user)
+    return Caller(token.token_id, token.role)
 
 
 class FailedLogins:
@@ -108,13 +123,29 @@ class FailedLogins:
 def require_local(request: Request) -> None:
     """Make sure that a person at this machine asks, and no page of somebody else's.
 
-    A page that the person's browser shows could ask for them (cross-site request forgery), also
-    under a name that suddenly means 127.0.0.1 (DNS rebinding): so the host must be a loopback
-    name, an origin must be our own, and a body must be JSON, which no page can send elsewhere
-    without asking first.
+    A page that the person's browser shows could ask for them (cross-site request forgery): so an
+    origin must be our own, and a body must be JSON, which no page can send elsewhere without
+    asking first.
 
     Raises:
         HTTPException: 401 where a token is needed, 403 or 415 where it looks forged.
+    """
+    require_here(request)
+    require_own_origin(request)
+    headers = request.headers
+    kind = headers.get("content-type")
+    if request.method not in READING and kind is not None:
+        if kind.partition(";")[0].strip().lower() != "application/json":
+            raise HTTPException(415, "without a token, send application/json")
+    elif request.method not in READING and headers.get("content-length", "0") != "0":
+        raise HTTPException(415, "without a token, send application/json")
+
+
+def require_here(request: Request) -> None:
+    """Make sure that who asks is at this machine, and by a name that always means it.
+
+    Raises:
+        HTTPException: 401, a token is needed.
     """
     headers = request.headers
     client = request.client.host if request.client else ""
@@ -126,16 +157,18 @@ def require_local(request: Request) -> None:
             "a token is needed from here; make one: backup-ledger tokens create --role ROLE",
             CHALLENGE,
         )
-    origin = headers.get("origin")
-    is_ours = origin is None or urlsplit(origin).netloc == host
-    if not is_ours or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+
+
+def require_own_origin(request: Request) -> None:
+    """Make sure that no page of another site asks.
+
+    Raises:
+        HTTPException: 403, it does.
+    """
+    origin = request.headers.get("origin")
+    is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    if not is_ours or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise HTTPException(403, "a page of another site asked for this; nothing was done")
-    kind = headers.get("content-type")
-    if request.method not in READING and kind is not None:
-        if kind.partition(";")[0].strip().lower() != "application/json":
-            raise HTTPException(415, "without a token, send application/json")
-    elif request.method not in READING and headers.get("content-length", "0") != "0":
-        raise HTTPException(415, "without a token, send application/json")
 
 
 def is_loopback(address: str) -> bool:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from commands.http.callers import Caller, caller_of
-from commands.http.problems import answer_to, problem
+from commands.http.problems import answer_to
 from commands.http.repeated_requests import AlreadyAnswered, OpenRequest
 from commands.http.served_site import MAX_BODY_BYTES, Served
 from commands.tokens import PREFIX
@@ -47,25 +47,38 @@ class LedgerRoute(APIRoute):
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            if has_token_in_address(request):
-                return problem(
-                    400,
-                    "a token in an address ends up in logs and histories: revoke it, and send "
-                    "the next one as `Authorization: Bearer`",
-                )
             limited = Request(request.scope, limited_receive(request.receive))
             try:
+                require_no_token_in_address(request)
                 response = await inner(limited)
             except AlreadyAnswered as before:
                 response = before.response
             except Exception as error:  # noqa: BLE001  (whatever it is, it becomes an answer)
-                response = answer_to(error)
+                response = await run_in_threadpool(self.failed, limited, error)
             await run_in_threadpool(finish_request, limited, response)
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
             return response
 
         return handle
+
+    def failed(self, _request: Request, error: Exception) -> Response:
+        """What is answered to an error."""
+        return answer_to(error)
+
+
+def require_no_token_in_address(request: Request) -> None:
+    """Refuse a secret where every proxy writes it down.
+
+    Raises:
+        HTTPException: 400, there is one.
+    """
+    if has_token_in_address(request):
+        raise HTTPException(
+            400,
+            "a token in an address ends up in logs and histories: revoke it, and send the next "
+            "one as `Authorization: Bearer`",
+        )
 
 
 def has_token_in_address(request: Request) -> bool:

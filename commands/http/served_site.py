@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 
 from commands.http.callers import caller_of
+from commands.http.history import History
 from commands.http.jobs import JobBoard
 from commands.http.repeated_requests import RequestBook
 from commands.owner import is_alive
@@ -41,6 +42,7 @@ class ServedSite:
     def __post_init__(self) -> None:
         self.jobs = JobBoard(self.site.clock)
         self.requests = RequestBook(self.site)
+        self.history = History()
 
     def listing(self) -> Context:
         return self.site.context(LISTING)

@@ -33,8 +33,11 @@ from projections.backup import Backup
 from projections.catalog_queries import PRESENT, backups_of_owner, backups_of_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from commands.http.jobs import Job, Tell
     from commands.restore_backup import RestoreOutcome
+    from ledger.application import Context
 
 router = APIRouter(route_class=LedgerRoute, tags=["backups"])
 MAX_NAME = 1000
@@ -190,13 +193,20 @@ def restore_later(
     caller: Operator, context: Command, served: Served, filename: str, body: Forced | None = None
 ) -> Response:
     find_backup(served.site, filename)
-    force = bool(body and body.force)
+    work = restore_work(served, context, filename, force=bool(body and body.force))
+    return answer(served.jobs.start("restore", caller, work).shape(), 202)
+
+
+def restore_work(
+    served: ServedSite, context: Context, filename: str, *, force: bool
+) -> Callable[[Job, Tell], dict[str, Any]]:
+    """A restore as a job."""
 
     def work(_job: Job, tell: Tell) -> dict[str, Any]:
         done = restore_backup(served.site, context, filename, force=force, on_progress=tell)
         return plan_shape(done.plan) | _restored(served, done)
 
-    return answer(served.jobs.start("restore", caller, work).shape(), 202)
+    return work
 
 
 @router.post("/restore", summary="Restore one, and wait for it")

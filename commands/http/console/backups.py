@@ -1,0 +1,240 @@
+"""Backups: why each is kept and when it will go; hold, verify, delete, take one now."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote, urlencode
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from starlette.responses import RedirectResponse
+
+from commands.cli.moments import parse_moment
+from commands.configure_backups import require_known_user
+from commands.delete_backup import delete_backup
+from commands.hold_backup import place_hold, release_holds
+from commands.http.callers import Anybody, Caller, Writer
+from commands.http.console.fates import fates_of
+from commands.http.console.page import BASE, done, page
+from commands.http.console.progress import job_page
+from commands.http.console.route import ConsoleRoute
+from commands.http.console.schedules import Digits, number_of
+from commands.http.console.session import Here
+from commands.http.problems import not_found
+from commands.http.route import Command
+from commands.http.routes.backups import own_backup
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import verification_shape
+from commands.reconcile import reconcile
+from commands.take_backup import take_backup
+from commands.verify_backups import verify_backup
+from ledger.clock import parse_instant
+from ledger.vocabulary import BackupKind, BackupStatus
+from projections.catalog_queries import PRESENT, catalog_page
+
+if TYPE_CHECKING:
+    from commands.http.jobs import Job, Tell
+    from projections.backup import Backup
+
+router = APIRouter(route_class=ConsoleRoute)
+PLACE = f"{BASE}/backups"
+PAGE = 50
+THERE = "present"
+LEVELS = {
+    "exists": "the file is there",
+    "digest": "its bytes are the ones recorded",
+    "integrity": "and SQLite finds it whole",
+    "drill": "and it can be restored, tried elsewhere",
+}
+Status = Annotated[str, Query(pattern="^(present|ok|corrupt|missing|deleting|deleted)$")]
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@router.get(PLACE)
+def newest(
+    request: Request,
+    caller: Anybody,
+    served: Served,
+    user: Digits = "",
+    status: Annotated[
+        str, Query(pattern="^(present|ok|corrupt|missing|deleting|deleted)$")
+    ] = THERE,
+    cursor: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    asked = number_of(user)
+    if asked is not None and not caller.owns(asked):
+        raise not_found(f"user {asked} has no backups")
+    site = served.site
+    if status == THERE and not cursor:
+        reconcile(site, served.listing())
+    statuses = PRESENT if status == THERE else (status,)
+    with site.read_models.reading() as connection:
+        found = catalog_page(
+            connection,
+            site.store.store_id,
+            statuses,
+            user_id=caller.user_id or asked,
+            before=_before(cursor),
+            limit=PAGE + 1,
+        )
+    shown = found[:PAGE]
+    kept = {"user": user, "status": status}
+    older = kept | {"cursor": _cursor(shown[-1])} if len(found) > PAGE else None
+    return page(
+        request,
+        caller,
+        "backups.html",
+        backups=shown,
+        fates=fates_of(served, shown),
+        statuses=[THERE, *BackupStatus],
+        chosen=status,
+        user=user,
+        newer=f"{PLACE}?{urlencode(kept)}" if cursor else None,
+        older=None if older is None else f"{PLACE}?{urlencode(older)}",
+        may_change=caller.role != "auditor",
+    )
+
+
+@router.post(PLACE)
+def take(
+    request: Request, caller: Writer, context: Command, served: Served, visit: Here
+) -> Response:
+    form = visit.form
+    owner = caller.user_id
+    if owner is None and form.get("user"):
+        owner = _user_number(form["user"])
+        require_known_user(served.site, owner)
+    wants_protection = bool(form.get("protect"))
+    if wants_protection and caller.user_id is not None:
+        raise HTTPException(403, "only an operator makes backups that retention never deletes")
+    kind = BackupKind.PRE_MIGRATION if wants_protection else BackupKind.MANUAL
+    name = form.get("filename") or None
+    made = take_backup(served.site, context, filename=name, kind=kind, user_id=owner)
+    return done(request, address_of(made.filename), f"{made.filename} was made and checked.")
+
+
+@router.get(f"{PLACE}/{{filename}}")
+def show(request: Request, caller: Anybody, served: Served, filename: str) -> Response:
+    return _details(request, caller, served, filename)
+
+
+@router.post(f"{PLACE}/{{filename}}/hold")
+def hold(
+    request: Request,
+    caller: Writer,
+    context: Command,
+    served: Served,
+    filename: str,
+    visit: Here,
+) -> Response:
+    own_backup(caller, served, filename)
+    form = visit.form
+    try:
+        until = parse_moment(form["until"]) if form.get("until") else None
+        place_hold(served.site, context, filename, form.get("reason", ""), until)
+    except ValueError as error:
+        return _details(request, caller, served, filename, str(error), status=422)
+    return done(request, address_of(filename), "It is held: nobody can delete it now.")
+
+
+@router.post(f"{PLACE}/{{filename}}/release")
+def release(
+    request: Request, caller: Writer, context: Command, served: Served, filename: str
+) -> Response:
+    own_backup(caller, served, filename)
+    number = release_holds(served.site, context, filename)
+    told = "There was nothing to release." if not number else "Released; retention applies again."
+    return done(request, address_of(filename), told)
+
+
+@router.post(f"{PLACE}/{{filename}}/verify")
+def verify(
+    caller: Anybody, context: Command, served: Served, filename: str, visit: Here
+) -> Response:
+    backup = own_backup(caller, served, filename)
+    level = visit.form.get("level", "integrity")
+    if level not in LEVELS:
+        raise HTTPException(422, f"{level[:40]!r} is no level; give one of {', '.join(LEVELS)}")
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        return verification_shape(
+            verify_backup(served.site, context, backup, level, on_progress=tell)  # type: ignore[arg-type]
+        )
+
+    return RedirectResponse(job_page(served.jobs.start("verify_backup", caller, work)), 303)
+
+
+@router.post(f"{PLACE}/{{filename}}/delete")
+def delete(
+    request: Request,
+    caller: Writer,
+    context: Command,
+    served: Served,
+    filename: str,
+    visit: Here,
+) -> Response:
+    own_backup(caller, served, filename)
+    if visit.form.get("confirmation") != filename:
+        told = f"type the name {filename!r} to delete it; nothing was done"
+        return _details(request, caller, served, filename, told, status=422)
+    delete_backup(served.site, context, filename, force=bool(visit.form.get("force")))
+    return done(request, PLACE, f"{filename} was deleted.")
+
+
+def address_of(filename: str) -> str:
+    """A backup's page."""
+    return f"{PLACE}/{quote(filename, safe='')}"
+
+
+def _details(
+    request: Request,
+    caller: Caller,
+    served: ServedSite,
+    filename: str,
+    problem: str | None = None,
+    status: int = 200,
+) -> Response:
+    backup = own_backup(caller, served, filename)
+    now = served.site.clock.now()
+    return page(
+        request,
+        caller,
+        "backup.html",
+        status,
+        now=now,
+        backup=backup,
+        fate=fates_of(served, [backup]).get(backup.backup_id),
+        holds=[
+            (each["reason"], None if each["until"] is None else parse_instant(each["until"]))
+            for each in backup.holds_at(now)
+        ],
+        levels=LEVELS,
+        problem=problem,
+        may_change=caller.role != "auditor",
+        may_restore=caller.role == "operator",
+    )
+
+
+def _user_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= len("1" * 18):
+        raise HTTPException(422, "give the number of a user, or nothing")
+    return int(text)
+
+
+def _cursor(backup: Backup) -> str:
+    return f"{(backup.created_at - _EPOCH) // _MICROSECOND}-{backup.position}"
+
+
+def _before(cursor: str) -> tuple[datetime, int] | None:
+    if not cursor:
+        return None
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise HTTPException(422, "this page of the list is not known; begin with the first one")
+    try:
+        return _EPOCH + int(found[1]) * _MICROSECOND, int(found[2])
+    except OverflowError:
+        raise HTTPException(422, "this page of the list is not known") from None

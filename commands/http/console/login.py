@@ -1,0 +1,67 @@
+"""Logging in with a token, and out again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse
+
+from commands.http.authentication import require_own_origin
+from commands.http.console.page import BASE, is_own, page
+from commands.http.console.route import ConsoleRoute
+from commands.http.console.session import COOKIE, form_of, set_cookie
+from commands.tokens import TokenRefused
+
+if TYPE_CHECKING:
+    from commands.http.console.session import Door
+
+
+def create_login(door: Door) -> APIRouter:
+    """The two pages that need no session."""
+    router = APIRouter(route_class=ConsoleRoute)
+
+    @router.get(f"{BASE}/login")
+    def ask(request: Request, next: str = "") -> Response:  # noqa: A002  (it is the field's name)
+        return page(
+            request,
+            None,
+            "login.html",
+            onward=next,
+            problem=None,
+            has_tokens=door.authentication.has_tokens(),
+        )
+
+    @router.post(f"{BASE}/login")
+    async def log_in(request: Request) -> Response:
+        require_own_origin(request)
+        form = await form_of(request)
+        return await run_in_threadpool(_log_in, door, request, form)
+
+    @router.post(f"{BASE}/logout")
+    async def log_out(request: Request) -> Response:
+        await door(request)  # a page of another site logs nobody out
+        door.sessions.end(request.cookies.get(COOKIE))
+        response = RedirectResponse(f"{BASE}/login", 303)
+        response.delete_cookie(COOKIE, path=BASE)
+        return response
+
+    return router
+
+
+def _log_in(door: Door, request: Request, form: dict[str, str]) -> Response:
+    onward = form.get("next", "")
+    try:
+        _caller, cookie = door.log_in(form.get("token", "").strip())
+    except TokenRefused as error:
+        wait = door.authentication.count_failure(request)
+        told = f"too many failed logins; wait {wait} s" if wait else str(error)
+        status = 429 if wait else 401
+        return page(
+            request, None, "login.html", status, onward=onward, problem=told, has_tokens=True
+        )
+    door.sessions.end(request.cookies.get(COOKIE))
+    response = RedirectResponse(onward if is_own(onward) else BASE, 303)
+    set_cookie(request, response, cookie)
+    return response

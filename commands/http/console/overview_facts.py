@@ -1,0 +1,198 @@
+"""What the overview says: is everything all right, and what is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from commands.errors import StoreUnknown
+from commands.http.console.page import BASE
+from commands.http.history import STORAGE_DAYS, first_of_year, since_first
+from projections.catalog_queries import backups_of_owner
+from projections.health_queries import schedule_counts
+from projections.overview_queries import (
+    count_by_status,
+    last_backup_at,
+    next_backup_at,
+    outcomes_of_user,
+    schedules_in_state,
+    stored_by_day,
+)
+from projections.schedule_queries import orphaned_users, schedule_of
+
+if TYPE_CHECKING:
+    from commands.http.served_site import ServedSite
+    from projections.schedule import Schedule
+
+OVERDUE = timedelta(minutes=10)
+"""A run that is due for longer than this has no scheduler that would take it."""
+SHOWN = 8
+
+
+class Warning_(NamedTuple):  # noqa: N801  (the built-in one is something else)
+    """What is not all right. `bad`: something is lost, and not only late."""
+
+    text: str
+    where: str | None
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything at once; times are aware UTC, sizes bytes."""
+
+    warnings: list[Warning_]
+    facts: list[tuple[str, Any, Any]]
+    """Name, value, and a remark; a value that is a time or None is shown as one."""
+    troubled: list[Schedule]
+    storage: list[tuple[date, int]]
+    outcomes: dict[date, Counter[str]]
+
+    @property
+    def tone(self) -> str:
+        if any(each.bad for each in self.warnings):
+            return "bad"
+        return "warn" if self.warnings else "ok"
+
+
+def overview_of_all(served: ServedSite, now: datetime) -> Overview:
+    """For operators and auditors."""
+    site = served.site
+    with site.read_models.reading() as connection:
+        counts = schedule_counts(connection, now - OVERDUE)
+        statuses = count_by_status(connection)
+        orphans = len(orphaned_users(connection))
+        troubled = [
+            *schedules_in_state(connection, "failing", now - OVERDUE, limit=SHOWN),
+            *schedules_in_state(connection, "overdue", now - OVERDUE, limit=SHOWN),
+        ]
+        last, upcoming = last_backup_at(connection), next_backup_at(connection)
+        storage = served.history.storage(connection, now.date(), site.clock.monotonic())
+        outcomes = served.history.outcomes(connection, now.date())
+    is_alive = served.is_scheduler_alive()
+    present = statuses["ok"] + statuses["corrupt"]
+    stored = storage[-1][1] if storage else 0
+    facts = [
+        ("Last good backup", last, None),
+        ("Next run", upcoming, "the scheduler runs" if is_alive else "no scheduler runs"),
+        ("Backups", f"{present:,}", stored),
+        ("Users", f"{counts['enabled']:,}", f"of {counts['total']:,} with a schedule"),
+    ]
+    unique = list({each.user_id: each for each in troubled}.values())[:SHOWN]
+    found = _warnings(served, counts, statuses, orphans, is_alive=is_alive)
+    return Overview(found, facts, unique, storage, outcomes)
+
+
+def overview_of_user(served: ServedSite, user_id: int, now: datetime) -> Overview:
+    """For one user: what is the user's own."""
+    site, today = served.site, now.date()
+    with site.read_models.reading() as connection:
+        schedule = schedule_of(connection, user_id)
+        backups = backups_of_owner(connection, site.store.store_id, user_id)
+        outcomes = outcomes_of_user(connection, user_id, first_of_year(today))
+        first = today - timedelta(days=STORAGE_DAYS)
+        storage = since_first(stored_by_day(connection, first, today, user_id))
+    good = [each for each in backups if each.status == "ok"]
+    facts = [
+        ("Last good backup", good[0].created_at if good else None, None),
+        ("Next run", None if schedule is None else _upcoming(schedule), _rhythm(schedule)),
+        ("Backups", f"{len(backups):,}", sum(each.size for each in backups)),
+    ]
+    warnings = _own_warnings(schedule, has_good=bool(good), now=now)
+    damaged = len(backups) - len(good)
+    if damaged:
+        warnings.append(Warning_(f"{_are(damaged, 'backup')} damaged", f"{BASE}/backups", bad=True))
+    troubled = [] if schedule is None else [schedule]
+    return Overview(warnings, facts, troubled, storage, outcomes)
+
+
+def _upcoming(schedule: Schedule) -> datetime | None:
+    return schedule.next_backup_at if schedule.enabled and not schedule.paused else None
+
+
+def _rhythm(schedule: Schedule | None) -> str:
+    if schedule is None:
+        return "no schedule yet"
+    if not schedule.enabled:
+        return "the schedule is disabled"
+    return f"{schedule.frequency} at {schedule.backup_time} {schedule.timezone}"
+
+
+def _own_warnings(schedule: Schedule | None, *, has_good: bool, now: datetime) -> list[Warning_]:
+    found, where = [], f"{BASE}/schedules"
+    if schedule is None:
+        found.append(Warning_("you have no schedule yet: choose one", where))
+    elif not schedule.enabled:
+        found.append(Warning_("your schedule is disabled: nothing is backed up", where))
+    elif schedule.paused:
+        found.append(Warning_("your schedule is paused: nothing is backed up", where))
+    elif schedule.failures:
+        found.append(Warning_("your last scheduled backup failed", f"{BASE}/runs", bad=True))
+    elif _is_overdue(schedule, now):
+        found.append(Warning_("your next backup is overdue", where))
+    if not has_good:
+        found.append(Warning_("there is no good backup of yours", f"{BASE}/backups", bad=True))
+    return found
+
+
+def _is_overdue(schedule: Schedule, now: datetime) -> bool:
+    due = schedule.next_backup_at
+    return due is not None and due <= now - OVERDUE and schedule.open_run_id is None
+
+
+def _warnings(
+    served: ServedSite,
+    counts: dict[str, int],
+    statuses: dict[str, int],
+    orphans: int,
+    *,
+    is_alive: bool,
+) -> list[Warning_]:
+    found = _place_warnings(served)
+    schedules, backups = f"{BASE}/schedules", f"{BASE}/backups"
+    told: list[tuple[int, str, str, bool]] = [
+        (statuses["missing"], "gone from the folder", f"{backups}?status=missing", True),
+        (statuses["corrupt"], "damaged", f"{backups}?status=corrupt", True),
+        (statuses["deleting"], "still to be deleted", f"{backups}?status=deleting", False),
+    ]
+    found += [
+        Warning_(f"{_are(number, 'backup')} {what}", where, bad)
+        for number, what, where, bad in told
+        if number
+    ]
+    if counts["failing"]:
+        number = counts["failing"]
+        users = "1 user" if number == 1 else f"{number:,} users"
+        text = f"the last scheduled backup of {users} failed"
+        found.append(Warning_(text, f"{schedules}?state=failing", bad=True))
+    if counts["overdue"]:
+        text = f"{_are(counts['overdue'], 'scheduled backup')} overdue"
+        found.append(Warning_(text, f"{schedules}?state=overdue"))
+    if orphans:
+        text = f"{_are(orphans, 'user')} gone from the application, and not backed up"
+        found.append(Warning_(text, schedules))
+    if counts["enabled"] and not is_alive:
+        text = "no scheduler runs: start one with backup-ledger run, or serve --scheduler"
+        found.append(Warning_(text, None))
+    if not statuses["ok"]:
+        found.append(Warning_("there is no good backup; take one now", backups, bad=True))
+    return found
+
+
+def _place_warnings(served: ServedSite) -> list[Warning_]:
+    site, found = served.site, []
+    try:
+        site.store.store_id  # noqa: B018  (whether it can be told is the question)
+    except StoreUnknown:
+        folder = site.configuration.backups_folder
+        found.append(Warning_(f"{folder} has no .store file: is it mounted?", None, bad=True))
+    if site.configuration.database is not None and not site.database.exists():
+        text = f"the database {site.database} is missing; restore a backup"
+        found.append(Warning_(text, f"{BASE}/backups", bad=True))
+    return found
+
+
+def _are(number: int, thing: str) -> str:
+    return f"1 {thing} is" if number == 1 else f"{number:,} {thing}s are"

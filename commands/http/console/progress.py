@@ -1,0 +1,117 @@
+"""A job's page: how far it is, and what it came to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastapi import APIRouter, Request, Response
+
+from commands.http.callers import Anybody
+from commands.http.console.page import BASE, page
+from commands.http.console.route import ConsoleRoute
+from commands.http.problems import not_found
+from commands.http.served_site import Served
+
+if TYPE_CHECKING:
+    from commands.http.jobs import Job
+
+router = APIRouter(route_class=ConsoleRoute)
+
+
+class Verdict(NamedTuple):
+    """What a job came to, in a sentence."""
+
+    tone: str
+    text: str
+
+
+class Kind(NamedTuple):
+    """How the jobs of a kind are called, and the page that they belong to."""
+
+    title: str
+    back: str
+    back_name: str
+
+
+KINDS = {
+    "verify_backup": Kind("Verifying a backup", f"{BASE}/backups", "All backups"),
+    "restore": Kind("Restoring a backup", f"{BASE}/backups", "All backups"),
+    "verify_ledger": Kind("Verifying the ledger", f"{BASE}/audit", "The audit log"),
+    "export": Kind("Exporting evidence", f"{BASE}/audit", "The audit log"),
+    "rebuild": Kind("Rebuilding a projection", f"{BASE}/projections", "All projections"),
+    "diff": Kind("Comparing a projection", f"{BASE}/projections", "All projections"),
+}
+OTHER = Kind("A job", BASE, "Overview")
+MAX_SHOWN = 40
+
+
+def job_page(job: Job) -> str:
+    """Where a job is watched."""
+    return f"{BASE}/jobs/{job.job_id}"
+
+
+@router.get(f"{BASE}/jobs/{{job_id}}")
+def show(request: Request, caller: Anybody, served: Served, job_id: str) -> Response:
+    job = served.jobs.find(job_id, caller)
+    if job is None:
+        raise not_found(f"there is no job {job_id[:100]!r}; jobs end with the process they ran in")
+    kind = KINDS.get(job.kind, OTHER)
+    return page(
+        request,
+        caller,
+        "job.html",
+        job=job,
+        title=kind.title,
+        back=kind.back,
+        back_name=kind.back_name,
+        verdict=verdict_of(job),
+        rows=_rows(job.result) if job.state == "done" else [],
+    )
+
+
+def verdict_of(job: Job) -> Verdict | None:
+    """In a sentence; None where the job is not done."""
+    if job.state != "done":
+        return None
+    found = job.result if isinstance(job.result, dict) else {}
+    if job.kind == "restore":
+        return Verdict("ok", str(found["message"]))
+    if "ok" in found:
+        good = {
+            "verify_backup": "The backup is good.",
+            "verify_ledger": "The ledger is whole: every record, every hash, every signature.",
+            "diff": "The projection is what the ledger says, row for row.",
+        }
+        bad = {
+            "verify_backup": f"The backup is not good: {found.get('problem')}",
+            "verify_ledger": "The ledger is NOT what it was. See the findings below.",
+            "diff": f"{found.get('count')} rows are not what the ledger says; rebuild it.",
+        }
+        told = good if found["ok"] else bad
+        return Verdict("ok" if found["ok"] else "bad", told.get(job.kind, "Done."))
+    return Verdict("ok", "Done.")
+
+
+def _rows(result: Any) -> list[tuple[str, str]]:
+    """A result's facts, one level deep."""
+    if isinstance(result, list):
+        merged = [_rows(each) for each in result[:MAX_SHOWN]]
+        return [pair for pairs in merged for pair in pairs]
+    if not isinstance(result, dict):
+        return []
+    shown = [
+        (name.replace("_", " "), _text(value))
+        for name, value in result.items()
+        if name not in ("ok", "message") and value not in (None, [], {}, "")
+    ]
+    return shown[:MAX_SHOWN]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(_text(each) for each in value[:MAX_SHOWN])
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+    return str(value)

@@ -1,0 +1,7 @@
+"""Pages of their own follow."""
+
+from fastapi import APIRouter
+
+from commands.http.console.route import ConsoleRoute
+
+router = APIRouter(route_class=ConsoleRoute)

@@ -1,0 +1,240 @@
+"""Schedules: everybody's or one's own, with a form and a preview of the next ten runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel
+from starlette.responses import RedirectResponse
+
+from commands.configure_backups import (
+    DEFAULTS,
+    MAX_USER_ID,
+    checked_settings,
+    configure,
+    find_settings,
+    pause,
+    resume,
+)
+from commands.errors import InvalidSettings, UnknownUser
+from commands.http.callers import Anybody, Caller, Reader, Writer
+from commands.http.console.page import BASE, done, page
+from commands.http.console.route import ConsoleRoute
+from commands.http.console.session import Here
+from commands.http.problems import not_found
+from commands.http.route import Command
+from commands.http.routes.settings import UserId
+from commands.http.served_site import Served, ServedSite
+from commands.schedule_rules import preview, spread_offset
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
+from projections.overview_queries import STATES, State, schedules_in_state
+from projections.schedule import SETTINGS_FIELDS
+from projections.schedule_queries import orphaned_users
+
+router = APIRouter(route_class=ConsoleRoute)
+PAGE = 50
+RUNS_AHEAD = 10
+PLACE = f"{BASE}/schedules"
+Digits = Annotated[str, Query(pattern="^[0-9]{0,18}$", description="A user's number, or nothing.")]
+Text = Annotated[str, Query(max_length=100)]
+
+
+class Filled(BaseModel):
+    """A form as it was filled in, not checked yet."""
+
+    frequency: Text = ""
+    backup_time: Text = ""
+    timezone: Text = ""
+    keep_count: Text = ""
+    enabled: Text = ""
+
+
+def number_of(digits: str) -> int | None:
+    """A number that a form left empty is none."""
+    return int(digits) if digits else None
+
+
+@router.get(PLACE)
+def everybodys(
+    request: Request,
+    caller: Anybody,
+    served: Served,
+    state: State = "any",
+    user: Digits = "",
+    after: Annotated[int, Query(ge=0, le=MAX_USER_ID)] = 0,
+) -> Response:
+    if caller.user_id is not None:
+        return RedirectResponse(f"{PLACE}/{caller.user_id}", 303)
+    now = served.site.clock.now()
+    with served.site.read_models.reading() as connection:
+        found = schedules_in_state(
+            connection, state, now, user_id=number_of(user), after=after, limit=PAGE + 1
+        )
+        orphans = orphaned_users(connection)
+    shown = found[:PAGE]
+    more = f"{PLACE}?state={state}&after={shown[-1].user_id}" if len(found) > PAGE else None
+    return page(
+        request,
+        caller,
+        "schedules.html",
+        now=now,
+        schedules=shown,
+        orphans=orphans,
+        states=STATES,
+        state=state,
+        user=user,
+        newer=PLACE if after else None,
+        older=more,
+    )
+
+
+@router.get(f"{PLACE}/new")
+def new(_caller: Reader, user: Digits = "") -> Response:
+    """On to the user's own page, which has the form."""
+    if not number_of(user):
+        raise HTTPException(422, "give the number of a user")
+    return RedirectResponse(f"{PLACE}/{number_of(user)}", 303)
+
+
+@router.get(f"{PLACE}/{{user_id}}")
+def show(request: Request, caller: Anybody, served: Served, user_id: UserId) -> Response:
+    _require_own(caller, user_id)
+    return _edit_page(request, caller, served, user_id)
+
+
+@router.get(f"{PLACE}/{{user_id}}/preview")
+def next_runs(
+    request: Request,
+    caller: Anybody,
+    served: Served,
+    user_id: UserId,
+    form: Annotated[Filled, Query()],
+) -> Response:
+    """The same page with values that are not saved; a script takes the runs out of it."""
+    _require_own(caller, user_id)
+    return _edit_page(request, caller, served, user_id, form.model_dump())
+
+
+@router.post(f"{PLACE}/{{user_id}}")
+def change(
+    request: Request,
+    caller: Writer,
+    context: Command,
+    served: Served,
+    user_id: UserId,
+    visit: Here,
+) -> Response:
+    _require_own(caller, user_id)
+    try:
+        configure(served.site, context, user_id, _wanted(visit.form))
+    except (InvalidSettings, UnknownUser, ValueError) as error:
+        return _edit_page(request, caller, served, user_id, visit.form, str(error), status=422)
+    return done(request, f"{PLACE}/{user_id}", "The schedule was saved.")
+
+
+@router.post(f"{PLACE}/{{user_id}}/pause")
+def suspend(
+    request: Request,
+    caller: Writer,
+    context: Command,
+    served: Served,
+    user_id: UserId,
+    visit: Here,
+) -> Response:
+    _require_own(caller, user_id)
+    pause(served.site, context, user_id, visit.form.get("note") or None)
+    return done(request, f"{PLACE}/{user_id}", "Paused: nothing runs until it is resumed.")
+
+
+@router.post(f"{PLACE}/{{user_id}}/resume")
+def take_up(
+    request: Request,
+    caller: Writer,
+    context: Command,
+    served: Served,
+    user_id: UserId,
+    visit: Here,
+) -> Response:
+    _require_own(caller, user_id)
+    resume(served.site, context, user_id, visit.form.get("note") or None)
+    return done(request, f"{PLACE}/{user_id}", "Resumed.")
+
+
+def _edit_page(
+    request: Request,
+    caller: Caller,
+    served: ServedSite,
+    user_id: int,
+    form: dict[str, str] | None = None,
+    problem: str | None = None,
+    status: int = 200,
+) -> Response:
+    """What is set, or what the form says where it was filled in."""
+    schedule = find_settings(served.site, user_id)
+    values = {name: getattr(schedule, name, DEFAULTS[name]) for name in SETTINGS_FIELDS}
+    if form is not None:
+        values |= {name: form.get(name, "") for name in SETTINGS_FIELDS}
+        values["enabled"] = bool(form.get("enabled"))
+    runs, why_none = _runs_ahead(served, user_id, values, paused=bool(schedule and schedule.paused))
+    return page(
+        request,
+        caller,
+        "schedule.html",
+        status,
+        user_id=user_id,
+        schedule=schedule,
+        values=values,
+        problem=problem,
+        runs=runs,
+        why_none=why_none,
+        frequencies=list(BackupFrequency),
+        zones=sorted(available_timezones()),
+        keep_range=(KEEP_COUNT_MIN, KEEP_COUNT_MAX),
+        may_change=caller.role != "auditor",
+    )
+
+
+def _runs_ahead(
+    served: ServedSite, user_id: int, values: dict[str, Any], *, paused: bool
+) -> tuple[list[datetime], str]:
+    """The next runs by values that may not be saved yet, or why there are none."""
+    if not values["enabled"]:
+        return [], "Nothing runs while the schedule is disabled."
+    if paused:
+        return [], "Nothing runs while the schedule is paused."
+    try:
+        checked = checked_settings(_wanted(values))
+    except (InvalidSettings, ValueError) as error:
+        return [], str(error)
+    site = served.site
+    runs = preview(
+        str(checked["frequency"]),
+        checked["backup_time"],
+        site.clock.now(),
+        checked["timezone"],
+        count=RUNS_AHEAD,
+        calendar_months=site.configuration.calendar_months,
+        spread_offset=spread_offset(user_id, site.configuration.spread_seconds),
+    )
+    return runs, ""
+
+
+def _wanted(form: dict[str, Any]) -> dict[str, Any]:
+    """A form's values as settings; a box that is not ticked is not sent."""
+    keep = form.get("keep_count", "")
+    is_number = isinstance(keep, str) and keep.isascii() and keep.isdigit()
+    return {
+        "frequency": form.get("frequency") or None,
+        "backup_time": form.get("backup_time") or None,
+        "timezone": form.get("timezone") or None,
+        "keep_count": int(keep[:9]) if is_number else keep or None,
+        "enabled": bool(form.get("enabled")),
+    }
+
+
+def _require_own(caller: Caller, user_id: int) -> None:
+    if not caller.owns(user_id):
+        raise not_found(f"user {user_id} has no backup settings")

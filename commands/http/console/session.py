@@ -1,0 +1,224 @@
+"""Who looks at a page: sessions of people who logged in, and of the person at this machine."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
+from typing import TYPE_CHECKING, Annotated, cast
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+
+from commands.http.authentication import READING, require_here, require_own_origin
+from commands.http.callers import Caller
+from commands.tokens import TokenRefused, token_id_of
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from commands.http.authentication import Authentication
+    from commands.http.served_site import ServedSite
+
+COOKIE = "backup_ledger_session"
+IDLE_SECONDS = 12 * 3600.0
+MAX_SESSIONS = 10_000
+MAX_DONE = 200
+FORM = "application/x-www-form-urlencoded"
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in; `refused`: as the token is not accepted any more."""
+
+
+class DoneBefore(Exception):
+    """The same form was sent twice; what it asks for was done the first time."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__("done before")
+        self.session = session
+
+
+@dataclass
+class Session:
+    """What is remembered of a visitor. `token_id`: None for the person at this machine."""
+
+    token_id: str | None
+    seen_at: float
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    done: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_DONE))
+
+
+class Sessions:
+    """Sessions of one process, by the hash of what the cookie says; memory, and nothing else."""
+
+    def __init__(self) -> None:
+        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
+        self._lock = Lock()
+
+    def begin(self, token_id: str | None, now: float) -> tuple[str, Session]:
+        """A session and what its cookie says."""
+        text, session = secrets.token_urlsafe(32), Session(token_id, now)
+        with self._lock:
+            self._sessions[_hash(text)] = session
+            while len(self._sessions) > MAX_SESSIONS:
+                self._sessions.popitem(last=False)
+        return text, session
+
+    def find(self, text: str | None, now: float) -> Session | None:
+        if text is None:
+            return None
+        with self._lock:
+            found = self._sessions.get(_hash(text))
+            if found is None:
+                return None
+            if now - found.seen_at > IDLE_SECONDS:
+                del self._sessions[_hash(text)]
+                return None
+            found.seen_at = now
+            self._sessions.move_to_end(_hash(text))
+            return found
+
+    def end(self, text: str | None) -> None:
+        if text is not None:
+            with self._lock:
+                self._sessions.pop(_hash(text), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a visitor. `cookie`: to be set, where the session has just begun."""
+
+    session: Session
+    form: dict[str, str]
+    cookie: str | None = None
+
+
+class Door:
+    """The dependency that lets visitors in, and checks that a form is one of our own pages'."""
+
+    def __init__(self, served: ServedSite, authentication: Authentication) -> None:
+        self.served = served
+        self.authentication = authentication
+        self.sessions = Sessions()
+
+    async def __call__(self, request: Request) -> Caller:
+        """The caller.
+
+        Raises:
+            LoginNeeded: nobody is logged in.
+            HTTPException: 401 or 403 where it is not the person at this machine, or the request
+                looks forged.
+            DoneBefore: the form was sent before.
+        """
+        caller, session, cookie = await run_in_threadpool(self._enter, request)
+        form = {} if request.method in READING else await _checked_form(request, session)
+        request.state.console_visit = Visit(session, form, cookie)
+        return caller
+
+    def now(self) -> float:
+        return self.served.site.clock.monotonic()
+
+    def log_in(self, text: str) -> tuple[Caller, str]:
+        """Begin a session with a token; the caller and what the cookie says.
+
+        Raises:
+            TokenRefused: the token is not accepted.
+        """
+        caller = self.authentication.caller_with(text)
+        return caller, self.sessions.begin(token_id_of(text), self.now())[0]
+
+    def _enter(self, request: Request) -> tuple[Caller, Session, str | None]:
+        text = request.cookies.get(COOKIE)
+        session = self.sessions.find(text, self.now())
+        if session is not None and session.token_id is not None:
+            try:
+                return self.authentication.caller_of_token(session.token_id), session, None
+            except TokenRefused:
+                self.sessions.end(text)
+                raise LoginNeeded from None
+        if self.authentication.has_tokens():
+            raise LoginNeeded
+        require_here(request)
+        cookie = None
+        if session is None:
+            cookie, session = self.sessions.begin(None, self.now())
+        return Caller.local(), session, cookie
+
+
+class ReadingOnly:
+    """The same door for the scripts of our pages, which only read."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    async def __call__(self, request: Request) -> Caller:
+        """The caller.
+
+        Raises:
+            HTTPException: 401 without a session, 405 for anything but reading, 403 where a page
+                of another site asks.
+        """
+        if request.method not in READING:
+            raise HTTPException(405, "scripts of the console only read; send the page's form")
+        require_own_origin(request)
+        try:
+            return await self._door(request)
+        except LoginNeeded:
+            raise HTTPException(401, "log in to the console first") from None
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form; the last one of a name counts.
+
+    Raises:
+        HTTPException: 415 where it is no form, 422 where it cannot be read.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != FORM:
+        raise HTTPException(415, f"send a form as {FORM}")
+    try:
+        text = (await request.body()).decode("ascii")
+        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100))
+    except ValueError:
+        raise HTTPException(422, "the form cannot be read") from None
+
+
+def visit_of(request: Request) -> Visit:
+    return cast("Visit", request.state.console_visit)
+
+
+Here = Annotated[Visit, Depends(visit_of)]
+
+
+def set_cookie(request: Request, response: Response, text: str) -> None:
+    """Only for this site, only over HTTP, and gone with the browser's session."""
+    response.set_cookie(
+        COOKIE,
+        text,
+        path="/console",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+
+
+async def _checked_form(request: Request, session: Session) -> dict[str, str]:
+    require_own_origin(request)
+    form = await form_of(request)
+    if not secrets.compare_digest(form.pop("csrf", "").encode(), session.csrf.encode()):
+        raise HTTPException(403, "this form is not from a page of yours; open the page again")
+    key = form.pop("form_key", "")
+    if key and key in session.done:
+        raise DoneBefore(session)
+    if key:
+        session.done.append(key[:100])
+    return form
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,212 @@
+"""What people do in the browser: look, take, hold, verify, restore, delete, change a schedule."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ledger.events.catalog import BackupVerified, HoldPlaced, HoldReleased
+from ledger.events.restoring import RestoreCompleted
+from ledger.events.scheduling import SchedulePaused, SettingsUpdated
+from tests.browser.conftest import Office
+from tests.commands.world import add_case, titles_in
+
+PAGES = (
+    "/console",
+    "/console/schedules",
+    "/console/schedules/1",
+    "/console/schedules/77",
+    "/console/backups",
+    "/console/backups?status=deleted",
+    "/console/backups/before-the-move.db",
+    "/console/backups/before-the-move.db/restore",
+    "/console/runs",
+    "/console/runs?outcome=failed",
+)
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_every_page_renders_and_fits(office: Office, *, phone: bool) -> None:
+    """One heading, nothing to scroll sideways at 360 px, nothing on the browser's console."""
+    with office.visit(phone=phone) as page:
+        for path in PAGES:
+            answer = page.goto(office.address + path)
+            assert answer is not None
+            assert answer.status == 200, path
+            assert page.locator("h1").count() == 1, path
+            assert _overflow(page) == 0, path
+
+
+def test_the_overview_says_what_is_wrong(office: Office) -> None:
+    """All is well; then a damaged backup is named, with a way to it."""
+    with office.visit() as page:
+        expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+        expect(page.get_by_role("img", name=re.compile("In the year up to"))).to_be_visible()
+        path = office.world.site.store.path(_name(office, 3))
+        kept = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(b"x" * len(kept))
+        page.goto(f"{office.address}/console/backups/{path.name}")
+        page.get_by_role("button", name="Verify").click()
+        expect(page.get_by_text("The backup is not good")).to_be_visible()
+        page.goto(f"{office.address}/console")
+        page.get_by_role("link", name="1 backup is damaged").click()
+        expect(page.get_by_role("link", name=path.name)).to_be_visible()
+        path.write_bytes(kept)
+        page.get_by_role("link", name=path.name).click()
+        page.get_by_label("How thoroughly").select_option("digest")
+        page.get_by_role("button", name="Verify").click()
+        expect(page.get_by_text("The backup is good.")).to_be_visible()
+    assert office.world.recorded(BackupVerified)[-1].level == "digest"
+
+
+def test_a_whole_restore(office: Office) -> None:
+    """Plan, typed confirmation, progress, outcome; the database has the old content again."""
+    world = office.world
+    before = titles_in(world.database)
+    with office.visit(path="/console/backups") as page:
+        page.get_by_text("Take a backup now").click()
+        page.get_by_label("Name").fill("to-restore")
+        page.get_by_role("button", name="Take and verify").click()
+        expect(page.get_by_role("status")).to_contain_text("to-restore.db was made and checked")
+        add_case(world.database, "a mistake")
+        page.get_by_role("link", name="Plan a restore").click()
+        expect(page.get_by_text("in one transaction")).to_be_visible()
+        button = page.get_by_role("button", name="Restore")
+        expect(button).to_be_disabled()
+        page.get_by_label("Type the backup's name").fill("to-restore")
+        expect(button).to_be_disabled()
+        page.get_by_label("Type the backup's name").fill("to-restore.db")
+        button.click()
+        expect(page.get_by_text("The database was restored from to-restore.db")).to_be_visible()
+    assert titles_in(world.database) == before
+    assert len(world.recorded(RestoreCompleted)) == 1
+    assert world.events_of(RestoreCompleted)[0].actor.kind == "operator"
+
+
+def test_a_hold_and_its_release_by_keyboard_alone(office: Office) -> None:
+    """From the login to the release without a mouse; the actor is the user of the token."""
+    name = _name(office, 1)
+    with office.stranger() as page:
+        page.goto(f"{office.address}/console/backups/{name}")
+        expect(page).to_have_url(re.compile("/console/login"))
+        page.keyboard.type(office.token("user", 1))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        _tab_to(page, "Reason")
+        page.keyboard.type("<script>alert(1)</script> & partners")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("It is held: nobody can delete it now.")).to_be_visible()
+        expect(page.get_by_text("<script>alert(1)</script> & partners")).to_be_visible()
+        _tab_to(page, "Release")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Released; retention applies again.")).to_be_visible()
+    held, released = (
+        office.world.events_of(HoldPlaced)[-1],
+        office.world.events_of(HoldReleased)[-1],
+    )
+    assert (held.actor.kind, held.actor.id) == ("user", "1")
+    assert released.details.hold_id == held.details.hold_id
+
+
+def test_a_schedule_with_its_preview(office: Office) -> None:
+    """The ten runs follow the form before anything is saved; what is wrong is said."""
+    with office.visit("user", 2, path="/console/schedules") as page:
+        runs = page.locator("#runs tbody tr")
+        expect(runs).to_have_count(10)
+        first = runs.first.inner_text()
+        page.get_by_label("Frequency").select_option("daily")
+        page.get_by_label("Time of day").fill("06:15")
+        expect(runs.first).to_contain_text("06:15")
+        assert runs.first.inner_text() != first
+        assert office.world.schedule(2).backup_time == "04:30"
+        page.get_by_label("Time zone").fill("Mars/Olympus")
+        expect(page.locator("#runs")).to_contain_text("Mars/Olympus")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("alert")).to_contain_text("Mars/Olympus")
+        page.get_by_label("Time zone").fill("America/Toronto")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("status").first).to_contain_text("saved")
+        page.get_by_label("Why").fill("moving house")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.locator("#runs")).to_contain_text("paused")
+        page.get_by_role("button", name="Resume").click()
+        expect(runs).to_have_count(10)
+    after = office.world.events_of(SettingsUpdated)[-1].details.after
+    assert after["timezone"] == "America/Toronto"
+    assert office.world.recorded(SchedulePaused)[-1].note == "moving house"
+
+
+def test_a_backup_is_deleted_after_its_name_was_typed(office: Office) -> None:
+    """The last of the user's is refused to nobody who names it; a held one is."""
+    with office.visit("user", 3, path="/console/backups") as page:
+        page.get_by_text("Take a backup now").click()
+        page.get_by_label("Name").fill("gone-soon")
+        page.get_by_role("button", name="Take and verify").click()
+        page.get_by_label("Type its name").fill("gone-soon.db")
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("gone-soon.db was deleted.")).to_be_visible()
+        expect(page.get_by_role("link", name="gone-soon.db")).to_have_count(0)
+    assert "gone-soon.db" not in office.world.files()
+
+
+def test_two_users_see_nothing_of_each_other(office: Office) -> None:
+    """Not in a list, and not by address."""
+    with office.visit("user", 2, path="/console/backups") as page:
+        assert "user1" not in page.content()
+        assert "before-the-move" not in page.content()
+        for path in ("backups/before-the-move.db", "schedules/1", "runs?user=1", "backups?user=1"):
+            answer = page.goto(f"{office.address}/console/{path}")
+            assert answer is not None
+            assert answer.status == 404, path
+        answer = page.goto(f"{office.address}/console/audit")
+        assert answer is not None
+        assert answer.status == 403
+        expect(page.get_by_role("navigation")).not_to_contain_text("Audit")
+
+
+def test_an_auditor_reads_and_changes_nothing(office: Office) -> None:
+    """No control that changes anything is there, and the server refuses what is sent anyway."""
+    name = "before-the-move.db"
+    with office.visit("auditor") as page:
+        for path in (f"backups/{name}", "backups", "schedules/1"):
+            page.goto(f"{office.address}/console/{path}")
+            for label in ("Hold", "Delete", "Release", "Save", "Pause", "Plan a restore"):
+                assert page.get_by_role("button", name=label, exact=True).count() == 0, label
+        csrf = page.locator("input[name=csrf]").first.get_attribute("value")
+        before = office.world.site.ledger.log_recorder.head().size
+        for path in (f"backups/{name}/hold", f"backups/{name}/delete", "schedules/1/pause"):
+            answer = page.request.post(
+                f"{office.address}/console/{path}",
+                form={"csrf": csrf or "", "reason": "x", "confirmation": name},
+            )
+            assert answer.status == 403, path
+    assert office.world.site.ledger.log_recorder.head().size == before
+
+
+def _name(office: Office, user: int) -> str:
+    """The newest scheduled backup of a user."""
+    return next(each for each in office.world.present(user) if each.run_id is not None).filename
+
+
+def _overflow(page: Page) -> int:
+    root = "document.documentElement"
+    return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+
+
+def _tab_to(page: Page, name: str) -> None:
+    """Press Tab until something of this label has the focus."""
+    told = (
+        "[document.activeElement.innerText, ...[...(document.activeElement.labels ?? [])]"
+        ".map((label) => label.innerText)].map((each) => (each ?? '').trim())"
+    )
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(told):
+            return
+    raise AssertionError(f"{name} is not reached by Tab")

@@ -1,0 +1,216 @@
+"""The console's door: sessions, forged forms, what is done twice, and what is escaped."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from commands import actors
+from commands.tokens import revoke_token, token_id_of
+from ledger.events.catalog import BackupCreated, HoldPlaced
+from tests.http.conftest import Place
+from tests.http.in_process import client_of
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def log_in(place: Place, role: str, user: int | None = None) -> httpx.Client:
+    """A visitor with a session."""
+    client = client_of(place.app)
+    answer = client.post("/console/login", data={"token": place.token(role, user)})
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/console"
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    client.headers["Cookie"] = cookie.partition(";")[0]
+    return client
+
+
+def fields_of(client: httpx.Client, path: str) -> dict[str, Any]:
+    """The hidden fields that a page's forms have."""
+    text = client.get(path).text
+    found = {name: re.search(rf'name="{name}" value="([^"]*)"', text) for name in _HIDDEN}
+    return {name: match[1] for name, match in found.items() if match is not None}
+
+
+_HIDDEN = ("csrf", "form_key")
+
+
+def test_nobody_comes_in_without_a_session(place: Place) -> None:
+    """Every page leads to the login, and back to where one wanted to go."""
+    place.token("operator")
+    stranger = client_of(place.app)
+    answer = stranger.get("/console/runs?outcome=failed")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/console/login?next=%2Fconsole%2Fruns%3Foutcome%3Dfailed"
+    assert stranger.get("/console/api/jobs").status_code == 401
+    asked = {"token": place.token("operator"), "next": "/console/runs?outcome=failed"}
+    answer = stranger.post("/console/login", data=asked)
+    assert answer.headers["location"] == "/console/runs?outcome=failed"
+    assert stranger.get("/").headers["location"] == "/console"
+
+
+@pytest.mark.parametrize("onward", ["//evil.example", "https://evil.example", "/database", "x"])
+def test_a_login_leads_nowhere_else(place: Place, onward: str) -> None:
+    asked = {"token": place.token("operator"), "next": onward}
+    answer = client_of(place.app).post("/console/login", data=asked)
+    assert answer.headers["location"] == "/console"
+
+
+def test_a_session_ends_with_its_token(place: Place) -> None:
+    """Revoked: the next page asks for another one. So does a session that was left alone."""
+    client = log_in(place, "operator")
+    assert client.get("/console").status_code == 200
+    site = place.world.site
+    token_id = token_id_of(place.token("operator"))
+    for token in {token_id, *_tokens_of(place)}:
+        assert token is not None
+        revoke_token(site, site.context(actors.operator()), token)
+    assert client.get("/console").headers["location"] == "/console/login"
+
+
+def test_logging_out_ends_the_session(place: Place) -> None:
+    client = log_in(place, "auditor")
+    hidden = fields_of(client, "/console")
+    assert client.post("/console/logout", data=hidden).headers["location"] == "/console/login"
+    assert client.get("/console").status_code == 303
+
+
+def test_failed_logins_are_slowed_down_with_those_of_the_api(place: Place) -> None:
+    """Ten tries a minute from one address, wherever they were made."""
+    place.token("operator")
+    stranger = client_of(place.app)
+    for _ in range(5):
+        refused = stranger.post("/console/login", data={"token": "blt_wrong"})
+        assert refused.status_code == 401
+        assert "blt_wrong" not in refused.text
+        wrong = {"Authorization": "Bearer blt_wrong"}
+        assert stranger.get("/database/stats", headers=wrong).status_code == 401
+    answer = stranger.post("/console/login", data={"token": "blt_wrong"})
+    assert answer.status_code == 429
+    assert "too many" in answer.text
+
+
+def test_a_forged_form_does_nothing(place: Place) -> None:
+    """Without the page's own secret, with another session's, from another site, or as JSON."""
+    place.client("operator").post("/database/backup", json={"filename": "kept"})
+    client, other = log_in(place, "operator"), log_in(place, "operator")
+    path, reason = "/console/backups/kept.db/hold", {"reason": "x"}
+    good = fields_of(client, "/console/backups/kept.db")
+    assert client.post(path, data=reason).status_code == 403
+    assert client.post(path, data=reason | {"csrf": good["csrf"] + "x"}).status_code == 403
+    assert other.post(path, data=reason | good).status_code == 403
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert client.post(path, data=reason | good, headers=headers).status_code == 403
+    assert client.post(path, json=reason | good).status_code == 415
+    assert client.post("/console/api/backup", data=good).status_code == 405
+    assert place.world.recorded(HoldPlaced) == []
+    assert client.post(path, data=reason | good).status_code == 303
+    assert len(place.world.recorded(HoldPlaced)) == 1
+
+
+def test_a_form_that_is_sent_twice_is_done_once(place: Place) -> None:
+    """An impatient second click takes no second backup, and says so."""
+    client = log_in(place, "operator")
+    form = fields_of(client, "/console/backups")
+    assert client.post("/console/backups", data=form).status_code == 303
+    again = client.post("/console/backups", data=form)
+    assert again.status_code == 303
+    assert "nothing was done twice" in client.get("/console").text
+    assert len(place.world.recorded(BackupCreated)) == 1
+
+
+def test_the_person_at_this_machine_needs_no_token_before_one_was_made(place: Place) -> None:
+    """But a page of another site cannot use that, nor another machine."""
+    here = client_of(place.app)
+    first = here.get("/console")
+    assert first.status_code == 200
+    here.headers["Cookie"] = first.headers["set-cookie"].partition(";")[0]
+    form = fields_of(here, "/console/backups")
+    assert here.post("/console/backups", data=form | {"csrf": ""}).status_code == 403
+    assert here.post("/console/backups", data=form).status_code == 303
+    elsewhere = client_of(place.app, address="192.0.2.7")
+    assert elsewhere.get("/console").status_code == 401
+    renamed = client_of(place.app, base_url="http://evil.example")
+    assert renamed.get("/console").status_code == 401
+    place.token("operator")
+    assert here.get("/console").status_code == 303
+
+
+def test_whatever_was_stored_is_shown_as_text(place: Place) -> None:
+    """Names, reasons and errors with markup in them stay text on every page that shows them."""
+    place.world.configure(1)
+    name = "<img src=x onerror=alert(1)>.db"
+    owner = place.client("operator")
+    made = owner.post("/database/backup", json={"filename": name, "user_id": 1})
+    assert made.json()["filename"] == name
+    client = log_in(place, "operator")
+    shown = f"/console/backups/{httpx.URL('', params={'n': name}).query.decode()[2:]}"
+    page = shown.replace("+", "%20")
+    hold = fields_of(client, page) | {"reason": "<script>alert(2)</script>"}
+    assert client.post(f"{page}/hold", data=hold).status_code == 303
+    for path in (page, f"{page}/restore", "/console/backups", "/console/backups/<b>nothing</b>"):
+        text = client.get(path).text
+        assert "<img src=x" not in text
+        assert "<script>alert" not in text
+        assert "<b>nothing" not in text
+    assert "&lt;script&gt;alert(2)" in client.get(page).text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/console/schedules?state=x",
+        "/console/schedules?user=%2B5",
+        "/console/schedules?user=%D9%A1",
+        "/console/schedules/0",
+        "/console/backups?cursor=99999999999999999999",
+        "/console/backups?cursor=999999999999999999-1",
+        "/console/backups?cursor=x",
+        "/console/backups?status=x",
+        "/console/runs?cursor=-1",
+        "/console/runs?outcome=x",
+        "/console/schedules/new?user=",
+    ],
+)
+def test_nonsense_in_an_address_is_a_page_that_says_so(place: Place, path: str) -> None:
+    answer = place.client().get(path)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_pages_are_not_kept_and_load_nothing_from_elsewhere(place: Place) -> None:
+    answer = place.client().get("/console")
+    assert answer.headers["cache-control"] == "no-store"
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert re.search(r'(src|href)="(https?:)?//', answer.text) is None
+    assert " style=" not in answer.text
+    static = re.findall(r'(?:src|href)="(/console/static/[^"]+)"', answer.text)
+    assert static
+    for each in static:
+        assert "immutable" in place.client().get(each).headers["cache-control"]
+    assert place.client().get("/console/static/..%2Fpage.py").status_code == 404
+
+
+def test_a_session_that_is_left_alone_ends(place: Place) -> None:
+    """Twelve hours by the clock that does not jump."""
+    from commands.http.console.session import IDLE_SECONDS, Sessions  # noqa: PLC0415
+
+    sessions = Sessions()
+    text, made = sessions.begin("token", 0.0)
+    assert sessions.find(text, IDLE_SECONDS) is made
+    assert sessions.find(text, 2 * IDLE_SECONDS + timedelta(seconds=1).total_seconds()) is None
+    assert sessions.find(text, 0.0) is None
+
+
+def _tokens_of(place: Place) -> list[str]:
+    from commands.tokens import TokenBook  # noqa: PLC0415
+
+    return [each.token_id for each in TokenBook(place.world.site.ledger).all()]
