@@ -9,6 +9,7 @@ from sqlalchemy import Integer, and_, func, select, type_coerce
 
 from ledger.vocabulary import RunOutcome
 from projections.catalog_queries import PRESENT
+from projections.schedule_queries import runs_page
 from projections.tables import audit_trail, backup_catalog, backup_runs, backup_settings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 RECENT_RUNS = 1_000
-"""Lateness and duration are of so many of the newest runs."""
+"""Lateness and duration are of the completed ones among so many of the newest runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class BackupTotals:
 
 @dataclass(frozen=True, slots=True)
 class RecentRuns:
-    """Of the newest completed runs, in seconds: from slot to end, and from start to end."""
+    """Of newest runs that were completed, in seconds: from slot to end, from start to end."""
 
     lateness: Sequence[float]
     duration: Sequence[float]
@@ -47,16 +48,15 @@ def runs_by_outcome(connection: Connection) -> dict[str, int]:
 
 
 def recent_runs(connection: Connection, limit: int = RECENT_RUNS) -> RecentRuns:
-    rows = connection.execute(
-        select(backup_runs.c.slot, backup_runs.c.started_at, backup_runs.c.ended_at)
-        .where(backup_runs.c.outcome == RunOutcome.COMPLETED)
-        .order_by(backup_runs.c.position.desc())
-        .limit(limit)
-    ).all()
-    ended = [each for each in rows if each.ended_at is not None]
+    found, _following = runs_page(connection, None, None, before=None, limit=limit)
+    completed = [
+        (each.slot, each.started_at, each.ended_at)
+        for each in found
+        if each.outcome == RunOutcome.COMPLETED and each.ended_at is not None
+    ]
     return RecentRuns(
-        sorted((each.ended_at - each.slot).total_seconds() for each in ended),
-        sorted((each.ended_at - each.started_at).total_seconds() for each in ended),
+        sorted((ended - slot).total_seconds() for slot, _started, ended in completed),
+        sorted((ended - started).total_seconds() for _slot, started, ended in completed),
     )
 
 

@@ -57,7 +57,7 @@ class Authentication:
         Raises:
             TokenRefused: nobody's.
         """
-        return _caller_of(self._tokens.authenticate(text, self._site.clock.now()))
+        return self._caller_of(self._tokens.authenticate(text, self._site.clock.now()))
 
     def caller_of_token(self, token_id: str) -> Caller:
         """Who came in with a token before, if it is still accepted.
@@ -65,12 +65,23 @@ class Authentication:
         Raises:
             TokenRefused: it was revoked, or has expired.
         """
-        return _caller_of(self._tokens.valid(token_id, self._site.clock.now()))
+        return self._caller_of(self._tokens.valid(token_id, self._site.clock.now()))
 
     def count_failure(self, request: Request) -> int:
         """Count a failed login; seconds to wait where it was one too many, else 0."""
         address = request.client.host if request.client else "?"
         return self._failures.add(address, self._site.clock.monotonic())
+
+    def _caller_of(self, token: Token) -> Caller:
+        def is_let_in() -> bool:
+            try:
+                self._tokens.valid(token.token_id, self._site.clock.now())
+            except TokenRefused:
+                return False
+            return True
+
+        who = str(token.user) if token.user is not None else token.token_id
+        return Caller(who, token.role, token.user, is_let_in)
 
     def _by_token(self, request: Request, given: list[str]) -> Caller:
         scheme, _, text = given[0].partition(" ")
@@ -86,12 +97,6 @@ class Authentication:
                     429, f"too many failed logins; wait {wait} s", headers
                 ) from error
             raise HTTPException(401, str(error), CHALLENGE) from error
-
-
-def _caller_of(token: Token) -> Caller:
-    if token.user is not None:
-        return Caller.user(token.user)
-    return Caller(token.token_id, token.role)
 
 
 class FailedLogins:

@@ -7,7 +7,7 @@ auditor reads everything, verifies and exports, and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, HTTPException, Request
@@ -19,16 +19,22 @@ Role = Literal["user", "operator", "auditor"]
 EVERYBODY: tuple[Role, ...] = ("user", "operator", "auditor")
 
 
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Somebody who has been let in. `id`: how the ledger names who acts.
 
     `user_id`: of role user, and of that role only; `id` is then the same number.
+    `is_let_in`: asked again while a stream goes on, which ends where it is no longer so.
     """
 
     id: str
     role: Role
     user_id: int | None = None
+    is_let_in: Callable[[], bool] = field(default=_always, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if (self.role == "user") != (self.user_id is not None):

@@ -16,8 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from commands import actors
+from commands.configuration import Configuration
 from commands.errors import InvalidArgument
 from commands.http import route, server
+from commands.opening import begin
+from commands.tokens import revoke_token, token_id_of
+from ledger.clock import SystemClock
 from tests.commands.world import make_database
 from tests.http.conftest import Place
 
@@ -50,6 +55,66 @@ def test_who_follows_is_told_at_once_and_the_stream_ends_with_the_server(place: 
             assert json.loads(data.removeprefix("data: "))["user_id"] == "9"
             place.app.state.served.stopping.set()
             assert not [line for line in lines if line.startswith("data: ")]
+
+
+def test_a_stream_ends_when_its_token_is_revoked(place: Place) -> None:
+    """Who is no longer let in hears nothing more, also on a connection that was open before."""
+    token = place.token("auditor")
+    site = place.world.site
+    with listening(place) as (host, port):
+        address = f"http://{host}:{port}/database/audit/follow"
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.stream("GET", address, headers=headers, timeout=20, trust_env=False) as answer:
+            lines = answer.iter_lines()
+            assert next(lines) == "retry: 1000"
+            revoke_token(site, site.context(actors.operator()), token_id_of(token) or "")
+            place.world.configure(9)
+            assert not [line for line in lines if '"user_id":"9"' in line]
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.06, 0.15])
+def test_a_keyed_command_whose_process_is_killed_is_done_once(
+    tmp_path: Path, moment: float
+) -> None:
+    """Killed at any moment, asked again with its key: one backup, and an answer that says so."""
+    database = make_database(tmp_path / "app.db", rows=20_000)
+    begin(Configuration(database=database), SystemClock())
+    key = {"Idempotency-Key": "once"}
+    with serving(tmp_path) as (process, address):
+        asking = threading.Thread(target=_ask, args=(f"{address}/backup", key))
+        asking.start()
+        asking.join(moment)
+        process.kill()
+        asking.join()
+    with serving(tmp_path) as (process, address):
+        answer = _ask(f"{address}/backup", key)
+        assert answer is not None
+        assert answer.status_code in (201, 409), answer.text
+        again = _ask(f"{address}/backup", key)
+        assert again is not None
+        assert again.status_code == answer.status_code
+        listed = httpx.get(f"{address}/backups", timeout=20, trust_env=False).json()
+        assert listed["count"] == 1
+        process.terminate()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command as a process, and where it listens."""
+    command = [str(PROGRAM), "--database", str(folder / "app.db"), "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()
+
+
+def _ask(address: str, headers: dict[str, str]) -> httpx.Response | None:
+    """The answer; None where the process ended before it came."""
+    with suppress(httpx.TransportError):
+        return httpx.post(address, headers=headers, timeout=20, trust_env=False)
+    return None
 
 
 def test_headers_and_bodies_that_do_not_come_are_not_waited_for(

@@ -47,6 +47,13 @@ PATHS = {
     "settings, 100 users": "/database/settings?limit=100",
     "scheduler stats": "/database/scheduler/stats",
     "metrics": "/metrics",
+    "console: overview": "/console",
+    "console: users, page of 25": "/console?after=5000",
+    "console: schedules": "/console/schedules",
+    "console: backups, newest 50": "/console/backups",
+    "console: backups of a user": "/console/backups?user=7",
+    "console: runs": "/console/runs",
+    "console: audit page of 100": "/console/audit",
 }
 
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from commands.configure_backups import MAX_USER_ID
-from commands.http.callers import Anybody, Reader
+from commands.http.callers import Anybody, Caller, Reader
 from commands.http.problems import not_found
 from commands.http.route import LedgerRoute
 from commands.http.routes.audit import Wanted
@@ -36,7 +36,7 @@ class FollowQuery(Wanted):
 
 @router.get("/audit/follow", summary="New events as they are recorded (server-sent events)")
 async def follow(
-    _caller: Reader,
+    caller: Reader,
     served: Served,
     query: Annotated[FollowQuery, Query()],
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
@@ -48,7 +48,7 @@ async def follow(
     if after is None:
         head = await run_in_threadpool(served.site.ledger.log_recorder.head)
         after = head.size
-    return _stream(_events(served, query.filter(), after, query.limit))
+    return _stream(_events(caller, served, query.filter(), after, query.limit))
 
 
 @router.get("/jobs/{job_id}/events", summary="A job's progress (server-sent events)")
@@ -72,13 +72,16 @@ async def progress(caller: Anybody, served: Served, job_id: str) -> StreamingRes
 
 
 async def _events(
-    served: ServedSite, wanted: AuditFilter, after: int, limit: int | None
+    caller: Caller, served: ServedSite, wanted: AuditFilter, after: int, limit: int | None
 ) -> AsyncIterator[str]:
     sent, quiet = 0, 0.0
     yield "retry: 1000\n\n"
 
-    def look() -> list[tuple[int, str]]:
+    def look() -> list[tuple[int, str]] | None:
+        """None where whoever follows is no longer let in."""
         nonlocal after
+        if not caller.is_let_in():
+            return None
         head = served.site.ledger.log_recorder.head().size
         if head <= after:
             return []
@@ -90,6 +93,8 @@ async def _events(
 
     while not served.stopping.is_set():
         found = await run_in_threadpool(look)
+        if found is None:
+            return
         for position, record in found:
             yield f"id: {position}\nevent: record\ndata: {record}\n\n"
             sent += 1
