@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import date, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,19 +14,27 @@ from projections.overview_queries import outcomes_by_day, stored_by_day
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from commands.site import Site
+
 STORAGE_DAYS = 365
 STORAGE_FRESH_SECONDS = 300.0
+PATIENCE_SECONDS = 0.1
 MONTH_DAYS = 31
+Storage = list[tuple[date, int]]
+logger = logging.getLogger("backup_ledger.http")
 
 
-@dataclass
 class History:
-    """What past days were, which does not change any more; for everybody together."""
+    """Everybody's past days, of one served site."""
 
-    _days: dict[date, Counter[str]] = field(default_factory=dict)
-    _storage: list[tuple[date, int]] = field(default_factory=list)
-    _storage_at: float | None = None
-    _lock: Lock = field(default_factory=Lock)
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._days: dict[date, Counter[str]] = {}
+        self._storage: Storage | None = None
+        self._storage_at = 0.0
+        self._reading: Future[None] | None = None
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="backup-ledger-history")
+        self._lock = Lock()
 
     def outcomes(self, connection: Connection, today: date) -> dict[date, Counter[str]]:
         """Yesterday is counted anew, too: it may have been counted before it was over."""
@@ -36,19 +45,36 @@ class History:
             self._days.update(outcomes_by_day(connection, first, today))
             return dict(self._days)
 
-    def storage(
-        self, connection: Connection, today: date, monotonic: float
-    ) -> list[tuple[date, int]]:
-        """Adding all sizes takes a while where there are many: done every few minutes."""
+    def storage(self, today: date) -> Storage | None:
+        """Bytes by day, some minutes old perhaps; None where they are still being added up.
+
+        Adding all sizes takes a second for a million events: no page waits for it.
+        """
         with self._lock:
-            is_old = (
-                self._storage_at is None or monotonic - self._storage_at > STORAGE_FRESH_SECONDS
-            )
-            if is_old or self._storage[-1][0] != today:
-                first = today - timedelta(days=STORAGE_DAYS)
-                self._storage = since_first(stored_by_day(connection, first, today))
-                self._storage_at = monotonic
-            return self._storage
+            age = self._site.clock.monotonic() - self._storage_at
+            is_old = not self._storage or age > STORAGE_FRESH_SECONDS
+            is_read = self._reading is not None and not self._reading.done()
+            if (is_old or self._storage_of_another_day(today)) and not is_read:
+                self._reading = self._threads.submit(self._read, today)
+            reading = self._reading
+        if self._storage is None and reading is not None:
+            wait([reading], PATIENCE_SECONDS)
+        return self._storage
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _storage_of_another_day(self, today: date) -> bool:
+        return bool(self._storage) and self._storage[-1][0] != today  # type: ignore[index]
+
+    def _read(self, today: date) -> None:
+        try:
+            with self._site.read_models.reading(at_head=False) as connection:
+                found = stored_by_day(connection, today - timedelta(days=STORAGE_DAYS), today)
+        except Exception:
+            logger.exception("the sizes of backups could not be added up")
+            return
+        self._storage, self._storage_at = since_first(found), self._site.clock.monotonic()
 
 
 def first_of_year(last: date) -> date:
@@ -56,7 +82,7 @@ def first_of_year(last: date) -> date:
     return last - timedelta(days=last.weekday(), weeks=52)
 
 
-def since_first(series: list[tuple[date, int]]) -> list[tuple[date, int]]:
+def since_first(series: Storage) -> Storage:
     """From the day before the first backup on, and a month at least."""
     first = next((index for index, (_day, size) in enumerate(series) if size), len(series))
     return series[max(0, min(first - 1, len(series) - MONTH_DAYS)) :]

@@ -42,7 +42,7 @@ class ServedSite:
     def __post_init__(self) -> None:
         self.jobs = JobBoard(self.site.clock)
         self.requests = RequestBook(self.site)
-        self.history = History()
+        self.history = History(self.site)
 
     def listing(self) -> Context:
         return self.site.context(LISTING)
@@ -61,6 +61,7 @@ class ServedSite:
         """Drop what waits, end what can be ended, and wait for the rest."""
         self.stopping.set()
         self.jobs.close()
+        self.history.close()
 
 
 def served_site_of(request: Request) -> ServedSite:

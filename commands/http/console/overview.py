@@ -48,6 +48,7 @@ def show(
         more=users is not None and len(users) > USERS,
         paged=bool(after or user),
         asked_user=user,
-        storage=area_chart(found.storage),
+        storage=area_chart(found.storage or []),
+        is_counting=found.storage is None,
         year=year_chart(found.outcomes, now.date()),
     )

@@ -47,7 +47,8 @@ class Overview:
     facts: list[tuple[str, Any, Any]]
     """Name, value, and a remark; a value that is a time or None is shown as one."""
     troubled: list[Schedule]
-    storage: list[tuple[date, int]]
+    storage: list[tuple[date, int]] | None
+    """None where it is still being added up."""
     outcomes: dict[date, Counter[str]]
 
     @property
@@ -69,11 +70,11 @@ def overview_of_all(served: ServedSite, now: datetime) -> Overview:
             *schedules_in_state(connection, "overdue", now - OVERDUE, limit=SHOWN),
         ]
         last, upcoming = last_backup_at(connection), next_backup_at(connection)
-        storage = served.history.storage(connection, now.date(), site.clock.monotonic())
         outcomes = served.history.outcomes(connection, now.date())
+    storage = served.history.storage(now.date())
     is_alive = served.is_scheduler_alive()
     present = statuses["ok"] + statuses["corrupt"]
-    stored = storage[-1][1] if storage else 0
+    stored = storage[-1][1] if storage else None
     facts = [
         ("Last good backup", last, None),
         ("Next run", upcoming, "the scheduler runs" if is_alive else "no scheduler runs"),
