@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from starlette.responses import PlainTextResponse
 
 from commands.http.problems import problem, status_of
 from commands.http.route import LedgerRoute
@@ -31,7 +32,7 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
             return problem(503, f"not ready: {type(error).__name__} ({status_of(error)})")
         return answer(found)
 
-    @router.get("/metrics", summary="Prometheus' text format")
+    @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus' text format")
     def show_metrics(request: Request) -> Response:
         if not served.metrics_open and caller(request).role == "user":
             raise HTTPException(403, "the role user may not do this; it takes operator or auditor")

@@ -7,9 +7,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 
 from commands.backup_service import BackupService
 from commands.http.callers import Caller
+from commands.http.examples import describe
 from commands.http.problems import MEDIA_TYPE
 from commands.http.route import LedgerRoute
 from commands.http.routes import (
@@ -62,6 +64,9 @@ def create_router(
     )
     for each in ROUTES:
         router.include_router(each.router)
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            describe(route, prefix)
     return router
 
 

@@ -13,7 +13,7 @@ from commands.http.callers import caller_of
 from commands.http.history import History
 from commands.http.jobs import JobBoard
 from commands.http.repeated_requests import RequestBook
-from commands.owner import is_alive
+from commands.presence import present_among
 from ledger.record import Actor
 from projections.audit_queries import newest_matching_resources
 
@@ -54,8 +54,7 @@ class ServedSite:
         with self.site.read_models.reading() as connection:
             started = newest_matching_resources(connection, "backup_scheduler.start", 20)
             stopped = newest_matching_resources(connection, "backup_scheduler.stop", 20)
-        staging = self.site.store.staging
-        return any(is_alive(staging, each) for each in started if each not in stopped)
+        return bool(present_among(self.site, [each for each in started if each not in stopped]))
 
     def close(self) -> None:
         """Drop what waits, end what can be ended, and wait for the rest."""

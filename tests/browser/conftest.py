@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -123,19 +123,27 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Three users, two weeks of nights, one of which went wrong; a hold and a key."""
     world = make_office(tmp_path_factory.mktemp("office"))
+    with serving(world) as address:
+        yield Office(world, address, browser)
+    world.close()
+
+
+@contextmanager
+def serving(world: World) -> Iterator[str]:
+    """The world behind a socket; its address."""
     served = ServedSite(world.site, scheduler_runs=lambda: True)
     server = make_server(served, port=0, prefix="/database", scheduler_runs=lambda: True)
     listening = listen(server)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     host, port = listening.getsockname()[:2]
-    yield Office(world, f"http://{host}:{port}", browser)
+    yield f"http://{host}:{port}"
     server.should_exit = True
     thread.join()
-    world.close()
 
 
-def make_office(folder: Path) -> World:
+def make_office(folder: Path, nights: int = NIGHTS, bad: Collection[int] = (NIGHTS - 5,)) -> World:
+    """So many nights, on the bad ones of which the database was away when its time came."""
     make_database(folder / "app.db", rows=200, users=3)
     make_key("example.com/backups", folder / "ledger.key")
     options = {"checkpoint_key": folder / "ledger.key"}
@@ -143,10 +151,10 @@ def make_office(folder: Path) -> World:
     world.configure(1, keep_count=5)
     world.configure(2, frequency="weekly", backup_time="04:30", keep_count=3)
     world.configure(3, backup_time="22:00", timezone="Europe/Berlin", keep_count=30)
-    for night in range(NIGHTS):
+    for night in range(nights):
         add_case(world.database, f"night {night}")
         hidden = folder / "elsewhere.db"
-        if night == NIGHTS - 5:
+        if night in bad:
             world.database.rename(hidden)
         world.advance(hours=5)
         world.check()

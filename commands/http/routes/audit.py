@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+from starlette.responses import PlainTextResponse
 
 from commands.configure_backups import MAX_USER_ID
 from commands.export_evidence import export_evidence
@@ -125,7 +126,11 @@ def event(request: Request, _caller: Reader, served: Served, position: Position)
     return Response(found[0].record, headers=headers, media_type="application/json")
 
 
-@router.get("/audit/events/{position}/proof", summary="A .tlog-proof file of one record")
+@router.get(
+    "/audit/events/{position}/proof",
+    response_class=PlainTextResponse,
+    summary="A .tlog-proof file of one record",
+)
 def proof(_caller: Reader, served: Served, position: Position) -> Response:
     site = served.site
     folder = site.configuration.checkpoint_folder
@@ -133,7 +138,9 @@ def proof(_caller: Reader, served: Served, position: Position) -> Response:
     return _text(found.proof.to_bytes())
 
 
-@router.get("/audit/checkpoint", summary="The ledger's head, signed")
+@router.get(
+    "/audit/checkpoint", response_class=PlainTextResponse, summary="The ledger's head, signed"
+)
 def checkpoint(_caller: Reader, served: Served) -> Response:
     """Without a key to sign with, the newest one that was kept."""
     site = served.site
@@ -149,7 +156,11 @@ def checkpoint(_caller: Reader, served: Served) -> Response:
     return _text(newest.note)
 
 
-@router.get("/audit/public-key", summary="What checkpoints and proofs are checked with")
+@router.get(
+    "/audit/public-key",
+    response_class=PlainTextResponse,
+    summary="What checkpoints and proofs are checked with",
+)
 def public_key(_caller: Reader, served: Served) -> Response:
     return _text(signing_key(served).verifier().to_text().encode() + b"\n")
 

@@ -27,6 +27,10 @@ SIGN_OF_LIFE_SECONDS = 15.0
 PAGE = 200
 
 
+class EventStream(StreamingResponse):
+    media_type = "text/event-stream"
+
+
 class FollowQuery(Wanted):
     """`after`: from this position on; by default from now on. `limit`: end after so many."""
 
@@ -34,7 +38,11 @@ class FollowQuery(Wanted):
     limit: Annotated[int, Query(ge=1, le=1_000_000)] | None = None
 
 
-@router.get("/audit/follow", summary="New events as they are recorded (server-sent events)")
+@router.get(
+    "/audit/follow",
+    response_class=EventStream,
+    summary="New events as they are recorded (server-sent events)",
+)
 async def follow(
     caller: Reader,
     served: Served,
@@ -51,7 +59,11 @@ async def follow(
     return _stream(_events(caller, served, query.filter(), after, query.limit))
 
 
-@router.get("/jobs/{job_id}/events", summary="A job's progress (server-sent events)")
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=EventStream,
+    summary="A job's progress (server-sent events)",
+)
 async def progress(caller: Anybody, served: Served, job_id: str) -> StreamingResponse:
     job = served.jobs.find(job_id, caller)
     if job is None:
@@ -112,4 +124,4 @@ async def _events(
 
 def _stream(events: AsyncIterator[str]) -> StreamingResponse:
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    return EventStream(events, headers=headers)

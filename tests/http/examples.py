@@ -1,0 +1,123 @@
+"""The answers that the schema shows: taken from a real place, each route asked once.
+
+python -m tests.http.examples
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from commands.http import create_app
+from commands.http.examples import KEPT_AT
+from commands.http.router import DEFAULT_PREFIX
+from commands.signing_keys import make_key
+from ledger.clock import ManualClock
+from tests.commands.world import World, make_database
+from tests.http.conftest import finished
+from tests.http.in_process import client_of
+
+NIGHT = datetime(2025, 3, 3, 2, 0, tzinfo=UTC)
+Ask = Callable[..., httpx.Response]
+
+
+def real_answers(folder: Path) -> dict[str, Any]:
+    """Operation -> the JSON that it answered. Operations are as the schema names them."""
+    make_database(folder / "app.db")
+    make_key("example.com/backups", folder / "ledger.key")
+    world = World(folder, ManualClock(NIGHT), {"checkpoint_key": folder / "ledger.key"})
+    app = create_app(world.open())
+    client = client_of(app)
+    found: dict[str, Any] = {}
+
+    def ask(operation: str, address: str = "", **request: Any) -> httpx.Response:
+        method, _space, path = operation.partition(" ")
+        answer = client.request(method, DEFAULT_PREFIX + (address or path), **request)
+        assert answer.is_success, (operation, answer.text)
+        if answer.content and answer.headers["content-type"] == "application/json":
+            found[operation] = answer.json()
+        return answer
+
+    _settings(ask, world)
+    _backups(ask, client)
+    _ledger(ask, client)
+    app.state.served.close()
+    world.close()
+    return found
+
+
+def _settings(ask: Ask, world: World) -> None:
+    ask("PUT /settings/{user_id}", "/settings/1", json={"keep_count": 7})
+    ask("POST /backup/schedule", "/backup/schedule?user_id=1", json={"backup_time": "03:00"})
+    ask("GET /backup/schedule", "/backup/schedule?user_id=1")
+    world.advance(hours=2)
+    world.check()
+    ask("GET /settings")
+    ask("GET /settings/{user_id}", "/settings/1")
+    ask("POST /settings/{user_id}/pause", "/settings/1/pause", json={"note": "moving house"})
+    ask("POST /settings/{user_id}/resume", "/settings/1/resume")
+    ask("GET /settings/{user_id}/preview", "/settings/1/preview?count=3")
+    ask("GET /scheduler/stats")
+    runs = ask("GET /runs").json()["runs"]
+    ask("GET /runs/{run_id}", f"/runs/{runs[0]['run_id']}")
+
+
+def _backups(ask: Ask, client: httpx.Client) -> None:
+    ask("POST /backup", json={"filename": "before", "user_id": 1})
+    one = "/backups/before.db"
+    ask("POST /backups/{filename}/hold", f"{one}/hold", json={"reason": "audit 2025"})
+    ask("GET /backups")
+    ask("GET /backups/{filename}", one)
+    ask("GET /backups/{filename}/details", f"{one}/details")
+    ask("DELETE /backups/{filename}/hold", f"{one}/hold")
+    finished(client, ask("POST /backups/{filename}/verify", f"{one}/verify"))
+    ask("GET /backups/{filename}/restore", f"{one}/restore")
+    finished(client, ask("POST /backups/{filename}/restore", f"{one}/restore", json={}))
+    ask("POST /restore", json={"backup_filename": "before.db"})
+    ask("GET /retention", "/retention?keep_count=1")
+    ask("POST /retention", "/retention?keep_count=1")
+    ask("POST /retention/cleanup-empty")
+    ask("POST /retention/cleanup-protected")
+    made = ask("POST /backup", json={"filename": "before-cleanup", "user_id": 1}).json()
+    ask("DELETE /backups/{filename}", f"/backups/{made['filename']}")
+    ask("GET /stats")
+    ask("POST /optimize")
+
+
+def _ledger(ask: Ask, client: httpx.Client) -> None:
+    ask("GET /audit/log", "/audit/log?limit=1")
+    ask("GET /audit/events/{position}", "/audit/events/1")
+    started = ask("POST /audit/verify")
+    finished(client, started)
+    finished(client, ask("POST /audit/export", json={"user": 1}))
+    ask("GET /projections")
+    name = "/projections/backup_settings"
+    finished(client, ask("POST /projections/{name}/rebuild", f"{name}/rebuild"))
+    finished(client, ask("POST /projections/{name}/diff", f"{name}/diff"))
+    ask("GET /jobs/{job_id}", f"/jobs/{started.json()['job_id']}")
+    found = ask("GET /jobs").json()
+    found["jobs"] = found["jobs"][:1]
+
+
+def without_the_machine(text: str, folder: Path) -> str:
+    """Examples are of a place like anybody's."""
+    return text.replace(str(folder), "/srv/app")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        found = json.dumps(real_answers(folder), indent=1, sort_keys=True)
+        KEPT_AT.write_text(without_the_machine(found, folder) + "\n")
+    sys.stdout.write(f"{KEPT_AT} written\n")
+
+
+if __name__ == "__main__":
+    main()
