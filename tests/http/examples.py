@@ -25,6 +25,14 @@ from tests.http.conftest import finished
 from tests.http.in_process import client_of
 
 NIGHT = datetime(2025, 3, 3, 2, 0, tzinfo=UTC)
+STARTED = 202
+AS_BEGUN: dict[str, Any] = {
+    "state": "queued",
+    "progress": {"step": None, "done": 0, "total": 0},
+    "result": None,
+    "ended_at": None,
+}
+"""A job that was just started, however quick it was."""
 Ask = Callable[..., httpx.Response]
 
 
@@ -43,6 +51,8 @@ def real_answers(folder: Path) -> dict[str, Any]:
         assert answer.is_success, (operation, answer.text)
         if answer.content and answer.headers["content-type"] == "application/json":
             found[operation] = answer.json()
+        if answer.status_code == STARTED:
+            found[operation] |= AS_BEGUN
         return answer
 
     _settings(ask, world)
