@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 KEPT_AT = Path(__file__).with_name("examples.json")
@@ -19,11 +20,12 @@ def examples() -> dict[str, Any]:
     return found
 
 
-def describe(route: APIRoute, prefix: str) -> None:
-    """Give a route the example of its answer, where there is one."""
-    path = route.path_format.removeprefix(prefix)
-    for method in route.methods or ():
-        example = examples().get(f"{method} {path}")
-        if example is not None:
-            content = {"application/json": {"example": example}}
-            route.responses[route.status_code or 200] = {"content": content}
+def describe(router: APIRouter) -> None:
+    """Give each route the example of its answer, where there is one."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            for method in route.methods or ():
+                example = examples().get(f"{method} {route.path}")
+                if example is not None:
+                    content = {"application/json": {"example": example}}
+                    route.responses[route.status_code or 200] = {"content": content}

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.routing import APIRoute
 
 from commands.backup_service import BackupService
 from commands.http.callers import Caller
@@ -63,10 +62,8 @@ def create_router(
         responses={status: problem_example(status, text) for status, text in PROBLEMS.items()},
     )
     for each in ROUTES:
+        describe(each.router)
         router.include_router(each.router)
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            describe(route, prefix)
     return router
 
 
