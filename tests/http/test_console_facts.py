@@ -177,7 +177,7 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     assert [each.text for each in found.warnings] == [
         "1 backup is gone from the folder",
         "1 scheduled backup is overdue",
-        "no scheduler runs: start one with backup-ledger run, or serve --scheduler",
+        "no scheduler runs: start one with backup-ledger run, or serve --with-scheduler",
         "there is no good backup; take one now",
     ]
     assert [each.user_id for each in found.troubled] == [1]

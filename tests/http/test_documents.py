@@ -13,6 +13,7 @@ import pytest
 from tests.commands.world import make_database
 from tests.http.in_process import client_of
 from tests.http.test_server import PROGRAM
+from tests.readme import README
 
 GUIDE = Path(__file__).parents[2] / "docs" / "HTTP.md"
 
@@ -64,6 +65,7 @@ def test_the_router_is_mounted_in_ten_lines(
     make_database(tmp_path / "app.db")
     monkeypatch.chdir(tmp_path)
     (example,) = blocks("python")
+    assert example in README.read_text("utf-8")
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     namespace: dict[str, object] = {}
     exec(compile(example, "docs/HTTP.md", "exec"), namespace)  # noqa: S102  (what is tested)

@@ -175,7 +175,7 @@ def _warnings(
         text = f"{_are(orphans, 'user')} gone from the application, and not backed up"
         found.append(Warning_(text, schedules))
     if counts["enabled"] and not is_alive:
-        text = "no scheduler runs: start one with backup-ledger run, or serve --scheduler"
+        text = "no scheduler runs: start one with backup-ledger run, or serve --with-scheduler"
         found.append(Warning_(text, None))
     if not statuses["ok"]:
         found.append(Warning_("there is no good backup; take one now", backups, bad=True))
