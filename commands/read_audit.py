@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 """Records looked up at a time, so that memory stays flat."""
+NEAR = 100
+"""How far around an event the others of its command are looked for."""
 TEXT_PAGE = 5_000
 """Records that a page looks through for a text."""
 
@@ -101,13 +103,39 @@ def _positions(
         return matching_positions(connection, wanted, after=cursor or 0, limit=limit)
 
 
-def stream_records(site: Site, stream: str) -> list[StoredRecord]:
-    """The records of one stream, in order; none where there is no such stream."""
+def stream_records(site: Site, stream: str, limit: int | None = None) -> list[StoredRecord]:
+    """The records of one stream, in order, or the newest so many of them."""
     with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
         statement = select(events.c.position).where(events.c.stream == stream)
-        ordered = statement.order_by(events.c.stream_version)
-        positions = list(connection.execute(ordered).scalars())
+        newest = statement.order_by(events.c.stream_version.desc()).limit(limit)
+        positions = sorted(connection.execute(newest).scalars())
     return list(_at_positions(site, positions))
+
+
+def record_at(site: Site, position: int) -> StoredRecord | None:
+    """The record at a position; None beyond the ledger's end."""
+    return next(_at_positions(site, [position]), None)
+
+
+def neighbours_in_stream(site: Site, stream: str, version: int) -> tuple[int | None, int | None]:
+    """The positions of the event before and of the one after in a stream."""
+    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+        wanted = events.c.stream_version.in_((version - 1, version + 1))
+        statement = select(events.c.stream_version, events.c.position)
+        rows = connection.execute(statement.where(events.c.stream == stream, wanted))
+        found = {row.stream_version: row.position for row in rows}
+    return found.get(version - 1), found.get(version + 1)
+
+
+def records_of_command(site: Site, correlation_id: str, position: int) -> list[StoredRecord]:
+    """What one command recorded, as far as it stands near a position of it."""
+    near = site.ledger.records(after=max(0, position - NEAR), up_to=position + NEAR)
+    sought = correlation_id.encode()
+    return [
+        each
+        for each in near
+        if sought in each.record and parse_json(each.record)["correlation_id"] == correlation_id
+    ]
 
 
 def _all_matching(site: Site, wanted: AuditFilter, after: int) -> Iterator[StoredRecord]:

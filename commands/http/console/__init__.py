@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse
 
 from commands.http.console import (
     audit,
+    audit_event,
     backups,
     login,
     overview,
@@ -38,6 +39,7 @@ PAGES = (
     runs,
     progress,
     audit,
+    audit_event,
     time_machine,
     projections,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -29,7 +30,10 @@ from ledger.verification import verify as verify_ledger
 from projections.audit_queries import AuditFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from commands.http.jobs import Job, Tell
+    from ledger.application import Context
     from ledger.signed_note import SignerKey
 
 router = APIRouter(route_class=LedgerRoute, tags=["audit"])
@@ -167,15 +171,7 @@ def public_key(_caller: Reader, served: Served) -> Response:
 
 @router.post("/audit/verify", status_code=202, summary="Recompute the whole history, as a job")
 def verify(caller: Reader, served: Served) -> Response:
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
-        from dataclasses import asdict  # noqa: PLC0415
-
-        def on_progress(step: str, done: int, total: int) -> None:
-            tell(step, done, total)
-
-        return asdict(verify_ledger(served.site.ledger.engine, on_progress=on_progress))
-
-    return answer(served.jobs.start("verify_ledger", caller, work).shape(), 202)
+    return answer(served.jobs.start("verify_ledger", caller, verify_work(served)).shape(), 202)
 
 
 @router.post("/audit/export", status_code=202, summary="Write a bundle of evidence, as a job")
@@ -183,7 +179,28 @@ def export(
     caller: Reader, context: Command, served: Served, body: ExportInput | None = None
 ) -> Response:
     """The finished bundle is fetched from /jobs/{job_id}/file; the export is recorded."""
-    key, choice = signing_key(served), (body or ExportInput()).choice()
+    work = export_work(served, context, (body or ExportInput()).choice())
+    return answer(served.jobs.start("export", caller, work).shape(), 202)
+
+
+def verify_work(served: ServedSite) -> Callable[[Job, Tell], dict[str, Any]]:
+    """Recomputing the whole history, as a job."""
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        return asdict(verify_ledger(served.site.ledger.engine, on_progress=tell))
+
+    return work
+
+
+def export_work(
+    served: ServedSite, context: Context, choice: Choice
+) -> Callable[[Job, Tell], dict[str, Any]]:
+    """Writing a bundle, as a job.
+
+    Raises:
+        HTTPException: no key is set to sign with.
+    """
+    key = signing_key(served)
 
     def work(job: Job, tell: Tell) -> dict[str, Any]:
         tell("writing", 0, 0)
@@ -198,7 +215,7 @@ def export(
             "public_key": key.verifier().to_text(),
         }
 
-    return answer(served.jobs.start("export", caller, work).shape(), 202)
+    return work
 
 
 def record_line(row: StoredRecord) -> bytes:

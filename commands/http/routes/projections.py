@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from commands.http.callers import Operator, Reader
 from commands.http.problems import not_found
 from commands.http.route import Command, LedgerRoute
-from commands.http.served_site import Served
+from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
 from commands.rebuild_projections import rebuild_projections
 from projections.catalogue import projections_named
@@ -20,7 +20,10 @@ from projections.errors import ProjectionError, UnknownProjection
 from projections.standing import standing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from commands.http.jobs import Job, Tell
+    from ledger.application import Context
 
 router = APIRouter(route_class=LedgerRoute, tags=["projections"])
 SHOWN_DIFFERENCES = 1_000
@@ -37,7 +40,21 @@ def list_projections(_caller: Reader, served: Served) -> Response:
 
 @router.post("/projections/{name}/rebuild", status_code=202, summary="Fold one anew, as a job")
 def rebuild(caller: Operator, context: Command, served: Served, name: str) -> Response:
-    _require(name)
+    require_projection(name)
+    work = rebuild_work(served, context, name)
+    return answer(served.jobs.start("rebuild", caller, work).shape(), 202)
+
+
+@router.post("/projections/{name}/diff", status_code=202, summary="Compare one, as a job")
+def diff(caller: Reader, served: Served, name: str) -> Response:
+    require_projection(name)
+    return answer(served.jobs.start("diff", caller, diff_work(served, name)).shape(), 202)
+
+
+def rebuild_work(
+    served: ServedSite, context: Context, name: str
+) -> Callable[[Job, Tell], list[dict[str, Any]]]:
+    """Folding a read model anew, as a job."""
 
     def work(_job: Job, tell: Tell) -> list[dict[str, Any]]:
         done = rebuild_projections(
@@ -45,12 +62,11 @@ def rebuild(caller: Operator, context: Command, served: Served, name: str) -> Re
         )
         return [each.to_json() for each in done]
 
-    return answer(served.jobs.start("rebuild", caller, work).shape(), 202)
+    return work
 
 
-@router.post("/projections/{name}/diff", status_code=202, summary="Compare one, as a job")
-def diff(caller: Reader, served: Served, name: str) -> Response:
-    _require(name)
+def diff_work(served: ServedSite, name: str) -> Callable[[Job, Tell], dict[str, Any]]:
+    """Comparing a read model with the ledger, as a job."""
 
     def work(_job: Job, tell: Tell) -> dict[str, Any]:
         tell("folding", 0, 0)
@@ -61,10 +77,15 @@ def diff(caller: Reader, served: Served, name: str) -> Response:
             "differences": [_shape(each) for each in found[:SHOWN_DIFFERENCES]],
         }
 
-    return answer(served.jobs.start("diff", caller, work).shape(), 202)
+    return work
 
 
-def _require(name: str) -> None:
+def require_projection(name: str) -> None:
+    """Make sure that there is such a read model.
+
+    Raises:
+        HTTPException: 404, there is none.
+    """
     try:
         projections_named(name)
     except UnknownProjection as error:

@@ -1,0 +1,245 @@
+// Checks, here in the browser, that a record is in the tree that a signed checkpoint vouches for.
+//
+// RFC 6962 / RFC 9162 (hashes, inclusion proofs), C2SP tlog-proof, tlog-checkpoint, signed-note.
+// Nothing that the service says about the outcome is believed: only its bytes are read.
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+const ED25519 = 0x01;
+
+class Wrong extends Error {}
+
+function hex(bytes) {
+  return [...bytes].map((each) => each.toString(16).padStart(2, "0")).join("");
+}
+
+function joined(...parts) {
+  const whole = new Uint8Array(parts.reduce((sum, each) => sum + each.length, 0));
+  let at = 0;
+  for (const each of parts) {
+    whole.set(each, at);
+    at += each.length;
+  }
+  return whole;
+}
+
+async function sha256(...parts) {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", joined(...parts)));
+}
+
+function base64(text, what) {
+  let raw;
+  try {
+    raw = atob(text);
+  } catch {
+    throw new Wrong(`${what} is no base64`);
+  }
+  if (btoa(raw) !== text) throw new Wrong(`${what} is not spelled the one way that base64 has`);
+  return Uint8Array.from(raw, (each) => each.charCodeAt(0));
+}
+
+function decimal(text, what) {
+  if (!/^(0|[1-9][0-9]{0,18})$/.test(text)) throw new Wrong(`${what} is no number`);
+  return BigInt(text);
+}
+
+// A `.tlog-proof` file: the way up, and the checkpoint that it leads to.
+function parseProof(text) {
+  const at = text.indexOf("\n\n");
+  if (at < 0) throw new Wrong("the proof has no checkpoint");
+  const [header, ...lines] = text.slice(0, at).split("\n");
+  if (header !== "c2sp.org/tlog-proof@v1") throw new Wrong("this is no proof file");
+  if (lines[0]?.startsWith("extra ")) lines.shift();
+  const index = lines.shift();
+  if (!index?.startsWith("index ")) throw new Wrong("the proof does not say which record");
+  const path = lines.map((each) => base64(each, "a hash of the proof"));
+  if (path.some((each) => each.length !== 32)) throw new Wrong("a hash of the proof is too short");
+  return { index: decimal(index.slice(6), "the index"), path, note: text.slice(at + 2) };
+}
+
+// A signed note: a text that ends before its last empty line, and who signed it.
+function parseNote(note) {
+  const at = note.lastIndexOf("\n\n");
+  if (at < 0) throw new Wrong("the checkpoint is not signed");
+  const text = note.slice(0, at + 1);
+  const signatures = note
+    .slice(at + 2)
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const found = /^— ([^ +]+) ([A-Za-z0-9+/=]+)$/.exec(line);
+      if (!found) throw new Wrong("a signature of the checkpoint cannot be read");
+      const bytes = base64(found[2], "a signature");
+      return { name: found[1], id: bytes.slice(0, 4), signature: bytes.slice(4) };
+    });
+  const [origin, size, root, ...rest] = text.slice(0, -1).split("\n");
+  if (root === undefined) throw new Wrong("the checkpoint has no root");
+  return {
+    text,
+    signatures,
+    origin,
+    size: decimal(size, "the checkpoint's size"),
+    root: base64(root, "the checkpoint's root"),
+    rest,
+  };
+}
+
+// `name+hex(id)+base64(type + key)`; the id must be that of the name and the key.
+async function parseKey(text) {
+  const found = /^([^ +]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(text.trim());
+  if (!found) throw new Wrong("this is no public key of a ledger: name+hash+key");
+  const bytes = base64(found[3], "the key");
+  if (bytes[0] !== ED25519 || bytes.length !== 33) throw new Wrong("this is no Ed25519 key");
+  const id = (await sha256(encoder.encode(`${found[1]}\n`), bytes)).slice(0, 4);
+  if (hex(id) !== found[2]) throw new Wrong("the key was copied wrongly: its hash does not fit");
+  return { name: found[1], id, bytes: bytes.slice(1) };
+}
+
+// RFC 9162, 2.1.3.2: from a leaf up to the root, telling each step.
+async function climb(leaf, index, size, path, tell) {
+  if (index >= size) throw new Wrong(`a tree of ${size} records has no record ${index}`);
+  let [position, last, computed] = [index, size - 1n, leaf];
+  for (const sibling of path) {
+    if (last === 0n) throw new Wrong("the proof is too long");
+    const isRight = (position & 1n) === 1n || position === last;
+    const pair = isRight ? [sibling, computed] : [computed, sibling];
+    computed = await sha256(Uint8Array.of(1), ...pair);
+    tell(isRight, sibling, computed);
+    if (isRight) {
+      while ((position & 1n) === 0n && position !== 0n) {
+        position >>= 1n;
+        last >>= 1n;
+      }
+    }
+    position >>= 1n;
+    last >>= 1n;
+  }
+  if (last !== 0n) throw new Wrong("the proof is too short");
+  return computed;
+}
+
+class Report {
+  constructor(place) {
+    this.list = place.querySelector("[data-steps]");
+    this.verdict = place.querySelector("[data-verdict]");
+    this.list.replaceChildren();
+    this.say("", "Working …");
+  }
+
+  step(tone, title, about, hashes = []) {
+    const item = document.createElement("li");
+    item.className = `step ${tone}`;
+    const heading = document.createElement("h3");
+    heading.textContent = title;
+    const text = document.createElement("p");
+    text.textContent = about;
+    item.append(heading, text);
+    for (const [name, value] of hashes) {
+      const line = document.createElement("p");
+      line.className = "help";
+      const code = document.createElement("code");
+      code.textContent = value;
+      line.append(`${name} `, code);
+      item.append(line);
+    }
+    this.list.append(item);
+  }
+
+  say(tone, text) {
+    this.verdict.className = `notice ${tone}`;
+    this.verdict.textContent = text;
+    this.verdict.hidden = false;
+  }
+}
+
+async function read(address) {
+  const answer = await fetch(address, { cache: "no-store" });
+  const bytes = new Uint8Array(await answer.arrayBuffer());
+  if (answer.ok) return bytes;
+  let told = `${answer.status} ${answer.statusText}`;
+  try {
+    told = JSON.parse(decoder.decode(bytes)).detail;
+  } catch {
+    // the status says enough
+  }
+  throw new Error(told);
+}
+
+async function checkSignature(report, note, keyText) {
+  if (!keyText.trim()) {
+    report.step("", "4. The signature", "Not checked: paste the ledger's public key above.");
+    return false;
+  }
+  const key = await parseKey(keyText);
+  if (note.origin !== key.name) {
+    throw new Wrong(`the checkpoint is of ${note.origin}, and the key of ${key.name}`);
+  }
+  const own = note.signatures.find((each) => each.name === key.name && hex(each.id) === hex(key.id));
+  if (!own) throw new Wrong("the checkpoint is not signed with this key");
+  let imported;
+  try {
+    imported = await crypto.subtle.importKey("raw", key.bytes, "Ed25519", false, ["verify"]);
+  } catch {
+    report.step(
+      "",
+      "4. The signature",
+      "Not checked: this browser has no Ed25519. Check it with backup-ledger audit verify-proof.",
+    );
+    return false;
+  }
+  const isGood = await crypto.subtle.verify("Ed25519", imported, own.signature, encoder.encode(note.text));
+  if (!isGood) throw new Wrong("the signature is not that of this key");
+  report.step("ok", "4. The signature", `The checkpoint was signed with the key of ${key.name}.`, [
+    ["Ed25519 key", hex(key.bytes)],
+    ["signature", hex(own.signature)],
+  ]);
+  return true;
+}
+
+async function prove(place) {
+  const report = new Report(place);
+  let step = "1. The record";
+  try {
+    if (!crypto.subtle) throw new Error("this browser has WebCrypto only over HTTPS, or at this machine");
+    const own = place.querySelector("[data-own]").value.trim();
+    const record = own ? encoder.encode(own) : await read(place.dataset.record);
+    const leaf = await sha256(Uint8Array.of(0), record);
+    report.step(
+      hex(leaf) === place.dataset.leaf ? "ok" : "bad",
+      step,
+      `${record.length} bytes${own ? ", as you gave them" : ""}. The leaf is SHA-256 of a zero byte and the record.`,
+      [["leaf", hex(leaf)], ["in the ledger", place.dataset.leaf]],
+    );
+    step = "2. The way up";
+    const proof = parseProof(decoder.decode(await read(place.dataset.proof)));
+    const note = parseNote(proof.note);
+    if (proof.index !== BigInt(place.dataset.position) - 1n) throw new Wrong("the proof is of another record");
+    const way = [];
+    const root = await climb(leaf, proof.index, note.size, proof.path, (isRight, sibling, computed) => {
+      way.push([`with ${hex(sibling).slice(0, 12)}… on the ${isRight ? "left" : "right"}:`, hex(computed)]);
+    });
+    report.step("ok", step, `${proof.path.length} hashes lead from this leaf to a root, pair by pair.`, way);
+    step = "3. The root";
+    if (hex(root) !== hex(note.root)) {
+      throw new Wrong("the way up from this record does not lead to the checkpoint's root: it is not this record that is in the ledger");
+    }
+    report.step("ok", step, `It is the root that the checkpoint of ${note.origin} has for ${note.size} events.`, [
+      ["computed", hex(root)],
+      ["checkpoint", hex(note.root)],
+    ]);
+    step = "4. The signature";
+    if (await checkSignature(report, note, place.querySelector("[data-key]").value)) {
+      report.say("ok", "Proved: this very record is in the ledger that the key's owner signed.");
+    } else {
+      report.say("warn", "The record is in the tree of the checkpoint. Who signed the checkpoint was not checked.");
+    }
+  } catch (error) {
+    report.step("bad", step, error.message);
+    const isWrong = error instanceof Wrong;
+    report.say("bad", isWrong ? "NOT proved. See the last step." : `Could not be checked: ${error.message}`);
+  }
+}
+
+for (const place of document.querySelectorAll("[data-prove]")) {
+  place.querySelector("[data-start]")?.addEventListener("click", () => prove(place));
+}
