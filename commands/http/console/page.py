@@ -117,7 +117,7 @@ def page(
         here=_here(request, places),
         csrf="" if visit is None else visit.session.csrf,
         form_key=secrets.token_urlsafe(12),
-        said=[] if visit is None else _taken(visit.session.said),
+        said=[] if visit is None or not is_looked_at(request) else _taken(visit.session.said),
         is_local=visit is not None and visit.session.token_id is None,
         now=now,
         ago=partial(_ago, now=now),
@@ -160,6 +160,11 @@ def referring_page(request: Request) -> str | None:
     if found.netloc != request.headers.get("host") or not is_own(found.path):
         return None
     return found.path + (f"?{found.query}" if found.query else "")
+
+
+def is_looked_at(request: Request) -> bool:
+    """Whether a person sees the page, and not a script that takes a part of it."""
+    return request.headers.get("sec-fetch-dest", "document") == "document"
 
 
 def is_own(path: str) -> bool:
