@@ -14,11 +14,12 @@ from random import Random
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, Office, find_chromium, make_office, serving
+from tests.browser.conftest import FLAGS, PHONE, Office, find_chromium, make_office, serving
 from tests.commands.world import World
 
 NIGHTS = 320
 BAD_NIGHTS = 9
+TALL = 1470
 
 
 def take_all(office: Office, folder: Path) -> None:
@@ -32,17 +33,24 @@ def take_all(office: Office, folder: Path) -> None:
         ("time-machine", f"/console/time-machine?position={event}", False, False),
     ):
         with office.visit(path=path, phone=phone, dark=dark) as page:
-            page.screenshot(path=folder / f"{name}.png", full_page=not phone)
+            _shoot(page, folder / f"{name}.png", PHONE["height"] if phone else TALL)
     with office.visit("auditor", path=f"/console/audit/events/{event}") as page:
         _prove(office, page)
-        page.screenshot(path=folder / "proof.png", full_page=True)
+        _shoot(page, folder / "proof.png", TALL)
+
+
+def _shoot(page: Page, path: Path, tallest: int) -> None:
+    """The page from its top, no taller than this."""
+    width, height = page.viewport_size["width"], page.evaluate("document.body.scrollHeight")  # type: ignore[index]
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, tallest)}
+    page.screenshot(path=path, full_page=True, clip=clip)  # type: ignore[arg-type]
 
 
 def _prove(office: Office, page: Page) -> None:
     answer = page.request.get(f"{office.address}/console/api/audit/public-key")
     page.get_by_label("Public key").fill(answer.text().strip())
     page.get_by_role("button", name="Prove it").click()
-    page.get_by_text("signature").last.wait_for()
+    page.get_by_text("Proved: this very record").wait_for()
 
 
 def _held(world: World) -> str:
