@@ -110,7 +110,7 @@ def announce_retention(
         restoring = backups_being_restored(locked.connection)
         planned = _planned(site, context, keep_count, backups, restoring)
         checked = _checked(locked, context, planned, restoring)
-        outcome.append(checked)
+        outcome[:] = [checked]  # it may be decided again
         return [started_draft(site, each) for each in checked.deletions]
 
     recorded = site.ledger.decide(context, decide)

@@ -94,6 +94,7 @@ def _delete_where(
     def decide(locked: LockedHead) -> list[Draft]:
         restoring = backups_being_restored(locked.connection)
         going: set[str] = set()
+        announced.clear()  # it may be decided again
         for backup in chosen:
             is_last = _is_last_good(locked, backup, there, going, own_source)
             found, refusal = refusal_locked(

@@ -6,9 +6,11 @@ events under the head lock, so stream versions have no holes and a decision sees
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from threading import Event as Pause
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 
@@ -18,7 +20,7 @@ from pydantic import ValidationError
 
 from ledger import operational
 from ledger.database import LedgerMeta, read_meta, translated_errors
-from ledger.errors import ConcurrencyConflict, RecordError
+from ledger.errors import ConcurrencyConflict, LedgerUnreachable, RecordError
 from ledger.factory import LedgerFactory
 from ledger.record import Actor, Event, cut_text, decode_event, encode_event, reason_of
 from ledger.recorder import LedgerRecorder, LockedHead, StoredRecord, read_records, stream_version
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
     from ledger.clock import Clock
     from ledger.events import Details
 
+logger = logging.getLogger("backup_ledger.ledger")
 State = TypeVar("State")
 Evolve = Callable[[State | None, Event], State | None]
 
+RECONNECT_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, None)
+"""Waits between the attempts of one append while the server is away."""
 READ_BATCH = 5_000
 """Records read at a time, so that memory stays flat however long the ledger is."""
 
@@ -149,12 +154,29 @@ class Ledger(Application[str]):
     ) -> list[RecordedEvent]:
         """Lock the head, let `decision` look at all of history, append what it says.
 
+        Where the connection to a server is lost, it is decided again; what was appended already,
+        but not confirmed, is known by its event_id and not appended twice.
+
         Raises:
             ConcurrencyConflict: a stream is not at its draft's expected version.
+            LedgerUnreachable: the server stayed away.
             Exception: whatever the decision raises; then nothing is appended.
         """
-        with self.log_recorder.locked() as locked:
-            return self.append_locked(locked, context, list(decision(locked)))
+        unconfirmed: list[RecordedEvent] = []
+        for wait in RECONNECT_SECONDS:
+            try:
+                with self.log_recorder.locked() as locked:
+                    if not _holds(locked, unconfirmed):
+                        unconfirmed = []
+                        unconfirmed = self.append_locked(locked, context, list(decision(locked)))
+            except LedgerUnreachable as error:
+                if wait is None:
+                    raise
+                logger.warning("%s; trying again in %s s", error, wait)
+                Pause().wait(wait)
+            else:
+                return unconfirmed
+        raise AssertionError("the last wait is none")
 
     def append_locked(
         self, locked: LockedHead, context: Context, drafts: Sequence[Draft]
@@ -242,6 +264,18 @@ class Ledger(Application[str]):
                 kind = draft.details.event_type
                 raise RecordError(f"no valid event {kind}: {reason_of(error)}") from error
         return events
+
+
+def _holds(locked: LockedHead, recorded: Sequence[RecordedEvent]) -> bool:
+    """Whether events that were sent, all or none of them, are in the ledger.
+
+    Asked under the lock: whoever sent them has committed or is gone.
+    """
+    if not recorded:
+        return False
+    first = recorded[0]
+    rows = read_records(locked.connection, after=first.position - 1, up_to=first.position)
+    return any(decode_event(row.record).event_id == first.event.event_id for row in rows)
 
 
 def make_event(context: Context, draft: Draft, version: int, timestamp: datetime) -> Event:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, event, insert, inspect, select
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ledger import tables
 from ledger.clock import format_instant
@@ -20,6 +20,7 @@ from ledger.errors import (
     LedgerError,
     LedgerMissing,
     LedgerTooNew,
+    LedgerUnreachable,
     NotALedger,
 )
 from ledger.merkle import EMPTY_ROOT
@@ -33,6 +34,13 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for another one before it gives up."""
 
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+
+IDLE_WRITER_SECONDS = 15
+"""On a server: how long a writer may hold the head and do nothing before it is cut off."""
+
+_NO_FROZEN_WRITER = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_WRITER_SECONDS}s'"
+_CUT_OFF = ("57P01", "57P02", "57P03", "57P05", "25P03")
+"""SQL states of a server that shuts down, crashed, begins, or ends who idles too long."""
 
 WRITE = "ledger_write"
 """Execution option: this connection's transactions take the write lock at once."""
@@ -98,11 +106,18 @@ def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool =
 
 def _server_engine(url: URL) -> Engine:
     try:
-        return create_engine(url, pool_pre_ping=True)
+        engine = create_engine(url, pool_pre_ping=True)
     except ImportError as error:
         raise LedgerError(
             f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
         ) from error
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITE, False):
+            connection.exec_driver_sql(_NO_FROZEN_WRITER)
+
+    return engine
 
 
 def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
@@ -187,7 +202,11 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
         if not isinstance(error, DBAPIError):
             return
         text = (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
-        if isinstance(error, OperationalError) and "locked" in text:
+        if is_lost(error):
+            raise LedgerUnreachable(
+                f"{_place(self._engine)} cannot be reached: {text}; is the server up? Try again"
+            ) from error
+        if isinstance(error, OperationalError) and ("locked" in text or _is_refused_lock(error)):
             raise LedgerBusy(
                 f"{_place(self._engine)} is locked by another process; try again"
             ) from error
@@ -200,6 +219,22 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
             ) from error
         if isinstance(error, OperationalError):
             raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether a server is gone, or took the connection away; nothing uncommitted stands then."""
+    if error.connection_invalidated:
+        return True
+    is_of_connection = isinstance(error, OperationalError | InterfaceError)
+    if not is_of_connection or not hasattr(error.orig, "sqlstate"):
+        return False
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state is None or state.startswith("08") or state in _CUT_OFF
+
+
+def _is_refused_lock(error: OperationalError) -> bool:
+    """A lock that was waited for in vain, on a server."""
+    return getattr(error.orig, "sqlstate", None) in ("55P03", "57014", "40P01")
 
 
 def _is_missing_file(url: URL) -> bool:

@@ -38,8 +38,16 @@ class LedgerBusy(LedgerError):
     """Another process held the ledger's lock for too long."""
 
 
+class LedgerUnreachable(LedgerBusy):
+    """The database server cannot be reached, or the connection to it was lost."""
+
+
 class LedgerBroken(LedgerError):
     """The ledger contradicts itself; `audit verify` says where."""
+
+
+class CopyRefused(LedgerError):
+    """The target of a copy is no earlier state of its source; nothing was written."""
 
 
 class ConcurrencyConflict(LedgerError, IntegrityError):

@@ -86,5 +86,12 @@ def _execute(connection: Connection, text: str, parameters: Any, *, many: bool =
         else:
             cursor.execute(text, parameters)
     except dbapi.Error as error:
-        raise DBAPIError.instance(text, parameters, error, dbapi.Error) from error
+        is_lost = connection.dialect.is_disconnect(
+            error, connection.connection.driver_connection, cursor
+        )
+        if is_lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            text, parameters, error, dbapi.Error, connection_invalidated=is_lost
+        ) from error
     return cursor

@@ -20,7 +20,7 @@ from ledger.database import WRITE, translated_errors
 from ledger.errors import ConcurrencyConflict, LedgerBroken
 from ledger.merkle import Frontier, Node, leaf_hash
 from ledger.prepared import Prepared
-from ledger.subscription import PollingSubscription
+from ledger.subscription import FollowingSubscription
 from ledger.tables import events, head, nodes
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class LedgerRecorder(ApplicationRecorder):
         self._clock = clock or SystemClock()
         # Threads queue here, in the order in which they come; SQLite's own waiting is unfair.
         self._writing = Lock()
-        self._subscriptions: set[PollingSubscription] = set()
+        self._subscriptions: set[FollowingSubscription] = set()
 
     @contextmanager
     def locked(self) -> Iterator[LockedHead]:
@@ -259,9 +259,9 @@ class LedgerRecorder(ApplicationRecorder):
         """The last position, or None in an empty ledger."""
         return self.head().size or None
 
-    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> PollingSubscription:
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> FollowingSubscription:
         """Events after a position, and from then on each one as it is appended."""
-        return PollingSubscription(self, self._subscriptions, gt=gt, topics=topics)
+        return FollowingSubscription(self, self._subscriptions, gt=gt, topics=topics)
 
     def head(self) -> Head:
         """The ledger's end as of now."""

@@ -40,6 +40,8 @@ def check_schema(connection: Connection, findings: Findings) -> None:
         _check_keys(found, table, findings)
     if connection.dialect.name == "sqlite":
         _check_triggers(connection, findings)
+    else:
+        _check_server_triggers(connection, findings)
 
 
 def not_checked(connection: Connection) -> Iterator[str]:
@@ -47,7 +49,7 @@ def not_checked(connection: Connection) -> Iterator[str]:
     if connection.dialect.name == "sqlite":
         yield "the inner structure of the database file (SQLite: PRAGMA integrity_check)"
     else:
-        yield "the database server's own rights, triggers and storage"
+        yield "the database server's own rights and storage"
 
 
 def _check_keys(found: Any, table: Table, findings: Findings) -> None:
@@ -83,3 +85,30 @@ def _check_triggers(connection: Connection, findings: Findings) -> None:
         if str(table) in tables.metadata.tables:
             problem = f"{table} has a trigger that is not ours: {name}"
             findings.add(SCHEMA, None, problem, "no such trigger", sql)
+
+
+_SERVER_TRIGGERS = text(
+    "SELECT t.tgname, c.relname, t.tgtype, t.tgenabled, p.prosrc "
+    "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
+    "WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"
+)
+
+
+def _check_server_triggers(connection: Connection, findings: Findings) -> None:
+    stored = {row.tgname: row for row in connection.execute(_SERVER_TRIGGERS)}
+    for trigger in tables.POSTGRESQL_TRIGGERS:
+        found = stored.pop(trigger.name, None)
+        expected = (trigger.table, trigger.bits, tables.POSTGRESQL_FUNCTIONS[trigger.function])
+        if found is None:
+            problem = f"the trigger {trigger.name} was dropped"
+            findings.add(SCHEMA, None, problem, trigger.when, None)
+        elif (found.relname, found.tgtype, found.prosrc) != expected:
+            problem = f"the trigger {trigger.name} was changed"
+            findings.add(SCHEMA, None, problem, str(expected), str(tuple(found)))
+        elif found.tgenabled not in (b"O", "O", b"A", "A"):
+            problem = f"the trigger {trigger.name} was switched off"
+            findings.add(SCHEMA, None, problem, "enabled", str(found.tgenabled))
+    for name, found in stored.items():
+        if found.relname in tables.metadata.tables:
+            problem = f"{found.relname} has a trigger that is not ours: {name}"
+            findings.add(SCHEMA, None, problem, "no such trigger", found.prosrc)

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing.persistence import ListenNotifySubscription
 
+from ledger.errors import LedgerUnreachable
+from ledger.listening import Listener
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ledger.recorder import LedgerRecorder
 
-POLL_SECONDS = 0.2
-"""How often the head is looked at for appends of other processes."""
+LOOK_ANYWAY_SECONDS = 5.0
+"""How long a server that tells of appends is believed when it says nothing."""
 
 
-class PollingSubscription(ListenNotifySubscription["LedgerRecorder"]):
-    """Appends of this process wake it at once, those of others within POLL_SECONDS."""
+class FollowingSubscription(ListenNotifySubscription["LedgerRecorder"]):
+    """Appends of this process wake it at once; those of others as soon as they are heard of."""
 
     def __init__(
         self,
         recorder: LedgerRecorder,
-        registered: set[PollingSubscription],
+        registered: set[FollowingSubscription],
         gt: int | None = None,
         topics: Sequence[str] = (),
     ) -> None:
@@ -30,8 +33,8 @@ class PollingSubscription(ListenNotifySubscription["LedgerRecorder"]):
         self._stopping = Event()
         super().__init__(recorder=recorder, gt=gt, topics=topics)
         registered.add(self)
-        self._poll_thread = Thread(target=self._poll, daemon=True)
-        self._poll_thread.start()
+        self._listening_thread = Thread(target=self._listen, daemon=True)
+        self._listening_thread.start()
 
     def notify(self) -> None:
         """Something was appended."""
@@ -45,17 +48,21 @@ class PollingSubscription(ListenNotifySubscription["LedgerRecorder"]):
 
     def __exit__(self, *args: object, **kwargs: Any) -> None:
         super().__exit__(*args, **kwargs)
-        self._poll_thread.join()
+        self._listening_thread.join()
 
-    def _poll(self) -> None:
-        seen = 0
-        while not self._stopping.wait(POLL_SECONDS):
-            try:
-                size = self._recorder.head().size
-            except Exception as error:  # noqa: BLE001  (handed to the reader's thread)
-                self._thread_error = error
-                self.stop()
-                return
-            if size > seen:
-                seen = size
-                self.notify()
+    def _listen(self) -> None:
+        seen = -1
+        with Listener(self._recorder.engine, self._stopping) as listener:
+            while not self._stopping.is_set():
+                listener.wait(LOOK_ANYWAY_SECONDS)
+                try:
+                    size = self._recorder.head().size
+                except LedgerUnreachable:
+                    continue
+                except Exception as error:  # noqa: BLE001  (handed to the reader's thread)
+                    self._thread_error = error
+                    self.stop()
+                    return
+                if size != seen:
+                    seen = size
+                    self.notify()

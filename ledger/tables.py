@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sqlalchemy import (
     DDL,
     BigInteger,
@@ -118,9 +120,76 @@ _SQLITE_TRIGGERS = (
     BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: INSERT out of order refused'); END""",
 )
 
+CHANNEL = "backup_ledger"
+"""Where a server tells whoever listens that the head has moved on; the payload is its size."""
+
+POSTGRESQL_FUNCTIONS = {
+    "ledger_refuse_change": (
+        " BEGIN RAISE EXCEPTION USING MESSAGE = "
+        "TG_TABLE_NAME || ' is append-only: ' || TG_OP || ' refused'; END "
+    ),
+    "ledger_only_append": (
+        " BEGIN IF NEW.position <> (SELECT COALESCE(MAX(position), 0) + 1 FROM ledger_events) "
+        "THEN RAISE EXCEPTION 'ledger_events is append-only: INSERT out of order refused'; "
+        "END IF; RETURN NEW; END "
+    ),
+    "ledger_tell": f" BEGIN PERFORM pg_notify('{CHANNEL}', NEW.size::text); RETURN NULL; END ",
+}
+"""Name -> body of the functions that a ledger's triggers on PostgreSQL call."""
+
+
+class ServerTrigger(NamedTuple):
+    """A trigger on PostgreSQL. `bits`: its kind, as the server's own catalogue has it."""
+
+    name: str
+    table: str
+    when: str
+    function: str
+    bits: int
+
+
+POSTGRESQL_TRIGGERS = (
+    ServerTrigger(
+        "ledger_events_no_change",
+        "ledger_events",
+        "BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_events FOR EACH STATEMENT",
+        "ledger_refuse_change",
+        2 | 8 | 16 | 32,
+    ),
+    ServerTrigger(
+        "ledger_events_only_append",
+        "ledger_events",
+        "BEFORE INSERT ON ledger_events FOR EACH ROW",
+        "ledger_only_append",
+        1 | 2 | 4,
+    ),
+    ServerTrigger(
+        "ledger_head_tells",
+        "ledger_head",
+        "AFTER UPDATE ON ledger_head FOR EACH ROW",
+        "ledger_tell",
+        1 | 16,
+    ),
+)
+
+_POSTGRESQL_DDL = (
+    *(
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
+        for name, body in POSTGRESQL_FUNCTIONS.items()
+    ),
+    *(
+        f"CREATE TRIGGER {each.name} {each.when} EXECUTE FUNCTION {each.function}()"
+        for each in POSTGRESQL_TRIGGERS
+    ),
+)
+
 for _statement in _SQLITE_TRIGGERS:
     _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
     event.listen(events, "after_create", _ddl.execute_if(dialect="sqlite"))
+
+for _statement in _POSTGRESQL_DDL:
+    _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+    event.listen(metadata, "after_create", _ddl.execute_if(dialect="postgresql"))
 
 
 def sqlite_triggers() -> dict[str, str]:
