@@ -48,10 +48,10 @@ class PostgreSQLDatabases(Databases):
     name = "postgresql"
 
     def __init__(self, server: Server) -> None:
-        self._server = server
+        self.server = server
         self._urls: dict[Path, str] = {}
 
     def url_of(self, path: Path) -> str:
         if path not in self._urls:
-            self._urls[path] = self._server.new_database()
+            self._urls[path] = self.server.new_database()
         return self._urls[path]

