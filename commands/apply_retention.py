@@ -116,7 +116,7 @@ def announce_retention(
     recorded = site.ledger.decide(context, decide)
     if recorded:
         site.announce(recorded, is_last=False)
-    return outcome[0]
+    return outcome[-1]  # a decision is made again where the connection was lost
 
 
 def finish_retention(

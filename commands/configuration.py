@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,11 +16,13 @@ from sqlalchemy.engine import URL
 
 from commands.errors import InvalidArgument, NoDatabase
 from commands.incidents import TOPICS, Topic
+from commands.labels import Served, check_labels, served_users
 from ledger.database import database_url
 
 ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
 CONFIGURATION_FILE = "backup-ledger.toml"
 
+LogFormat = Literal["text", "json"]
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _PING_URL = r"^https?://[^\s]+$"
 
@@ -41,7 +43,10 @@ class Configuration(BaseSettings):
     ledger: str | None = None
     projections: str | None = None
     debug: bool = False
+    log_format: LogFormat = "text"
     check_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    labels: tuple[str, ...] = ()
+    label_users: dict[str, str] = Field(default_factory=dict)
     lease_seconds: Annotated[int, Field(ge=5, le=86_400)] = 300
     snapshot_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
     restore_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
@@ -79,6 +84,16 @@ class Configuration(BaseSettings):
         if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
             raise ValueError("give a path")
         return value
+
+    @model_validator(mode="after")
+    def _known_labels(self) -> Self:
+        check_labels(self.labels, self.label_users)
+        return self
+
+    @property
+    def served(self) -> Served | None:
+        """Whose runs this machine takes; None for everybody's."""
+        return served_users(self.labels, self.label_users)
 
     @classmethod
     def settings_customise_sources(
@@ -139,12 +154,13 @@ def load_configuration(**options: Any) -> Configuration:
         return Configuration(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = ".".join(str(part) for part in first["loc"]) or "label_users"
         if first["type"] == "extra_forbidden":
             raise InvalidArgument(
                 f"there is no setting {name!r}; remove it from {CONFIGURATION_FILE}"
             ) from error
-        raise InvalidArgument(f"setting {name!r}: {first['msg']}") from error
+        wrong = first["msg"].removeprefix("Value error, ")
+        raise InvalidArgument(f"setting {name!r}: {wrong}") from error
     except ValueError as error:
         raise InvalidArgument(f"{CONFIGURATION_FILE} cannot be read: {error}") from error
 

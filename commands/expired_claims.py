@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from commands.actors import SYSTEM
 from commands.claims import Claim
 from commands.finish_run import abandon_run, complete_run
 from commands.ledger_reading import events_after, position_of
 from commands.owner import is_alive
+from commands.staging import staged_of
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
-from ledger.operational import Lease, all_leases, find_lease, lease_end, take_over_lease
+from ledger.operational import (
+    SECOND,
+    Lease,
+    all_leases,
+    find_lease,
+    lease_now,
+    take_over_lease,
+)
 from projections.catalog_queries import backup_of_run, backup_with_id
 from projections.schedule_queries import run_with_id
 
@@ -21,13 +30,22 @@ if TYPE_CHECKING:
     from ledger.recorder import LockedHead
 
 logger = logging.getLogger("backup_ledger.claims")
+LONGEST_LEASE = 86_400 * SECOND
+
+
+class _Committed(NamedTuple):
+    """The backup that a run recorded, and the store where it is."""
+
+    backup_id: str
+    store: str
 
 
 def settle_expired(site: Site, context: Context) -> tuple[int, int]:
     """Settle every claim that is over; how many were finished, how many abandoned."""
     with site.ledger.engine.connect() as connection:
         leases = all_leases(connection)
-    return settle(site, context, [lease for lease in leases if is_over(site, lease)])
+        now = lease_now(connection, site.clock.monotonic())
+    return settle(site, context, [lease for lease in leases if is_over(site, lease, now)])
 
 
 def settle_owner(site: Site, context: Context, owner: str) -> None:
@@ -35,6 +53,12 @@ def settle_owner(site: Site, context: Context, owner: str) -> None:
     with site.ledger.engine.connect() as connection:
         leases = [lease for lease in all_leases(connection) if lease.owner == owner]
     settle(site, context, leases)
+
+
+def give_up(site: Site) -> None:
+    """Settle what this process was doing when it was stopped at once; nobody waits for leases."""
+    site.active_runs.clear()
+    settle_owner(site, site.context(SYSTEM), site.instance)
 
 
 def settle(site: Site, context: Context, leases: list[Lease]) -> tuple[int, int]:
@@ -52,21 +76,22 @@ def settle(site: Site, context: Context, leases: list[Lease]) -> tuple[int, int]
     return finished, abandoned
 
 
-def is_over(site: Site, lease: Lease) -> bool:
+def is_over(site: Site, lease: Lease, now: int) -> bool:
     """Whether a claim is no longer believed.
 
     Its time has passed; or it lies further ahead than any renewal sets it (a time of an
-    earlier boot); or the lock of its owner, who stages in our folder, is free.
+    earlier boot); or, on SQLite, the lock of its owner, who stages in our folder, is free.
+    On a server its clock alone decides: owners may be on machines whose locks nobody here sees.
+    `now`: by the clock of the leases (`lease_now`).
     """
     if lease.run_id in site.active_runs:
         return False
-    now = site.clock.monotonic()
-    if lease.expires_at < now * 1_000_000:
-        return True
-    if lease.expires_at > lease_end(now, 86_400):
+    if not now <= lease.expires_at <= now + LONGEST_LEASE:
         return True
     if lease.owner == site.instance:
         return True  # ours, and no longer being worked on
+    if site.ledger.engine.dialect.name != "sqlite":
+        return False
     folder = site.store.staging / lease.owner
     return folder.is_dir() and not is_alive(site.store.staging, lease.owner)
 
@@ -79,24 +104,32 @@ def _settle_one(site: Site, context: Context, lease: Lease) -> bool | None:
     if run is None:
         logger.warning("run %s has a lease, but no claim in the ledger", lease.run_id)
         return None
-    backup_id = _take_over(site, lease, known.backup_id if known else None, position)
+    committed = None if known is None else _Committed(known.backup_id, known.store)
+    committed = _take_over(site, lease, committed, position)
     claim = Claim(run.run_id, run.user_id, run.slot, run.attempt, run.started_at)
-    if backup_id is None:
+    if committed is None:
         abandon_run(site, context, claim, lease.owner)
         return False
+    if committed.store != site.store.store_id:
+        return None
     with site.read_models.reading() as connection:
-        backup = backup_with_id(connection, backup_id)
-    if backup is None or backup.store != site.store.store_id:
+        backup = backup_with_id(connection, committed.backup_id)
+    if backup is None:
         return None
     # Its owner may be stuck before it could publish.
-    for staged in site.store.staged_copies(backup.backup_id, backup.shared_with):
+    for staged in staged_of(site, backup):
         site.store.publish(staged, backup.filename)
     complete_run(site, context, claim, backup)
     return True
 
 
-def _take_over(site: Site, lease: Lease, backup_id: str | None, position: int) -> str | None:
+def _take_over(
+    site: Site, lease: Lease, committed: _Committed | None, position: int
+) -> _Committed | None:
     """Make the lease ours under the head lock; the run's committed backup, if there is one.
+
+    One in another store is left as it is: a lease that were ours would keep those away who can
+    finish it.
 
     Raises:
         LeaseLost: it changed hands or ended meanwhile.
@@ -105,14 +138,16 @@ def _take_over(site: Site, lease: Lease, backup_id: str | None, position: int) -
     with site.ledger.locked() as locked:
         if find_lease(locked.connection, lease.run_id) != lease:
             raise LeaseLost(lease.run_id)
-        backup_id = backup_id or _committed_since(locked, lease.run_id, position)
-        expires_at = lease_end(site.clock.monotonic(), site.configuration.lease_seconds)
-        take_over_lease(locked.connection, lease.run_id, site.instance, expires_at)
-        return backup_id
+        committed = committed or _committed_since(locked, lease.run_id, position)
+        if committed is None or committed.store == site.store.store_id:
+            now = lease_now(locked.connection, site.clock.monotonic())
+            expires_at = now + site.configuration.lease_seconds * SECOND
+            take_over_lease(locked.connection, lease, site.instance, expires_at)
+        return committed
 
 
-def _committed_since(locked: LockedHead, run_id: str, position: int) -> str | None:
+def _committed_since(locked: LockedHead, run_id: str, position: int) -> _Committed | None:
     for _, event in events_after(locked, position):
         if isinstance(event.details, BackupCreated) and event.details.run_id == run_id:
-            return event.resource_id
+            return _Committed(event.resource_id, event.details.store)
     return None

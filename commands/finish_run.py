@@ -16,11 +16,17 @@ from commands.apply_retention import (
 )
 from commands.configure_backups import next_run
 from commands.ledger_reading import events_after, position_of
-from commands.schedule_rules import has_retry_left, retry_delay
+from commands.schedule_rules import (
+    catch_up,
+    has_retry_left,
+    next_slot,
+    retry_delay,
+    spread_offset,
+)
 from ledger.application import Draft
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupDeleted
-from ledger.events.scheduling import BackupAbandoned, BackupCompleted, BackupFailed
+from ledger.events.scheduling import BackupAbandoned, BackupCompleted, BackupFailed, SlotsMissed
 from ledger.operational import require_lease
 from ledger.vocabulary import schedule_stream
 from projections.schedule import Schedule, evolve_schedule
@@ -80,10 +86,13 @@ def complete_run(site: Site, context: Context, claim: Claim, backup: Backup) -> 
             slot=claim.slot,
             attempt=claim.attempt,
             started_at=claim.started_at,
-            next_backup_at=None if schedule is None else next_run(site, schedule, context.now),
+            next_backup_at=None
+            if schedule is None
+            else _next_after(site, context, schedule, claim),
             deleted_old_backups=deleted,
         )
-        return [*drafts, Draft(schedule_stream(claim.user_id), details, claim.user_id)]
+        done = Draft(schedule_stream(claim.user_id), details, claim.user_id)
+        return [*drafts, done, *_dropped(site, context, schedule, claim)]
 
     recorded = site.ledger.decide(run_context, decide)
     site.active_runs.discard(claim.run_id)
@@ -97,16 +106,20 @@ def fail_run(site: Site, context: Context, claim: Claim, error: Exception) -> No
 
     def decide(locked: LockedHead) -> list[Draft]:
         require_lease(locked.connection, claim.run_id, site.instance, site.clock.monotonic())
+        schedule = known.under(locked)
         details = BackupFailed(
             run_id=claim.run_id,
             slot=claim.slot,
             attempt=claim.attempt,
             error_type=type(error).__name__,
-            next_backup_at=after_failure(site, context, known.under(locked), claim.attempt),
+            next_backup_at=after_failure(site, context, schedule, claim),
         )
         message = str(error) or type(error).__name__
         stream = schedule_stream(claim.user_id)
-        return [Draft(stream, details, claim.user_id, error_message=message)]
+        failed = Draft(stream, details, claim.user_id, error_message=message)
+        if has_retry_left(claim.attempt):
+            return [failed]
+        return [failed, *_dropped(site, context, schedule, claim)]
 
     _append_outcome(site, context, claim, decide)
 
@@ -117,29 +130,61 @@ def abandon_run(site: Site, context: Context, claim: Claim, owner: str) -> None:
 
     def decide(locked: LockedHead) -> list[Draft]:
         require_lease(locked.connection, claim.run_id, site.instance, site.clock.monotonic())
+        schedule = known.under(locked)
         details = BackupAbandoned(
             run_id=claim.run_id,
             slot=claim.slot,
             attempt=claim.attempt,
             scheduler=owner,
-            next_backup_at=after_failure(site, context, known.under(locked), claim.attempt),
+            next_backup_at=after_failure(site, context, schedule, claim),
         )
         message = f"the scheduler {owner} went away during the run"
         stream = schedule_stream(claim.user_id)
-        return [Draft(stream, details, claim.user_id, error_message=message)]
+        failed = Draft(stream, details, claim.user_id, error_message=message)
+        if has_retry_left(claim.attempt):
+            return [failed]
+        return [failed, *_dropped(site, context, schedule, claim)]
 
     _append_outcome(site, context, claim, decide)
 
 
 def after_failure(
-    site: Site, context: Context, schedule: Schedule | None, attempt: int
+    site: Site, context: Context, schedule: Schedule | None, claim: Claim
 ) -> datetime | None:
     """The retry, or the next slot where none is left; None where nothing is to run."""
     if schedule is None or not schedule.enabled or schedule.paused:
         return None
-    if has_retry_left(attempt):
-        return site.clock.now() + retry_delay(attempt, site.random)
-    return next_run(site, schedule, context.now)
+    if has_retry_left(claim.attempt):
+        return site.clock.now() + retry_delay(claim.attempt, site.random)
+    return _next_after(site, context, schedule, claim)
+
+
+def _next_after(site: Site, context: Context, schedule: Schedule, claim: Claim) -> datetime | None:
+    """The next run, counted from now; but never the same slot again.
+
+    Whoever finishes a run that another machine claimed may have a clock before the slot.
+    """
+    offset = spread_offset(claim.user_id, site.configuration.spread_seconds)
+    return next_run(site, schedule, max(context.now, claim.slot + offset))
+
+
+def _dropped(site: Site, context: Context, schedule: Schedule | None, claim: Claim) -> list[Draft]:
+    """The slots that passed while this run was open: nobody will run them, so that is recorded."""
+    if schedule is None or not schedule.enabled or schedule.paused:
+        return []
+    rule = (schedule.frequency, schedule.backup_time)
+    months = site.configuration.calendar_months
+    now = context.now - spread_offset(claim.user_id, site.configuration.spread_seconds)
+    first = next_slot(*rule, claim.slot, schedule.timezone, calendar_months=months)
+    if first > now:
+        return []
+    last = catch_up(*rule, first, now, schedule.timezone, calendar_months=months)
+    count = last.missed + 1
+    details = SlotsMissed(first_slot=first, last_slot=last.slot, count=count)
+    slots = "1 later slot" if count == 1 else f"{count} later slots"
+    message = f"{slots} passed while this run was unfinished"
+    stream = schedule_stream(claim.user_id)
+    return [Draft(stream, details, claim.user_id, error_message=message)]
 
 
 def _append_outcome(site: Site, context: Context, claim: Claim, decide: object) -> None:

@@ -14,6 +14,7 @@ from commands.errors import VerificationFailed
 from commands.ledger_reading import backup_locked
 from commands.recovery import Recovered, recover
 from commands.sqlite_errors import SQLiteFileError
+from commands.staging import staged_of
 from commands.verify_backups import look_closely, record_verification
 from ledger.application import Draft
 from ledger.clock import from_microseconds
@@ -140,7 +141,7 @@ def _report_missing(site: Site, context: Context, backup: Backup, result: Reconc
     def decide(locked: LockedHead) -> list[Draft]:
         now_found = backup_locked(locked, backup.backup_id)
         # Staged path first, then final: between the two it may be published, never lost.
-        staged = site.store.staged_copies(backup.backup_id, backup.shared_with)
+        staged = staged_of(site, backup)
         if staged or site.store.look_at(backup.filename) is not None:
             return []
         if now_found is None or not now_found.is_present:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
     from commands.site import Site
     from ledger.recorder import LockedHead
     from projections.backup import Backup
@@ -130,7 +132,7 @@ def _settle(
             continue
         with site.read_models.reading() as connection:
             backup = backup_with_id(connection, staged.name)
-            entries = [] if backup is None else backups_sharing(connection, backup.backup_id)
+            entries = [] if backup is None else _of_the_same_snapshot(connection, backup)
         wanted = [each for each in entries if each.is_present or each.status == "missing"]
         if not wanted:
             recovered.discarded.append(staged.name)
@@ -139,6 +141,12 @@ def _settle(
             continue
         failed = publish_all(site, staged, [entry.filename for entry in wanted])
         recovered.published += [entry.filename for entry in wanted if entry.filename not in failed]
+
+
+def _of_the_same_snapshot(connection: Connection, staged: Backup) -> list[Backup]:
+    """The entries that wait for a staged file, which has the id of the first of them."""
+    sharing = backups_sharing(connection, staged.shared_with or staged.backup_id)
+    return [each for each in sharing if each.position >= staged.position]
 
 
 def _remove_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ from commands.unchanged_backup import share_with_last
 from ledger.application import Draft
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
-from ledger.operational import name_owner, require_lease
+from ledger.operational import name_owner, runs_still_held
 from ledger.vocabulary import BackupKind, backup_stream
 from projections.backup import evolve_backup
 from projections.backup_names import auto_backup_name, free_name
@@ -94,7 +94,7 @@ def _append(
                 staged,
                 entry,
                 source,
-                shared_with=shared if entry is entries[0] else entries[0].backup_id,
+                shared_with=shared or (None if entry is entries[0] else entries[0].backup_id),
                 warnings=warnings,
             )
             for entry in entries
@@ -124,12 +124,11 @@ def _entries(
         known = name_owner(connection, store.store_id, name)
         return name in taken or known is not None or store.has(name)
 
+    held = runs_still_held(connection, site.instance, site.clock.monotonic())
     entries: list[_Entry] = []
     for claim in claims:
-        try:
-            require_lease(connection, claim.run_id, site.instance, site.clock.monotonic())
-        except LeaseLost as lost:
-            logger.warning("%s", lost)
+        if claim.run_id not in held:
+            logger.warning("%s", LeaseLost(claim.run_id))
             site.active_runs.discard(claim.run_id)
             continue
         wanted = auto_backup_name(claim.user_id, context.now)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from commands import actors
 from commands.claims import claim_due, correct_far_ahead
 from commands.expired_claims import settle_expired
+from commands.logs import Timing, log_event
+from commands.presence import count_schedulers
+from commands.readiness import leaves_it_to_others
 from commands.recovery import recover
 from commands.run_backups import run_claims
 from projections.schedule_queries import due_schedules
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
 
+    from commands.claims import Claim
     from commands.site import Site
     from ledger.application import Context
     from projections.schedule import Schedule
@@ -25,6 +30,9 @@ logger = logging.getLogger("backup_ledger.scheduler")
 Found = TypeVar("Found")
 CLAIMS_PER_BATCH = 1_000
 """Users who share one snapshot at most; a link count has limits, and so has patience."""
+
+PLACES_TO_BEGIN = 8
+"""How many batches of due runs several schedulers spread over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +56,37 @@ class CheckReport:
 def check(site: Site, stop: Event | None = None) -> CheckReport:
     """Run everything that is due as of now. `stop` ends it between batches."""
     context = site.context(actors.scheduler(site.instance))
-    site.catch_up()
-    recover(site)
-    finished, abandoned = settle_expired(site, context)
-    readable(site, lambda: correct_far_ahead(site, context))
+    timing = Timing(site.clock)
+    schedulers = count_schedulers(site)
+    if leaves_it_to_others(site, context, schedulers):
+        log_event("check", is_bad=True, not_ready=site.not_ready)
+        return CheckReport()
+    with timing.of("recover"):
+        site.catch_up()
+        recover(site)
+        finished, abandoned = settle_expired(site, context)
+        readable(site, lambda: correct_far_ahead(site, context))
     report = CheckReport(completed=finished, abandoned=abandoned)
     served: set[int] = set()
+    lost, places = 0, min(schedulers, PLACES_TO_BEGIN)
     while stop is None or not stop.is_set():
-        due = readable(site, lambda: _due(site, context, served))
+        with timing.of("look"):
+            due = readable(site, lambda: _due(site, context, served, places))
         if not due:
             break
         served.update(schedule.user_id for schedule in due)
-        report += _run_batch(site, context, due)
-        if len(due) < CLAIMS_PER_BATCH:
+        with timing.of("claim"):
+            claims = claim_due(site, context, due)
+        lost += len(due) - len(claims)
+        with timing.of("run"):
+            report += _run_batch(site, context, claims)
+        if len(due) < CLAIMS_PER_BATCH and places == 1:
             break  # that was all: what is due was asked as of one moment
+    log_event("check", **{"due": len(served), "lost": lost} | asdict(report) | timing.fields())
     return report
 
 
-def _run_batch(site: Site, context: Context, due: list[Schedule]) -> CheckReport:
-    claims = claim_due(site, context, due)
+def _run_batch(site: Site, context: Context, claims: list[Claim]) -> CheckReport:
     if not claims:
         return CheckReport()
     logger.info("%d backups are due", len(claims))
@@ -88,8 +108,26 @@ def readable(site: Site, look: Callable[[], Found]) -> Found:
         return look()
 
 
-def _due(site: Site, context: Context, served: set[int]) -> list[Schedule]:
+def _due(site: Site, context: Context, served: set[int], places: int) -> list[Schedule]:
     """What is due and was not served in this check: each user runs once in a check."""
+    mine = site.configuration.served
     with site.read_models.reading(at_head=False) as connection:
-        found = due_schedules(connection, context.now, CLAIMS_PER_BATCH + len(served))
-    return [each for each in found if each.user_id not in served][:CLAIMS_PER_BATCH]
+        found = due_schedules(
+            connection,
+            context.now,
+            CLAIMS_PER_BATCH * places + len(served),
+            ranges=None if mine is None else mine.ranges,
+            is_rest=mine is not None and mine.is_rest,
+        )
+    waiting = [each for each in found if each.user_id not in served]
+    return batch_of(waiting, site.instance, CLAIMS_PER_BATCH)
+
+
+def batch_of(due: list[Schedule], instance: str, size: int) -> list[Schedule]:
+    """The batch that a scheduler begins with: always the same place, for each another one.
+
+    Whole batches, as a batch is one snapshot; where there is one, all try it and one has it.
+    """
+    batches = max(-(-len(due) // size), 1)
+    begin = int.from_bytes(sha256(instance.encode()).digest()[:8]) % batches * size
+    return due[begin : begin + size]

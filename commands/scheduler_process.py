@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from commands import actors
 from commands.drill_schedule import drill_share, give_up_for_today
+from commands.expired_claims import give_up
 from commands.notifier_thread import NotifierThread
+from commands.presence import Presence
 from commands.scheduler import CheckReport, check
 from commands.sign_checkpoint import sign_when_due
 from ledger.application import Draft
@@ -40,8 +42,9 @@ def run_scheduler(
     Raises:
         InvalidArgument: a target of notifications is not understood.
     """
-    with NotifierThread(site) as notifier:
-        return _checks(site, notifier, once=once, stop=stop, on_check=on_check)
+    with NotifierThread(site) as notifier, Presence(site) as presence:
+        wait = 0.0 if once else presence.first_check_after()
+        return _checks(site, notifier, once=once, stop=stop, on_check=on_check, wait_seconds=wait)
 
 
 def _checks(
@@ -51,11 +54,13 @@ def _checks(
     once: bool,
     stop: Event,
     on_check: Callable[[CheckReport], None] | None,
+    wait_seconds: float,
 ) -> CheckReport:
     total = CheckReport()
     record_start(site)
     reason = "stopped"
     try:
+        stop.wait(wait_seconds)
         while not stop.is_set():
             report = watched_check(site, notifier, stop)
             total += report
@@ -66,7 +71,9 @@ def _checks(
                 break
             stop.wait(site.configuration.check_interval_seconds)
     except BaseException as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        if isinstance(error, KeyboardInterrupt):
+            give_up(site)
         raise
     finally:
         record_stop(site, reason)

@@ -55,6 +55,7 @@ class Site:
         self.active_runs: set[str] = set()
         self.checkpoint_tried_at: float | None = None
         self.drills_of: DrillDay | None = None
+        self.not_ready: str | None = None
         self._owner: Owner | None = None
         self._source_id: str | None = None
         self._lock = RLock()

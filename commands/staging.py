@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from commands.durable_files import remove_database
 from ledger.vocabulary import backup_stream
+from projections.catalog_queries import backups_with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,8 +17,24 @@ if TYPE_CHECKING:
 
     from commands.site import Site
     from ledger.application import RecordedEvent
+    from projections.backup import Backup
 
 logger = logging.getLogger("backup_ledger.staging")
+
+
+def staged_of(site: Site, backup: Backup) -> list[Path]:
+    """Where a backup's content is staged, whoever staged it.
+
+    Entries on one file are staged once, under the id of one of them: any copy is everybody's.
+    """
+    staged = site.store.staged_files()
+    if not staged:
+        return []
+    with site.read_models.reading(at_head=False) as connection:
+        known = backups_with_ids(connection, {path.name for path in staged})
+    first = backup.shared_with or backup.backup_id
+    same = {name for name, each in known.items() if (each.shared_with or name) == first}
+    return [path for path in staged if path.name in same | {backup.backup_id, first}]
 
 
 def append_or_discard(

@@ -67,13 +67,11 @@ class Store:
     def has(self, filename: str) -> bool:
         return os.path.lexists(self.path(filename))
 
-    def staged_copies(self, *backup_ids: str | None) -> list[Path]:
-        """Where any of these backups is staged, whoever staged it."""
+    def staged_files(self) -> list[Path]:
+        """Everything that is staged, whoever staged it; a backup's file has its id for a name."""
         if not self.staging.is_dir():
             return []
-        folders, wanted = list(self.staging.iterdir()), {each for each in backup_ids if each}
-        found = (folder / backup_id for folder in folders for backup_id in sorted(wanted))
-        return [path for path in found if path.is_file()]
+        return sorted(path for path in self.staging.glob("*/*") if path.is_file())
 
     def publish(self, staged: Path, filename: str) -> str | None:
         """Give a staged file its name; never overwrites.
@@ -111,7 +109,7 @@ class Store:
             OSError: the file cannot be removed.
         """
         self.path(filename).unlink(missing_ok=True)
-        for staged in self.staged_copies(backup_id):
+        for staged in (each for each in self.staged_files() if each.name == backup_id):
             staged.unlink(missing_ok=True)
         self.remove_sidecars(backup_id)
         flush_directory(self.folder)

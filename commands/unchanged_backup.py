@@ -22,7 +22,8 @@ def share_with_last(
     """Let a staged backup share the file of the same user's last good one, if they are equal.
 
     Equal means every byte: the snapshot was taken and checked as ever, and the older file is
-    read again now, so a damaged one is never shared. Returns the older one's id, or None.
+    read again now, so a damaged one is never shared. Returns the id of the first entry on the
+    file, or None.
     """
     if not site.configuration.share_unchanged:
         return None
@@ -36,7 +37,7 @@ def share_with_last(
             return None
         wanted = snapshot.sha256
         if site.store.share(staged.path, last.filename, lambda path: sha256_of(path) == wanted):
-            return last.backup_id
+            return last.shared_with or last.backup_id
     except (OSError, SQLiteFileError) as error:
         logger.warning("%r cannot be shared with: %s", last.filename, error)
     return None

@@ -18,6 +18,7 @@ from commands.errors import BackupNotFound, StoreUnknown, VerificationFailed
 from commands.ledger_reading import backup_locked
 from commands.restore_drill import drill
 from commands.sqlite_errors import SQLiteFileError, shown
+from commands.staging import staged_of
 from commands.store import read_store_id
 from ledger.application import Draft
 from ledger.events.catalog import BackupCorrupt, BackupMissing, BackupVerified
@@ -249,7 +250,7 @@ def _still_there(
         if now_found is None or now_found.status in (BackupStatus.DELETING, BackupStatus.DELETED):
             continue
         # Staged path first, then final: between the two it may be published, never lost.
-        staged = site.store.staged_copies(backup.backup_id, backup.shared_with)
+        staged = staged_of(site, backup)
         if found.is_gone and (staged or site.store.look_at(backup.filename) is not None):
             continue
         still.append(now_found)

@@ -1,15 +1,16 @@
 """Leases and names: working tables, written in the append's transaction.
 
 They hold nothing that the ledger does not say; `rebuild` makes them again from it (rebuilt
-leases count as expired). A lease's `expires_at` is in microseconds of the monotonic clock.
+leases count as expired). A lease's `expires_at` is in microseconds: of the database server's clock
+(since 1970), so that no machine's own clock matters, or of the monotonic clock on SQLite.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, bindparam, delete, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ledger.errors import LeaseLost, NameTaken
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
     from ledger.record import Event
 
+# Not now(): a transaction may have waited long for its lock since it began.
+_SERVER_NOW = literal_column(
+    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", type_=BigInteger()
+)
 _FIND_LEASE = Prepared(
     select(leases.c.owner, leases.c.expires_at).where(leases.c.run_id == bindparam("wanted"))
 )
@@ -44,6 +49,8 @@ _NAME_OWNER = Prepared(
 EXPIRED = -1
 """Before every moment of the monotonic clock, which may start at 0."""
 
+SECOND = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -55,7 +62,15 @@ class Lease:
 
 
 def lease_end(monotonic_seconds: float, lease_seconds: int) -> int:
-    return int((monotonic_seconds + lease_seconds) * 1_000_000)
+    """When a lease of this machine's monotonic clock ends."""
+    return int((monotonic_seconds + lease_seconds) * SECOND)
+
+
+def lease_now(connection: Connection, monotonic: float) -> int:
+    """The moment by which leases are judged: the server's own, or `monotonic` (in seconds)."""
+    if connection.dialect.name == "sqlite":
+        return lease_end(monotonic, 0)
+    return int(connection.execute(select(_SERVER_NOW)).scalar_one())
 
 
 def apply_events(connection: Connection, events: Iterable[Event], monotonic: float) -> None:
@@ -64,6 +79,7 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
     Raises:
         NameTaken: another backup of the store has the file name.
     """
+    now: int | None = None
     started: list[dict[str, object]] = []
     named: list[dict[str, object]] = []
 
@@ -79,7 +95,8 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
     for event in events:
         details = event.details
         if isinstance(details, BackupStarted):
-            expires_at = lease_end(monotonic, details.lease_seconds)
+            now = lease_now(connection, monotonic) if now is None else now
+            expires_at = now + details.lease_seconds * SECOND
             started.append(
                 {"run_id": event.event_id, "owner": details.scheduler, "expires_at": expires_at}
             )
@@ -132,25 +149,52 @@ def require_lease(connection: Connection, run_id: str, owner: str, monotonic: fl
         LeaseLost: it is not.
     """
     lease = find_lease(connection, run_id)
-    now = lease_end(monotonic, 0)
-    if lease is None or lease.owner != owner or lease.expires_at < now:
+    if lease is None or lease.owner != owner:
+        raise LeaseLost(run_id)
+    if lease.expires_at < lease_now(connection, monotonic):
         raise LeaseLost(run_id)
 
 
+def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set[str]:
+    """The same for all runs of an owner at once."""
+    held = select(leases.c.run_id).where(
+        leases.c.owner == owner, leases.c.expires_at >= lease_now(connection, monotonic)
+    )
+    return set(connection.execute(held).scalars())
+
+
 def renew_leases(connection: Connection, owner: str, monotonic: float, lease_seconds: int) -> int:
-    """Renew what is still ours and unexpired; how many that is."""
+    """Renew what is still ours and unexpired; how many that is.
+
+    On a server the statement itself reads the clock: whoever is frozen before it renews nothing.
+    """
+    is_server = connection.dialect.name != "sqlite"
+    now: Any = _SERVER_NOW if is_server else lease_end(monotonic, 0)
     result = connection.execute(
         update(leases)
-        .where(leases.c.owner == owner, leases.c.expires_at >= lease_end(monotonic, 0))
-        .values(expires_at=lease_end(monotonic, lease_seconds))
+        .where(leases.c.owner == owner, leases.c.expires_at >= now)
+        .values(expires_at=now + lease_seconds * SECOND)
     )
     return result.rowcount
 
 
-def take_over_lease(connection: Connection, run_id: str, owner: str, expires_at: int) -> None:
-    connection.execute(
-        update(leases).where(leases.c.run_id == run_id).values(owner=owner, expires_at=expires_at)
+def take_over_lease(connection: Connection, lease: Lease, owner: str, expires_at: int) -> None:
+    """Make somebody's lease another one's.
+
+    Raises:
+        LeaseLost: it is no longer as it was seen: taken over by others, ended, or renewed.
+    """
+    result = connection.execute(
+        update(leases)
+        .where(
+            leases.c.run_id == lease.run_id,
+            leases.c.owner == lease.owner,
+            leases.c.expires_at == lease.expires_at,
+        )
+        .values(owner=owner, expires_at=expires_at)
     )
+    if not result.rowcount:
+        raise LeaseLost(lease.run_id)
 
 
 def rebuild(connection: Connection, events: Iterable[Event]) -> None:

@@ -73,6 +73,8 @@ def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     if isinstance(kind, UtcDateTime):
         return stored_instant(dialect.name)
     if isinstance(kind, JSON):
-        process: Callable[[Any], Any] = kind.bind_processor(dialect)  # type: ignore[no-untyped-call]
+        # The driver's own kind of JSON: psycopg takes a list for an array otherwise.
+        own: Any = kind.dialect_impl(dialect)
+        process: Callable[[Any], Any] = own.bind_processor(dialect)
         return process
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, func, or_, select, text
+from sqlalchemy import and_, bindparam, func, not_, or_, select, text
 
 from ledger.events.scheduling import BackupStarted
 from projections.run import Run
@@ -59,9 +59,22 @@ def schedules_page(connection: Connection, after: int, limit: int) -> list[Sched
     return [Schedule(**row) for row in rows.mappings()]
 
 
-def due_schedules(connection: Connection, now: datetime, limit: int) -> list[Schedule]:
-    """What should run now, longest waiting first. A user who is gone is not due."""
+def due_schedules(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    *,
+    ranges: Collection[tuple[int, int]] | None = None,
+    is_rest: bool = False,
+) -> list[Schedule]:
+    """What should run now, longest waiting first. A user who is gone is not due.
+
+    `ranges`: only users within them, first and last included; with `is_rest` only the others.
+    """
     statement = _DUE_OF_USERS if has_users(connection) else _DUE
+    if ranges is not None:
+        within = or_(*(settings.c.user_id.between(first, last) for first, last in ranges))
+        statement = statement.where(not_(within) if is_rest else within)
     rows = connection.execute(statement, {"now": now, "at_most": limit})
     return [Schedule(**row) for row in rows.mappings()]
 

@@ -35,6 +35,7 @@ class GlobalOptions:
     projections: str | None = None
     debug: bool = False
     max_mb_per_second: float | None = None
+    log_format: str | None = None
 
 
 class ReportingGroup(TyperGroup):
@@ -78,9 +79,15 @@ def outcome_of(work: Callable[[], Any], options: GlobalOptions) -> int:
 
 
 def complain(message: str) -> None:
-    """One line on stderr."""
+    """One line on stderr; a JSON object where the log is one."""
+    import logging
+
     from commands.sqlite_errors import shown
 
+    logger = logging.getLogger("backup_ledger")
+    if any(getattr(each, "is_json", False) for each in logger.handlers):
+        logger.error("%s", shown(message))
+        return
     sys.stderr.write(f"Error: {shown(message)}\n")
     sys.stderr.flush()
 

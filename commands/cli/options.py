@@ -82,4 +82,10 @@ RateOption = Annotated[
         "--max-mb-per-second", metavar="N", min=0, help="Copy no faster; 0 is without a limit."
     ),
 ]
+LogFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--log-format", metavar="text|json", help="json: one JSON object a line on stderr."
+    ),
+]
 NoteOption = Annotated[str | None, typer.Option("--note", help="Why; for the ledger.")]

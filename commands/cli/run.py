@@ -11,9 +11,9 @@ import typer
 
 from commands.cli import moments
 from commands.cli.errors import FAILED
-from commands.cli.options import JsonOption, RateOption
+from commands.cli.options import JsonOption, LogFormatOption, RateOption
 from commands.cli.output import count, note, say, write_json
-from commands.cli.session import Session, opened, show_log
+from commands.cli.session import Session, log_work, opened, remark
 
 if TYPE_CHECKING:
     import threading
@@ -29,6 +29,7 @@ def run(
     ctx: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="One check, for cron or a timer.")] = False,
     max_mb_per_second: RateOption = None,
+    log_format: LogFormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take the backups that are due, now and from now on.
@@ -46,14 +47,14 @@ def run(
 
     from commands.scheduler_process import run_scheduler
 
-    ctx.obj.max_mb_per_second = max_mb_per_second
+    ctx.obj.max_mb_per_second, ctx.obj.log_format = max_mb_per_second, log_format
     stop = threading.Event()
     with opened(ctx, "act") as session, _stopped_by_signals(stop):
-        show_log(logging.WARNING if once else logging.INFO)
-        if not once:
+        in_json = log_work(session, logging.WARNING if once else logging.INFO)
+        if not once and not in_json:
             seconds = session.site.configuration.check_interval_seconds
             note(f"Checking every {seconds} s; Ctrl-C stops it.", style="dim")
-        on_check = _reporter(session, quiet=once or as_json)
+        on_check = None if in_json else _reporter(session, quiet=once or as_json)
         report = run_scheduler(session.site, once=once, stop=stop, on_check=on_check)
         if as_json:
             write_json(_report_json(report))
@@ -72,7 +73,7 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             raise KeyboardInterrupt
         stop.set()
         name = signal.Signals(number).name
-        note(f"{name}: stopping after the running backup; once more stops it at once")
+        remark(f"{name}: stopping after the running backup; once more stops it at once")
 
     before = {each: signal.signal(each, on_signal) for each in _SIGNALS}
     try:

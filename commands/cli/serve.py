@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from commands.cli.options import LogFormatOption
 from commands.cli.output import note, say
-from commands.cli.session import opened, show_log
+from commands.cli.session import log_work, opened
 
 
 def serve(
@@ -24,6 +25,7 @@ def serve(
     with_scheduler: Annotated[
         bool, typer.Option("--with-scheduler", help="Take what is due, too, as `run` does.")
     ] = False,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Serve the HTTP API. Needs the extra: backup-ledger[http].
 
@@ -40,10 +42,11 @@ def serve(
     from commands.http import server as http
     from commands.http.served_site import ServedSite
 
+    ctx.obj.log_format = log_format
     with opened(ctx, "act") as session, ExitStack() as beside:
         site = session.site
         chosen = checked_prefix(site.configuration.http_prefix if prefix is None else prefix)
-        show_log(logging.INFO if with_scheduler else logging.WARNING)
+        in_json = log_work(session, logging.INFO if with_scheduler else logging.WARNING)
         served = ServedSite(site, metrics_open=site.configuration.metrics_open)
         server = http.make_server(served, host=host, port=port, prefix=chosen)
         listening = http.listen(server)
@@ -51,7 +54,12 @@ def serve(
         if with_scheduler:
             served.scheduler_runs = beside.enter_context(http.scheduler_beside(site, server))
         shown = f"[{host}]" if ":" in host else host
-        say(f"Backup Ledger is at http://{shown}:{listening.getsockname()[1]}{chosen}")
+        address = f"http://{shown}:{listening.getsockname()[1]}"
+        say(f"Backup Ledger is at {address}{chosen}")
+        say(f"and for people at   {address}/console")
+        if in_json:
+            http.run(server, listening)
+            return
         if http.has_token(site):
             note("A token is needed; Ctrl-C stops.", style="dim")
         else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import URL
 
-    from commands.configuration import Configuration
+    from commands.configuration import Configuration, LogFormat
     from commands.opening import Mode
     from commands.reconcile import Reconciliation
     from commands.site import Site
@@ -58,6 +58,7 @@ def configured(ctx: typer.Context) -> Configuration:
         projections=options.projections,
         debug=options.debug or None,
         max_mb_per_second=options.max_mb_per_second,
+        log_format=options.log_format,
     )
     options.debug = configuration.debug
     return configuration
@@ -83,12 +84,39 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
         site.close()
 
 
-def show_log(level: int) -> None:
+def show_log(level: int, log_format: LogFormat = "text") -> None:
     """Let what the software says while it works reach stderr, a line each."""
+    from commands.logs import STRUCTURED, JSONHandler
+
+    handler = JSONHandler() if log_format == "json" else _OneLineHandler()
     logger = logging.getLogger("backup_ledger")
     logger.setLevel(level)
-    if not any(isinstance(each, _OneLineHandler) for each in logger.handlers):
-        logger.addHandler(_OneLineHandler())
+    STRUCTURED.setLevel(logging.INFO)
+    for each, is_heard in ((logger, True), (STRUCTURED, log_format == "json")):
+        for old in [old for old in each.handlers if isinstance(old, _OneLineHandler | JSONHandler)]:
+            each.removeHandler(old)
+        if is_heard:
+            each.addHandler(handler)
+
+
+def log_work(session: Session, level: int) -> bool:
+    """Begin the log of a process that stays, as it is configured; whether that is JSON."""
+    from commands.logs import RecordedEvents
+
+    log_format = session.site.configuration.log_format
+    show_log(level, log_format)
+    if log_format == "json":
+        session.site.listeners.append(RecordedEvents())
+    return log_format == "json"
+
+
+def remark(text: str) -> None:
+    """A remark on stderr, in the form of the log."""
+    logger = logging.getLogger("backup_ledger")
+    if any(getattr(each, "is_json", False) for each in logger.handlers):
+        logger.info("%s", text)
+    else:
+        note(text)
 
 
 def adopt_files(site: Site, context: Context) -> Reconciliation:

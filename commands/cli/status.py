@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,17 +17,35 @@ if TYPE_CHECKING:
 MAX_OPEN_RUNS = 5
 
 
-def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
+def status(
+    ctx: typer.Context,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and look again and again; q ends it.")
+    ] = False,
+    every: Annotated[
+        float,
+        typer.Option(
+            "--every", metavar="SECONDS", min=0.2, max=3600, help="How often --watch looks."
+        ),
+    ] = 5.0,
+    as_json: JsonOption = False,
+) -> None:
     """Answer at a glance: is everything all right? What is not is named, with what to do.
 
     Ends with exit code 0 whatever it finds; programs read `warnings` of --json.
 
     \b
-    Example:
+    Examples:
       backup-ledger status
+      backup-ledger status --watch
     """
     from commands.cli.status_facts import status_facts
 
+    if watch:
+        from commands.cli.status_watch import watch_status
+
+        watch_status(ctx, every, as_json=as_json)
+        return
     with opened(ctx, "read") as session:
         facts = status_facts(session.site, session.context.now)
         if as_json:
@@ -36,20 +54,24 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
             _show(facts, session.context.now)
 
 
+def verdict(warnings: list[str]) -> tuple[str, str]:
+    """The first line, and its colour."""
+    if not warnings:
+        return "All is well.", "bold green"
+    count = "1 thing" if len(warnings) == 1 else f"{len(warnings)} things"
+    return f"Please look at {count}:", "bold yellow"
+
+
 def _show(facts: dict[str, Any], now: datetime) -> None:
-    warnings = facts["warnings"]
-    if warnings:
-        count = "1 thing" if len(warnings) == 1 else f"{len(warnings)} things"
-        say(f"Please look at {count}:", style="bold yellow")
-        for each in warnings:
-            say(f"- {each}", style="yellow")
-    else:
-        say("All is well.", style="bold green")
+    line, style = verdict(facts["warnings"])
+    say(line, style=style)
+    for each in facts["warnings"]:
+        say(f"- {each}", style="yellow")
     say()
-    show_facts(_lines(facts, now))
+    show_facts(lines(facts, now))
 
 
-def _lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
+def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
     last, upcoming = facts["last_backup"], facts["next_backup_at"]
     database, ledger = facts["database"], facts["ledger"]
     return [
@@ -57,6 +79,8 @@ def _lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         ("next backup", moments.both(upcoming, now) if upcoming else "none is scheduled"),
         ("backups", _backups(facts["backups"])),
         ("schedules", _schedules(facts["schedules"])),
+        *(("overdue", _late(each, now)) for each in facts["overdue"][:MAX_OPEN_RUNS]),
+        *(("scheduler", _scheduler(each, now)) for each in facts["schedulers"]),
         *(("running", _run(each, now)) for each in facts["open_runs"][:MAX_OPEN_RUNS]),
         ("database", _database(database)),
         ("folder", facts["store"]["path"]),
@@ -90,8 +114,23 @@ def _schedules(schedules: dict[str, int]) -> str:
 
 
 def _run(run: dict[str, Any], now: datetime) -> str:
-    started = moments.relative(run["started_at"], now)
-    return f"a backup for user {run['user_id']}, started {started}"
+    told = f"a backup for user {run['user_id']}, slot {moments.minute(run['slot'])}, started "
+    told += moments.relative(run["started_at"], now)
+    if run["scheduler"]:
+        told += f", by {run['scheduler']}"
+    return f"{told} (its lease ran out)" if run["lease_is_over"] else told
+
+
+def _late(late: dict[str, Any], now: datetime) -> str:
+    return f"user {late['user_id']}, due {moments.relative(late['due_at'], now)}"
+
+
+def _scheduler(scheduler: dict[str, Any], now: datetime) -> str:
+    state = scheduler["state"]
+    if scheduler["runs"]:
+        state += f" on {scheduler['runs']} runs" if scheduler["runs"] > 1 else " on 1 run"
+    started = moments.relative(scheduler["started_at"], now)
+    return f"{scheduler['instance']}: {state}, started {started}"
 
 
 def _database(database: dict[str, Any] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from commands.cli.output import count
 from commands.cli.projections import projections_json
 from commands.cli.session import place_of
 from commands.errors import StoreUnknown
+from commands.schedulers import holds, schedulers_of
 from projections.schedule_queries import orphaned_users
 from projections.tables import backup_catalog as catalog
 from projections.tables import backup_runs as runs
@@ -31,6 +33,14 @@ MAX_NAMES_SHOWN = 3
 MAX_DRILL_DAYS = 36_500
 
 STATUSES = ("ok", "corrupt", "missing", "deleting", "deleted")
+_TROUBLE = {
+    "stuck": "is there, but stands still; others take its runs over. Look at its machine",
+    "not ready": (
+        "claims nothing: its database or folder is not there; "
+        "see: backup-ledger audit log --type backup_scheduler.check_error"
+    ),
+    "gone": "ended without a word; start another one: backup-ledger run",
+}
 _HINTS = (
     ("missing", "gone from the folder", "backup-ledger backup list --all"),
     ("corrupt", "damaged", "backup-ledger backup list"),
@@ -51,7 +61,10 @@ def status_facts(site: Site, now: datetime) -> dict[str, Any]:
             "backups": _backups(connection) | {"bytes_on_disk": _bytes_on_disk(site)},
             "verification": _verification(connection, now, site.configuration.drill_days),
             "open_runs": _open_runs(connection),
+            "overdue": _overdue(connection, now),
         }
+    facts["schedulers"] = _schedulers(site)
+    _add_holds(site, facts["open_runs"])
     facts["projections"] = projections_json(site)
     facts["warnings"] = _warnings(facts)
     return facts
@@ -179,6 +192,34 @@ def _open_runs(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in rows.mappings()]
 
 
+def _overdue(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    """Whose runs wait for longest, the longest first."""
+    waiting = select(settings.c.user_id, settings.c.next_backup_at.label("due_at")).where(
+        settings.c.enabled.is_(True),
+        settings.c.paused.is_(False),
+        settings.c.open_run_id.is_(None),
+        settings.c.next_backup_at <= now - OVERDUE,
+    )
+    rows = connection.execute(waiting.order_by(settings.c.next_backup_at).limit(MAX_NAMES))
+    return [
+        {**row, "seconds_late": int((now - row["due_at"]).total_seconds())}
+        for row in rows.mappings()
+    ]
+
+
+def _schedulers(site: Site) -> list[dict[str, Any]]:
+    return [asdict(each) for each in schedulers_of(site)]
+
+
+def _add_holds(site: Site, open_runs: list[dict[str, Any]]) -> None:
+    """Who works on each, and whether its lease ran out."""
+    held = holds(site)
+    for run in open_runs:
+        hold = held.get(run["run_id"])
+        run["scheduler"] = hold.scheduler if hold else None
+        run["lease_is_over"] = hold is None or hold.is_over
+
+
 def _warnings(facts: dict[str, Any]) -> list[str]:
     """What is not all right, each with what to do about it."""
     return [*_place_warnings(facts), *_schedule_warnings(facts), *_backup_warnings(facts)]
@@ -216,7 +257,7 @@ def _projection_warnings(projections: list[dict[str, Any]]) -> list[str]:
 
 
 def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
-    schedules, warnings = facts["schedules"], []
+    schedules, warnings = facts["schedules"], _scheduler_warnings(facts["schedulers"])
     if schedules["overdue"]:
         warnings.append(
             f"{_are(schedules['overdue'], 'scheduled backup')} overdue: does the scheduler run? "
@@ -233,6 +274,14 @@ def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
             "see: backup-ledger settings list"
         )
     return warnings
+
+
+def _scheduler_warnings(schedulers: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"the scheduler {each['instance']} {_TROUBLE[each['state']]}"
+        for each in schedulers
+        if each["state"] in _TROUBLE
+    ]
 
 
 def _backup_warnings(facts: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -82,3 +83,47 @@ def _wait_for(place: Place, event_type: str) -> None:
     while event_type not in place.types():
         assert time.monotonic() < deadline, place.types()
         time.sleep(0.05)
+
+
+def test_a_log_in_json_is_one_object_a_line(place: Place) -> None:
+    """On stderr, and nothing else there; the answer on stdout stays as it is."""
+    place.schedule(1, FIVE_DAYS_AGO)
+    ended = place.run("run", "--once", "--log-format", "json")
+    assert ended.code == 0
+    assert "1 backup completed" in ended.out
+    lines = [json.loads(line) for line in ended.err.splitlines()]
+    assert {"time", "level", "event"} <= set.intersection(*(set(line) for line in lines))
+    completed = next(line for line in lines if line["event"].endswith("backup_completed"))
+    assert completed["user"] == 1
+    assert completed["bytes"] > 0
+    assert completed["duration_seconds"] > 0
+    assert next(line for line in lines if line["event"] == "check")["completed"] == 1
+    assert place.run("run", "--once", BACKUP_LEDGER_LOG_FORMAT="json").err.count("\n") == 3
+    assert place.run("run", "--once").err == ""
+    refused = place.run("run", "--once", "--log-format", "xml")
+    assert (refused.code, "setting 'log_format'" in refused.err) == (2, True)
+
+
+def test_a_second_signal_gives_up_what_runs(place: Place) -> None:
+    """At once, and recorded: nobody has to wait until the lease runs out."""
+    place.schedule(1, FIVE_DAYS_AGO)
+    process = subprocess.Popen(
+        [PROGRAM, "run", "--max-mb-per-second", "0.001"],  # it takes minutes
+        env=os.environ | place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        _wait_for(place, "backup_scheduler.backup_started")
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        while "once more stops it at once" not in process.stderr.readline():
+            continue
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert place.types()[-2:] == ["backup_scheduler.backup_abandoned", "backup_scheduler.stop"]
+    assert place.events()[-1]["details"]["reason"] == "KeyboardInterrupt"
+    staged = [path for path in (place.backups / ".staging").rglob("*") if path.is_file()]
+    assert [path for path in staged if path.name != "lock"] == []

@@ -16,6 +16,8 @@ KEYS = [
     "backups",
     "verification",
     "open_runs",
+    "overdue",
+    "schedulers",
     "projections",
     "warnings",
 ]

@@ -12,20 +12,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from commands import actors, run_backups, take_backup
+from commands import actors, finish_run, run_backups, take_backup
 from commands.claims import claim_due
 from commands.expired_claims import is_over
+from commands.opening import open_site
 from commands.owner import Owner, dead_owner, is_alive
 from commands.recovery import recover
 from commands.run_backups import run_claims
-from commands.scheduler import check
+from commands.scheduler import CheckReport, check
 from commands.site import Site
+from commands.store import make_folder, make_store
 from commands.take_backup import stage_snapshot
+from ledger.clock import ManualClock
 from ledger.events.catalog import BackupCreated
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
     BackupStarted,
+    SlotsMissed,
 )
 from ledger.operational import Lease, all_leases
 from ledger.tables import leases
@@ -198,6 +202,89 @@ def test_run_with_a_recorded_backup_is_finished_by_another(
     require_whole(world.site)
 
 
+def test_run_with_a_backup_in_another_store_is_left_to_those_who_have_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine with another folder publishes nothing, and keeps nobody from finishing it."""
+    first = world.open()
+    world.configure()
+    claims = claim_due(first, first.context(actors.scheduler(first.instance)), due(world))
+    with monkeypatch.context() as patched:
+        patched.setattr(run_backups, "publish_all", lambda *_: {})
+        patched.setattr(run_backups, "complete_run", lambda *_: None)
+        run_claims(first, world.context(), claims)
+    (lease,) = leases_of(first)
+    world.advance(seconds=first.configuration.lease_seconds + 1)
+    elsewhere = tmp_path / "elsewhere"
+    make_folder(elsewhere)
+    make_store(elsewhere)
+    ledger = str(world.backups / "ledger.sqlite")
+    other = world.open("act", backups=elsewhere, ledger=ledger)
+    assert check(other) == CheckReport()
+    assert leases_of(first) == [lease]
+    assert list(elsewhere.glob("*.db")) == []
+    assert check(world.open("act")).completed == 1
+    assert len(world.files()) == 1
+    world.close()
+    world.open("act")
+    world.check()
+    require_whole(world.site)
+
+
+@pytest.mark.parametrize("how", ["completed", "abandoned"])
+def test_slot_is_not_run_again_when_a_slow_clock_finishes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Whoever takes a run over may have a clock before its slot; the next one is a later one."""
+    first = world.open()
+    world.configure(enabled=True, backup_time="03:00")
+    claims = claim_due(first, first.context(actors.scheduler(first.instance)), due(world))
+    if how == "completed":
+        with monkeypatch.context() as patched:
+            patched.setattr(run_backups, "publish_all", lambda *_: {})
+            patched.setattr(run_backups, "complete_run", lambda *_: None)
+            run_claims(first, world.context(), claims)
+    else:
+        monkeypatch.setattr(finish_run, "has_retry_left", lambda _attempt: False)
+    with first.ledger.engine.begin() as connection:
+        connection.execute(update(leases).values(expires_at=-1))
+    slow = open_site(
+        first.configuration, "act", clock=ManualClock(claims[0].slot - timedelta(hours=5))
+    )
+    report = check(slow)
+    slow.close()
+    assert (report.completed, report.abandoned) == ((1, 0) if how == "completed" else (0, 1))
+    assert world.schedule().next_backup_at == claims[0].slot + timedelta(days=1)
+
+
+def test_slots_that_passed_while_a_run_was_unfinished_are_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine was off for three days after its append: the run is done, the others are missed."""
+    first = world.open()
+    world.configure()
+    claims = claim_due(first, first.context(actors.scheduler(first.instance)), due(world))
+    with monkeypatch.context() as patched:
+        patched.setattr(run_backups, "publish_all", lambda *_: {})
+        patched.setattr(run_backups, "complete_run", lambda *_: None)
+        run_claims(first, world.context(), claims)
+    kill(first)
+    world.advance(days=3, hours=1)
+    world.open("act")
+    world.check()
+    (completed,) = world.recorded(BackupCompleted)
+    assert completed.slot == claims[0].slot
+    (missed,) = world.recorded(SlotsMissed)
+    day = timedelta(days=1)
+    assert (missed.first_slot, missed.last_slot) == (completed.slot + day, completed.slot + 3 * day)
+    assert missed.count == 3
+    assert world.schedule().next_backup_at == completed.slot + 4 * day
+    world.close()
+    world.open("act")
+    world.check()
+    require_whole(world.site)
+
+
 def test_free_lock_ends_a_claim_before_its_time(world: World) -> None:
     """The kernel frees a dead owner's lock at once: nobody waits for the lease to run out."""
     first = world.open()
@@ -215,14 +302,15 @@ def test_time_of_an_earlier_boot_is_never_believed(world: World) -> None:
     """A lease that ends further ahead than any renewal sets it is over; so is a dead owner's."""
     site = world.open()
     site.owner  # noqa: B018
+    now = int(world.clock.monotonic() * 1_000_000)
     soon = int((world.clock.monotonic() + 10) * 1_000_000)
     far = int((world.clock.monotonic() + 500_000) * 1_000_000)
     other = world.open("act")
     other.owner  # noqa: B018
-    assert is_over(site, Lease("a", other.instance, far))
-    assert not is_over(site, Lease("a", other.instance, soon))
+    assert is_over(site, Lease("a", other.instance, far), now)
+    assert not is_over(site, Lease("a", other.instance, soon), now)
     kill(other)
-    assert is_over(site, Lease("a", other.instance, soon))
+    assert is_over(site, Lease("a", other.instance, soon), now)
 
 
 def test_abandoned_run_counts_as_an_attempt(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from commands import run_backups
 from commands.delete_backup import delete_backup
 from commands.take_backup import take_backup
 from commands.verify_backups import verify_backup
@@ -90,9 +91,36 @@ def test_herd_shares_with_the_file_of_its_first_user(make_world: MakeWorld) -> N
         assert world.check().completed == 2
     assert len(world.files()) == 4
     assert len(inodes(world)) == 1
-    first, second, third, fourth = world.events_of(BackupCreated)
-    shared = [each.details.shared_with for each in (first, second, third, fourth)]
-    assert shared == [None, first.resource_id, first.resource_id, third.resource_id]
+    created = world.events_of(BackupCreated)
+    first, shared = created[0], [each.details.shared_with for each in created]
+    assert shared == [None] + [first.resource_id] * 3
+    require_whole(world.site)
+
+
+def test_a_herd_that_dies_before_its_shared_file_has_names_is_published_by_the_next_process(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The staged file has the id of one entry, and is the content of all of them."""
+    world = make_world(share_unchanged=True)
+    for user_id in (1, 2, 3):
+        world.configure(user_id)
+    world.due_again()
+    assert world.check().completed == 3
+
+    def die(*_arguments: object) -> dict[str, OSError]:
+        raise KeyboardInterrupt
+
+    world.due_again()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_backups, "publish_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            world.check()
+    assert len(world.files()) == 3
+    world.reopen()
+    world.check()
+    assert len(world.files()) == 6
+    assert len(inodes(world)) == 1
+    assert world.staged() == []
     require_whole(world.site)
 
 

@@ -1,0 +1,143 @@
+"""The schedulers of a ledger: who is alive, and who does what.
+
+Their start and stop are events; that one is alive shows in its lock (`commands.presence`), and
+what it does in its leases. None of it decides anything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from commands.presence import not_ready_among, present_among
+from ledger.events.scheduling import SchedulerStarted, SchedulerStopped
+from ledger.operational import all_leases, lease_now
+from projections.audit_queries import AuditFilter, newest_matching, newest_matching_resources
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from commands.site import Site
+    from ledger.operational import Lease
+
+STARTS_LOOKED_AT = 2_000
+"""The newest ones; `run --once` from cron makes one a minute."""
+
+State = Literal["working", "idle", "stuck", "not ready", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """One that started and did not say that it stopped.
+
+    `state`: working: it has runs. idle: it has none. stuck: it is there, but does not renew its
+    leases, as if frozen. not ready: its database or folder is not there. gone: it ended without
+    a word, and none began on its host since.
+    """
+
+    instance: str
+    host: str
+    pid: int
+    started_at: datetime
+    check_interval_seconds: int
+    software_version: str
+    state: State
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Who has a run, and whether its lease ran out: then others may take it over."""
+
+    scheduler: str
+    is_over: bool
+
+
+def schedulers_of(site: Site) -> list[Scheduler]:
+    """Those that are alive or ended without a word, the newest first."""
+    started = _open_starts(site)
+    instances = [each.instance for each in started]
+    present, not_ready = present_among(site, instances), not_ready_among(site, instances)
+    with site.ledger.engine.connect() as connection:
+        leases, now = all_leases(connection), lease_now(connection, site.clock.monotonic())
+    held: dict[str, list[Lease]] = defaultdict(list)
+    for lease in leases:
+        held[lease.owner].append(lease)
+    found, hosts = [], set()
+    for each in started:
+        is_first_of_host = each.host not in hosts
+        hosts.add(each.host)
+        own = held[each.instance]
+        if each.instance in present:
+            state = "not ready" if each.instance in not_ready else _state(own, now)
+            found.append(each.as_seen(state, len(own)))
+        elif is_first_of_host and not each.has_successor:
+            found.append(each.as_seen("gone", len(own)))
+    return found
+
+
+def holds(site: Site) -> dict[str, Hold]:
+    """Who has each run that is open, by its run_id."""
+    with site.ledger.engine.connect() as connection:
+        leases, now = all_leases(connection), lease_now(connection, site.clock.monotonic())
+    return {each.run_id: Hold(each.owner, each.expires_at < now) for each in leases}
+
+
+def _state(own: list[Lease], now: int) -> State:
+    if any(each.expires_at < now for each in own):
+        return "stuck"
+    return "working" if own else "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A start without a stop. `has_successor`: a later one of its host has stopped since."""
+
+    instance: str
+    host: str
+    started_at: datetime
+    details: SchedulerStarted
+    has_successor: bool
+
+    def as_seen(self, state: State, runs: int) -> Scheduler:
+        return Scheduler(
+            self.instance,
+            self.host,
+            self.details.pid,
+            self.started_at,
+            self.details.check_interval_seconds,
+            self.details.software_version,
+            state,
+            runs,
+        )
+
+
+def _open_starts(site: Site) -> list[_Start]:
+    """Newest first."""
+    starts = AuditFilter(event_type=SchedulerStarted.event_type)
+    with site.read_models.reading() as connection:
+        positions = newest_matching(connection, starts, STARTS_LOOKED_AT)
+        instances = newest_matching_resources(
+            connection, SchedulerStarted.event_type, STARTS_LOOKED_AT
+        )
+        stopped = set(
+            newest_matching_resources(connection, SchedulerStopped.event_type, STARTS_LOOKED_AT)
+        )
+    found = []
+    later: set[str] = set()
+    for position, instance in zip(reversed(positions), instances, strict=True):
+        if instance in stopped:
+            later.add(_host_of(instance))
+            continue
+        for recorded in site.ledger.recorded(after=position - 1, up_to=position):
+            details = recorded.event.details
+            if isinstance(details, SchedulerStarted):
+                moment, has_later = recorded.event.timestamp, _host_of(instance) in later
+                found.append(_Start(instance, details.host, moment, details, has_later))
+    return found
+
+
+def _host_of(instance: str) -> str:
+    """An owner's name without process and random part."""
+    return instance.rsplit("-", 2)[0]

@@ -1,0 +1,1 @@
+"""Several schedulers on one ledger, and everything that can go wrong at once."""

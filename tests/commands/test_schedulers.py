@@ -1,0 +1,147 @@
+"""Who is alive, who does what: by starts and stops, locks and leases."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text, update
+
+from commands import actors, presence
+from commands.claims import claim_due
+from commands.opening import open_site
+from commands.presence import Presence, count_schedulers, present_among
+from commands.scheduler import batch_of
+from commands.scheduler_process import record_start, record_stop
+from commands.schedulers import holds, schedulers_of
+from commands.site import Site
+from commands.store import make_folder, make_store
+from ledger.tables import leases
+from projections.schedule import Schedule
+from tests.commands.conftest import MakeWorld
+from tests.commands.world import World
+from tests.postgresql_server import Server
+
+DEADLINE_SECONDS = 20
+
+
+def die(site: Site) -> None:
+    """As a kill leaves it: the lock is free, and nothing was said."""
+    os.close(site.owner.lock_descriptor)
+    site.owner.lock_descriptor = -1
+
+
+def states(site: Site) -> list[tuple[str, str, int]]:
+    return [(each.instance, each.state, each.runs) for each in schedulers_of(site)]
+
+
+def test_a_scheduler_is_idle_working_stuck_or_gone(world: World) -> None:
+    """Its lock shows that it is there, its leases what it does and whether it stands still."""
+    site, watcher = world.open(), world.open("act")
+    world.configure()
+    assert states(watcher) == []
+    record_start(site)
+    assert states(watcher) == [(site.instance, "idle", 0)]
+    world.due_again()
+    (claim,) = claim_due(site, site.context(actors.scheduler(site.instance)), [world.schedule()])
+    assert states(watcher) == [(site.instance, "working", 1)]
+    assert holds(watcher)[claim.run_id].scheduler == site.instance
+    assert not holds(watcher)[claim.run_id].is_over
+    world.advance(seconds=site.configuration.lease_seconds + 1)
+    assert states(watcher) == [(site.instance, "stuck", 1)]
+    assert holds(watcher)[claim.run_id].is_over
+    die(site)
+    assert states(watcher) == [(site.instance, "gone", 1)]
+    (seen,) = schedulers_of(watcher)
+    assert (seen.pid, seen.check_interval_seconds) == (os.getpid(), 60)
+
+
+def test_whoever_came_after_a_dead_one_is_what_counts(world: World) -> None:
+    """A dead scheduler is no news once another began on its host, also if that one has stopped."""
+    dead, later = world.open(), world.open("act")
+    record_start(dead)
+    die(dead)
+    record_start(later)
+    assert states(later) == [(later.instance, "idle", 0)]
+    record_stop(later, "told to")
+    assert states(later) == []
+
+
+def test_schedulers_on_other_machines_are_seen_through_the_server(
+    make_world: MakeWorld, postgresql: Server, tmp_path: Path
+) -> None:
+    """Each has a folder of its own, so there is no lock that the other could look at."""
+    url = postgresql.new_database()
+    world = make_world(ledger=url, projections=url)
+    here = world.open()
+    folder = tmp_path / "elsewhere"
+    make_folder(folder)
+    make_store(folder)
+    there = open_site(
+        here.configuration.model_copy(update={"backups": folder}), "act", clock=world.clock
+    )
+    record_start(there)
+    assert [each.state for each in schedulers_of(here)] == ["gone"]
+    with Presence(there), Presence(here):
+        assert [each.state for each in schedulers_of(here)] == ["idle"]
+        assert count_schedulers(here) == 2
+        assert present_among(here, [there.instance, "nobody"]) == {there.instance}
+    assert count_schedulers(here) == 1
+    assert [each.state for each in schedulers_of(here)] == ["gone"]
+    there.close()
+
+
+def test_presence_comes_back_after_its_connection_was_cut(
+    make_world: MakeWorld, postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server was restarted, or the network failed."""
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 0.02)
+    url = postgresql.new_database()
+    site = make_world(ledger=url, projections=url).open()
+    with Presence(site):
+        for _ in range(2):
+            with site.ledger.engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                        " AND database = (SELECT oid FROM pg_database"
+                        " WHERE datname = current_database())"
+                    )
+                )
+            deadline = time.monotonic() + DEADLINE_SECONDS
+            while not present_among(site, [site.instance]):
+                assert time.monotonic() < deadline
+
+
+def test_stuck_is_judged_by_the_servers_clock(make_world: MakeWorld, postgresql: Server) -> None:
+    """Whatever the clock of the machine says that looks."""
+    url = postgresql.new_database()
+    world = make_world(ledger=url, projections=url)
+    site = world.open()
+    world.configure()
+    record_start(site)
+    world.due_again()
+    claim_due(site, site.context(actors.scheduler(site.instance)), [world.schedule()])
+    world.advance(days=400)
+    assert states(site) == [(site.instance, "working", 1)]
+    with site.ledger.engine.begin() as connection:
+        connection.execute(update(leases).values(expires_at=leases.c.expires_at - 10**12))
+    assert states(site) == [(site.instance, "stuck", 1)]
+
+
+def test_schedulers_begin_at_different_places_and_always_at_the_same(world: World) -> None:
+    """Whole batches; between them they begin at every one. A single one is for who is first."""
+    world.configure()
+    row = world.schedule()
+    due = [Schedule(**(vars_of(row) | {"user_id": number})) for number in range(1, 351)]
+    begun = {batch_of(due, f"host-{number}-abc", 100)[0].user_id: None for number in range(100)}
+    assert sorted(begun) == [1, 101, 201, 301]
+    assert batch_of(due, "host-1-abc", 100) == batch_of(due, "host-1-abc", 100)
+    assert batch_of(due[:100], "host-1-abc", 100) == due[:100]
+    assert batch_of([], "host-1-abc", 100) == []
+
+
+def vars_of(row: Schedule) -> dict[str, object]:
+    return {name: getattr(row, name) for name in row.__dataclass_fields__}
