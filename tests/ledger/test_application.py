@@ -27,6 +27,7 @@ def streams(ledger: Ledger) -> list[tuple[str, int]]:
     return [(row.stream, row.stream_version) for row in ledger.records()]
 
 
+@pytest.mark.both_databases
 def test_drafts_become_events_with_the_contexts_envelope(
     ledger: Ledger, clock: ManualClock, context: MakeContext
 ) -> None:
@@ -46,6 +47,7 @@ def test_drafts_become_events_with_the_contexts_envelope(
     assert (event.resource_id, event.user_id, event.success) == ("1", "1", True)
 
 
+@pytest.mark.both_databases
 def test_a_drafts_own_cause_and_correlation_come_before_the_contexts(
     ledger: Ledger, context: MakeContext
 ) -> None:
@@ -56,6 +58,7 @@ def test_a_drafts_own_cause_and_correlation_come_before_the_contexts(
     assert recorded.event.correlation_id == uuid_of(2)
 
 
+@pytest.mark.both_databases
 def test_events_of_one_command_share_its_correlation(ledger: Ledger, context: MakeContext) -> None:
     """And another command has another one."""
     first, second = context(), context()
@@ -64,6 +67,7 @@ def test_events_of_one_command_share_its_correlation(ledger: Ledger, context: Ma
     assert first.correlation_id != second.correlation_id
 
 
+@pytest.mark.both_databases
 def test_what_is_returned_is_what_is_stored(ledger: Ledger, context: MakeContext) -> None:
     """Position, event and bytes agree."""
     returned = ledger.append(context(), draft(SettingsCreated), draft(HoldPlaced))
@@ -73,6 +77,7 @@ def test_what_is_returned_is_what_is_stored(ledger: Ledger, context: MakeContext
         assert row.event_type == recorded.event.event_type
 
 
+@pytest.mark.both_databases
 def test_one_append_may_have_many_streams(ledger: Ledger, context: MakeContext) -> None:
     """Each counts its own versions."""
     ledger.append(context(), draft(SettingsCreated))
@@ -81,6 +86,7 @@ def test_one_append_may_have_many_streams(ledger: Ledger, context: MakeContext) 
     assert streams(ledger) == [(SCHEDULE, 1), (SCHEDULE, 2), (backup, 1), (SCHEDULE, 3)]
 
 
+@pytest.mark.both_databases
 def test_no_drafts_append_nothing(ledger: Ledger, context: MakeContext) -> None:
     """A decision may be to do nothing."""
     assert ledger.append(context()) == []
@@ -88,6 +94,7 @@ def test_no_drafts_append_nothing(ledger: Ledger, context: MakeContext) -> None:
     assert ledger.log_recorder.head().size == 0
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("expected", [0, 1, 3])
 def test_a_draft_with_another_version_in_mind_loses(
     ledger: Ledger, context: MakeContext, expected: int
@@ -102,6 +109,7 @@ def test_a_draft_with_another_version_in_mind_loses(
     assert ledger.log_recorder.head().size == 2
 
 
+@pytest.mark.both_databases
 def test_drafts_that_expect_the_version_before_the_append_go_in_together(
     ledger: Ledger, context: MakeContext
 ) -> None:
@@ -112,6 +120,7 @@ def test_drafts_that_expect_the_version_before_the_append_go_in_together(
     assert streams(ledger)[-1] == (SCHEDULE, 3)
 
 
+@pytest.mark.both_databases
 def test_a_decision_sees_what_was_appended_meanwhile(
     ledger: Ledger, open_ledger: OpenLedger, context: MakeContext
 ) -> None:
@@ -131,6 +140,7 @@ def test_a_decision_sees_what_was_appended_meanwhile(
     assert recorded.event.stream_version == 3
 
 
+@pytest.mark.both_databases
 def test_an_exception_in_a_decision_appends_nothing(ledger: Ledger, context: MakeContext) -> None:
     """Not even what the decision appended before it, and the lock is given back."""
 
@@ -144,6 +154,7 @@ def test_an_exception_in_a_decision_appends_nothing(ledger: Ledger, context: Mak
     assert len(ledger.append(context(), draft(SettingsCreated))) == 1
 
 
+@pytest.mark.both_databases
 def test_two_appends_under_one_lock_see_each_other(ledger: Ledger, context: MakeContext) -> None:
     """Versions and positions go on from the first to the second."""
     with ledger.locked() as locked:
@@ -153,6 +164,7 @@ def test_two_appends_under_one_lock_see_each_other(ledger: Ledger, context: Make
     assert second.event.stream_version == 2
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     "bad",
     [
@@ -183,6 +195,7 @@ def count(state: list[str] | None, event: Event) -> list[str] | None:
     return [*(state or []), event.event_type.rpartition(".")[2]]
 
 
+@pytest.mark.both_databases
 def test_a_stream_folds_from_nothing(ledger: Ledger, context: MakeContext) -> None:
     """Only its own events, in order; events before its birth leave no state."""
     ledger.append(context(), draft(SettingsCreated), draft(SourceOptimized))
@@ -192,12 +205,14 @@ def test_a_stream_folds_from_nothing(ledger: Ledger, context: MakeContext) -> No
     assert [each.stream_version for each in ledger.stream(SCHEDULE)] == [1, 2, 3]
 
 
+@pytest.mark.both_databases
 def test_a_stream_that_does_not_exist_has_no_state(ledger: Ledger) -> None:
     """Neither a state nor events, and no error."""
     assert ledger.fold("schedule/9", count) is None
     assert ledger.stream("schedule/9") == []
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("after", "up_to", "expected"),
     [
@@ -243,6 +258,7 @@ def test_reading_is_one_snapshot_while_others_append(
     assert ledger.log_recorder.head().size == 6
 
 
+@pytest.mark.both_databases
 def test_reading_that_is_given_up_leaves_the_ledger_usable(
     ledger: Ledger, context: MakeContext
 ) -> None:

@@ -15,6 +15,7 @@ from tests.ledger.tampering import KINDS, SIZE, Attacker, finding, report_on
 HASH = b"\x42" * 32
 
 
+@pytest.mark.both_databases
 def test_a_record_is_changed(attacker: Attacker) -> None:
     """One field of one record: a finding at its position, and at no other."""
     record = attacker.edit_record(17, lambda fields: fields["actor"].update(id="eve"))
@@ -24,6 +25,7 @@ def test_a_record_is_changed(attacker: Attacker) -> None:
     assert {each.position for each in report.findings} == {17}
 
 
+@pytest.mark.both_databases
 def test_a_record_and_its_leaf_hash_are_changed(attacker: Attacker) -> None:
     """Then the record fits its hash, but the stored tree over it does not."""
     record = attacker.edit_record(17, lambda fields: fields["actor"].update(id="eve"))
@@ -35,6 +37,7 @@ def test_a_record_and_its_leaf_hash_are_changed(attacker: Attacker) -> None:
     finding(report, "the kept checkpoint 1 is of another history")
 
 
+@pytest.mark.both_databases
 def test_a_record_in_the_last_incomplete_tile_and_its_leaf_hash_are_changed(
     attacker: Attacker,
 ) -> None:
@@ -63,6 +66,7 @@ def test_a_column_is_changed_to_hide_a_record(attacker: Attacker, column: str, v
     assert "as the record says" in found.expected
 
 
+@pytest.mark.both_databases
 def test_a_column_is_filled_with_bytes_that_are_no_text(attacker: Attacker) -> None:
     """Even what the driver refuses to read is reported, not died of."""
     attacker.run("UPDATE ledger_events SET stream = CAST(x'ff' AS TEXT) WHERE position = 12")
@@ -76,6 +80,7 @@ def test_the_time_of_a_record_is_made_unreadable(attacker: Attacker, value: Any)
     finding(report_on(attacker.path), "recorded_at is no time", 5)
 
 
+@pytest.mark.both_databases
 def test_the_time_of_a_record_is_moved(attacker: Attacker) -> None:
     """It is not hashed, so this is no proof of anything: a note, and it is said to be open."""
     attacker.run(
@@ -96,6 +101,7 @@ def test_a_leaf_hash_is_changed(attacker: Attacker, value: Any) -> None:
     finding(report, "does not fit its leaf hash", 300)
 
 
+@pytest.mark.both_databases
 def test_a_record_is_emptied(attacker: Attacker) -> None:
     """Its leaf hash stays, so the tree can still be checked; nothing else is wrong with it."""
     attacker.put_record(20, None)
@@ -110,6 +116,7 @@ def test_a_record_is_stored_as_text(attacker: Attacker) -> None:
     finding(report_on(attacker.path), "the record is not stored as bytes", 20)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("height", "number", "first"), [(8, 0, 1), (8, 1, 257), (9, 0, 1)], ids=["left", "right", "top"]
 )
@@ -123,12 +130,14 @@ def test_a_tree_node_is_changed(attacker: Attacker, height: int, number: int, fi
     assert len(report.findings) == 1
 
 
+@pytest.mark.both_databases
 def test_a_tree_node_is_deleted(attacker: Attacker) -> None:
     """A missing node is named, too."""
     attacker.run("DELETE FROM ledger_nodes WHERE height = 8 AND number = 1")
     finding(report_on(attacker.path), "tree node 8/1 over positions 257 to 512 is missing", 257)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("place", [(8, 2), (10, 0), (7, 0), (8, -1), (63, 0), (9_000, 5)])
 def test_a_tree_node_is_added(attacker: Attacker, place: tuple[int, int]) -> None:
     """One that a tree of this size does not have; it would be believed later."""
@@ -154,6 +163,7 @@ def test_the_head_is_changed(attacker: Attacker, change: str, words: str) -> Non
     assert any(words in each.problem for each in report.findings), report.findings
 
 
+@pytest.mark.both_databases
 def test_the_head_is_deleted(attacker: Attacker) -> None:
     """Then nobody can append; and it is found."""
     attacker.run("DELETE FROM ledger_head")
@@ -168,6 +178,7 @@ def swap(attacker: Attacker, one: int, other: int) -> None:
     )
 
 
+@pytest.mark.both_databases
 def test_two_records_change_places(attacker: Attacker) -> None:
     """Each still fits its hash; the order is in the tree, and in the stream's versions."""
     swap(attacker, 11, 21)
@@ -176,6 +187,7 @@ def test_two_records_change_places(attacker: Attacker) -> None:
     finding(report, "the stream schedule/1 is out of order", 11)
 
 
+@pytest.mark.both_databases
 def test_two_records_change_places_and_all_hashes_follow(attacker: Attacker) -> None:
     """A consistent tree does not put a stream's versions in order."""
     swap(attacker, 11, 21)
@@ -183,6 +195,7 @@ def test_two_records_change_places_and_all_hashes_follow(attacker: Attacker) -> 
     finding(report_on(attacker.path), "the stream schedule/1 is out of order", 11)
 
 
+@pytest.mark.both_databases
 def test_a_record_is_deleted_from_the_middle(attacker: Attacker) -> None:
     """The position that is missing is named, and so is the hole in the stream."""
     attacker.run("DELETE FROM ledger_events WHERE position = 42")
@@ -191,12 +204,14 @@ def test_a_record_is_deleted_from_the_middle(attacker: Attacker) -> None:
     finding(report, "has a hole before version", 43)
 
 
+@pytest.mark.both_databases
 def test_the_first_records_are_deleted(attacker: Attacker) -> None:
     """The beginning is a place like any other."""
     attacker.run("DELETE FROM ledger_events WHERE position <= 3")
     finding(report_on(attacker.path), "the records at positions 1 to 3 are missing", 1)
 
 
+@pytest.mark.both_databases
 def test_a_record_is_deleted_and_the_others_are_renumbered(attacker: Attacker) -> None:
     """No gap in positions, and a consistent tree; but the stream has a hole."""
     attacker.run(
@@ -211,6 +226,7 @@ def test_a_record_is_deleted_and_the_others_are_renumbered(attacker: Attacker) -
     finding(report, "the kept checkpoint 1 is of another history")
 
 
+@pytest.mark.both_databases
 def test_the_end_is_cut_off(attacker: Attacker) -> None:
     """The head still counts what is gone."""
     attacker.run("DELETE FROM ledger_events WHERE position > 550")
@@ -218,6 +234,7 @@ def test_the_end_is_cut_off(attacker: Attacker) -> None:
     assert (found.expected, found.found) == ("600 records", "550 records")
 
 
+@pytest.mark.both_databases
 def test_the_end_is_cut_off_and_the_head_follows(
     attacker: Attacker, checkpoints: list[bytes]
 ) -> None:
@@ -232,6 +249,7 @@ def test_the_end_is_cut_off_and_the_head_follows(
     finding(report, "is of 600 records, but the ledger has only 550: it was cut", 551)
 
 
+@pytest.mark.both_databases
 def test_a_record_stands_before_the_first(attacker: Attacker) -> None:
     """Positions begin at 1."""
     attacker.run(
@@ -280,6 +298,7 @@ def test_insert_or_replace_puts_another_record_in_its_place(attacker: Attacker) 
     finding(report_on(attacker.path), "does not fit its leaf hash", 31)
 
 
+@pytest.mark.both_databases
 def test_a_record_is_rewritten_as_other_bytes_for_the_same_json(attacker: Attacker) -> None:
     """Equal as JSON is not equal: the leaf is of the bytes, and only one form is allowed."""
     fields = json.loads(attacker.record(33))
@@ -288,6 +307,7 @@ def test_a_record_is_rewritten_as_other_bytes_for_the_same_json(attacker: Attack
     finding(report_on(attacker.path), "not in canonical form: the same JSON has other bytes", 33)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -311,6 +331,7 @@ def test_a_record_is_forged_that_no_software_of_ours_would_write(
     finding(report_on(attacker.path), words, 1)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("key", ["user_id", "details", "event_id"])
 def test_a_key_is_taken_out_of_a_record(attacker: Attacker, key: str) -> None:
     """Every key is always there."""
@@ -320,6 +341,7 @@ def test_a_key_is_taken_out_of_a_record(attacker: Attacker, key: str) -> None:
     assert key in found.found
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("record", [b"", b"nonsense", b"[1]", b"\xff\xfe", b"{", b"1e400"])
 def test_a_record_is_replaced_by_something_that_is_none(attacker: Attacker, record: bytes) -> None:
     """Whatever the bytes are, they are reported, with consistent hashes all around."""
@@ -328,6 +350,7 @@ def test_a_record_is_replaced_by_something_that_is_none(attacker: Attacker, reco
     finding(report_on(attacker.path), "the record is no JSON", 55)
 
 
+@pytest.mark.both_databases
 def test_a_record_is_made_larger_than_any_may_be(attacker: Attacker) -> None:
     """The limit holds for what is stored as for what is written."""
     attacker.edit_record(4, lambda fields: fields["details"].update(note="x" * 70_000))
@@ -369,6 +392,7 @@ def test_a_trigger_is_added_that_swallows_what_is_appended(attacker: Attacker) -
     finding(report_on(attacker.path), "ledger_events has a trigger that is not ours: trap")
 
 
+@pytest.mark.both_databases
 def test_a_table_is_dropped(attacker: Attacker) -> None:
     """There is a verdict even then, and it says that nothing else could be looked at."""
     attacker.run("DROP TABLE ledger_nodes")

@@ -32,6 +32,7 @@ def drop_checkpoints(attacker: Attacker) -> None:
     attacker.run("DELETE FROM ledger_checkpoints")
 
 
+@pytest.mark.both_databases
 def test_all_of_history_is_rewritten(attacker: Attacker) -> None:
     """The checkpoints from after the change contradict it; those from before do not."""
     rewrite(attacker)
@@ -42,6 +43,7 @@ def test_all_of_history_is_rewritten(attacker: Attacker) -> None:
     assert len(report.findings) == 2
 
 
+@pytest.mark.both_databases
 def test_all_of_history_is_rewritten_and_the_kept_checkpoints_are_gone(
     attacker: Attacker, checkpoints: list[bytes]
 ) -> None:
@@ -56,6 +58,7 @@ def test_all_of_history_is_rewritten_and_the_kept_checkpoints_are_gone(
     assert not any("whether all of history" in each for each in report.not_checked)
 
 
+@pytest.mark.both_databases
 def test_an_older_checkpoint_is_replayed(attacker: Attacker, checkpoints: list[bytes]) -> None:
     """True, but old: no finding; it is said how much was added since."""
     report = report_on(attacker.path, checkpoints=[checkpoints[0]])
@@ -64,6 +67,7 @@ def test_an_older_checkpoint_is_replayed(attacker: Attacker, checkpoints: list[b
     assert any("records added since: 500" in each for each in report.notes)
 
 
+@pytest.mark.both_databases
 def test_the_key_is_swapped(attacker: Attacker) -> None:
     """Everything rewritten and signed anew, with another key of the same name."""
     rewrite(attacker)
@@ -74,6 +78,7 @@ def test_the_key_is_swapped(attacker: Attacker) -> None:
     assert PUBLIC.to_text() in found.expected
 
 
+@pytest.mark.both_databases
 def test_the_auditor_is_given_a_checkpoint_of_another_key(attacker: Attacker) -> None:
     """It fits the ledger, and proves nothing."""
     tree = Checkpoint.from_text(Note.from_bytes(sign(attacker.path)).text)
@@ -83,6 +88,7 @@ def test_the_auditor_is_given_a_checkpoint_of_another_key(attacker: Attacker) ->
     assert not any("is part of this history" in each for each in report.notes)
 
 
+@pytest.mark.both_databases
 def test_two_forks_are_shown_to_two_auditors(attacker: Attacker, checkpoints: list[bytes]) -> None:
     """Each is content alone; together they see that one key signed two histories."""
     fork = attacker.copy()
@@ -97,6 +103,7 @@ def test_two_forks_are_shown_to_two_auditors(attacker: Attacker, checkpoints: li
     finding(report, "the given checkpoint 2 is of another history")
 
 
+@pytest.mark.both_databases
 def test_forks_of_different_lengths_are_shown_to_two_auditors(
     attacker: Attacker, checkpoints: list[bytes]
 ) -> None:
@@ -109,6 +116,7 @@ def test_forks_of_different_lengths_are_shown_to_two_auditors(
     finding(report, "the given checkpoint 2 is of another history: records 1 to 500")
 
 
+@pytest.mark.both_databases
 def test_a_kept_checkpoint_is_edited(attacker: Attacker, checkpoints: list[bytes]) -> None:
     """A root that fits the rewritten history, under the old signature."""
     rewrite(attacker)
@@ -133,6 +141,7 @@ def test_a_kept_checkpoint_is_made_unreadable(attacker: Attacker, note: object) 
     finding(report_on(attacker.path), "the kept checkpoint 7 cannot be read")
 
 
+@pytest.mark.both_databases
 def test_a_kept_checkpoint_is_moved_to_another_size(attacker: Attacker) -> None:
     """What stands beside the note must be what it says."""
     attacker.run("UPDATE ledger_checkpoints SET size = 200 WHERE size = 300")
@@ -140,6 +149,7 @@ def test_a_kept_checkpoint_is_moved_to_another_size(attacker: Attacker) -> None:
     assert (found.expected, found.found) == ("300", "200")
 
 
+@pytest.mark.both_databases
 def test_a_checkpoint_of_another_ledger_is_given(attacker: Attacker, tmp_path: Path) -> None:
     """Signed by the same key, which no two ledgers should share."""
     [other] = make_signed_ledger(tmp_path / "other.sqlite", (50,))
@@ -147,6 +157,7 @@ def test_a_checkpoint_of_another_ledger_is_given(attacker: Attacker, tmp_path: P
     finding(report, "rewritten, forked, or is another one")
 
 
+@pytest.mark.both_databases
 def test_the_signer_is_asked_to_sign_a_rewritten_ledger(attacker: Attacker) -> None:
     """It refuses: a log that signs two histories is worth nothing."""
     rewrite(attacker)
@@ -154,6 +165,7 @@ def test_the_signer_is_asked_to_sign_a_rewritten_ledger(attacker: Attacker) -> N
         sign(attacker.path)
 
 
+@pytest.mark.both_databases
 def test_the_signer_is_asked_to_sign_a_ledger_that_was_cut(attacker: Attacker) -> None:
     """Nor does it sign a shorter history."""
     attacker.run("DELETE FROM ledger_events WHERE position > 550")
@@ -169,12 +181,14 @@ def test_the_signer_is_asked_to_sign_a_head_that_is_not_the_trees(attacker: Atta
         sign(attacker.path)
 
 
+@pytest.mark.both_databases
 def test_the_signer_is_given_another_key_of_the_same_name(attacker: Attacker) -> None:
     """A new key needs a new name, or nobody can tell it from a thief's."""
     with pytest.raises(LedgerBroken, match="the key or the checkpoint was swapped"):
         sign(attacker.path, OTHER_KEY)
 
 
+@pytest.mark.both_databases
 def test_a_given_file_that_is_no_checkpoint_is_the_callers_mistake(attacker: Attacker) -> None:
     """An error, not a finding: nothing is said about the ledger."""
     with pytest.raises(NoteError):

@@ -27,6 +27,7 @@ def some(first: int, count: int) -> list[StoredEvent]:
     return [stored("a", number, b"record %d" % number) for number in numbers]
 
 
+@pytest.mark.both_databases
 def test_head_and_nodes_are_those_of_the_records_at_every_size(ledger: Ledger) -> None:
     """Whatever was appended at once, 0, 1 or hundreds of events, across full tiles of 256."""
     assert stored_tree(ledger) == recomputed_tree(ledger)
@@ -47,6 +48,7 @@ def test_head_and_nodes_are_those_of_the_records_at_every_size(ledger: Ledger) -
     }
 
 
+@pytest.mark.both_databases
 def test_an_append_that_loses_says_which_streams_moved(ledger: Ledger) -> None:
     """The conflict is the library's integrity error and one of ours; nothing was appended."""
     recorder = ledger.log_recorder
@@ -61,6 +63,7 @@ def test_an_append_that_loses_says_which_streams_moved(ledger: Ledger) -> None:
     assert recorder.select_events("d") == []
 
 
+@pytest.mark.both_databases
 def test_two_events_of_one_version_in_one_append_are_a_conflict(ledger: Ledger) -> None:
     """Also where the ledger itself has neither of them yet."""
     with pytest.raises(ConcurrencyConflict) as caught:
@@ -69,6 +72,7 @@ def test_two_events_of_one_version_in_one_append_are_a_conflict(ledger: Ledger) 
     assert ledger.log_recorder.head().size == 0
 
 
+@pytest.mark.both_databases
 def test_an_exception_under_the_lock_appends_nothing(ledger: Ledger) -> None:
     """Not even what was inserted before it; and the lock is free again."""
 
@@ -84,6 +88,7 @@ def test_an_exception_under_the_lock_appends_nothing(ledger: Ledger) -> None:
     assert ledger.log_recorder.insert_events(some(1, 2)) == [1, 2]
 
 
+@pytest.mark.both_databases
 def test_several_inserts_under_one_lock_are_one_append(ledger: Ledger) -> None:
     """The head that the second one sees is that of the first."""
     with ledger.log_recorder.locked() as locked:
@@ -97,6 +102,7 @@ def test_several_inserts_under_one_lock_are_one_append(ledger: Ledger) -> None:
     assert stored_tree(ledger) == recomputed_tree(ledger)
 
 
+@pytest.mark.both_databases
 def test_nothing_to_append_is_no_append(ledger: Ledger) -> None:
     """The library asks for None here."""
     assert ledger.log_recorder.insert_events([]) is None
@@ -107,6 +113,7 @@ def recorded_at(ledger: Ledger) -> list[int]:
     return [row.recorded_at for row in ledger.records()]
 
 
+@pytest.mark.both_databases
 def test_recorded_at_follows_the_clock(ledger: Ledger, clock: ManualClock) -> None:
     """In microseconds since 1970, the same for all events of an append."""
     ledger.log_recorder.insert_events(some(1, 2))
@@ -116,6 +123,7 @@ def test_recorded_at_follows_the_clock(ledger: Ledger, clock: ManualClock) -> No
     assert recorded_at(ledger) == [start, start, start + 1]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("behind", [timedelta(microseconds=1), HOUR])
 def test_recorded_at_does_not_follow_a_clock_that_is_a_little_behind(
     ledger: Ledger, clock: ManualClock, behind: timedelta
@@ -127,6 +135,7 @@ def test_recorded_at_does_not_follow_a_clock_that_is_a_little_behind(
     assert recorded_at(ledger) == [to_microseconds(START)] * 2
 
 
+@pytest.mark.both_databases
 def test_recorded_at_follows_a_clock_that_is_more_than_an_hour_behind(
     ledger: Ledger, clock: ManualClock
 ) -> None:
@@ -153,6 +162,7 @@ def test_a_head_that_is_behind_the_events_is_reported_as_broken(ledger: Ledger) 
         ledger.log_recorder.insert_events(some(5, 1))
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("change", [{"frontier": b"x"}, {"size": 4}, {"size": -1}])
 def test_a_damaged_head_is_reported_as_broken(ledger: Ledger, change: dict[str, object]) -> None:
     """Nothing is appended to a tree that contradicts itself."""
@@ -163,6 +173,7 @@ def test_a_damaged_head_is_reported_as_broken(ledger: Ledger, change: dict[str, 
         ledger.log_recorder.insert_events(some(4, 1))
 
 
+@pytest.mark.both_databases
 def test_a_missing_head_is_reported_as_broken(ledger: Ledger) -> None:
     """Its absence is not read as an empty ledger."""
     with ledger.engine.begin() as connection:
@@ -171,6 +182,7 @@ def test_a_missing_head_is_reported_as_broken(ledger: Ledger) -> None:
         ledger.log_recorder.head()
 
 
+@pytest.mark.both_databases
 def test_another_opening_of_the_same_file_goes_on_where_the_first_ended(
     ledger: Ledger, open_ledger: OpenLedger
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from eventsourcing.tests.persistence import (
     AggregateRecorderTestCase,
     ApplicationRecorderTestCase,
@@ -17,6 +19,7 @@ from ledger.clock import SystemClock
 from ledger.database import create_ledger, database_url, open_engine
 from ledger.factory import SnapshotRecorder
 from ledger.recorder import LedgerRecorder
+from tests.postgresql_server import Server
 
 
 class _OnSQLite:
@@ -34,6 +37,24 @@ class _OnSQLite:
         return f"schedule/{uuid4()}"
 
 
+class _OnPostgreSQL:
+    @pytest.fixture(autouse=True)
+    def _on_a_server(self, postgresql: Server) -> None:
+        self._url = postgresql.new_database()
+
+    def setUp(self) -> None:
+        self.engine = open_engine(database_url(self._url))
+        create_ledger(self.engine, str(uuid4()), SystemClock().now())
+
+    def tearDown(self) -> None:
+        while self.engine.pool.checkedout():  # type: ignore[attr-defined]
+            time.sleep(0.01)  # a reader of the library's tests ends when it likes
+        self.engine.dispose()
+
+    def new_originator_id(self) -> str:
+        return f"schedule/{uuid4()}"
+
+
 class TestSQLiteApplicationRecorder(_OnSQLite, ApplicationRecorderTestCase[Any]):
     """Our recorder keeps the library's contract for application recorders."""
 
@@ -43,6 +64,31 @@ class TestSQLiteApplicationRecorder(_OnSQLite, ApplicationRecorderTestCase[Any])
     def test_insert_subscribe(self) -> None:
         """The library leaves this one optional; we offer `subscribe`."""
         self.optional_test_insert_subscribe()
+
+
+class TestPostgreSQLApplicationRecorder(_OnPostgreSQL, ApplicationRecorderTestCase[Any]):
+    """The same contract on a server."""
+
+    def create_recorder(self) -> LedgerRecorder:
+        return LedgerRecorder(self.engine)
+
+    def test_insert_subscribe(self) -> None:
+        """The library leaves this one optional; we offer `subscribe`."""
+        self.optional_test_insert_subscribe()
+
+
+class TestPostgreSQLNotificationOrder(_OnPostgreSQL, NonInterleavingNotificationIDsBaseCase):
+    """Positions follow the order of commits, also with many writers on a server."""
+
+    def create_recorder(self) -> LedgerRecorder:
+        return LedgerRecorder(self.engine)
+
+
+class TestPostgreSQLSnapshotRecorder(_OnPostgreSQL, AggregateRecorderTestCase):
+    """Our snapshot recorder keeps the contract on a server, too."""
+
+    def create_recorder(self) -> SnapshotRecorder:
+        return SnapshotRecorder(self.engine)
 
 
 class TestSQLiteNotificationOrder(_OnSQLite, NonInterleavingNotificationIDsBaseCase):

@@ -15,6 +15,8 @@ from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import Step, drafts_of, random_steps, steps, tell
 from tests.sample_events import CONTEXT
 
+pytestmark = pytest.mark.both_databases
+
 
 def positions(models: ReadModels) -> set[int]:
     with models.engine.connect() as connection:

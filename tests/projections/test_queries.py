@@ -25,6 +25,8 @@ from projections import catalog_queries, schedule_queries
 from projections.read_models import ReadModels
 from tests.sample_events import CONTEXT, SOURCE, STORE, draft, uuid_of
 
+pytestmark = pytest.mark.both_databases
+
 NOW = datetime(2025, 1, 14, 3, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 

@@ -21,6 +21,7 @@ from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, draft
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("name", [None, "backup_runs", "audit_trail"])
 def test_a_rebuild_gives_the_same_rows(
     ledger: Ledger, models: ReadModels, name: str | None
@@ -53,11 +54,13 @@ def test_a_rebuild_mends_rows_that_were_edited(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
+@pytest.mark.both_databases
 def test_a_rebuild_of_an_empty_ledger_is_empty(models: ReadModels) -> None:
     """Nothing up to position 0."""
     assert models.rebuild("audit_trail") == [Rebuilt("audit_trail", 1, 0, 0, 1, 0)]
 
 
+@pytest.mark.both_databases
 def test_a_read_model_that_does_not_exist_is_named(models: ReadModels) -> None:
     """With those that do."""
     with pytest.raises(UnknownProjection, match=r"'users'.*backup_settings.*audit_trail"):
@@ -70,6 +73,7 @@ def set_version(models: ReadModels, version: int) -> None:
         connection.execute(update(progress).where(runs).values(version=version))
 
 
+@pytest.mark.both_databases
 def test_rows_of_newer_software_are_not_touched(
     ledger: Ledger, models: ReadModels, open_models: OpenReadModels
 ) -> None:
@@ -86,6 +90,7 @@ def test_rows_of_newer_software_are_not_touched(
     assert rows_of(models) == before
 
 
+@pytest.mark.both_databases
 def test_rows_of_older_software_are_folded_again(
     ledger: Ledger, models: ReadModels, open_models: OpenReadModels
 ) -> None:
@@ -101,6 +106,7 @@ def test_rows_of_older_software_are_folded_again(
     assert rows_of(newer) == folded_in_memory(ledger)
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("topic", "record"),
     [
@@ -127,6 +133,7 @@ def test_an_unreadable_event_stops_the_fold_and_is_named(
         pass
 
 
+@pytest.mark.both_databases
 def test_a_time_zone_that_this_machine_does_not_know_is_named_with_its_position(
     ledger: Ledger, models: ReadModels
 ) -> None:

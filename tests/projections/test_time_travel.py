@@ -47,6 +47,7 @@ def in_order(table_rows: Rows, key: str) -> Rows:
     return sorted(table_rows, key=lambda row: row[key])
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_position_is_what_the_read_models_showed_there(ledger: Ledger, seed: int) -> None:
     """For all users at once, and for each alone."""
@@ -65,6 +66,7 @@ def test_every_position_is_what_the_read_models_showed_there(ledger: Ledger, see
             assert rows(of_user.backups, "backup_id") == wanted, (position, user_id)
 
 
+@pytest.mark.both_databases
 def test_root_and_time_are_those_of_the_position(ledger: Ledger, clock: ManualClock) -> None:
     """The root is the one that the ledger had when it ended there."""
     roots = [ledger.log_recorder.head().frontier.root()]
@@ -86,6 +88,7 @@ def append_at(ledger: Ledger, clock: ManualClock, *hours: float) -> None:
         ledger.append(CONTEXT, draft(SchedulePaused))
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("hours", "asked", "position", "clock_jump"),
     [
@@ -127,6 +130,7 @@ def test_a_time_is_the_last_position_written_by_then(
     assert moment.clock_jump == min(later, default=None)
 
 
+@pytest.mark.both_databases
 def test_a_position_written_after_a_clock_was_set_back_says_so(
     ledger: Ledger, clock: ManualClock
 ) -> None:
@@ -142,6 +146,7 @@ def test_a_position_written_after_a_clock_was_set_back_says_so(
     assert moment_of(ledger, 3).recorded_at == START + 3 * HOUR
 
 
+@pytest.mark.both_databases
 def test_a_time_may_be_told_in_any_zone_but_must_tell_it(ledger: Ledger) -> None:
     """A naive time could mean anything."""
     end = tell(ledger)
@@ -151,6 +156,7 @@ def test_a_time_may_be_told_in_any_zone_but_must_tell_it(ledger: Ledger) -> None
         moment_of(ledger, START.replace(tzinfo=None))
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("position", [-1, 8, 2**70])
 def test_a_position_that_the_ledger_does_not_have_is_an_error(
     ledger: Ledger, position: int
@@ -161,6 +167,7 @@ def test_a_position_that_the_ledger_does_not_have_is_an_error(
         as_of(ledger, position)
 
 
+@pytest.mark.both_databases
 def test_before_the_first_event_there_is_nothing(ledger: Ledger) -> None:
     """Position 0 is a place like any other."""
     tell(ledger)
@@ -170,6 +177,7 @@ def test_before_the_first_event_there_is_nothing(ledger: Ledger) -> None:
         assert (found.schedules, found.backups, found.due) == ((), (), ())
 
 
+@pytest.mark.both_databases
 def test_the_past_does_not_change_with_what_comes_after(ledger: Ledger) -> None:
     """The same answer before and after more was appended."""
     end = tell(ledger, count=40)
@@ -184,6 +192,7 @@ def due_users(found: AsOf) -> list[int]:
     return [each.user_id for each in found.due]
 
 
+@pytest.mark.both_databases
 def test_what_was_due_is_told_by_the_schedulers_rule(ledger: Ledger, clock: ManualClock) -> None:
     """Enabled, not paused, no open run, and not later than then; longest waiting first."""
 
@@ -232,6 +241,7 @@ def test_read_models_that_are_wrong_change_nothing(
     assert [as_of(ledger, end, user) for user in (None, 1)] == before
 
 
+@pytest.mark.both_databases
 def test_an_event_that_cannot_be_read_is_named(ledger: Ledger) -> None:
     """Before it everything can be told, from it on nothing; other things' events do not matter."""
     end = tell(ledger, count=30)
@@ -275,6 +285,7 @@ def changed_settings(ledger: Ledger) -> Found:
     return since
 
 
+@pytest.mark.both_databases
 def test_changes_name_each_field_before_and_after(changed_settings: Found) -> None:
     """Only what differs; what is new has nothing before."""
     assert changed_settings(4) == {}
@@ -288,6 +299,7 @@ def test_changes_name_each_field_before_and_after(changed_settings: Found) -> No
     assert list(changed_settings(0)) == ["schedule/1", "schedule/2", f"backup/{uuid_of(2)}"]
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize("seed", [5, 6])
 def test_changes_are_the_difference_of_two_folds(ledger: Ledger, seed: int) -> None:
     """Between any two positions, row by row and field by field."""
@@ -319,6 +331,7 @@ def test_changes_are_the_difference_of_two_folds(ledger: Ledger, seed: int) -> N
             assert found == expected, (first, last)
 
 
+@pytest.mark.both_databases
 def test_changes_want_two_positions_in_order(ledger: Ledger) -> None:
     """The earlier one first, and both there."""
     end = tell(ledger, count=10)
@@ -330,6 +343,7 @@ def test_changes_want_two_positions_in_order(ledger: Ledger) -> None:
         changes_between(ledger, -1, end)
 
 
+@pytest.mark.both_databases
 def test_a_position_counts_as_long_as_the_fold_does(ledger: Ledger) -> None:
     """At the head, the past is the present."""
     end = tell(ledger)

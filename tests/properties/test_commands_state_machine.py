@@ -57,7 +57,7 @@ class Commands(RuleBasedStateMachine):
         self.site = self.open()
 
     def open(self) -> Site:
-        configuration = load_configuration(database=self.database)
+        configuration = load_configuration(database=self.database, **self.places())
         return open_site(configuration, "begin", clock=self.clock)
 
     def teardown(self) -> None:
@@ -182,9 +182,16 @@ class Commands(RuleBasedStateMachine):
     @rule()
     def the_read_models_are_thrown_away(self) -> None:
         self.site.close()
+        self.throw_away()
+        self.site = self.open()
+
+    def places(self) -> dict[str, str]:
+        """Where ledger and read models are; the folder, unless something else is said."""
+        return {}
+
+    def throw_away(self) -> None:
         for path in self.site.store.folder.glob("projections.sqlite*"):
             path.unlink()
-        self.site = self.open()
 
     @invariant()
     def the_catalog_is_the_directory(self) -> None:
