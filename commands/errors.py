@@ -12,7 +12,7 @@ from typing import ClassVar
 from eventsourcing.persistence import IntegrityError
 
 from commands.sqlite_errors import DatabaseBusy, FileInTheWay, SourceMissing, SQLiteFileError
-from ledger.errors import LedgerBusy, LedgerError, LedgerMissing, NameTaken
+from ledger.errors import CopyRefused, LedgerBusy, LedgerError, LedgerMissing, NameTaken
 
 FAILED, USAGE, FOUND_SOMETHING, NOT_FOUND, CONFLICT = 1, 2, 3, 4, 5
 
@@ -83,11 +83,21 @@ class VerificationFailed(CommandError, OSError):
     """A check could not be made, which says nothing about the backup."""
 
 
+_CONFLICTS = (
+    CopyRefused,
+    DatabaseBusy,
+    FileInTheWay,
+    IntegrityError,
+    LedgerBusy,
+    NameTaken,
+)
+
+
 def exit_code_of(error: BaseException) -> int:
     """The exit code for an error of ours."""
     if isinstance(error, CommandError):
         return error.exit_code
-    if isinstance(error, LedgerBusy | DatabaseBusy | NameTaken | FileInTheWay | IntegrityError):
+    if isinstance(error, _CONFLICTS):
         return CONFLICT
     if isinstance(error, LedgerMissing | SourceMissing):
         return NOT_FOUND

@@ -42,6 +42,9 @@ _NO_FROZEN_WRITER = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_WRI
 _CUT_OFF = ("57P01", "57P02", "57P03", "57P05", "25P03")
 """SQL states of a server that shuts down, crashed, begins, or ends who idles too long."""
 
+_REFUSED = ("42501", "25006")
+"""SQLSTATE: insufficient privilege, read-only transaction."""
+
 WRITE = "ledger_write"
 """Execution option: this connection's transactions take the write lock at once."""
 
@@ -189,6 +192,11 @@ def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta
     return found
 
 
+def may_not_write(error: DBAPIError) -> bool:
+    """Whether a server refused because of who asked: a login that may only read."""
+    return getattr(error.orig, "sqlstate", None) in _REFUSED
+
+
 class translated_errors:  # noqa: N801  (reads as a statement: with translated_errors(...))
     """Turn the database's errors into the ledger's, naming the place."""
 
@@ -209,6 +217,10 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
         if isinstance(error, OperationalError) and ("locked" in text or _is_refused_lock(error)):
             raise LedgerBusy(
                 f"{_place(self._engine)} is locked by another process; try again"
+            ) from error
+        if may_not_write(error):
+            raise LedgerError(
+                f"{_place(self._engine)}: {text}; this login may not do that, use another one"
             ) from error
         if "not a database" in text:
             raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from ledger.database import WRITE, open_engine, translated_errors
+from ledger.database import WRITE, may_not_write, open_engine, translated_errors
 from projections.catalogue import all_projections, projections_named
 from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
 from projections.generations import (
@@ -121,6 +121,8 @@ class ReadModels:
                 reason = str(error.orig).partition("\n")[0]
                 raise ProjectionError(f"the read models refuse a row: {reason}") from error
             except DBAPIError as error:
+                if may_not_write(error) and self._stands_at_head():
+                    return True  # an auditor, who need not write either
                 if not self._is_locked_out:
                     logger.warning("the read models cannot be written now: %s", error.orig)
                 self._is_locked_out = True
@@ -212,8 +214,9 @@ class ReadModels:
             self._memory.close()
 
     def _is_current(self) -> bool:
-        if not self._prepared:
-            return False
+        return self._prepared and self._stands_at_head()
+
+    def _stands_at_head(self) -> bool:
         try:
             with self.engine.connect() as connection:
                 return self._projector.is_current(connection)

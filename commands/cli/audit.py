@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import audit_as_of, evidence, moments
+from commands import moments
+from commands.cli import audit_as_of, evidence
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_moment, parse_time_or_position
-from commands.cli.output import add_row, count, new_table, note, say, show_table, tell, write_record
+from commands.cli.output import add_row, new_table, note, say, show_table, tell, write_record
 from commands.cli.session import Session, opened
+from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -222,7 +224,7 @@ def _write_records(records: Iterable[StoredRecord]) -> int:
 def _show_records(
     session: Session, records: Sequence[StoredRecord], *, header: bool = True
 ) -> None:
-    from commands.cli.story import told_with_subject, who
+    from commands.story import told_with_subject, who
 
     events = _decoded(records)
     names = _backup_names(session, events)
@@ -237,7 +239,7 @@ def _show_records(
 
 
 def _tell(session: Session, stream: str, records: Sequence[StoredRecord]) -> None:
-    from commands.cli.story import sentence, who
+    from commands.story import sentence, who
 
     events = _decoded(records)
     names = _backup_names(session, events)
@@ -257,7 +259,7 @@ def _decoded(records: Sequence[StoredRecord]) -> list[Event]:
 
 def _backup_names(session: Session, events: Sequence[Event]) -> dict[str, str]:
     """File names of the backups that the events are about."""
-    from commands.cli.story import backups_mentioned
+    from commands.story import backups_mentioned
     from projections.catalog_queries import backups_with_ids
 
     ids = set().union(*(backups_mentioned(each) for each in events))

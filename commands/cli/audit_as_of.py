@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.backups_shown import backup_json, show_backups
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_time_or_position
-from commands.cli.output import add_row, count, new_table, say, show_facts, show_table, write_json
+from commands.cli.output import add_row, new_table, say, show_facts, show_table, write_json
 from commands.cli.session import opened
 from commands.cli.settings import settings_json, show_settings
+from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.backups_shown import backup_json
 from commands.cli.options import JsonOption, RateOption, parse_user_id
-from commands.cli.output import count, note, progress_bar, say, write_json
+from commands.cli.output import note, progress_bar, say, write_json
 from commands.cli.session import configured, opened
+from commands.moments import count
 
 if TYPE_CHECKING:
     from commands.configuration import Configuration

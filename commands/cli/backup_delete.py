@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.backups_shown import backup_json
 from commands.cli.options import JsonOption, NameArgument, YesOption, parse_moment
-from commands.cli.output import count, say, write_json
+from commands.cli.output import say, write_json
 from commands.cli.session import Session, confirm, opened
+from commands.moments import count
 
 if TYPE_CHECKING:
     from projections.backup import Backup

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.backups_shown import (
     backup_json,
     checked,
@@ -18,8 +18,9 @@ from commands.cli.backups_shown import (
     state,
 )
 from commands.cli.options import JsonOption, NameArgument
-from commands.cli.output import count, note, say, show_facts, write_json
+from commands.cli.output import note, say, show_facts, write_json
 from commands.cli.session import Session, adopt_files, opened
+from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

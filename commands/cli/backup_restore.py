@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.backups_shown import backup_json
 from commands.cli.options import JsonOption, NameArgument, YesOption
 from commands.cli.output import progress_bar, say, show_facts, write_json

@@ -10,8 +10,9 @@ import typer
 
 from commands.cli.errors import FAILED, FOUND_SOMETHING
 from commands.cli.options import JsonOption
-from commands.cli.output import count, progress_bar, say, write_json
+from commands.cli.output import progress_bar, say, write_json
 from commands.cli.session import Session, opened
+from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.output import add_row, is_wide, new_table, show_table
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.cli.errors import FOUND_SOMETHING
-from commands.cli.moments import MOMENT_HELP
 from commands.cli.options import JsonOption, UserOption
 from commands.cli.output import say, write_json
 from commands.cli.session import opened
+from commands.moments import MOMENT_HELP
 
 if TYPE_CHECKING:
     from ledger.evidence import Choice

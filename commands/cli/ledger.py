@@ -1,4 +1,4 @@
-"""backup-ledger ledger: begin one, where no other command may."""
+"""backup-ledger ledger: begin one, where no other command may; copy it; who may do what."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
+from commands.cli import ledger_places
 from commands.cli.errors import EXIT_CODES
+from commands.cli.ledger_places import PREFIX, PrefixOption
 from commands.cli.options import JsonOption
-from commands.cli.output import count, say, show_facts, write_json
+from commands.cli.output import say, show_facts, write_json
 from commands.cli.session import configured, opened, place_of
+from commands.moments import count
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 
 @app.callback()
 def ledger() -> None:
-    """Begin a ledger."""
+    """Begin a ledger, copy it, give it roles."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -30,6 +33,13 @@ def init(
             "round: what is missing is made anew.",
         ),
     ] = False,
+    roles: Annotated[
+        bool,
+        typer.Option(
+            "--roles", help="On PostgreSQL: make the roles of `ledger roles`, too; also later."
+        ),
+    ] = False,
+    prefix: PrefixOption = PREFIX,
     as_json: JsonOption = False,
 ) -> None:
     """Make the ledger of a backups folder.
@@ -42,15 +52,21 @@ def init(
     Examples:
       backup-ledger ledger init
       backup-ledger ledger init --new
+      backup-ledger --ledger postgresql://db.example/backups ledger init --roles
     """
+    from commands.ledger_roles import give_roles, script_of
     from commands.opening import begin, look_around
     from ledger.clock import SystemClock
 
     configuration = configured(ctx)
+    if roles:
+        script_of(configuration, prefix)  # what cannot be done is said before anything is made
     was_there = look_around(configuration).is_whole
     begin(configuration, SystemClock(), new=new)
     with opened(ctx, "act", adopt=True) as session:
         site = session.site
+        if roles:
+            give_roles(site, prefix)
         adopted = session.found.adopted if session.found else []
         facts: dict[str, Any] = {
             "ledger_id": site.ledger.meta.ledger_id,
@@ -59,15 +75,26 @@ def init(
             "store": str(site.store.folder),
             "created": not was_there,
             "adopted": adopted,
+            "roles": prefix if roles else None,
         }
         if as_json:
             write_json(facts)
             return
-        say("The ledger was there already." if was_there else "The ledger has begun.")
-        show_facts(
-            [
-                ("ledger", facts["ledger"]),
-                ("folder", facts["store"]),
-                ("adopted", count(len(adopted), "backup")),
-            ]
-        )
+    _show(facts)
+
+
+def _show(facts: dict[str, Any]) -> None:
+    prefix = facts["roles"]
+    say("The ledger has begun." if facts["created"] else "The ledger was there already.")
+    show_facts(
+        [
+            ("ledger", facts["ledger"]),
+            ("folder", facts["store"]),
+            ("adopted", count(len(facts["adopted"]), "backup")),
+            *([("roles", f"{prefix}_owner, _appender, _auditor")] if prefix else []),
+        ]
+    )
+
+
+app.command(epilog=EXIT_CODES)(ledger_places.copy)
+app.command(epilog=EXIT_CODES)(ledger_places.roles)

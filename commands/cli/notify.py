@@ -6,8 +6,9 @@ import typer
 
 from commands.cli.errors import EXIT_CODES, FAILED
 from commands.cli.options import JsonOption
-from commands.cli.output import count, note, say, tell, write_json
+from commands.cli.output import note, say, tell, write_json
 from commands.cli.session import opened
+from commands.moments import count
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 
 MAX_USER_ID = 2**63 - 1
 _INTEGER = re.compile(r"-?[0-9]{1,100}")

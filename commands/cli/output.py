@@ -53,11 +53,6 @@ def tell(text: str, style: str | None = None) -> None:
     _print_trimmed(Padding(paragraph, (0, 0, 0, 2), expand=False))
 
 
-def count(number: int, thing: str) -> str:
-    """A number and its thing: "1 table", "3,000 rows"."""
-    return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def note(text: str, style: str | None = "yellow") -> None:
     """A remark beside the answer, on stderr."""
     console(stderr=True).print(plain(text), style=style, soft_wrap=True)

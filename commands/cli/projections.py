@@ -11,7 +11,6 @@ from commands.cli.options import JsonOption
 from commands.cli.output import (
     add_row,
     as_json,
-    count,
     new_table,
     note,
     progress_bar,
@@ -20,6 +19,7 @@ from commands.cli.output import (
     write_json,
 )
 from commands.cli.session import opened, place_of
+from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.errors import EXIT_CODES, FAILED
 from commands.cli.options import JsonOption, UserOption, parse_integer
 from commands.cli.output import add_row, new_table, note, say, show_table, write_json

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.errors import FAILED
 from commands.cli.options import JsonOption, LogFormatOption, RateOption
-from commands.cli.output import count, note, say, write_json
+from commands.cli.output import note, say, write_json
 from commands.cli.session import Session, log_work, opened, remark
+from commands.moments import count
 
 if TYPE_CHECKING:
     import threading
@@ -100,7 +101,7 @@ def _reporter(session: Session, *, quiet: bool) -> Callable[[CheckReport], None]
 
 
 def _say_failure(event: Event) -> None:
-    from commands.cli.story import sentence
+    from commands.story import sentence
     from ledger.events.scheduling import BackupAbandoned, BackupFailed
 
     if isinstance(event.details, BackupFailed | BackupAbandoned):

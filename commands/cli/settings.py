@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, NoteOption, UserArgument, parse_integer
 from commands.cli.output import add_row, new_table, say, show_facts, show_table, write_json

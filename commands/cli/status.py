@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.options import JsonOption
 from commands.cli.output import say, show_facts, write_json
 from commands.cli.session import opened

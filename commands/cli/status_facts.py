@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, and_, func, select, type_coerce
 
-from commands.cli.output import count
 from commands.cli.projections import projections_json
 from commands.cli.session import place_of
 from commands.errors import StoreUnknown
+from commands.moments import count
 from commands.schedulers import holds, schedulers_of
 from projections.schedule_queries import orphaned_users
 from projections.tables import backup_catalog as catalog

@@ -9,14 +9,14 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.output import add_row, console, new_table, plain
 from commands.cli.session import opened
 from commands.cli.status import lines, verdict
 from commands.cli.status_facts import status_facts
-from commands.cli.story import told_with_subject
 from commands.disk_space import free_bytes
 from commands.errors import CommandError, InvalidArgument
+from commands.story import told_with_subject
 from ledger.errors import LedgerError
 from projections.audit_queries import AuditFilter, newest_matching
 from projections.errors import ProjectionError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli import moments
+from commands import moments
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, parse_moment, parse_user_id
 from commands.cli.output import add_row, new_table, note, say, show_table, write_json

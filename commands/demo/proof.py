@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
-from commands.cli.moments import minute
-from commands.cli.story import sentence, who
 from commands.errors import CommandError
+from commands.moments import minute
 from commands.opening import open_site
 from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
+from commands.story import sentence, who
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted
 from ledger.merkle import Frontier, leaf_hash

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.cli import moments, story
+from commands import moments, story
 from ledger.events import REGISTRY, Details
 from tests.sample_events import SAMPLES, draft, event
 

@@ -71,7 +71,6 @@ def test_readers_keep_the_old_rows_until_the_new_ones_take_over(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
-@pytest.mark.both_databases
 def test_commands_go_on_while_it_is_built(
     ledger: Ledger, models: ReadModels, small_batches: int
 ) -> None:
@@ -91,7 +90,6 @@ def test_commands_go_on_while_it_is_built(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
-@pytest.mark.both_databases
 def test_it_goes_on_where_it_was_cut_short(
     ledger: Ledger, models: ReadModels, open_models: OpenReadModels, small_batches: int
 ) -> None:
@@ -110,7 +108,6 @@ def test_it_goes_on_where_it_was_cut_short(
     assert rows_of(other) == folded_in_memory(ledger)
 
 
-@pytest.mark.both_databases
 def test_two_processes_build_one_together(
     ledger: Ledger, models: ReadModels, open_models: OpenReadModels, small_batches: int
 ) -> None:
@@ -175,7 +172,6 @@ def test_the_old_one_is_kept_and_can_serve_again(
     assert models.take_healed() == []
 
 
-@pytest.mark.both_databases
 def test_a_kept_one_goes_when_it_is_dropped(ledger: Ledger, models: ReadModels) -> None:
     """By hand, by its name; the one that serves is refused, and so is what is not there."""
     tell(ledger)
@@ -192,7 +188,6 @@ def test_a_kept_one_goes_when_it_is_dropped(ledger: Ledger, models: ReadModels) 
         models.roll_back("audit_trail")
 
 
-@pytest.mark.both_databases
 def test_one_that_is_being_built_can_be_dropped(ledger: Ledger, models: ReadModels) -> None:
     """Whoever builds it is told."""
     tell(ledger)
@@ -204,7 +199,6 @@ def test_one_that_is_being_built_can_be_dropped(ledger: Ledger, models: ReadMode
         rebuild.advance()
 
 
-@pytest.mark.both_databases
 def test_indexes_and_keys_are_the_same_afterwards(
     ledger: Ledger, models: ReadModels, models_path: Path
 ) -> None:
@@ -315,7 +309,6 @@ def test_a_reader_sees_the_old_or_the_new_and_nothing_between(
     assert seen == {expected}
 
 
-@pytest.mark.both_databases
 def test_an_event_that_cannot_be_read_leaves_the_old_one_serving(
     ledger: Ledger, models: ReadModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,7 +432,6 @@ def test_the_tables_of_newer_software_are_refused(
         open_models().catch_up()
 
 
-@pytest.mark.both_databases
 def test_each_record_is_read_once_for_all(ledger: Ledger, models: ReadModels) -> None:
     """Decoding is what a rebuild takes longest for."""
     tell(ledger)

@@ -10,8 +10,6 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse
 
-from commands.cli.moments import parse_moment
-from commands.cli.story import backups_mentioned, told_with_subject, who
 from commands.configure_backups import MAX_USER_ID
 from commands.http.callers import Reader
 from commands.http.console.page import BASE, page
@@ -23,7 +21,9 @@ from commands.http.problems import not_found
 from commands.http.route import Command
 from commands.http.routes.audit import MAX_TEXT, ExportInput, export_work, verify_work
 from commands.http.served_site import Served, ServedSite
+from commands.moments import parse_moment
 from commands.read_audit import audit_page, stream_records
+from commands.story import backups_mentioned, told_with_subject, who
 from ledger.errors import RecordError
 from ledger.events import REGISTRY
 from ledger.record import decode_event

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from commands.cli.moments import parse_moment
 from commands.configure_backups import require_known_user
 from commands.delete_backup import delete_backup
 from commands.hold_backup import place_hold, release_holds
@@ -26,6 +25,7 @@ from commands.http.route import Command
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import verification_shape
+from commands.moments import parse_moment
 from commands.reconcile import reconcile
 from commands.take_backup import take_backup
 from commands.verify_backups import verify_backup

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from commands.cli.moments import size as in_units
 from commands.http.history import first_of_year
+from commands.moments import size as in_units
 
 WIDTH, HEIGHT = 1080, 220
 LEFT, RIGHT, TOP, BOTTOM = 70, 8, 12, 26

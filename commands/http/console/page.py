@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from commands.cli import moments
+from commands import moments
 from commands.http.console.static_files import address_of
 from commands.scheduler_process import software_version
 from ledger.clock import format_instant
@@ -77,11 +77,6 @@ def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def _count(number: int, thing: str) -> str:
-    """A number with its noun: 1 backup, 2 backups."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def _environment() -> Environment:
     found = Environment(
         loader=PackageLoader("commands.http.console"),
@@ -95,7 +90,7 @@ def _environment() -> Environment:
         "minute": _minute,
         "bytes": moments.size,
         "words": _words,
-        "count": _count,
+        "count": moments.count,
     }
     found.globals |= {"base": BASE, "static": address_of, "version": software_version()}
     return found

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from commands.cli.moments import parse_moment, size
 from commands.configure_backups import MAX_USER_ID
 from commands.http.callers import Reader
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.served_site import Served
+from commands.moments import parse_moment, size
 from ledger.clock import format_instant
 from ledger.vocabulary import BackupStatus
 from projections.catalog_queries import backups_with_ids

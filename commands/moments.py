@@ -1,4 +1,4 @@
-"""Times and sizes for people: exact beside relative, and read back from what they type."""
+"""Times, sizes and counts for people: exact beside relative, and read back from what they type."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ def size(size_bytes: int) -> str:
     while round(value, 1) >= _KILO:
         value, unit = value / _KILO, next(units)
     return f"{value:.1f} {unit}"
+
+
+def count(number: int, thing: str) -> str:
+    """A number and its thing: "1 table", "3,000 rows"."""
+    return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def parse_moment(text: str) -> datetime:

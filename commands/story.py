@@ -6,8 +6,8 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from commands.cli import moments
-from commands.cli.output import count
+from commands import moments
+from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
