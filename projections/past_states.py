@@ -8,6 +8,7 @@ are the runs before a user's last completed one, which it supersedes.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -32,7 +33,7 @@ from projections.errors import UnfoldableEvent, UnreadableEvent
 from projections.schedule import Schedule, evolve_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Select
 
@@ -86,7 +87,8 @@ def states_of_all(connection: Connection, up_to: int) -> PastStates:
         UnreadableEvent: names the position of an event that cannot be read or folded.
     """
     wanted = events.c.position <= up_to, events.c.event_type.not_in(_OF_OTHER_THINGS)
-    return _folded(connection, _read(connection, _ROWS.where(*wanted)))
+    with closing(_read(connection, _ROWS.where(*wanted))) as rows:
+        return _folded(connection, rows)
 
 
 def states_of_user(connection: Connection, user_id: int, up_to: int) -> PastStates:
@@ -111,7 +113,8 @@ def states_of_streams(connection: Connection, streams: Collection[str], up_to: i
     Raises:
         UnreadableEvent: names the position of an event that cannot be read or folded.
     """
-    return _folded(connection, _of_streams(connection, sorted(set(streams)), up_to))
+    with closing(_of_streams(connection, sorted(set(streams)), up_to)) as rows:
+        return _folded(connection, rows)
 
 
 def streams_between(connection: Connection, after: int, up_to: int) -> list[str]:
@@ -141,16 +144,20 @@ def _streams_born_for(connection: Connection, user_id: int, up_to: int) -> list[
     return list(dict.fromkeys(connection.execute(statement).scalars()))
 
 
-def _of_streams(connection: Connection, streams: Sequence[str], up_to: int) -> Iterator[_Row]:
+def _of_streams(
+    connection: Connection, streams: Sequence[str], up_to: int
+) -> Generator[_Row, None, None]:
     """Rows in the order of each stream; streams may follow each other in any order."""
     for start in range(0, len(streams), LOOKUP_STREAMS):
         some = events.c.stream.in_(streams[start : start + LOOKUP_STREAMS])
         yield from _read(connection, _ROWS.where(some, events.c.position <= up_to))
 
 
-def _read(connection: Connection, statement: Select[Any]) -> Iterator[_Row]:
-    for row in connection.execute(statement, execution_options={"yield_per": READ_ROWS}):
-        yield _Row(*row)
+def _read(connection: Connection, statement: Select[Any]) -> Generator[_Row, None, None]:
+    # Closed also where the reader stops early: a server holds a cursor open.
+    with connection.execute(statement, execution_options={"yield_per": READ_ROWS}) as found:
+        for row in found:
+            yield _Row(*row)
 
 
 def _folded(connection: Connection, rows: Iterable[_Row]) -> PastStates:

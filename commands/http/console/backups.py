@@ -219,7 +219,7 @@ def _details(
 
 
 def _user_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= len(text) <= len("1" * 18):
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
         raise HTTPException(422, "give the number of a user, or nothing")
     return int(text)
 

@@ -1,0 +1,75 @@
+"""Appending on a server with several writers, beside the library's own PostgreSQL recorder.
+
+Each writer is a process; the server is this machine's own, and durable.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from ledger.clock import SystemClock
+from ledger.database import create_ledger, database_url, open_engine
+from tests.benchmarks.measuring import Row, Sizes, rate_row
+from tests.postgresql_server import Server, running_server
+
+APPENDS = 2_000
+"""In all, whatever the number of writers."""
+
+
+def appends(writers: int) -> Callable[[Path, Sizes], Row]:
+    """A row: events a second, one an append, by so many writers at once."""
+
+    def measure(folder: Path, sizes: Sizes) -> Row:
+        each = min(APPENDS, sizes.events) // writers
+        with running_server(folder / "server", durable=True) as server:
+            ours, theirs = _ours(server), server.new_database()
+            taken = [
+                (
+                    _together("ledger", ours, writers, each),
+                    _together("library", theirs, writers, each),
+                )
+                for _ in range(sizes.rounds)
+            ]
+        best = [min(side) for side in zip(*taken, strict=True)]
+        name = f"postgresql_append_{writers}"
+        against = f"the library's PostgreSQL application, {writers} writers"
+        return rate_row(name, each * writers, *best, against, 0.5)
+
+    return measure
+
+
+def _ours(server: Server) -> str:
+    url = server.new_database()
+    engine = open_engine(database_url(url))
+    create_ledger(engine, str(uuid4()), SystemClock().now())
+    engine.dispose()
+    return url
+
+
+def _together(kind: str, url: str, writers: int, each: int) -> float:
+    """Start the writers, let them go at once, and wait for the last."""
+    command = [sys.executable, "-m", "tests.benchmarks.appending_process", kind, url, str(each)]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(writers)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    before = time.perf_counter()
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in started:
+        process.communicate()
+        assert process.returncode == 0
+    return time.perf_counter() - before
+
+
+BY_WRITERS = {f"postgresql_append_{number}": appends(number) for number in (1, 4, 16)}
