@@ -136,12 +136,12 @@ class CheckpointCheck:
         statement = select(checkpoints.c.id, checkpoints.c.size, checkpoints.c.note).order_by(
             checkpoints.c.size, checkpoints.c.id
         )
-        found = self._connection.execution_options(stream_results=True).execute(statement)
-        for row in found.yield_per(100):
-            self._kept += 1
-            claim = self._kept_claim(row.id, row.size, row.note)
-            if claim is not None:
-                yield claim
+        with self._connection.execute(statement, execution_options={"yield_per": 100}) as found:
+            for row in found:
+                self._kept += 1
+                claim = self._kept_claim(row.id, row.size, row.note)
+                if claim is not None:
+                    yield claim
 
     def _kept_claim(self, number: Any, size: Any, data: Any) -> _Claim | None:
         label = f"the kept checkpoint {number}"

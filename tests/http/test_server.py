@@ -76,7 +76,7 @@ def test_a_stream_ends_when_its_token_is_revoked(place: Place) -> None:
 def test_a_keyed_command_whose_process_is_killed_is_done_once(
     tmp_path: Path, moment: float
 ) -> None:
-    """Killed at any moment, asked again with its key: one backup, and an answer that says so."""
+    """Killed at any moment, asked again with its key: never two backups, and the answer says so."""
     database = make_database(tmp_path / "app.db", rows=20_000)
     begin(Configuration(database=database), SystemClock())
     key = {"Idempotency-Key": "once"}
@@ -94,7 +94,11 @@ def test_a_keyed_command_whose_process_is_killed_is_done_once(
         assert again is not None
         assert again.status_code == answer.status_code
         listed = httpx.get(f"{address}/backups", timeout=20, trust_env=False).json()
-        assert listed["count"] == 1
+        if answer.status_code == 201:
+            assert listed["count"] == 1
+        else:  # killed after it had begun, before or after the copy was there
+            assert answer.json()["positions"]
+            assert listed["count"] <= 1
         process.terminate()
 
 

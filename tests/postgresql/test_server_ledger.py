@@ -217,10 +217,15 @@ def _refused(*_arguments: Any, **_options: Any) -> Any:
 def test_a_restart_of_the_server_loses_and_doubles_nothing(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Four writers go on appending while the server goes down and comes up again, twice."""
+    """Four writers go on while the server goes down and comes up again, twice.
+
+    Also where it is set to confirm commits that it would lose.
+    """
     from tests.postgresql_server import running_server  # noqa: PLC0415
 
     with running_server(tmp_path_factory.mktemp("restarted")) as server:
+        server.run("ALTER SYSTEM SET synchronous_commit = off")
+        server.run("SELECT pg_reload_conf()")
         url = PostgreSQLDatabases(server).open_ledger(Path("x"), SystemClock()).engine.url
         done: list[str] = []
         begun = threading.Barrier(5)

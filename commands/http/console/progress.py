@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -52,9 +53,10 @@ def job_page(job: Job) -> str:
 
 @router.get(f"{BASE}/jobs/{{job_id}}")
 def show(request: Request, caller: Anybody, served: Served, job_id: str) -> Response:
-    job = served.jobs.find(job_id, caller)
-    if job is None:
+    found = served.jobs.find(job_id, caller)
+    if found is None:
         raise not_found(f"there is no job {job_id[:100]!r}; jobs end with the process they ran in")
+    job = copy(found)  # it goes on while the page is made
     kind = KINDS.get(job.kind, OTHER)
     return page(
         request,
