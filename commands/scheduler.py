@@ -86,6 +86,12 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
     return report
 
 
+def is_anything_due(site: Site) -> bool:
+    """Whether a check would find work now."""
+    site.catch_up()
+    return bool(_due(site, site.context(actors.scheduler(site.instance)), set(), 1))
+
+
 def _run_batch(site: Site, context: Context, claims: list[Claim]) -> CheckReport:
     if not claims:
         return CheckReport()

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from commands import actors
+from commands.alarm import Alarm
 from commands.drill_schedule import drill_share, give_up_for_today
 from commands.expired_claims import give_up
 from commands.notifier_thread import NotifierThread
@@ -42,14 +43,17 @@ def run_scheduler(
     Raises:
         InvalidArgument: a target of notifications is not understood.
     """
-    with NotifierThread(site) as notifier, Presence(site) as presence:
+    with NotifierThread(site) as notifier, Presence(site) as presence, Alarm(site, stop) as alarm:
         wait = 0.0 if once else presence.first_check_after()
-        return _checks(site, notifier, once=once, stop=stop, on_check=on_check, wait_seconds=wait)
+        return _checks(
+            site, notifier, alarm, once=once, stop=stop, on_check=on_check, wait_seconds=wait
+        )
 
 
 def _checks(
     site: Site,
     notifier: NotifierThread,
+    alarm: Alarm,
     *,
     once: bool,
     stop: Event,
@@ -69,7 +73,7 @@ def _checks(
             if once:
                 reason = "one check was asked for"
                 break
-            stop.wait(site.configuration.check_interval_seconds)
+            alarm.wait(site.configuration.check_interval_seconds)
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         if isinstance(error, KeyboardInterrupt):

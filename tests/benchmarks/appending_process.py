@@ -25,7 +25,7 @@ def our_append(url: str) -> Callable[[], object]:
     return append
 
 
-def library_append(url: str) -> Callable[[], object]:
+def library_append(url: str, count: int) -> Callable[[], object]:
     found = conninfo_to_dict(url)
     env = {
         "PERSISTENCE_MODULE": "eventsourcing.postgres",
@@ -34,15 +34,14 @@ def library_append(url: str) -> Callable[[], object]:
         "POSTGRES_PORT": str(found.get("port", 5432)),
         "POSTGRES_USER": str(found.get("user", "postgres")),
         "POSTGRES_PASSWORD": str(found.get("password") or "none"),
-        "POSTGRES_POOL_SIZE": "1",
-        "POSTGRES_MAX_OVERFLOW": "1",
+        "CREATE_TABLE": "yes" if count == 1 else "no",  # many at once cannot
     }
     application = Schedules(env=env)
     return lambda: application.save(Schedule("daily", "03:00", 7))
 
 
 def main(kind: str, url: str, count: int) -> None:
-    append = our_append(url) if kind == "ledger" else library_append(url)
+    append = our_append(url) if kind == "ledger" else library_append(url, count)
     append()  # connections and statements are there
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -28,7 +28,7 @@ def appends(writers: int) -> Callable[[Path, Sizes], Row]:
         each = min(APPENDS, sizes.events) // writers
         with running_server(folder / "server", durable=True) as server:
             ours, theirs = _ours(server), server.new_database()
-            _together("library", theirs, 1, 1)  # its tables, which many at once cannot make
+            _together("library", theirs, 1, 1)  # makes its tables
             taken = [
                 (
                     _together("ledger", ours, writers, each),
@@ -59,18 +59,23 @@ def _together(kind: str, url: str, writers: int, each: int) -> float:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(writers)
     ]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    before = time.perf_counter()
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in started:
-        process.communicate()
-        assert process.returncode == 0
-    return time.perf_counter() - before
+    try:
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        before = time.perf_counter()
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        for process in started:
+            process.communicate()
+            assert process.returncode == 0
+        return time.perf_counter() - before
+    finally:
+        for process in started:
+            process.kill()  # also where one of them failed
+            process.communicate()
 
 
 BY_WRITERS = {f"postgresql_append_{number}": appends(number) for number in (1, 4, 16)}

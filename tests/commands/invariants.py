@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections import Counter, defaultdict
-from contextlib import closing
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +14,7 @@ from ledger.tables import events as ledger_events
 from ledger.tables import head, leases, names
 from projections.catalogue import all_projections
 from projections.read_models import ReadModels
+from projections.tables import backup_catalog
 from tests.commands.world import mode_of
 from tests.ledger.slow_merkle import SlowTree
 
@@ -52,12 +51,11 @@ def require_true_tree(site: Site) -> list[Record]:
 def require_catalog_is_directory(site: Site) -> None:
     """Each present entry is a file of that size and digest, 0600; each file is an entry."""
     folder = site.store.folder
-    with closing(sqlite3.connect(folder / "projections.sqlite")) as connection:
-        rows = connection.execute(
-            "SELECT filename, size, sha256, status FROM backup_catalog"
-            " WHERE status IN ('ok', 'corrupt') AND store = ?",
-            (site.store.store_id,),
-        ).fetchall()
+    columns = backup_catalog.c["filename", "size", "sha256", "status"]
+    present = backup_catalog.c.status.in_(("ok", "corrupt"))
+    ours = backup_catalog.c.store == site.store.store_id
+    with site.read_models.engine.connect() as connection:
+        rows = connection.execute(select(*columns).where(present, ours)).all()
     found = [path for path in folder.glob("*.db") if path.is_file() and not path.is_symlink()]
     # A name that is no UTF-8 cannot be in a record: it is reported, not adopted.
     files = {path.name for path in found if path.name.isprintable()}

@@ -50,6 +50,7 @@ def test_ten_years_of_daily_backups_keep_seven_and_lose_no_day(quick_world: Worl
     assert sum(each.deleted_count for each in world.recorded(RetentionApplied)) == days - 7
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("zone", "at"),
     [
@@ -91,6 +92,7 @@ def clock_changes(tz: ZoneInfo, year: int) -> list[datetime]:
     ]
 
 
+@pytest.mark.both_databases
 def test_slots_that_passed_while_nothing_ran_are_named(make_world: MakeWorld) -> None:
     """One catch-up run carries the latest slot; the earlier ones are recorded as missed."""
     world = make_world()
@@ -106,6 +108,7 @@ def test_slots_that_passed_while_nothing_ran_are_named(make_world: MakeWorld) ->
     assert completed.next_backup_at == datetime(2025, 1, 12, 3, tzinfo=UTC)
 
 
+@pytest.mark.both_databases
 def test_a_failure_is_tried_five_more_times_then_waits_for_the_next_slot(
     make_world: MakeWorld,
 ) -> None:
@@ -133,6 +136,7 @@ def test_a_failure_is_tried_five_more_times_then_waits_for_the_next_slot(
     assert world.schedule().failures == 0
 
 
+@pytest.mark.both_databases
 def test_a_clock_that_jumped_ahead_and_back_does_not_silence_a_schedule(
     make_world: MakeWorld,
 ) -> None:
@@ -171,6 +175,7 @@ def test_a_thousand_users_due_at_three_are_done_in_one_check(make_world: MakeWor
     assert world.staged() == []
 
 
+@pytest.mark.both_databases
 def test_one_users_name_in_the_way_disturbs_nobody(make_world: MakeWorld) -> None:
     """A foreign file with the next backup's name is moved aside, never overwritten."""
     world = make_world()
@@ -184,6 +189,7 @@ def test_one_users_name_in_the_way_disturbs_nobody(make_world: MakeWorld) -> Non
     assert "auto_backup_user2_2025-01-01T03-00-00_2.db" in world.files()
 
 
+@pytest.mark.both_databases
 def test_a_broken_database_fails_only_its_own_runs(make_world: MakeWorld) -> None:
     """Another folder's schedule, on the same machine and in the same check, is served."""
     broken, sound = make_world("broken"), make_world("sound")
@@ -197,6 +203,7 @@ def test_a_broken_database_fails_only_its_own_runs(make_world: MakeWorld) -> Non
     assert broken.recorded(BackupFailed)[0].error_type == "SourceMissing"
 
 
+@pytest.mark.both_databases
 def test_independent_copies_share_no_file(make_world: MakeWorld) -> None:
     """An option for those who want each user's backup to fail alone."""
     world = make_world(independent_copies=True)
@@ -208,6 +215,7 @@ def test_independent_copies_share_no_file(make_world: MakeWorld) -> None:
     assert all(backup.shared_with is None for backup in world.present())
 
 
+@pytest.mark.both_databases
 def test_spread_users_run_later_at_a_time_of_their_own(make_world: MakeWorld) -> None:
     """Slots stay nominal; the offset is the same every day."""
     world = make_world(spread_seconds=3_600)

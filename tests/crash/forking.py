@@ -35,6 +35,7 @@ class Job:
     """One process's life: `story`, or recovery for None; killed at a step, at a time, or never.
 
     `fault`: the fields of an injected error. `cut_at`: the call after which the power goes.
+    `url`: the server's database that has ledger and read models; None for files.
     `watch`: tell which databases are opened as plain files; `opens`: open one so.
     """
 
@@ -46,6 +47,7 @@ class Job:
     cut_at: int | None = None
     watch: bool = False
     opens: bool = False
+    url: str | None = None
 
     @property
     def labels(self) -> Path:
@@ -68,7 +70,8 @@ class Job:
 
 def world_of(job: Job, clock: ManualClock | None = None) -> World:
     folder = Path(job.folder) / "site"
-    return World(folder, clock or ManualClock(MIDNIGHT))
+    options = {} if job.url is None else {"ledger": job.url, "projections": job.url}
+    return World(folder, clock or ManualClock(MIDNIGHT), options)
 
 
 def clock_after(job: Job) -> ManualClock:

@@ -9,9 +9,12 @@ import pytest
 from tests.crash.aftermath import Forker, require_recovered
 from tests.crash.forking import Job
 from tests.crash.stories import STORIES
+from tests.databases import Databases, PostgreSQLDatabases, SQLiteDatabases
+from tests.postgresql_server import Server
 
 TRIED_AGAIN = 4
 """After each so many kills another backup is taken, to see that it can be."""
+ON_SERVER = ("by hand", "scheduled", "delete", "restore")
 COMMITS = {
     "by hand": ["backup_catalog.backup_created"],
     "scheduled": [
@@ -44,13 +47,30 @@ def test_process_killed_at_any_step_leaves_nothing_that_recovery_cannot_finish(
     forker: Forker, tmp_path: Path, story: str
 ) -> None:
     """All acknowledged events are there, the tree is true, catalog = directory, nothing open."""
-    (tmp_path / "whole").mkdir()
-    whole = Job(str(tmp_path / "whole"), story)
+    kill_at_steps(forker, tmp_path, story, SQLiteDatabases(), every=1)
+
+
+@pytest.mark.parametrize("story", ON_SERVER)
+def test_process_killed_at_any_step_leaves_nothing_undone_on_a_server(
+    forker: Forker, tmp_path: Path, postgresql: Server, story: str
+) -> None:
+    """The same with ledger and read models in a database that other processes go on using."""
+    kill_at_steps(forker, tmp_path, story, PostgreSQLDatabases(postgresql), every=3)
+
+
+def kill_at_steps(
+    forker: Forker, folder: Path, story: str, databases: Databases, *, every: int
+) -> None:
+    def living(name: str, kill_at: int | None = None) -> Job:
+        place = folder / name
+        place.mkdir()
+        url = None if databases.name == "sqlite" else databases.url_of(place)
+        return Job(str(place), story, kill_at=kill_at, url=url)
+
+    whole = living("whole")
     assert not forker.is_killed(whole)
     labels = whole.labels.read_text().splitlines()
-    for number, label in enumerate(labels, 1):
-        folder = tmp_path / f"{number} {label}"
-        folder.mkdir()
-        job = Job(str(folder), story, kill_at=number)
+    for number, label in list(enumerate(labels, 1))[::every]:
+        job = living(f"{number} {label}", kill_at=number)
         assert forker.is_killed(job), label
         require_recovered(job, story, try_again=number % TRIED_AGAIN == 0)
