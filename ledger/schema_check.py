@@ -90,7 +90,8 @@ def _check_triggers(connection: Connection, findings: Findings) -> None:
 _SERVER_TRIGGERS = text(
     "SELECT t.tgname, c.relname, t.tgtype, t.tgenabled, p.prosrc "
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
-    "WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"
+    "WHERE NOT t.tgisinternal AND t.tgparentid = 0 "
+    "AND c.relnamespace = current_schema()::regnamespace"
 )
 
 
