@@ -1,51 +1,61 @@
-"""Applying retention: plan and act are the same function, decided under the lock."""
+"""Applying retention: plan and act are the same function, decided under the lock.
+
+The scheduler applies it to many users at a time, each by their own count and in their own run; the
+announcements of all are one append.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from commands.delete_backup import (
-    Deletion,
-    outcome_drafts,
-    refusal_locked,
-    started_draft,
-    unlink_files,
-)
-from commands.event_parts import cut_into_parts
+from commands.delete_backup import Deletion, outcome_drafts, started_draft, unlink_files
+from commands.deletion_guard import why_refused
 from commands.ledger_reading import (
     backup_locked,
     backups_being_restored,
+    backups_locked,
     events_after,
     new_backups,
     position_of,
 )
-from commands.retention_rules import Candidate, Kept, RetentionPlan, plan
-from ledger.application import Draft
+from commands.retention_events import applied_drafts, failed_draft, spared_drafts
+from commands.retention_rules import Candidate, RetentionPlan, plan
 from ledger.events.catalog import BackupDeleted
-from ledger.events.retention import (
-    DeletedBackup,
-    KeptBackup,
-    RetentionApplied,
-    RetentionFailed,
-    RetentionSpared,
-)
-from ledger.vocabulary import BackupStatus, backup_stream, retention_stream
-from projections.catalog_queries import backups_of_owner, backups_of_store
+from ledger.operational import runs_held_among
+from ledger.vocabulary import BackupStatus, backup_stream
+from projections.backup import Backup
+from projections.catalog_queries import backups_of_owners, backups_of_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from commands.site import Site
-    from ledger.application import Context
+    from ledger.application import Context, Draft
     from ledger.recorder import LockedHead
-    from projections.backup import Backup
+
+OwnersBackups = dict[int | None, dict[str, Backup]]
+"""By owner, those that are looked at by id; None: all of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Whose backups retention is applied to, and how many are kept.
+
+    `user_id`: None for the global policy over all of the store. `run_id`: the run that it is part
+    of, and whose lease is its fence.
+    """
+
+    keep_count: int
+    user_id: int | None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionOutcome:
     """What a plan came to."""
 
+    order: Order
     plan: RetentionPlan
     backups: dict[str, Backup]
     deletions: tuple[Deletion, ...]
@@ -61,10 +71,11 @@ def preview_retention(
     Raises:
         InvalidKeepCount: not 1 to 30.
     """
-    backups, _position = _where_to_look(site, user_id)
+    order = Order(keep_count, user_id)
+    backups, _position = _where_to_look(site, [order])
     with site.ledger.engine.connect() as connection:
         restoring = backups_being_restored(connection)
-    return _planned(site, context, keep_count, backups, restoring)
+    return _planned(site, context, order, backups[user_id], restoring)
 
 
 def apply_retention(
@@ -78,8 +89,8 @@ def apply_retention(
         InvalidKeepCount: not 1 to 30; recorded, nothing was deleted.
     """
     try:
-        outcome = announce_retention(site, context, keep_count, user_id)
-        drafts = finish_retention(site, outcome, keep_count, user_id)
+        (outcome,) = announce_retention(site, context, [Order(keep_count, user_id)])
+        drafts = finish_retention(site, outcome)
     except Exception as error:
         failed = failed_draft(keep_count, user_id, error)
         site.announce(site.ledger.append(context, failed))
@@ -91,111 +102,106 @@ def apply_retention(
 
 
 def announce_retention(
-    site: Site,
-    context: Context,
-    keep_count: int,
-    user_id: int | None,
-    *,
-    fence: Sequence[tuple[str, str]] = (),
-) -> RetentionOutcome:
-    """Plan under the lock and announce what will be deleted."""
+    site: Site, context: Context, orders: Sequence[Order]
+) -> list[RetentionOutcome]:
+    """Plan under the lock and announce what will be deleted, in one append.
+
+    An order whose run lost its lease is left out of the answer, and nothing of it is appended.
+    """
     site.owner  # noqa: B018  (its lock is held before anything is announced)
     site.known_source_id()
-    before, position = _where_to_look(site, user_id, at_head=not fence)
-    outcome: list[RetentionOutcome] = []
+    are_runs = all(order.run_id is not None for order in orders)
+    before, position = _where_to_look(site, orders, at_head=not are_runs)
+    outcomes: list[RetentionOutcome] = []
 
     def decide(locked: LockedHead) -> list[Draft]:
-        site_fence(site, locked, fence)
-        backups = _as_of_now(site, locked, before, position, user_id)
+        backups = _as_of_now(site, locked, before, position)
         restoring = backups_being_restored(locked.connection)
-        planned = _planned(site, context, keep_count, backups, restoring)
-        checked = _checked(locked, context, planned, restoring)
-        outcome[:] = [checked]  # it may be decided again
-        return [started_draft(site, each) for each in checked.deletions]
+        planned = [
+            _planned(site, context, order, backups[order.user_id], restoring)
+            for order in _still_held(site, locked, orders)
+        ]
+        # A decision is made again where the connection was lost.
+        outcomes[:] = _checked(locked, context, planned, restoring)
+        return [
+            of_run(started_draft(site, deletion), outcome.order.run_id)
+            for outcome in outcomes
+            for deletion in outcome.deletions
+        ]
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
         site.announce(recorded, is_last=False)
-    return outcome[-1]  # a decision is made again where the connection was lost
+    return outcomes
 
 
-def finish_retention(
-    site: Site, outcome: RetentionOutcome, keep_count: int, user_id: int | None
-) -> list[Draft]:
+def finish_retention(site: Site, outcome: RetentionOutcome) -> list[Draft]:
     """Unlink what was announced; the facts to append."""
     failures = unlink_files(site, outcome.deletions)
     failed = {each.deletion.backup.backup_id for each in failures}
     deleted = [each for each in outcome.deletions if each.backup.backup_id not in failed]
+    scope = (outcome.order.keep_count, outcome.order.user_id)
     return [
         *outcome_drafts(outcome.deletions, failures),
-        *_spared_drafts(outcome.plan, keep_count, user_id),
-        *_applied_drafts(outcome.plan.kept, deleted, keep_count, user_id),
+        *spared_drafts(outcome.plan, *scope),
+        *applied_drafts(outcome.plan.kept, [each.backup for each in deleted], *scope),
     ]
 
 
-def failed_draft(keep_count: int, user_id: int | None, error: Exception) -> Draft:
-    details = RetentionFailed(
-        scope=_scope(user_id),
-        keep_count=keep_count if type(keep_count) is int and abs(keep_count) < 2**53 else 0,
-        error_type=type(error).__name__,
-    )
-    message = str(error) or type(error).__name__
-    return Draft(retention_stream(user_id), details, user_id, error_message=message)
+def of_run(draft: Draft, run_id: str | None) -> Draft:
+    """A fact that belongs to a run: its claim caused it."""
+    return draft if run_id is None else replace(draft, causation_id=run_id, correlation_id=run_id)
 
 
-def site_fence(site: Site, locked: LockedHead, fence: Sequence[tuple[str, str]]) -> None:
-    """Check leases (run_id, owner) under the lock.
-
-    Raises:
-        LeaseLost: one is gone.
-    """
-    from ledger.operational import require_lease  # noqa: PLC0415
-
-    for run_id, owner in fence:
-        require_lease(locked.connection, run_id, owner, site.clock.monotonic())
+def _still_held(site: Site, locked: LockedHead, orders: Sequence[Order]) -> list[Order]:
+    """The fence: a run that lost its lease announces nothing."""
+    runs = [order.run_id for order in orders if order.run_id is not None]
+    if not runs:
+        return list(orders)
+    held = runs_held_among(locked.connection, runs, site.instance, site.clock.monotonic())
+    return [order for order in orders if order.run_id is None or order.run_id in held]
 
 
 def _where_to_look(
-    site: Site, user_id: int | None, *, at_head: bool = True
-) -> tuple[dict[str, Backup], int]:
+    site: Site, orders: Sequence[Order], *, at_head: bool = True
+) -> tuple[OwnersBackups, int]:
     """The backups that a read model knows, and its position."""
     store = site.store.store_id
+    users = {order.user_id for order in orders}
     with site.read_models.reading(at_head=at_head) as connection:
         position = position_of(connection)
-        if user_id is None:
-            found = backups_of_store(connection, store)
-        else:
-            found = backups_of_owner(connection, store, user_id)
-    return {each.backup_id: each for each in found}, position
+        owned = backups_of_owners(connection, store, [user for user in users if user is not None])
+        found: OwnersBackups = {user: _by_id(backups) for user, backups in owned.items()}
+        if None in users:
+            found[None] = _by_id(backups_of_store(connection, store))
+    return found, position
+
+
+def _by_id(backups: Sequence[Backup]) -> dict[str, Backup]:
+    return {each.backup_id: each for each in backups}
 
 
 def _as_of_now(
-    site: Site,
-    locked: LockedHead,
-    before: dict[str, Backup],
-    position: int,
-    user_id: int | None,
-) -> dict[str, Backup]:
+    site: Site, locked: LockedHead, before: OwnersBackups, position: int
+) -> OwnersBackups:
     """The same, with what was appended since."""
-    backups = dict(before)
-    for backup_id in new_backups(events_after(locked, position)):
-        backup = backup_locked(locked, backup_id)
-        belongs = (
-            backup is not None
-            and backup.store == site.store.store_id
-            and user_id in (None, backup.user_id)
-        )
-        if backup is not None and belongs and backup.is_present:
-            backups[backup_id] = backup
-        else:
-            backups.pop(backup_id, None)
-    return backups
+    owners = {user: dict(backups) for user, backups in before.items()}
+    newer = backups_locked(locked, new_backups(events_after(locked, position)))
+    for backup_id, backup in newer.items():
+        if backup is None or backup.store != site.store.store_id:
+            continue
+        for user in {None, backup.user_id} & owners.keys():
+            if backup.is_present:
+                owners[user][backup_id] = backup
+            else:
+                owners[user].pop(backup_id, None)
+    return owners
 
 
 def _planned(
     site: Site,
     context: Context,
-    keep_count: int,
+    order: Order,
     backups: dict[str, Backup],
     restoring: set[str],
 ) -> RetentionOutcome:
@@ -215,85 +221,52 @@ def _planned(
         for each in backups.values()
     ]
     within = site.configuration.keep_within_days
-    made = plan(candidates, keep_count, context.now, keep_within_days=within)
-    rule = f"keep {keep_count}" + (f", {within} days" if within else "")
+    made = plan(candidates, order.keep_count, context.now, keep_within_days=within)
+    rule = f"keep {order.keep_count}" + (f", {within} days" if within else "")
     deletions = tuple(
         Deletion(backups[each.backup_id], "retention", rule=rule) for each in made.deleted
     )
-    return RetentionOutcome(made, backups, deletions)
+    return RetentionOutcome(order, made, backups, deletions)
 
 
 def _checked(
-    locked: LockedHead, context: Context, outcome: RetentionOutcome, restoring: set[str]
-) -> RetentionOutcome:
-    """Hold the plan against the ledger itself: a read model only said where to look."""
-    witness = _good_witness(locked, outcome)
-    deletions = []
-    for deletion in outcome.deletions:
-        backup, refusal = refusal_locked(
-            locked,
-            context,
-            deletion.backup.backup_id,
-            "retention",
-            is_last_good=not witness,
-            restoring=restoring,
-        )
-        if backup is not None and refusal is None:
-            deletions.append(Deletion(backup, "retention", rule=deletion.rule))
-    return RetentionOutcome(outcome.plan, outcome.backups, tuple(deletions))
+    locked: LockedHead,
+    context: Context,
+    outcomes: Sequence[RetentionOutcome],
+    restoring: set[str],
+) -> list[RetentionOutcome]:
+    """Hold plans against the ledger itself: a read model only said where to look."""
+    deleting = [outcome for outcome in outcomes if outcome.deletions]
+    ids = [each.backup.backup_id for outcome in deleting for each in outcome.deletions]
+    witnesses = [outcome.plan.kept[0].backup_id for outcome in deleting if outcome.plan.kept]
+    known = backups_locked(locked, [*ids, *witnesses])
+
+    checked = []
+    for outcome in outcomes:
+        is_last_good = bool(outcome.deletions) and not _good_witness(locked, outcome, known)
+        deletions = []
+        for deletion in outcome.deletions:
+            backup = known[deletion.backup.backup_id]
+            if backup is not None and not why_refused(
+                backup,
+                "retention",
+                context.now,
+                forced=False,
+                is_being_restored=backup.backup_id in restoring,
+                is_last_good=is_last_good,
+            ):
+                deletions.append(replace(deletion, backup=backup))
+        checked.append(replace(outcome, deletions=tuple(deletions)))
+    return checked
 
 
-def _good_witness(locked: LockedHead, outcome: RetentionOutcome) -> bool:
+def _good_witness(
+    locked: LockedHead, outcome: RetentionOutcome, known: dict[str, Backup | None]
+) -> bool:
     """Whether, by the ledger, something good stays."""
     for kept in outcome.plan.kept:
-        backup = backup_locked(locked, kept.backup_id)
+        is_known = kept.backup_id in known
+        backup = known[kept.backup_id] if is_known else backup_locked(locked, kept.backup_id)
         if backup is not None and backup.status == BackupStatus.OK:
             return True
     return False
-
-
-def _spared_drafts(made: RetentionPlan, keep_count: int, user_id: int | None) -> list[Draft]:
-    return [
-        Draft(
-            retention_stream(user_id),
-            RetentionSpared(
-                scope=_scope(user_id), keep_count=keep_count, spared_backup_id=each.backup_id
-            ),
-            user_id,
-        )
-        for each in made.spared
-    ]
-
-
-def _applied_drafts(
-    kept: Sequence[Kept], deleted: Sequence[Deletion], keep_count: int, user_id: int | None
-) -> list[Draft]:
-    """One event, or several where the lists are long: deleted first, then kept."""
-    entries: list[tuple[DeletedBackup | KeptBackup, object]] = []
-    for deletion in deleted:
-        gone = DeletedBackup(backup_id=deletion.backup.backup_id, filename=deletion.backup.filename)
-        entries.append((gone, gone.model_dump()))
-    for each in kept:
-        stays = KeptBackup(backup_id=each.backup_id, reasons=list(each.reasons))
-        entries.append((stays, stays.model_dump()))
-    parts = cut_into_parts(entries)
-    return [
-        Draft(
-            retention_stream(user_id),
-            RetentionApplied(
-                scope=_scope(user_id),
-                keep_count=keep_count,
-                kept=[each for each in part if isinstance(each, KeptBackup)],
-                deleted=[each for each in part if isinstance(each, DeletedBackup)],
-                deleted_count=len(deleted),
-                part=number,
-                parts=len(parts),
-            ),
-            user_id,
-        )
-        for number, part in enumerate(parts, 1)
-    ]
-
-
-def _scope(user_id: int | None) -> str:
-    return "global" if user_id is None else str(user_id)

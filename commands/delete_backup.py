@@ -102,13 +102,21 @@ def started_draft(site: Site, deletion: Deletion) -> Draft:
 
 def unlink_files(site: Site, deletions: Iterable[Deletion]) -> list[Failure]:
     """Remove the files of announced deletes; what could not be removed."""
-    failures = []
+    failures, gone = [], []
     for deletion in deletions:
         try:
             site.store.unlink(deletion.backup.filename, deletion.backup.backup_id)
         except OSError as error:
             logger.warning("cannot delete %r: %s", deletion.backup.filename, error)
             failures.append(Failure(deletion, error))
+        else:
+            gone.append(deletion)
+    if gone:
+        try:
+            site.store.flush()
+        except OSError as error:
+            logger.warning("cannot flush %s: %s", site.store.folder, error)
+            failures += [Failure(deletion, error) for deletion in gone]
     return failures
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from commands.actors import SYSTEM
 from commands.claims import Claim
-from commands.finish_run import abandon_run, complete_run
+from commands.complete_runs import Made, complete_runs
+from commands.fail_run import abandon_run
 from commands.ledger_reading import events_after, position_of
 from commands.owner import is_alive
 from commands.staging import staged_of
@@ -119,7 +120,12 @@ def _settle_one(site: Site, context: Context, lease: Lease) -> bool | None:
     # Its owner may be stuck before it could publish.
     for staged in staged_of(site, backup):
         site.store.publish(staged, backup.filename)
-    complete_run(site, context, claim, backup)
+    site.store.flush()
+    ended = complete_runs(site, context, [Made(claim, backup)])
+    for error in ended.failed.values():
+        raise error
+    if not ended.completed:
+        raise LeaseLost(claim.run_id)
     return True
 
 

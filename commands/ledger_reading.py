@@ -19,7 +19,7 @@ from projections.restore import Restore, evolve_restore
 from projections.tables import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -54,6 +54,16 @@ def fold_locked(
 
 def backup_locked(locked: LockedHead, backup_id: str) -> Backup | None:
     return fold_locked(locked, backup_stream(backup_id), evolve_backup)
+
+
+def backups_locked(locked: LockedHead, backup_ids: Sequence[str]) -> dict[str, Backup | None]:
+    """The same for several, read together."""
+    ids = {backup_stream(backup_id): backup_id for backup_id in backup_ids}
+    found: dict[str, Backup | None] = dict.fromkeys(backup_ids)
+    for stream, stored in locked.select_streams(list(ids)).items():
+        for each in stored:
+            found[ids[stream]] = evolve_backup(found[ids[stream]], decode_event(each.state))
+    return found
 
 
 def events_after(locked: LockedHead, position: int) -> list[tuple[int, Event]]:

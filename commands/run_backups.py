@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from commands.finish_run import complete_run, fail_run
+from commands.complete_runs import Made, complete_runs
+from commands.fail_run import fail_run
 from commands.heartbeat import Heartbeat
 from commands.staging import append_or_discard, publish_all
 from commands.take_backup import Staged, created_details, size_warnings, stage_snapshot
 from commands.unchanged_backup import share_with_last
 from ledger.application import Draft
-from ledger.errors import LeaseLost
+from ledger.errors import LeaseLost, LedgerBusy
 from ledger.events.catalog import BackupCreated
-from ledger.operational import name_owner, runs_still_held
+from ledger.operational import name_owner, name_owners, runs_still_held
 from ledger.vocabulary import BackupKind, backup_stream
 from projections.backup import evolve_backup
 from projections.backup_names import auto_backup_name, free_name
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from projections.backup import Backup
 
 logger = logging.getLogger("backup_ledger.runs")
+FINISHED_TOGETHER = 50
+"""Runs whose end is one append: few enough that others need not wait long for the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,22 @@ class _Entry:
 
 
 def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[int, int]:
-    """Back up every claim; how many were completed, and how many failed."""
+    """Back up every claim; how many were completed, and how many failed.
+
+    Raises:
+        LedgerBusy: nothing can be recorded now. What is open of these runs is settled by the next
+            check, or by others once the leases are over.
+    """
     independent = site.configuration.independent_copies
     groups = [[claim] for claim in claims] if independent else [list(claims)]
     completed = 0
-    with Heartbeat(site):
-        for group in groups:
-            completed += _run_group(site, context, group)
+    try:
+        with Heartbeat(site):
+            for group in groups:
+                completed += _run_group(site, context, group)
+    except LedgerBusy:
+        site.active_runs.difference_update(claim.run_id for claim in claims)
+        raise
     return completed, len(claims) - completed
 
 
@@ -62,6 +74,8 @@ def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
                 site, path, lambda: _append(site, context, staged, claims, entries)
             )
             failed = publish_all(site, path, [entry.filename for entry in entries])
+    except LedgerBusy:
+        raise
     except Exception as error:  # noqa: BLE001  (recorded for each run)
         for claim in claims:
             _record_failure(site, context, claim, error)
@@ -69,13 +83,16 @@ def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
     # One run finds by itself what was appended; for a herd that would take ever longer.
     site.announce(recorded, is_last=len(entries) > 1)
     backups = _folded(recorded)
-    completed = 0
+    made: list[Made] = []
     for entry in entries:
         if entry.filename in failed:
             _record_failure(site, context, entry.claim, failed[entry.filename])
         else:
-            completed += _finish(site, context, entry, backups[entry.backup_id])
-    return completed
+            made.append(Made(entry.claim, backups[entry.backup_id]))
+    return sum(
+        _finish(site, context, made[start : start + FINISHED_TOGETHER])
+        for start in range(0, len(made), FINISHED_TOGETHER)
+    )
 
 
 def _append(
@@ -117,22 +134,28 @@ def _entries(
     site: Site, context: Context, locked: LockedHead, claims: list[Claim], first_id: str
 ) -> list[_Entry]:
     """Names and ids; a run that lost its lease is dropped and publishes nothing."""
-    connection, store = locked.connection, site.store
+    store = site.store
+    held = runs_still_held(locked.connection, site.instance, site.clock.monotonic())
+    wanted = {claim.run_id: auto_backup_name(claim.user_id, context.now) for claim in claims}
+    asked = set(wanted.values())
+    known = name_owners(locked.connection, store.store_id, sorted(asked))
     taken: set[str] = set()
 
-    def is_taken(name: str) -> bool:
-        known = name_owner(connection, store.store_id, name)
-        return name in taken or known is not None or store.has(name)
+    def has_owner(name: str) -> bool:
+        if name in asked:
+            return name in known
+        return name_owner(locked.connection, store.store_id, name) is not None
 
-    held = runs_still_held(connection, site.instance, site.clock.monotonic())
+    def is_taken(name: str) -> bool:
+        return name in taken or has_owner(name) or store.has(name)
+
     entries: list[_Entry] = []
     for claim in claims:
         if claim.run_id not in held:
             logger.warning("%s", LeaseLost(claim.run_id))
             site.active_runs.discard(claim.run_id)
             continue
-        wanted = auto_backup_name(claim.user_id, context.now)
-        filename = free_name(wanted, is_taken)
+        filename = free_name(wanted[claim.run_id], is_taken)
         taken.add(filename)
         entries.append(_Entry(claim, str(uuid4()) if entries else first_id, filename))
     return entries
@@ -166,18 +189,20 @@ def _created_draft(
     )
 
 
-def _finish(site: Site, context: Context, entry: _Entry, backup: Backup) -> bool:
+def _finish(site: Site, context: Context, made: list[Made]) -> int:
     """One user's failure never stops another's."""
     try:
-        complete_run(site, context, entry.claim, backup)
-    except LeaseLost as lost:
-        logger.warning("%s", lost)
-        site.active_runs.discard(entry.claim.run_id)
-        return False
-    except Exception as error:  # noqa: BLE001  (recorded)
-        _record_failure(site, context, entry.claim, error)
-        return False
-    return True
+        ended = complete_runs(site, context, made)
+    except LedgerBusy:
+        raise
+    except Exception as error:  # noqa: BLE001  (recorded for each run)
+        for each in made:
+            _record_failure(site, context, each.claim, error)
+        return 0
+    for each in made:
+        if each.run_id in ended.failed:
+            _record_failure(site, context, each.claim, ended.failed[each.run_id])
+    return len(ended.completed)
 
 
 def _record_failure(site: Site, context: Context, claim: Claim, error: Exception) -> None:

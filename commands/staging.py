@@ -92,6 +92,7 @@ def publish_all(site: Site, staged: Path, filenames: Iterable[str]) -> dict[str,
     The staged file stays while a name is wanting, and recovery tries again.
     """
     failed: dict[str, OSError] = {}
+    named: list[str] = []
     for filename in filenames:
         try:
             moved = site.store.publish(staged, filename)
@@ -99,8 +100,13 @@ def publish_all(site: Site, staged: Path, filenames: Iterable[str]) -> dict[str,
             logger.warning("backup %r could not be published: %s", filename, error)
             failed[filename] = error
             continue
+        named.append(filename)
         if moved is not None:
             logger.warning("a foreign file %r was moved to %r", filename, moved)
+    try:
+        site.store.flush()
+    except OSError as error:
+        failed |= dict.fromkeys(named, error)
     if not failed:
         site.store.discard(staged)
     return failed

@@ -74,7 +74,7 @@ class Store:
         return sorted(path for path in self.staging.glob("*/*") if path.is_file())
 
     def publish(self, staged: Path, filename: str) -> str | None:
-        """Give a staged file its name; never overwrites.
+        """Give a staged file its name, which is durable after `flush`; never overwrites.
 
         A foreign file in the way is moved to a free name, which is returned. The staged file
         stays; `discard` removes it once every name is given.
@@ -93,8 +93,11 @@ class Store:
                     break
                 self._publish_copy(staged, final, error)
                 break
-        flush_directory(self.folder)
         return moved
+
+    def flush(self) -> None:
+        """Bring names that were given or taken away to the disk."""
+        flush_directory(self.folder)
 
     def discard(self, staged: Path) -> None:
         """Remove a staged file."""
@@ -105,6 +108,8 @@ class Store:
     def unlink(self, filename: str, backup_id: str) -> None:
         """Remove a backup's file and what was kept beside it; fine where it is gone.
 
+        It is gone for good after `flush`.
+
         Raises:
             OSError: the file cannot be removed.
         """
@@ -112,7 +117,6 @@ class Store:
         for staged in (each for each in self.staged_files() if each.name == backup_id):
             staged.unlink(missing_ok=True)
         self.remove_sidecars(backup_id)
-        flush_directory(self.folder)
 
     def remove_sidecars(self, backup_id: str) -> None:
         """Remove what was kept beside a backup; fine where there is nothing."""

@@ -25,7 +25,7 @@ from ledger.prepared import Prepared
 from ledger.tables import leases, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -39,7 +39,13 @@ _FIND_LEASE = Prepared(
     select(leases.c.owner, leases.c.expires_at).where(leases.c.run_id == bindparam("wanted"))
 )
 _END_LEASE = Prepared(delete(leases).where(leases.c.run_id == bindparam("wanted")))
-_FREE_NAME = Prepared(delete(names).where(names.c.backup_id == bindparam("wanted")))
+_FREE_NAME = Prepared(
+    delete(names).where(
+        names.c.store == bindparam("of_store"),
+        names.c.filename == bindparam("wanted"),
+        names.c.backup_id == bindparam("of_backup"),
+    )
+)
 _NAME_OWNER = Prepared(
     select(names.c.backup_id).where(
         names.c.store == bindparam("of_store"), names.c.filename == bindparam("wanted")
@@ -50,6 +56,8 @@ EXPIRED = -1
 """Before every moment of the monotonic clock, which may start at 0."""
 
 SECOND = 1_000_000
+LOOKUP_NAMES = 500
+_Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,48 +87,83 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
     Raises:
         NameTaken: another backup of the store has the file name.
     """
-    now: int | None = None
-    started: list[dict[str, object]] = []
-    named: list[dict[str, object]] = []
-
-    def flush() -> None:
-        # In the order of the events: what one makes, a later one of the same append may end.
-        if started:
-            connection.execute(insert(leases), started)
-        if named:
-            _insert_names(connection, named)
-        started.clear()
-        named.clear()
-
+    changes = _Changes(connection, monotonic)
     for event in events:
+        changes.add(event)
+    changes.write()
+
+
+class _Changes:
+    """What events do to the tables, many rows a statement.
+
+    In the order of the events as far as it matters: what one makes, a later one may end.
+    """
+
+    def __init__(self, connection: Connection, monotonic: float) -> None:
+        self._connection = connection
+        self._monotonic = monotonic
+        self._now: int | None = None
+        self._started: _Rows = []
+        self._ended: _Rows = []
+        self._named: _Rows = []
+        self._freed: _Rows = []
+
+    def add(self, event: Event) -> None:
         details = event.details
         if isinstance(details, BackupStarted):
-            now = lease_now(connection, monotonic) if now is None else now
-            expires_at = now + details.lease_seconds * SECOND
-            started.append(
-                {"run_id": event.event_id, "owner": details.scheduler, "expires_at": expires_at}
-            )
+            self._put(self._started, self._lease_row(event.event_id, details), after=self._ended)
         elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
-            flush()
-            _END_LEASE.run(connection, {"wanted": details.run_id})
+            self._put(self._ended, {"wanted": details.run_id}, after=self._started)
         elif isinstance(details, BackupCreated | BackupFound):
-            named.append(
-                {
-                    "store": details.store,
-                    "filename": details.filename,
-                    "backup_id": event.resource_id,
-                }
-            )
+            name = {"store": details.store, "filename": details.filename}
+            self._put(self._named, name | {"backup_id": event.resource_id}, after=self._freed)
         elif isinstance(details, BackupDeleted):
-            flush()
-            _FREE_NAME.run(connection, {"wanted": event.resource_id})
-    flush()
+            name = {"of_store": details.store, "wanted": details.filename}
+            self._put(self._freed, name | {"of_backup": event.resource_id}, after=self._named)
+
+    def write(self) -> None:
+        if self._started:
+            self._connection.execute(insert(leases), self._started)
+        if self._ended:
+            _END_LEASE.run_many(self._connection, self._ended)
+        if self._named:
+            _insert_names(self._connection, self._named)
+        if self._freed:
+            _FREE_NAME.run_many(self._connection, self._freed)
+        for rows in (self._started, self._ended, self._named, self._freed):
+            rows.clear()
+
+    def _put(self, rows: _Rows, row: dict[str, Any], *, after: _Rows) -> None:
+        if after:
+            self.write()
+        rows.append(row)
+
+    def _lease_row(self, run_id: str, details: BackupStarted) -> dict[str, Any]:
+        if self._now is None:
+            self._now = lease_now(self._connection, self._monotonic)
+        expires_at = self._now + details.lease_seconds * SECOND
+        return {"run_id": run_id, "owner": details.scheduler, "expires_at": expires_at}
 
 
 def name_owner(connection: Connection, store: str, filename: str) -> str | None:
     """The backup_id that has a file name in a store, or None."""
     row = _NAME_OWNER.run(connection, {"of_store": store, "wanted": filename}).fetchone()
     return None if row is None else str(row[0])
+
+
+def name_owners(connection: Connection, store: str, filenames: Sequence[str]) -> dict[str, str]:
+    """The same for several: those names that somebody has, with their backup_id."""
+    if len(filenames) == 1:
+        owner = name_owner(connection, store, filenames[0])
+        return {} if owner is None else {filenames[0]: owner}
+    found: dict[str, str] = {}
+    for start in range(0, len(filenames), LOOKUP_NAMES):
+        some = names.c.filename.in_(filenames[start : start + LOOKUP_NAMES])
+        rows = connection.execute(
+            select(names.c.filename, names.c.backup_id).where(names.c.store == store, some)
+        )
+        found |= {row.filename: row.backup_id for row in rows}
+    return found
 
 
 def names_of_store(connection: Connection, store: str) -> dict[str, str]:
@@ -148,10 +191,7 @@ def require_lease(connection: Connection, run_id: str, owner: str, monotonic: fl
     Raises:
         LeaseLost: it is not.
     """
-    lease = find_lease(connection, run_id)
-    if lease is None or lease.owner != owner:
-        raise LeaseLost(run_id)
-    if lease.expires_at < lease_now(connection, monotonic):
+    if not runs_held_among(connection, [run_id], owner, monotonic):
         raise LeaseLost(run_id)
 
 
@@ -161,6 +201,21 @@ def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set
         leases.c.owner == owner, leases.c.expires_at >= lease_now(connection, monotonic)
     )
     return set(connection.execute(held).scalars())
+
+
+def runs_held_among(
+    connection: Connection, run_ids: Sequence[str], owner: str, monotonic: float
+) -> set[str]:
+    """The fence for several runs: those whose lease is there, the owner's, and unexpired."""
+    if len(run_ids) == 1:
+        lease = find_lease(connection, run_ids[0])
+        is_held = (
+            lease is not None
+            and lease.owner == owner
+            and lease.expires_at >= lease_now(connection, monotonic)
+        )
+        return set(run_ids) if is_held else set()
+    return set(run_ids) & runs_still_held(connection, owner, monotonic)
 
 
 def renew_leases(connection: Connection, owner: str, monotonic: float, lease_seconds: int) -> int:
@@ -206,13 +261,16 @@ def rebuild(connection: Connection, events: Iterable[Event]) -> None:
     connection.execute(update(leases).values(expires_at=EXPIRED))
 
 
-def _insert_names(connection: Connection, rows: list[dict[str, object]]) -> None:
-    seen: set[tuple[str, str]] = set()
+def _insert_names(connection: Connection, rows: _Rows) -> None:
+    by_store: dict[str, set[str]] = {}
     for row in rows:
-        store, filename = str(row["store"]), str(row["filename"])
-        if (store, filename) in seen or name_owner(connection, store, filename) is not None:
-            raise NameTaken(filename)
-        seen.add((store, filename))
+        filenames = by_store.setdefault(row["store"], set())
+        if row["filename"] in filenames:
+            raise NameTaken(row["filename"])
+        filenames.add(row["filename"])
+    for store, filenames in by_store.items():
+        for taken in name_owners(connection, store, sorted(filenames)):
+            raise NameTaken(taken)
     try:
         connection.execute(insert(names), rows)
     except IntegrityError as error:

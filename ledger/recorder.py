@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 NO_LIMIT = 2**62
+LOOKUP_STREAMS = 500
+"""Streams looked up in one statement, well under SQLite's limit on parameters."""
+
+FEW_STREAMS = 4
+"""Fewer are asked for one by one, by statements that are prepared; any number of a file."""
+
 JUMP_MICROSECONDS = 3_600_000_000
 """A clock this far behind the head has jumped; recorded_at then follows the clock."""
 
@@ -51,6 +57,14 @@ _STREAM_LEAF = Prepared(
 _EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
 _STREAM = Prepared(
     _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
+)
+_STREAMS = _EVENT.where(events.c.stream.in_(bindparam("wanted", expanding=True))).order_by(
+    events.c.stream, events.c.stream_version
+)
+_STREAM_VERSIONS = (
+    select(events.c.stream, func.max(events.c.stream_version).label("newest"))
+    .where(events.c.stream.in_(bindparam("wanted", expanding=True)))
+    .group_by(events.c.stream)
 )
 _NOTIFICATION = _EVENT.add_columns(events.c.position)
 _STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
@@ -103,9 +117,25 @@ class LockedHead:
         rows = _STREAM.run(self.connection, {"wanted": stream})
         return [_stored_event(row) for row in rows.fetchall()]
 
+    def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
+        """The events of several streams, each in order; asked together, a server being far."""
+        if self._are_few(streams):
+            return {stream: self.select_events(stream) for stream in streams}
+        found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
+        for some in _batched(list(found)):
+            for row in self.connection.execute(_STREAMS, {"wanted": some}):
+                found[row.stream].append(_stored_event(row))
+        return found
+
     def stream_versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream; 0 where there is none."""
-        return {stream: stream_version(self.connection, stream) for stream in streams}
+        if self._are_few(streams):
+            return {stream: stream_version(self.connection, stream) for stream in streams}
+        found = dict.fromkeys(streams, 0)
+        for some in _batched(list(found)):
+            rows = self.connection.execute(_STREAM_VERSIONS, {"wanted": some})
+            found.update((row.stream, row.newest) for row in rows)
+        return found
 
     def insert(self, stored_events: Sequence[StoredEvent]) -> list[int]:
         """Append events; their positions.
@@ -138,6 +168,9 @@ class LockedHead:
         )
         self._write_head(frontier, completed, recorded_at)
         return list(range(first, frontier.size + 1))
+
+    def _are_few(self, streams: Sequence[str]) -> bool:
+        return len(streams) < FEW_STREAMS or self.connection.dialect.name == "sqlite"
 
     def _write_head(self, frontier: Frontier, completed: list[Node], recorded_at: int) -> None:
         if completed:
@@ -355,6 +388,11 @@ def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | Non
     if lte is not None:
         statement = statement.where(column <= lte)
     return statement
+
+
+def _batched(streams: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(streams), LOOKUP_STREAMS):
+        yield streams[start : start + LOOKUP_STREAMS]
 
 
 def _stored_event(row: Any) -> StoredEvent:

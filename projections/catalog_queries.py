@@ -43,6 +43,21 @@ def backups_of_owner(connection: Connection, store: str, user_id: int) -> list[B
     )
 
 
+def backups_of_owners(
+    connection: Connection, store: str, user_ids: Collection[int]
+) -> dict[int, list[Backup]]:
+    """The same for several users."""
+    ordered = sorted(user_ids)
+    found: dict[int, list[Backup]] = {user_id: [] for user_id in ordered}
+    for start in range(0, len(ordered), LOOKUP_IDS):
+        some = catalog.c.user_id.in_(ordered[start : start + LOOKUP_IDS])
+        conditions = (catalog.c.store == store, some, catalog.c.status.in_(PRESENT))
+        for backup in _backups(connection, *conditions):
+            if backup.user_id is not None:
+                found[backup.user_id].append(backup)
+    return found
+
+
 def backup_named(connection: Connection, store: str, filename: str) -> Backup | None:
     """The newest backup of a file name that is not deleted, or else the newest deleted one."""
     found = _backups(connection, catalog.c.store == store, catalog.c.filename == filename)

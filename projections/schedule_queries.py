@@ -46,6 +46,17 @@ def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
     return None if found is None else Schedule(**found)
 
 
+def schedules_of(connection: Connection, user_ids: Collection[int]) -> dict[int, Schedule]:
+    """The settings of those users who have any."""
+    ordered = sorted(user_ids)
+    found: dict[int, Schedule] = {}
+    for start in range(0, len(ordered), LOOKUP_USERS):
+        some = settings.c.user_id.in_(ordered[start : start + LOOKUP_USERS])
+        rows = connection.execute(select(settings).where(some)).mappings()
+        found |= {row["user_id"]: Schedule(**row) for row in rows}
+    return found
+
+
 def all_schedules(connection: Connection) -> list[Schedule]:
     """Every user's settings, by user."""
     rows = connection.execute(select(settings).order_by(settings.c.user_id))

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from commands import actors, finish_run, run_backups, take_backup
+from commands import actors, fail_run, next_slots, run_backups, take_backup
 from commands.claims import claim_due
+from commands.complete_runs import Ended
 from commands.expired_claims import is_over
 from commands.opening import open_site
 from commands.owner import Owner, dead_owner, is_alive
@@ -187,7 +188,7 @@ def test_run_with_a_recorded_backup_is_finished_by_another(
     check(first)  # one that retention will delete
     claims = claim_due(first, first.context(actors.scheduler(first.instance)), due(world))
     monkeypatch.setattr(run_backups, "publish_all", lambda *_: {})
-    monkeypatch.setattr(run_backups, "complete_run", lambda *_: None)
+    monkeypatch.setattr(run_backups, "complete_runs", lambda *_: Ended())
     run_claims(first, world.context(), claims)  # hangs before it publishes
     second = world.open("act")
     world.advance(seconds=first.configuration.lease_seconds + 1)
@@ -211,7 +212,7 @@ def test_run_with_a_backup_in_another_store_is_left_to_those_who_have_it(
     claims = claim_due(first, first.context(actors.scheduler(first.instance)), due(world))
     with monkeypatch.context() as patched:
         patched.setattr(run_backups, "publish_all", lambda *_: {})
-        patched.setattr(run_backups, "complete_run", lambda *_: None)
+        patched.setattr(run_backups, "complete_runs", lambda *_: Ended())
         run_claims(first, world.context(), claims)
     (lease,) = leases_of(first)
     world.advance(seconds=first.configuration.lease_seconds + 1)
@@ -242,10 +243,11 @@ def test_slot_is_not_run_again_when_a_slow_clock_finishes_it(
     if how == "completed":
         with monkeypatch.context() as patched:
             patched.setattr(run_backups, "publish_all", lambda *_: {})
-            patched.setattr(run_backups, "complete_run", lambda *_: None)
+            patched.setattr(run_backups, "complete_runs", lambda *_: Ended())
             run_claims(first, world.context(), claims)
     else:
-        monkeypatch.setattr(finish_run, "has_retry_left", lambda _attempt: False)
+        monkeypatch.setattr(next_slots, "has_retry_left", lambda _attempt: False)
+        monkeypatch.setattr(fail_run, "has_retry_left", lambda _attempt: False)
     with first.ledger.engine.begin() as connection:
         connection.execute(update(leases).values(expires_at=-1))
     slow = open_site(
@@ -266,7 +268,7 @@ def test_slots_that_passed_while_a_run_was_unfinished_are_recorded(
     claims = claim_due(first, first.context(actors.scheduler(first.instance)), due(world))
     with monkeypatch.context() as patched:
         patched.setattr(run_backups, "publish_all", lambda *_: {})
-        patched.setattr(run_backups, "complete_run", lambda *_: None)
+        patched.setattr(run_backups, "complete_runs", lambda *_: Ended())
         run_claims(first, world.context(), claims)
     kill(first)
     world.advance(days=3, hours=1)

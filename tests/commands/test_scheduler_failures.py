@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commands import finish_run
+from commands import complete_runs
 from commands.scheduler import CheckReport, check
 from commands.scheduler_process import checked
 from ledger.events.catalog import BackupCreated
@@ -102,15 +102,15 @@ def test_retention_that_fails_does_not_fail_the_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its error is recorded beside the completed run, for that user only."""
-    retain = finish_run.announce_retention
+    retain = complete_runs.announce_retention
 
-    def fail_for_two(site: Any, context: Any, keep: int, user_id: int, **options: Any) -> Any:
-        if user_id == 2:
+    def fail_for_two(site: Any, context: Any, orders: Any) -> Any:
+        if any(order.user_id == 2 for order in orders):
             raise RuntimeError("retention is out of order")
-        return retain(site, context, keep, user_id, **options)
+        return retain(site, context, orders)
 
     three_due(world)
-    monkeypatch.setattr(finish_run, "announce_retention", fail_for_two)
+    monkeypatch.setattr(complete_runs, "announce_retention", fail_for_two)
     assert world.check() == CheckReport(completed=3)
     (failed,) = world.events_of(RetentionFailed)
     assert (failed.user_id, failed.details.error_type) == ("2", "RuntimeError")

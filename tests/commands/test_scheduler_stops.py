@@ -149,13 +149,13 @@ def test_stop_during_a_check_lets_the_batch_finish(
     monkeypatch.setattr(scheduler, "CLAIMS_PER_BATCH", 2)
     three_due(world)
     stop = Event()
-    finish = run_backups.complete_run
+    finish = run_backups.complete_runs
 
-    def finish_and_stop(*arguments: Any) -> None:
-        finish(*arguments)
+    def finish_and_stop(*arguments: Any) -> Any:
         stop.set()
+        return finish(*arguments)
 
-    monkeypatch.setattr(run_backups, "complete_run", finish_and_stop)
+    monkeypatch.setattr(run_backups, "complete_runs", finish_and_stop)
     assert check(world.site, stop) == CheckReport(completed=2)
     assert check(world.site) == CheckReport(completed=1)
 

@@ -35,8 +35,8 @@ def created(number: int, filename: str = NAME, store: str = STORE) -> Draft:
     return draft(BackupCreated, f"backup/{uuid_of(number)}", filename=filename, store=store)
 
 
-def deleted(number: int) -> Draft:
-    return draft(BackupDeleted, f"backup/{uuid_of(number)}")
+def deleted(number: int, filename: str = NAME) -> Draft:
+    return draft(BackupDeleted, f"backup/{uuid_of(number)}", filename=filename)
 
 
 def lease_of(ledger: Ledger, run_id: str = RUN) -> Lease | None:
@@ -203,4 +203,22 @@ def test_what_begins_and_ends_in_one_append_leaves_nothing(
     """Neither a name nor a lease."""
     ledger.append(context(), claim(), created(1), draft(BackupFailed, run_id=RUN), deleted(1))
     assert lease_of(ledger) is None
+    assert names_of(ledger) == {}
+
+
+def test_owners_of_many_names_are_found_together(ledger: Ledger, context: MakeContext) -> None:
+    """More than one statement asks for; free names and other stores' are not among them."""
+    many = [f"{number}.db" for number in range(operational.LOOKUP_NAMES + 2)]
+    drafts = [created(number, name) for number, name in enumerate(many)]
+    ledger.append(context(), *drafts, created(9_999, "elsewhere.db", uuid_of(7)))
+    with ledger.engine.connect() as connection:
+        found = operational.name_owners(connection, STORE, ["free.db", "elsewhere.db", *many])
+        assert operational.name_owners(connection, STORE, ["free.db"]) == {}
+    assert found == {name: uuid_of(number) for number, name in enumerate(many)}
+
+
+def test_a_name_is_given_twice_in_one_append(ledger: Ledger, context: MakeContext) -> None:
+    """The second is refused, and the first with it."""
+    with pytest.raises(NameTaken, match=r"'2\.db'"):
+        ledger.append(context(), *(created(each, f"{each % 9}.db") for each in range(2, 12)))
     assert names_of(ledger) == {}

@@ -48,7 +48,8 @@ def draft_of(step: tuple[str, int]) -> Draft:
         return claim(uuid_of(50 + number))
     if kind == "end":
         return draft(BackupFailed, run_id=uuid_of(50 + number))
-    return created(number, f"{number % 3}.db") if kind == "create" else deleted(number)
+    filename = f"{number % 3}.db"
+    return created(number, filename) if kind == "create" else deleted(number, filename)
 
 
 @given(steps)
@@ -78,7 +79,7 @@ def test_rebuilt_tables_are_the_live_ones(
 
 def test_tables_that_were_emptied_come_back(ledger: Ledger, context: MakeContext) -> None:
     """They hold nothing that the ledger does not say."""
-    ledger.append(context(), claim(), created(1), created(2, "two.db"), deleted(2))
+    ledger.append(context(), claim(), created(1), created(2, "two.db"), deleted(2, "two.db"))
     live = working_tables(ledger)
     with ledger.locked() as locked:
         locked.connection.execute(delete(names))
