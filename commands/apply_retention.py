@@ -21,8 +21,8 @@ from commands.ledger_reading import (
 )
 from commands.retention_events import applied_drafts, failed_draft, spared_drafts
 from commands.retention_rules import Candidate, RetentionPlan, plan
+from commands.run_appends import held_among, of_run
 from ledger.events.catalog import BackupDeleted
-from ledger.operational import runs_held_among
 from ledger.vocabulary import BackupStatus, backup_stream
 from projections.backup import Backup
 from projections.catalog_queries import backups_of_owners, backups_of_store
@@ -119,7 +119,7 @@ def announce_retention(
         restoring = backups_being_restored(locked.connection)
         planned = [
             _planned(site, context, order, backups[order.user_id], restoring)
-            for order in _still_held(site, locked, orders)
+            for order in held_among(site, locked, orders)
         ]
         # A decision is made again where the connection was lost.
         outcomes[:] = _checked(locked, context, planned, restoring)
@@ -146,20 +146,6 @@ def finish_retention(site: Site, outcome: RetentionOutcome) -> list[Draft]:
         *spared_drafts(outcome.plan, *scope),
         *applied_drafts(outcome.plan.kept, [each.backup for each in deleted], *scope),
     ]
-
-
-def of_run(draft: Draft, run_id: str | None) -> Draft:
-    """A fact that belongs to a run: its claim caused it."""
-    return draft if run_id is None else replace(draft, causation_id=run_id, correlation_id=run_id)
-
-
-def _still_held(site: Site, locked: LockedHead, orders: Sequence[Order]) -> list[Order]:
-    """The fence: a run that lost its lease announces nothing."""
-    runs = [order.run_id for order in orders if order.run_id is not None]
-    if not runs:
-        return list(orders)
-    held = runs_held_among(locked.connection, runs, site.instance, site.clock.monotonic())
-    return [order for order in orders if order.run_id is None or order.run_id in held]
 
 
 def _where_to_look(

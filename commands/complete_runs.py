@@ -11,15 +11,16 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from commands.apply_retention import Order, announce_retention, finish_retention, of_run
+from commands.apply_retention import Order, announce_retention, finish_retention
 from commands.next_slots import dropped_slots, next_after
 from commands.retention_events import failed_draft
+from commands.run_appends import held_among, of_run
 from commands.run_schedules import RunSchedules
+from commands.together import together_or_alone
 from ledger.application import Draft
-from ledger.errors import LeaseLost, LedgerBusy
+from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupDeleted
 from ledger.events.scheduling import BackupCompleted
-from ledger.operational import runs_held_among
 from ledger.vocabulary import schedule_stream
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from commands.claims import Claim
     from commands.site import Site
-    from ledger.application import Context, RecordedEvent
+    from ledger.application import Context
     from ledger.recorder import LockedHead
     from projections.backup import Backup
     from projections.schedule import Schedule
@@ -64,14 +65,20 @@ def complete_runs(site: Site, context: Context, made: Sequence[Made]) -> Ended:
         LedgerBusy: nothing can be appended now, for whomever; a failure could not be either.
     """
     ended = Ended()
-    schedules = RunSchedules.of(site, [each.claim.user_id for each in made])
-    retained = _retain(site, context, made, schedules)
-    held = [each for each in made if each.run_id in retained]
-    _record(site, context, held, retained, schedules, ended)
-    for each in made:
-        if each.run_id not in ended.completed and each.run_id not in ended.failed:
-            logger.warning("%s", LeaseLost(each.run_id))
+
+    def complete(some: Sequence[Made]) -> None:
+        schedules = RunSchedules.of(site, [each.claim.user_id for each in some])
+        retained = _retain(site, context, some, schedules)
+        held = [each for each in some if each.run_id in retained]
+        _record(site, context, held, retained, schedules, ended)
+
+    def failed(each: Made, error: Exception) -> None:
+        ended.failed[each.run_id] = error
+
+    together_or_alone(made, complete, failed)
     over = {each.run_id for each in made} - ended.failed.keys()
+    for run_id in over - ended.completed:
+        logger.warning("%s", LeaseLost(run_id))
     site.active_runs.difference_update(over)
     return ended
 
@@ -80,22 +87,23 @@ def _retain(
     site: Site, context: Context, made: Sequence[Made], schedules: RunSchedules
 ) -> dict[str, list[Draft]]:
     """What is to be recorded of each run's retention; a failure is that, and fails no run."""
+    retained: dict[str, list[Draft]] = {}
+
+    def retain(orders: Sequence[Order]) -> None:
+        for outcome in announce_retention(site, context, orders):
+            retained[str(outcome.order.run_id)] = finish_retention(site, outcome)
+
+    def failed(order: Order, error: Exception) -> None:
+        logger.error("retention for user %s failed", order.user_id, exc_info=error)
+        failure = failed_draft(order.keep_count, order.user_id, error)
+        retained[str(order.run_id)] = [failure]
+
     orders = [
         Order(schedules.keep_count(each.claim.user_id), each.claim.user_id, each.run_id)
         for each in made
     ]
-    try:
-        outcomes = announce_retention(site, context, orders)
-        return {str(outcome.order.run_id): finish_retention(site, outcome) for outcome in outcomes}
-    except LedgerBusy:
-        raise
-    except Exception as error:
-        if len(made) > 1:
-            alone = (_retain(site, context, [each], schedules) for each in made)
-            return {run_id: drafts for found in alone for run_id, drafts in found.items()}
-        (order,) = orders
-        logger.exception("retention for user %s failed", order.user_id)
-        return {made[0].run_id: [failed_draft(order.keep_count, order.user_id, error)]}
+    together_or_alone(orders, retain, failed)
+    return retained
 
 
 def _record(
@@ -107,35 +115,28 @@ def _record(
     ended: Ended,
 ) -> None:
     """Append that the runs are done, together or, where that fails, each alone."""
-    if not made:
-        return
-    done: list[Made] = []
 
-    def decide(locked: LockedHead) -> list[Draft]:
-        runs = [each.run_id for each in made]
-        held = runs_held_among(locked.connection, runs, site.instance, site.clock.monotonic())
-        done[:] = [each for each in made if each.run_id in held]
-        now = schedules.under(locked)
-        return [
-            of_run(draft, each.run_id)
-            for each in done
-            for draft in _done(site, context, each, retained[each.run_id], now)
-        ]
+    def record(some: Sequence[Made]) -> None:
+        done: list[Made] = []
 
-    try:
-        recorded: list[RecordedEvent] = site.ledger.decide(context, decide)
-    except LedgerBusy:
-        raise
-    except Exception as error:  # noqa: BLE001  (the caller records it, for the run that it is of)
-        if len(made) == 1:
-            ended.failed[made[0].run_id] = error
-            return
-        for each in made:
-            _record(site, context, [each], retained, schedules, ended)
-        return
-    ended.completed.update(each.run_id for each in done)
-    if recorded:
-        site.announce(recorded)
+        def decide(locked: LockedHead) -> list[Draft]:
+            done[:] = held_among(site, locked, some)
+            now = schedules.under(locked)
+            return [
+                of_run(draft, each.run_id)
+                for each in done
+                for draft in _done(site, context, each, retained[each.run_id], now)
+            ]
+
+        recorded = site.ledger.decide(context, decide)
+        ended.completed.update(each.run_id for each in done)
+        if recorded:
+            site.announce(recorded)
+
+    def failed(each: Made, error: Exception) -> None:
+        ended.failed[each.run_id] = error
+
+    together_or_alone(made, record, failed)
 
 
 def _done(

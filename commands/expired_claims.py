@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from commands.actors import SYSTEM
 from commands.claims import Claim
 from commands.complete_runs import Made, complete_runs
-from commands.fail_run import abandon_run
+from commands.fail_runs import Failure, fail_runs
 from commands.ledger_reading import events_after, position_of
 from commands.owner import is_alive
 from commands.staging import staged_of
+from commands.together import batches, together_or_alone
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
 from ledger.operational import (
     SECOND,
     Lease,
     all_leases,
-    find_lease,
     lease_now,
     take_over_lease,
 )
-from projections.catalog_queries import backup_of_run, backup_with_id
-from projections.schedule_queries import run_with_id
+from projections.catalog_queries import backups_of_runs, backups_with_ids
+from projections.schedule_queries import runs_with_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from commands.site import Site
     from ledger.application import Context
     from ledger.recorder import LockedHead
+    from projections.run import Run
 
 logger = logging.getLogger("backup_ledger.claims")
 LONGEST_LEASE = 86_400 * SECOND
+
+
+@dataclass(slots=True)
+class _Settled:
+    """How many claims were finished, and how many abandoned."""
+
+    finished: int = 0
+    abandoned: int = 0
 
 
 class _Committed(NamedTuple):
@@ -62,19 +75,20 @@ def give_up(site: Site) -> None:
     settle_owner(site, site.context(SYSTEM), site.instance)
 
 
-def settle(site: Site, context: Context, leases: list[Lease]) -> tuple[int, int]:
-    finished = abandoned = 0
-    for lease in leases:
-        try:
-            was_committed = _settle_one(site, context, lease)
-        except LeaseLost:
-            continue  # somebody else was quicker
-        except Exception:  # one user's trouble never stops another's; tried again next time
-            logger.exception("run %s could not be settled", lease.run_id)
-            continue
-        finished += was_committed is True
-        abandoned += was_committed is False
-    return finished, abandoned
+def settle(site: Site, context: Context, leases: Sequence[Lease]) -> tuple[int, int]:
+    """Settle these claims, many at a time; how many were finished, how many abandoned."""
+    settled = _Settled()
+
+    def settle_some(some: Sequence[Lease]) -> None:
+        _settle(site, context, some, settled)
+
+    def left(lease: Lease, error: Exception) -> None:
+        # One user's trouble never stops another's; tried again next time.
+        logger.error("run %s could not be settled", lease.run_id, exc_info=error)
+
+    for some in batches(leases):
+        together_or_alone(some, settle_some, left)
+    return settled.finished, settled.abandoned
 
 
 def is_over(site: Site, lease: Lease, now: int) -> bool:
@@ -97,63 +111,87 @@ def is_over(site: Site, lease: Lease, now: int) -> bool:
     return folder.is_dir() and not is_alive(site.store.staging, lease.owner)
 
 
-def _settle_one(site: Site, context: Context, lease: Lease) -> bool | None:
-    """True: finished. False: abandoned. None: left to somebody who has its store."""
+def _settle(site: Site, context: Context, leases: Sequence[Lease], settled: _Settled) -> None:
+    """Take over what is still as it was seen; finish what was recorded here, abandon the rest."""
+    run_ids = [lease.run_id for lease in leases]
     with site.read_models.reading() as connection:
-        run = run_with_id(connection, lease.run_id)
-        known, position = backup_of_run(connection, lease.run_id), position_of(connection)
-    if run is None:
-        logger.warning("run %s has a lease, but no claim in the ledger", lease.run_id)
-        return None
-    committed = None if known is None else _Committed(known.backup_id, known.store)
-    committed = _take_over(site, lease, committed, position)
-    claim = Claim(run.run_id, run.user_id, run.slot, run.attempt, run.started_at)
-    if committed is None:
-        abandon_run(site, context, claim, lease.owner)
-        return False
-    if committed.store != site.store.store_id:
-        return None
+        runs = runs_with_ids(connection, run_ids)
+        known = backups_of_runs(connection, run_ids)
+        position = position_of(connection)
+    for run_id in set(run_ids) - runs.keys():
+        logger.warning("run %s has a lease, but no claim in the ledger", run_id)
+    claims = {run_id: _claim_of(run) for run_id, run in runs.items()}
+    open_runs = [lease for lease in leases if lease.run_id in runs]
+    committed = {run_id: _Committed(each.backup_id, each.store) for run_id, each in known.items()}
+    taken = _take_over(site, open_runs, committed, position)
+    # From here on each run is for itself: what was taken over is not as it was seen any more.
+    gone = [
+        Failure(claims[lease.run_id], gone_owner=lease.owner)
+        for lease in taken
+        if lease.run_id not in committed
+    ]
+    settled.abandoned += len(fail_runs(site, context, gone))
+    recorded = {
+        committed[lease.run_id].backup_id: claims[lease.run_id]
+        for lease in taken
+        if lease.run_id in committed
+    }
+    ended = complete_runs(site, context, _published(site, recorded))
+    settled.finished += len(ended.completed)
+    for run_id, error in ended.failed.items():
+        logger.error("run %s could not be settled", run_id, exc_info=error)
+
+
+def _published(site: Site, recorded: dict[str, Claim]) -> list[Made]:
+    """Backups by id, given the names that the owner of their run may not have come to give."""
+    if not recorded:
+        return []
     with site.read_models.reading() as connection:
-        backup = backup_with_id(connection, committed.backup_id)
-    if backup is None:
-        return None
-    # Its owner may be stuck before it could publish.
-    for staged in staged_of(site, backup):
-        site.store.publish(staged, backup.filename)
+        backups = backups_with_ids(connection, recorded)
+    made = []
+    for backup_id, backup in backups.items():
+        try:
+            for staged in staged_of(site, backup):
+                site.store.publish(staged, backup.filename)
+        except OSError:
+            logger.exception("run %s could not be settled", backup.run_id)
+        else:
+            made.append(Made(recorded[backup_id], backup))
     site.store.flush()
-    ended = complete_runs(site, context, [Made(claim, backup)])
-    for error in ended.failed.values():
-        raise error
-    if not ended.completed:
-        raise LeaseLost(claim.run_id)
-    return True
+    return made
 
 
 def _take_over(
-    site: Site, lease: Lease, committed: _Committed | None, position: int
-) -> _Committed | None:
-    """Make the lease ours under the head lock; the run's committed backup, if there is one.
+    site: Site, leases: Sequence[Lease], committed: dict[str, _Committed], position: int
+) -> list[Lease]:
+    """Make leases ours under the head lock; those that now are, and what their runs committed.
 
-    One in another store is left as it is: a lease that were ours would keep those away who can
-    finish it.
-
-    Raises:
-        LeaseLost: it changed hands or ended meanwhile.
+    One that changed hands or ended meanwhile is somebody else's. One whose backup is in another
+    store is left as it is: a lease that were ours would keep those away who can finish it.
     """
     site.owner  # noqa: B018  (its lock is held before the lease is ours, or nobody sees us die)
+    taken = []
     with site.ledger.locked() as locked:
-        if find_lease(locked.connection, lease.run_id) != lease:
-            raise LeaseLost(lease.run_id)
-        committed = committed or _committed_since(locked, lease.run_id, position)
-        if committed is None or committed.store == site.store.store_id:
-            now = lease_now(locked.connection, site.clock.monotonic())
-            expires_at = now + site.configuration.lease_seconds * SECOND
-            take_over_lease(locked.connection, lease, site.instance, expires_at)
-        return committed
+        committed |= _committed_since(locked, position)
+        now = lease_now(locked.connection, site.clock.monotonic())
+        expires_at = now + site.configuration.lease_seconds * SECOND
+        for lease in leases:
+            found = committed.get(lease.run_id)
+            if found is not None and found.store != site.store.store_id:
+                continue
+            with suppress(LeaseLost):
+                take_over_lease(locked.connection, lease, site.instance, expires_at)
+                taken.append(lease)
+    return taken
 
 
-def _committed_since(locked: LockedHead, run_id: str, position: int) -> _Committed | None:
-    for _, event in events_after(locked, position):
-        if isinstance(event.details, BackupCreated) and event.details.run_id == run_id:
-            return _Committed(event.resource_id, event.details.store)
-    return None
+def _committed_since(locked: LockedHead, position: int) -> dict[str, _Committed]:
+    return {
+        event.details.run_id: _Committed(event.resource_id, event.details.store)
+        for _, event in events_after(locked, position)
+        if isinstance(event.details, BackupCreated) and event.details.run_id is not None
+    }
+
+
+def _claim_of(run: Run) -> Claim:
+    return Claim(run.run_id, run.user_id, run.slot, run.attempt, run.started_at)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.complete_runs import Made, complete_runs
-from commands.fail_run import fail_run
+from commands.fail_runs import Failure, fail_runs
 from commands.heartbeat import Heartbeat
 from commands.staging import append_or_discard, publish_all
 from commands.take_backup import Staged, created_details, size_warnings, stage_snapshot
+from commands.together import batches
 from commands.unchanged_backup import share_with_last
 from ledger.application import Draft
 from ledger.errors import LeaseLost, LedgerBusy
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from projections.backup import Backup
 
 logger = logging.getLogger("backup_ledger.runs")
-FINISHED_TOGETHER = 50
-"""Runs whose end is one append: few enough that others need not wait long for the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +76,20 @@ def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
     except LedgerBusy:
         raise
     except Exception as error:  # noqa: BLE001  (recorded for each run)
-        for claim in claims:
-            _record_failure(site, context, claim, error)
+        _fail(site, context, claims, error)
         return 0
     # One run finds by itself what was appended; for a herd that would take ever longer.
     site.announce(recorded, is_last=len(entries) > 1)
     backups = _folded(recorded)
-    made: list[Made] = []
     for entry in entries:
         if entry.filename in failed:
-            _record_failure(site, context, entry.claim, failed[entry.filename])
-        else:
-            made.append(Made(entry.claim, backups[entry.backup_id]))
-    return sum(
-        _finish(site, context, made[start : start + FINISHED_TOGETHER])
-        for start in range(0, len(made), FINISHED_TOGETHER)
-    )
+            _fail(site, context, [entry.claim], failed[entry.filename])
+    made = [
+        Made(entry.claim, backups[entry.backup_id])
+        for entry in entries
+        if entry.filename not in failed
+    ]
+    return sum(_finish(site, context, some) for some in batches(made))
 
 
 def _append(
@@ -189,24 +186,16 @@ def _created_draft(
     )
 
 
-def _finish(site: Site, context: Context, made: list[Made]) -> int:
+def _finish(site: Site, context: Context, made: Sequence[Made]) -> int:
     """One user's failure never stops another's."""
-    try:
-        ended = complete_runs(site, context, made)
-    except LedgerBusy:
-        raise
-    except Exception as error:  # noqa: BLE001  (recorded for each run)
-        for each in made:
-            _record_failure(site, context, each.claim, error)
-        return 0
+    ended = complete_runs(site, context, made)
     for each in made:
         if each.run_id in ended.failed:
-            _record_failure(site, context, each.claim, ended.failed[each.run_id])
+            _fail(site, context, [each.claim], ended.failed[each.run_id])
     return len(ended.completed)
 
 
-def _record_failure(site: Site, context: Context, claim: Claim, error: Exception) -> None:
-    try:
-        fail_run(site, context, claim, error)
-    except Exception:
-        logger.exception("the failure of run %s could not be recorded", claim.run_id)
+def _fail(site: Site, context: Context, claims: Sequence[Claim], error: Exception) -> None:
+    for claim in claims:
+        logger.warning("backup of user %s failed: %s", claim.user_id, error)
+    fail_runs(site, context, [Failure(claim, error) for claim in claims])

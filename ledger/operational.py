@@ -185,18 +185,8 @@ def all_leases(connection: Connection) -> list[Lease]:
     ]
 
 
-def require_lease(connection: Connection, run_id: str, owner: str, monotonic: float) -> None:
-    """The fence: the lease is there, ours and unexpired, or nothing may be appended.
-
-    Raises:
-        LeaseLost: it is not.
-    """
-    if not runs_held_among(connection, [run_id], owner, monotonic):
-        raise LeaseLost(run_id)
-
-
 def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set[str]:
-    """The same for all runs of an owner at once."""
+    """The fence: runs whose lease is there, the owner's and unexpired; others append nothing."""
     held = select(leases.c.run_id).where(
         leases.c.owner == owner, leases.c.expires_at >= lease_now(connection, monotonic)
     )
@@ -206,7 +196,7 @@ def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set
 def runs_held_among(
     connection: Connection, run_ids: Sequence[str], owner: str, monotonic: float
 ) -> set[str]:
-    """The fence for several runs: those whose lease is there, the owner's, and unexpired."""
+    """The same for these runs only."""
     if len(run_ids) == 1:
         lease = find_lease(connection, run_ids[0])
         is_held = (

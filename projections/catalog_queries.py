@@ -87,9 +87,14 @@ def backups_sharing(connection: Connection, backup_id: str) -> list[Backup]:
     )
 
 
-def backup_of_run(connection: Connection, run_id: str) -> Backup | None:
-    found = _backups(connection, catalog.c.run_id == run_id)
-    return found[0] if found else None
+def backups_of_runs(connection: Connection, run_ids: Collection[str]) -> dict[str, Backup]:
+    """What runs recorded, by run_id; those that recorded nothing are not in it."""
+    ordered = sorted(run_ids)
+    found: dict[str, Backup] = {}
+    for start in range(0, len(ordered), LOOKUP_IDS):
+        some = catalog.c.run_id.in_(ordered[start : start + LOOKUP_IDS])
+        found |= {str(backup.run_id): backup for backup in _backups(connection, some)}
+    return found
 
 
 def last_backup_of_source(connection: Connection, source: str) -> Backup | None:

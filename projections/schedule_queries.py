@@ -140,6 +140,17 @@ def run_with_id(connection: Connection, run_id: str) -> Run | None:
     return None if row is None else Run(**row)
 
 
+def runs_with_ids(connection: Connection, run_ids: Collection[str]) -> dict[str, Run]:
+    """Runs by run_id; unknown ones are not in it."""
+    ordered = sorted(run_ids)
+    found: dict[str, Run] = {}
+    for start in range(0, len(ordered), LOOKUP_USERS):
+        some = runs.c.run_id.in_(ordered[start : start + LOOKUP_USERS])
+        rows = connection.execute(select(runs).where(some)).mappings()
+        found |= {row["run_id"]: Run(**row) for row in rows}
+    return found
+
+
 def latest_runs(connection: Connection, limit: int) -> list[Run]:
     """The newest runs, newest first."""
     rows = connection.execute(select(runs).order_by(runs.c.position.desc()).limit(limit))

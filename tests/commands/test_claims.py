@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from commands import actors, fail_run, next_slots, run_backups, take_backup
+from commands import actors, fail_runs, next_slots, run_backups, take_backup
 from commands.claims import claim_due
 from commands.complete_runs import Ended
 from commands.expired_claims import is_over
@@ -247,7 +247,7 @@ def test_slot_is_not_run_again_when_a_slow_clock_finishes_it(
             run_claims(first, world.context(), claims)
     else:
         monkeypatch.setattr(next_slots, "has_retry_left", lambda _attempt: False)
-        monkeypatch.setattr(fail_run, "has_retry_left", lambda _attempt: False)
+        monkeypatch.setattr(fail_runs, "has_retry_left", lambda _attempt: False)
     with first.ledger.engine.begin() as connection:
         connection.execute(update(leases).values(expires_at=-1))
     slow = open_site(

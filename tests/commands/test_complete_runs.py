@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from commands import complete_runs as module
-from commands import run_backups
+from commands import together
 from commands.scheduler import CheckReport, check
 from commands.scheduler_process import checked
 from ledger.application import Ledger
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.both_databases
 @pytest.fixture
 def herd(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Seven users, who are due at the same time and end three at a time."""
-    monkeypatch.setattr(run_backups, "FINISHED_TOGETHER", 3)
+    monkeypatch.setattr(together, "TOGETHER", 3)
     for user_id in range(1, USERS + 1):
         world.configure(user_id, keep_count=1)
     world.due_again()

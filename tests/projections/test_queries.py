@@ -40,8 +40,8 @@ def created(number: int, filename: str, **changes: Any) -> Draft:
     return draft(BackupCreated, stream, filename=filename, **changes)
 
 
-def on(number: int, kind: Any) -> Draft:
-    return draft(kind, f"backup/{uuid_of(number)}")
+def on(number: int, kind: Any, **details: Any) -> Draft:
+    return draft(kind, f"backup/{uuid_of(number)}", **details)
 
 
 def test_what_is_due_comes_longest_waiting_first(ledger: Ledger, models: ReadModels) -> None:
@@ -149,8 +149,8 @@ def test_a_name_means_the_backup_that_has_it_now(
     ledger: Ledger, models: ReadModels, again: bool
 ) -> None:
     """Or else the one that had it last."""
-    ledger.append(CONTEXT, created(1, "a.db"), on(1, BackupDeleted))
-    ledger.append(CONTEXT, created(2, "a.db"), on(2, BackupDeleted))
+    ledger.append(CONTEXT, created(1, "a.db"), on(1, BackupDeleted, filename="a.db"))
+    ledger.append(CONTEXT, created(2, "a.db"), on(2, BackupDeleted, filename="a.db"))
     if again:
         ledger.append(CONTEXT, created(3, "a.db"), on(3, BackupMissing))
     with models.reading() as connection:
@@ -173,12 +173,10 @@ def test_backups_are_found_by_run_by_id_and_by_shared_file(
     )
     wanted = [uuid_of(number) for number in range(1, 1_500)]
     with models.reading() as connection:
-        of_run = catalog_queries.backup_of_run(connection, run)
+        of_runs = catalog_queries.backups_of_runs(connection, [run, *wanted])
         several = catalog_queries.backups_with_ids(connection, wanted)
         sharing = catalog_queries.backups_sharing(connection, first)
         assert catalog_queries.backup_with_id(connection, uuid_of(9)) is None
-        assert catalog_queries.backup_of_run(connection, uuid_of(51)) is None
-    assert of_run is not None
-    assert of_run.backup_id == first
+    assert {run_id: each.backup_id for run_id, each in of_runs.items()} == {run: first}
     assert sorted(several) == [uuid_of(1), uuid_of(2), uuid_of(3)]
     assert {each.filename for each in sharing} == {"1.db", "2.db"}

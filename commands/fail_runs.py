@@ -1,0 +1,126 @@
+"""How runs end badly: failed, or abandoned by an owner who is gone; one append for many.
+
+Every append of a run is fenced: under the head lock its lease must be there, ours, unexpired.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commands.next_slots import after_failure, dropped_slots
+from commands.run_appends import held_among, of_run
+from commands.run_schedules import RunSchedules
+from commands.schedule_rules import has_retry_left
+from commands.together import batches, together_or_alone
+from ledger.application import Draft
+from ledger.errors import LeaseLost
+from ledger.events.scheduling import BackupAbandoned, BackupFailed
+from ledger.vocabulary import schedule_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from commands.claims import Claim
+    from commands.site import Site
+    from ledger.application import Context
+    from ledger.recorder import LockedHead
+    from projections.schedule import Schedule
+
+logger = logging.getLogger("backup_ledger.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that came to nothing. `gone_owner`: who went away during it; None where it failed."""
+
+    claim: Claim
+    error: Exception | None = None
+    gone_owner: str | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self.claim.run_id
+
+    @property
+    def message(self) -> str:
+        if self.gone_owner is not None:
+            return f"the scheduler {self.gone_owner} went away during the run"
+        return str(self.error) or type(self.error).__name__
+
+
+def fail_runs(site: Site, context: Context, failures: Sequence[Failure]) -> set[str]:
+    """Record that runs failed or were abandoned, and when each is tried again; their run_ids.
+
+    Of a run whose lease is lost nothing is appended. What cannot be recorded is logged: the run
+    stays open, and is settled when its lease is over.
+
+    Raises:
+        LedgerBusy: nothing can be appended now, for whomever.
+    """
+    recorded: set[str] = set()
+
+    def record(some: Sequence[Failure]) -> None:
+        recorded.update(_record(site, context, some))
+
+    def not_recorded(failure: Failure, error: Exception) -> None:
+        logger.error("the end of run %s could not be recorded", failure.run_id, exc_info=error)
+
+    try:
+        for some in batches(failures):
+            together_or_alone(some, record, not_recorded)
+    finally:
+        site.active_runs.difference_update(each.run_id for each in failures)
+    return recorded
+
+
+def _record(site: Site, context: Context, failures: Sequence[Failure]) -> set[str]:
+    schedules = RunSchedules.of(site, [each.claim.user_id for each in failures])
+    held: list[Failure] = []
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        held[:] = held_among(site, locked, failures)
+        now = schedules.under(locked)
+        return [
+            of_run(draft, each.run_id)
+            for each in held
+            for draft in _drafts(site, context, each, now.get(each.claim.user_id))
+        ]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+    for each in failures:
+        if each not in held:
+            logger.warning("%s", LeaseLost(each.run_id))
+    return {each.run_id for each in held}
+
+
+def _drafts(
+    site: Site, context: Context, failure: Failure, schedule: Schedule | None
+) -> list[Draft]:
+    claim = failure.claim
+    next_backup_at = after_failure(site, context, schedule, claim)
+    details: BackupFailed | BackupAbandoned
+    if failure.gone_owner is None:
+        details = BackupFailed(
+            run_id=claim.run_id,
+            slot=claim.slot,
+            attempt=claim.attempt,
+            error_type=type(failure.error).__name__,
+            next_backup_at=next_backup_at,
+        )
+    else:
+        details = BackupAbandoned(
+            run_id=claim.run_id,
+            slot=claim.slot,
+            attempt=claim.attempt,
+            scheduler=failure.gone_owner,
+            next_backup_at=next_backup_at,
+        )
+    stream = schedule_stream(claim.user_id)
+    outcome = Draft(stream, details, claim.user_id, error_message=failure.message)
+    if has_retry_left(claim.attempt):
+        return [outcome]
+    return [outcome, *dropped_slots(site, context, schedule, claim)]
