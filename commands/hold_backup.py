@@ -78,7 +78,7 @@ def release_holds(site: Site, context: Context, filename: str) -> int:
 
 
 def checked_text(text: str, what: str) -> str:
-    """A text given by a person: not blank, valid Unicode, at most 4,096 bytes.
+    """A text given by a person: not blank, valid Unicode without NUL, at most 4,096 bytes.
 
     Raises:
         InvalidArgument: it is not.
@@ -87,6 +87,8 @@ def checked_text(text: str, what: str) -> str:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidArgument(f"the {what} is not valid text; type it again") from None
+    if "\0" in text:
+        raise InvalidArgument(f"the {what} has a NUL character in it; type it again")
     if not text.strip():
         raise InvalidArgument(f"give a {what}: the auditor will want to know")
     if size > MAX_REASON_BYTES:

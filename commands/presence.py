@@ -47,6 +47,10 @@ _UNSIGNED = 2**32
 _PRESENT, _NOT_READY = "schedulers", "schedulers that cannot work"
 
 
+class _StillHeld(Exception):
+    """The server has not noticed yet that an earlier connection is gone."""
+
+
 class Presence:
     """While it is entered, the server knows this scheduler; nothing where there is no server."""
 
@@ -90,8 +94,9 @@ class Presence:
             is_not_ready = self._site.not_ready is not None
             if is_not_ready != self._said_not_ready:
                 key = _key(self._site, self._site.instance, _NOT_READY)
-                self._connection.execute(_LOCK if is_not_ready else _UNLOCK, key)
-                self._said_not_ready = is_not_ready
+                statement = _LOCK if is_not_ready else _UNLOCK
+                if self._connection.execute(statement, key).scalar_one():
+                    self._said_not_ready = is_not_ready
         except Exception as error:  # noqa: BLE001  (tried again)
             logger.info("the server is to be told anew that we are here: %s", error)
             self._leave()
@@ -103,7 +108,8 @@ class Presence:
             connection.detach()  # closed for good in the end: the lock is the connection's
             for statement in _NOTICE_A_DEAD_MACHINE:
                 connection.execute(text(statement))
-            connection.execute(_LOCK, _key(self._site, self._site.instance))
+            if not connection.execute(_LOCK, _key(self._site, self._site.instance)).scalar_one():
+                raise _StillHeld("a connection of ours that was lost still has the lock")
         except BaseException:
             connection.close()
             raise
@@ -122,6 +128,14 @@ class Presence:
 def count_schedulers(site: Site) -> int:
     """How many schedulers the server knows, this one at least; 1 where there is no server."""
     return max(len(_held(site)), 1) if _is_on_server(site) else 1
+
+
+def count_others_ready(site: Site) -> int:
+    """How many other schedulers do not say that they cannot work; 0 where there is no server."""
+    if not _is_on_server(site):
+        return 0
+    own = _key(site, site.instance)["scheduler"] % _UNSIGNED
+    return len(_held(site) - _held(site, _NOT_READY) - {own})
 
 
 def present_among(site: Site, instances: Collection[str]) -> set[str]:

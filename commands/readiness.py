@@ -29,9 +29,12 @@ class NotReady(CommandError, OSError):
     """This machine cannot do what others could."""
 
 
-def leaves_it_to_others(site: Site, context: Context, schedulers: int) -> bool:
-    """Whether this scheduler is to claim nothing now. `schedulers`: how many there are."""
-    reason = why_not_ready(site) if schedulers > 1 else None
+def leaves_it_to_others(site: Site, context: Context, others: int) -> bool:
+    """Whether this scheduler is to claim nothing now. `others`: how many could do the work.
+
+    Where nobody could, one is as good as another: the claims fail, and leave their record.
+    """
+    reason = why_not_ready(site) if others else None
     before, site.not_ready = site.not_ready, reason
     if reason is None:
         if before is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from commands.ledger_reading import events_after, position_of
@@ -42,7 +42,8 @@ class RunSchedules:
         for _, event in events_after(locked, self.position):
             user_id = users.get(event.stream)
             if user_id is not None:
-                evolved = evolve_schedule(schedules[user_id], event)
+                # A copy: the fold changes what it is given, and a decision may be made again.
+                evolved = evolve_schedule(replace(schedules[user_id]), event)
                 if evolved is not None:
                     schedules[user_id] = evolved
         return schedules

@@ -11,7 +11,7 @@ from commands import actors
 from commands.claims import claim_due, correct_far_ahead
 from commands.expired_claims import settle_expired
 from commands.logs import Timing, log_event
-from commands.presence import count_schedulers
+from commands.presence import count_others_ready, count_schedulers
 from commands.readiness import leaves_it_to_others
 from commands.recovery import recover
 from commands.run_backups import run_claims
@@ -58,7 +58,7 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
     context = site.context(actors.scheduler(site.instance))
     timing = Timing(site.clock)
     schedulers = count_schedulers(site)
-    if leaves_it_to_others(site, context, schedulers):
+    if leaves_it_to_others(site, context, count_others_ready(site)):
         log_event("check", is_bad=True, not_ready=site.not_ready)
         return CheckReport()
     with timing.of("recover"):
@@ -117,16 +117,24 @@ def readable(site: Site, look: Callable[[], Found]) -> Found:
 def _due(site: Site, context: Context, served: set[int], places: int) -> list[Schedule]:
     """What is due and was not served in this check: each user runs once in a check."""
     mine = site.configuration.served
+    wanted = CLAIMS_PER_BATCH * places
+    waiting: list[Schedule] = []
+    after: Schedule | None = None
     with site.read_models.reading(at_head=False) as connection:
-        found = due_schedules(
-            connection,
-            context.now,
-            CLAIMS_PER_BATCH * places + len(served),
-            ranges=None if mine is None else mine.ranges,
-            is_rest=mine is not None and mine.is_rest,
-        )
-    waiting = [each for each in found if each.user_id not in served]
-    return batch_of(waiting, site.instance, CLAIMS_PER_BATCH)
+        while len(waiting) < wanted:
+            page = due_schedules(
+                connection,
+                context.now,
+                wanted,
+                after=after,
+                ranges=None if mine is None else mine.ranges,
+                is_rest=mine is not None and mine.is_rest,
+            )
+            waiting += [each for each in page if each.user_id not in served]
+            if len(page) < wanted:
+                break
+            after = page[-1]
+    return batch_of(waiting[:wanted], site.instance, CLAIMS_PER_BATCH)
 
 
 def batch_of(due: list[Schedule], instance: str, size: int) -> list[Schedule]:

@@ -73,7 +73,12 @@ def _checks(
             if once:
                 reason = "one check was asked for"
                 break
-            alarm.wait(site.configuration.check_interval_seconds)
+            interval = site.configuration.check_interval_seconds
+            if report.failed and not report.completed:
+                # Whatever failed is still there: its own record must not wake us at once.
+                stop.wait(interval)
+            else:
+                alarm.wait(interval)
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         if isinstance(error, KeyboardInterrupt):
@@ -88,7 +93,9 @@ def watched_check(site: Site, notifier: NotifierThread, stop: Event) -> CheckRep
     """One check, with word of it to whoever watches."""
     notifier.signal("start")
     report = checked(site, stop)
-    notifier.signal("failure" if report.failed else "success")
+    # A machine that left the work to others has not done its own.
+    is_bad = report.failed or site.not_ready is not None
+    notifier.signal("failure" if is_bad else "success")
     return report
 
 

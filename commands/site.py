@@ -16,6 +16,7 @@ from commands.disk_space import FreeBytes, free_bytes
 from commands.errors import NoDatabase, StoreUnknown
 from commands.owner import Owner, owner_name
 from ledger.application import Context, Draft, Ledger
+from ledger.errors import LedgerBusy
 from ledger.events.housekeeping import ProjectionRebuilt, SourceRegistered
 from ledger.record import Actor
 from ledger.vocabulary import LEDGER_STREAM
@@ -133,7 +134,7 @@ class Site:
         try:
             if is_last:
                 self.catch_up()
-        except ProjectionError:
+        except (ProjectionError, LedgerBusy):
             logger.exception("the read models could not be brought along")
         for listener in self.listeners:
             listener(recorded)

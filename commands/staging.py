@@ -55,7 +55,10 @@ def append_or_discard(
         # An interrupt may come between the commit and our hearing of it: then it stays, and
         # recovery publishes it.
         with suppress(Exception):  # whatever cannot be asked or removed now is recovery's
-            if not site.ledger.stream_version(backup_stream(staged.name)):
+            # Under the lock: a server may be about to commit what it was sent.
+            with site.ledger.locked() as locked:
+                is_recorded = locked.stream_versions([backup_stream(staged.name)])
+            if not any(is_recorded.values()):
                 site.store.remove_sidecars(staged.name)
                 remove_database(staged)
         raise

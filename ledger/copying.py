@@ -23,7 +23,13 @@ from sqlalchemy import BigInteger, bindparam, insert, inspect, select, text, upd
 
 from ledger import operational
 from ledger.clock import parse_instant
-from ledger.database import WRITE, create_ledger, read_meta, translated_errors
+from ledger.database import (
+    WRITE,
+    create_ledger,
+    read_meta,
+    reading_snapshot,
+    translated_errors,
+)
 from ledger.errors import CopyRefused, LedgerBroken, LedgerError
 from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound
 from ledger.events.scheduling import (
@@ -135,7 +141,7 @@ def copy_ledger(source: Engine, target: Engine, on_progress: Progress | None = N
 
 def _sound_head(source: Engine) -> Head:
     """The source's end, which its own tree must lead to."""
-    with translated_errors(source), source.connect() as connection:
+    with translated_errors(source), reading_snapshot(source) as connection:
         found = read_head(connection)
         stored = connection.execute(select(head.c.root)).scalar_one()
         if not found.frontier.root() == bytes(stored) == _root_at(connection, found.size):

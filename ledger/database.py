@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from ledger.errors import (
 from ledger.merkle import EMPTY_ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from sqlalchemy.engine import URL
@@ -38,7 +40,18 @@ DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 IDLE_WRITER_SECONDS = 15
 """On a server: how long a writer may hold the head and do nothing before it is cut off."""
 
-_NO_FROZEN_WRITER = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_WRITER_SECONDS}s'"
+CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long a server may be silent (s; the last one ms), unless its URL says otherwise.
+
+Without these, whoever talks to a machine that lost its power or its network waits for hours.
+"""
+
 _NO_LOST_COMMIT = (
     "SELECT set_config('synchronous_commit', 'on', false) "
     "WHERE current_setting('synchronous_commit') = 'off'"
@@ -115,7 +128,13 @@ def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool =
 
 def _server_engine(url: URL) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            # Whatever the database's default: the head is locked first and read then.
+            isolation_level="READ COMMITTED",
+            connect_args={name: CONNECTION[name] for name in CONNECTION.keys() - url.query.keys()},
+        )
     except ImportError as error:
         raise LedgerError(
             f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
@@ -130,9 +149,27 @@ def _server_engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
         if connection.get_execution_options().get(WRITE, False):
-            connection.exec_driver_sql(_NO_FROZEN_WRITER)
+            connection.exec_driver_sql(bounded_writer())
 
     return engine
+
+
+def bounded_writer() -> str:
+    """Sets how long a transaction that writes may do nothing, and wait for another one's lock."""
+    return (
+        "SELECT set_config('idle_in_transaction_session_timeout', "
+        f"'{IDLE_WRITER_SECONDS}s', true), "
+        f"set_config('lock_timeout', '{BUSY_SECONDS:g}s', true)"
+    )
+
+
+@contextmanager
+def reading_snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose statements all see one moment: SQLite's do, a server's when told."""
+    if engine.dialect.name != "sqlite":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with engine.connect() as connection:
+        yield connection
 
 
 def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:

@@ -27,16 +27,13 @@ from ledger.tables import leases, names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from ledger.record import Event
 
 # Not now(): a transaction may have waited long for its lock since it began.
 _SERVER_NOW = literal_column(
     "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", type_=BigInteger()
-)
-_FIND_LEASE = Prepared(
-    select(leases.c.owner, leases.c.expires_at).where(leases.c.run_id == bindparam("wanted"))
 )
 _END_LEASE = Prepared(delete(leases).where(leases.c.run_id == bindparam("wanted")))
 _FREE_NAME = Prepared(
@@ -174,11 +171,6 @@ def names_of_store(connection: Connection, store: str) -> dict[str, str]:
     return {row.filename: row.backup_id for row in rows}
 
 
-def find_lease(connection: Connection, run_id: str) -> Lease | None:
-    row = _FIND_LEASE.run(connection, {"wanted": run_id}).fetchone()
-    return None if row is None else Lease(run_id, row[0], row[1])
-
-
 def all_leases(connection: Connection) -> list[Lease]:
     return [
         Lease(row.run_id, row.owner, row.expires_at) for row in connection.execute(select(leases))
@@ -187,25 +179,25 @@ def all_leases(connection: Connection) -> list[Lease]:
 
 def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set[str]:
     """The fence: runs whose lease is there, the owner's and unexpired; others append nothing."""
-    held = select(leases.c.run_id).where(
-        leases.c.owner == owner, leases.c.expires_at >= lease_now(connection, monotonic)
-    )
-    return set(connection.execute(held).scalars())
+    return set(connection.execute(_held_by(connection, owner, monotonic)).scalars())
 
 
 def runs_held_among(
     connection: Connection, run_ids: Sequence[str], owner: str, monotonic: float
 ) -> set[str]:
     """The same for these runs only."""
-    if len(run_ids) == 1:
-        lease = find_lease(connection, run_ids[0])
-        is_held = (
-            lease is not None
-            and lease.owner == owner
-            and lease.expires_at >= lease_now(connection, monotonic)
-        )
-        return set(run_ids) if is_held else set()
-    return set(run_ids) & runs_still_held(connection, owner, monotonic)
+    held = _held_by(connection, owner, monotonic).where(leases.c.run_id.in_(run_ids))
+    return set(connection.execute(held).scalars())
+
+
+def _held_by(connection: Connection, owner: str, monotonic: float) -> Select[str]:
+    is_unexpired = leases.c.expires_at >= _now(connection, monotonic)
+    return select(leases.c.run_id).where(leases.c.owner == owner, is_unexpired)
+
+
+def _now(connection: Connection, monotonic: float) -> Any:
+    """For use in a statement, which on a server reads the clock itself."""
+    return _SERVER_NOW if connection.dialect.name != "sqlite" else lease_end(monotonic, 0)
 
 
 def renew_leases(connection: Connection, owner: str, monotonic: float, lease_seconds: int) -> int:
@@ -213,11 +205,13 @@ def renew_leases(connection: Connection, owner: str, monotonic: float, lease_sec
 
     On a server the statement itself reads the clock: whoever is frozen before it renews nothing.
     """
-    is_server = connection.dialect.name != "sqlite"
-    now: Any = _SERVER_NOW if is_server else lease_end(monotonic, 0)
+    now, ours = _now(connection, monotonic), _held_by(connection, owner, monotonic)
+    if connection.dialect.name != "sqlite":
+        # Those that an append is just ending, or somebody taking over, are waited for by nobody.
+        ours = ours.with_for_update(skip_locked=True)
     result = connection.execute(
         update(leases)
-        .where(leases.c.owner == owner, leases.c.expires_at >= now)
+        .where(leases.c.run_id.in_(ours))
         .values(expires_at=now + lease_seconds * SECOND)
     )
     return result.rowcount

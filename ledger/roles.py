@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 PREFIX = "backup_ledger"
+READ_MODEL_FAMILY = "ledger_projection_"
+"""How the names of read models' generations begin; no table of the ledger's own does."""
+
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
 APPENDER_MAY = {
@@ -41,8 +44,8 @@ APPENDER_MAY = {
 def role_statements(prefix: str = PREFIX, read_models: Sequence[str] = ()) -> list[str]:
     """The script, a statement each; for the schema that the session's search path names first.
 
-    `read_models`: names of tables that, where they are there, become the appender's own: whoever
-    folds read models makes, exchanges and drops their tables.
+    `read_models`: names of tables that, where they are there, become the appender's own, as do
+    their generations: whoever folds read models makes, exchanges and drops their tables.
 
     Raises:
         ValueError: the prefix is no lower-case name.
@@ -60,10 +63,10 @@ def role_statements(prefix: str = PREFIX, read_models: Sequence[str] = ()) -> li
         _on_schema(f"GRANT USAGE, CREATE ON SCHEMA %I TO {owner}, {appender}"),
         _on_schema(f"GRANT USAGE ON SCHEMA %I TO {auditor}"),
         _handed_over([table.name for table in APPENDER_MAY], owner),
-        _functions_handed_over(owner),
+        *_functions_guarded(owner),
         *_rights(owner, appender, auditor),
-        _handed_over(read_models, appender),
-        _readable(read_models, auditor),
+        _handed_over(read_models, appender, READ_MODEL_FAMILY),
+        _readable(read_models, auditor, READ_MODEL_FAMILY),
         _on_schema(
             f"ALTER DEFAULT PRIVILEGES FOR ROLE {appender} IN SCHEMA %I "
             f"GRANT SELECT ON TABLES TO {auditor}"
@@ -125,30 +128,36 @@ def _rights(owner: str, appender: str, auditor: str) -> Iterator[str]:
     yield f"GRANT USAGE ON SEQUENCE {tables.checkpoints.name}_id_seq TO {appender}"
 
 
-def _handed_over(names: Sequence[str], role: str) -> str:
-    return _for_each_table(names, f"ALTER TABLE %I OWNER TO {role}")
+def _handed_over(names: Sequence[str], role: str, family: str | None = None) -> str:
+    return _for_each_table(names, f"ALTER TABLE %I OWNER TO {role}", family)
 
 
-def _readable(names: Sequence[str], role: str) -> str:
-    return _for_each_table(names, f"GRANT SELECT ON %I TO {role}")
+def _readable(names: Sequence[str], role: str, family: str | None = None) -> str:
+    return _for_each_table(names, f"GRANT SELECT ON %I TO {role}", family)
 
 
-def _for_each_table(names: Sequence[str], statement: str) -> str:
+def _for_each_table(names: Sequence[str], statement: str, family: str | None = None) -> str:
+    """`family`: tables whose names begin so are meant as well."""
     wanted = ", ".join(f"'{name}'" for name in names)
+    is_wanted = f"tablename = ANY (ARRAY[{wanted}]::text[])"
+    if family is not None:
+        is_wanted = f"({is_wanted} OR starts_with(tablename, '{family}'))"
     return (  # every name is ours, and the prefix was looked at
         "DO $$ DECLARE found text; BEGIN FOR found IN SELECT tablename FROM pg_tables "  # noqa: S608
-        f"WHERE schemaname = current_schema() AND tablename = ANY (ARRAY[{wanted}]::text[]) "
+        f"WHERE schemaname = current_schema() AND {is_wanted} "
         f"LOOP EXECUTE format('{statement}', found); END LOOP; END $$"
     )
 
 
-def _functions_handed_over(owner: str) -> str:
-    """The triggers' functions: whoever owns one could make it do nothing."""
-    return (
-        "DO $$ DECLARE found regprocedure; BEGIN FOR found IN SELECT oid FROM pg_proc "  # noqa: S608
-        "WHERE pronamespace = current_schema()::regnamespace AND proname LIKE 'ledger\\_%' "
-        f"LOOP EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', found); END LOOP; END $$"
-    )
+def _functions_guarded(owner: str) -> Iterator[str]:
+    """The triggers' functions: whoever owns one could make it do nothing.
+
+    Only these, each by its signature: others might be somebody's who would like to be the owner.
+    Whatever tables a session made for itself, they look into those of the ledger.
+    """
+    for name in tables.POSTGRESQL_FUNCTIONS:
+        yield _on_schema(f"ALTER FUNCTION %1$I.{name}() OWNER TO {owner}")
+        yield _on_schema(f"ALTER FUNCTION %1$I.{name}() SET search_path = %1$I, pg_temp")
 
 
 def _not_made(error: ProgrammingError) -> LedgerError:

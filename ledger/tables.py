@@ -24,6 +24,8 @@ SCHEMA_VERSION = 1
 """Version of these tables; a ledger with a newer one is refused."""
 
 _Big = BigInteger().with_variant(Integer(), "sqlite")
+# A range of streams is one of bytes, whatever language the server's database speaks.
+_Stream = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData()
 
@@ -31,7 +33,7 @@ events = Table(
     "ledger_events",
     metadata,
     Column("position", _Big, primary_key=True, autoincrement=False),
-    Column("stream", Text, nullable=False),
+    Column("stream", _Stream, nullable=False),
     Column("stream_version", _Big, nullable=False),
     Column("event_type", Text, nullable=False),
     # Nullable, so that a record may one day be erased while its leaf hash stays.

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from ledger import schema_check
 from ledger.checkpoint_check import CheckpointCheck
 from ledger.clock_notes import ClockNotes
+from ledger.database import reading_snapshot
 from ledger.errors import LedgerBroken
 from ledger.findings import Finding, Findings, Report
 from ledger.merkle import HASH_BYTES, leaf_hash
@@ -88,7 +89,7 @@ def verify(
     """
     if checkpoints and public_key is None:
         raise ValueError("checkpoints can only be checked with the public key of their signer")
-    with _snapshot(engine) as connection:
+    with reading_snapshot(engine) as connection:
         try:
             return _Verification(connection, checkpoints, public_key, on_progress).run()
         except _TextIsNotUnicode:
@@ -252,15 +253,6 @@ class _Verification:
                 *schema_check.not_checked(self._connection),
             ),
         )
-
-
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction that sees one state of the database from its first read to its last."""
-    if engine.dialect.name != "sqlite":
-        engine = engine.execution_options(isolation_level="REPEATABLE READ")
-    with engine.connect() as connection, connection.begin():
-        yield connection
 
 
 def _read(connection: Connection, after: int) -> Iterator[Sequence[Any]]:

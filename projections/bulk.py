@@ -12,7 +12,7 @@ from sqlalchemy import JSON
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ledger.prepared import Prepared
-from projections.tables import UtcDateTime, stored_instant
+from projections.tables import PlainText, UtcDateTime, plain, stored_instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,6 +72,8 @@ class BulkWriter:
 def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     if isinstance(kind, UtcDateTime):
         return stored_instant(dialect.name)
+    if isinstance(kind, PlainText):
+        return plain
     if isinstance(kind, JSON):
         # The driver's own kind of JSON: psycopg takes a list for an array otherwise.
         own: Any = kind.dialect_impl(dialect)

@@ -16,7 +16,13 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from ledger.database import WRITE, may_not_write, open_engine, translated_errors
+from ledger.database import (
+    WRITE,
+    may_not_write,
+    open_engine,
+    reading_snapshot,
+    translated_errors,
+)
 from projections.catalogue import all_projections, projections_named
 from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
 from projections.generations import (
@@ -117,6 +123,7 @@ class ReadModels:
                     return True
                 self._fold_or_begin_anew(up_to)
                 self._is_locked_out = False
+                self._forget_memory()
             except (IntegrityError, DataError) as error:
                 reason = str(error.orig).partition("\n")[0]
                 raise ProjectionError(f"the read models refuse a row: {reason}") from error
@@ -131,14 +138,16 @@ class ReadModels:
 
     @contextmanager
     def reading(self, *, at_head: bool = True) -> Iterator[Connection]:
-        """A connection in which the read models stand at the ledger's head.
+        """A connection in which the read models stand at the ledger's head; all of one moment.
 
         `at_head`: False where the caller looks at what came after their position by itself, or
-        has just caught up: then nothing is folded, unless their database cannot be written.
+        has just caught up: then nothing is folded, unless their database cannot be read. On a
+        server whoever is locked out by another projector can read all the same.
         """
-        is_readable = not at_head and self._prepared and not self._is_locked_out
+        is_blocked = self._is_locked_out and self.engine.dialect.name == "sqlite"
+        is_readable = not at_head and self._prepared and not is_blocked
         if is_readable or self.catch_up():
-            with self.engine.connect() as connection:
+            with reading_snapshot(self.engine) as connection:
                 yield connection
             return
         with self._lock:
@@ -210,8 +219,12 @@ class ReadModels:
 
     def close(self) -> None:
         self.engine.dispose()
-        if self._memory is not None:
-            self._memory.close()
+        self._forget_memory()
+
+    def _forget_memory(self) -> None:
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            memory.close()
 
     def _is_current(self) -> bool:
         return self._prepared and self._stands_at_head()
@@ -314,7 +327,8 @@ class ReadModels:
     def _alone(self, connection: Connection) -> None:
         """One projector at a time: SQLite's write lock, or one of ours beside the tables."""
         if self.engine.dialect.name == "postgresql":
-            wait = int(WRITE_WAIT_SECONDS * 1_000) if not self._is_locked_out else 1
+            # Other projectors are no application that keeps its lock: each has it for a moment.
+            wait = int(WRITE_WAIT_SECONDS * 1_000)
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({PROJECTOR_LOCK})")
 

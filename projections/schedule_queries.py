@@ -75,14 +75,22 @@ def due_schedules(
     now: datetime,
     limit: int,
     *,
+    after: Schedule | None = None,
     ranges: Collection[tuple[int, int]] | None = None,
     is_rest: bool = False,
 ) -> list[Schedule]:
     """What should run now, longest waiting first. A user who is gone is not due.
 
-    `ranges`: only users within them, first and last included; with `is_rest` only the others.
+    `after`: the last one of a page; those that come after it. `ranges`: only users within them,
+    first and last included; with `is_rest` only the others.
     """
     statement = _DUE_OF_USERS if has_users(connection) else _DUE
+    if after is not None:
+        moment = settings.c.next_backup_at
+        is_as_long = and_(moment == after.next_backup_at, settings.c.id > after.id)
+        statement = statement.where(
+            moment >= after.next_backup_at, or_(moment > after.next_backup_at, is_as_long)
+        )
     if ranges is not None:
         within = or_(*(settings.c.user_id.between(first, last) for first, last in ranges))
         statement = statement.where(not_(within) if is_rest else within)

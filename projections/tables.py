@@ -42,6 +42,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class PlainText(TypeDecorator[str]):
+    """Text of any origin. PostgreSQL's cannot hold NUL, so that stands as U+FFFD on every database.
+
+    The record keeps what was said; without this one such record would end all folding on a server.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else plain(value)
+
+
+def plain(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
+
+
 def stored_instant(dialect: str) -> Callable[[datetime], Any]:
     """The same conversion for writing in bulk: an aware instant as the driver takes it."""
     return _sqlite_instant if dialect == "sqlite" else _naive_instant
@@ -101,7 +118,7 @@ backup_catalog = Table(
     "backup_catalog",
     metadata,
     Column("backup_id", String(36), primary_key=True),
-    Column("filename", Text, nullable=False),
+    Column("filename", PlainText, nullable=False),
     Column("store", String(36), nullable=False),
     Column("source", String(36)),
     Column("user_id", _Big),
@@ -138,8 +155,8 @@ backup_runs = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("duration_seconds", Float),
-    Column("error_type", Text),
-    Column("error_message", Text),
+    Column("error_type", PlainText),
+    Column("error_message", PlainText),
     Column("position", _Big, nullable=False),
     Index("ix_backup_runs_user", "user_id", "position"),
     Index("ix_backup_runs_outcome", "outcome"),
@@ -152,17 +169,17 @@ audit_trail = Table(
     Column("timestamp", UtcDateTime, nullable=False),
     Column("recorded_at", _Big, nullable=False),
     Column("event_id", String(36), nullable=False),
-    Column("event_type", Text, nullable=False),
-    Column("stream", Text, nullable=False),
+    Column("event_type", PlainText, nullable=False),
+    Column("stream", PlainText, nullable=False),
     Column("stream_version", _Big, nullable=False),
     Column("user_id", _Big),
-    Column("resource_type", Text, nullable=False),
-    Column("resource_id", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("actor_kind", Text, nullable=False),
-    Column("actor_id", Text, nullable=False),
+    Column("resource_type", PlainText, nullable=False),
+    Column("resource_id", PlainText, nullable=False),
+    Column("action", PlainText, nullable=False),
+    Column("actor_kind", PlainText, nullable=False),
+    Column("actor_id", PlainText, nullable=False),
     Column("success", Boolean, nullable=False),
-    Column("error_message", Text),
+    Column("error_message", PlainText),
     Index("ix_audit_trail_timestamp", "timestamp"),
     Index("ix_audit_trail_type", "event_type", "position"),
     Index("ix_audit_trail_user", "user_id", "position"),
@@ -190,7 +207,7 @@ generations = Table(
     Column("position", _Big, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),
     Column("has_rows", Boolean, nullable=False),
-    Column("problem", Text),
+    Column("problem", PlainText),
 )
 """Generations beside the one that serves: being built, or kept from before."""
 

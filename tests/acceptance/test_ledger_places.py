@@ -135,6 +135,40 @@ def test_roles_can_be_made_again_and_by_hand(
     require_refused(logins.appender, "DELETE FROM ledger_events")
 
 
+def test_making_roles_again_makes_nobody_the_owner(place: Place, logins: Logins) -> None:
+    """A function of the appender's stays the appender's, whatever it is called."""
+    with closing(psycopg.connect(logins.appender, autocommit=True)) as connection:
+        connection.execute(
+            "CREATE FUNCTION ledger_evil() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ "
+            "BEGIN ALTER TABLE ledger_events DISABLE TRIGGER USER; END $$"
+        )
+    on(logins.admin, place, "ledger", "init", "--roles", "--prefix", logins.prefix)
+    require_refused(logins.appender, "SELECT ledger_evil()")
+
+
+def test_a_table_of_the_sessions_own_does_not_deceive_the_guard(
+    place: Place, logins: Logins
+) -> None:
+    """The trigger looks into the ledger's table, and into no other of that name."""
+    on(logins.appender, place, "settings", "set", "1")
+    copied = "event_type, record, leaf_hash, recorded_at FROM public.ledger_events LIMIT 1"
+    out_of_order = f"INSERT INTO public.ledger_events SELECT 999, 'x', 1, {copied}".encode()
+    with closing(psycopg.connect(logins.appender, autocommit=True)) as connection:
+        connection.execute("CREATE TEMP TABLE ledger_events (position bigint)")
+        connection.execute("INSERT INTO pg_temp.ledger_events VALUES (998)")
+        with pytest.raises(psycopg.errors.RaiseException, match="out of order"):
+            connection.execute(out_of_order)
+
+
+def test_generations_of_read_models_become_the_appenders_too(place: Place, logins: Logins) -> None:
+    """What the administrator rebuilt, the appender can rebuild and the auditor can read."""
+    on(logins.appender, place, "settings", "set", "1")
+    on(logins.admin, place, "projections", "rebuild")
+    on(logins.admin, place, "ledger", "init", "--roles", "--prefix", logins.prefix)
+    on(logins.appender, place, "projections", "rebuild")
+    on(logins.auditor, place, "projections", "list")
+
+
 def test_a_file_has_no_roles(place: Place) -> None:
     """Said before anything is made."""
     for command in (("ledger", "roles"), ("ledger", "init", "--roles")):

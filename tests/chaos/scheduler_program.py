@@ -93,8 +93,7 @@ def serve(site: Site, clock: ManualClock, offset: timedelta) -> None:
 def main(settings: dict[str, Any]) -> None:
     """Start, check as told, stop."""
     offset = timedelta(seconds=settings.pop("clock_offset_seconds", 0))
-    idle = settings.pop("idle_writer_seconds", database.IDLE_WRITER_SECONDS)
-    database._NO_FROZEN_WRITER = f"SET LOCAL idle_in_transaction_session_timeout = '{idle}s'"
+    database.IDLE_WRITER_SECONDS = settings.pop("idle_writer_seconds", database.IDLE_WRITER_SECONDS)
     scheduler.CLAIMS_PER_BATCH = settings.pop("claims_per_batch", scheduler.CLAIMS_PER_BATCH)
     logging.basicConfig(level=logging.WARNING, format="%(process)d %(name)s %(message)s")
     clock = SharedMachineClock(datetime.fromisoformat(settings.pop("at", str(MIDNIGHT))) + offset)

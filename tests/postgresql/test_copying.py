@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import Engine
 
 from commands.copy_ledger import copy_between
@@ -27,7 +27,7 @@ from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.events.scheduling import BackupStarted
 from ledger.kept_checkpoints import sign_head
 from ledger.operational import EXPIRED, all_leases
-from ledger.recorder import StoredRecord, read_head, read_records
+from ledger.recorder import Head, StoredRecord, read_head, read_records
 from ledger.tables import checkpoints, events, names
 from ledger.verification import verify
 from tests.conftest import START
@@ -162,6 +162,31 @@ def test_a_source_that_grows_is_copied_as_it_was(
     again = copy_ledger(source, target)
     assert (again.began_at, again.size) == (SIZE, SIZE + done.came_since)
     require_same(source, target)
+
+
+def test_an_append_while_the_head_is_read_is_no_damage(
+    server_side: PostgreSQLDatabases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Size, frontier and root are of one moment."""
+    source = server_side.open_ledger(tmp_path / "ledger", ManualClock(START))
+    source.append(CONTEXT, Draft("ledger", FILLING))
+    read = copying.read_head
+    appended: list[int] = []
+
+    def one_comes_meanwhile(connection: Connection) -> Head:
+        found = read(connection)
+        if not appended:
+            appended.append(found.size)
+            source.append(CONTEXT, Draft("ledger", FILLING))
+        return found
+
+    monkeypatch.setattr(copying, "read_head", one_comes_meanwhile)
+    target = open_engine(database_url(f"sqlite:///{tmp_path / 'copy.sqlite'}"))
+    copied = copy_ledger(source.engine, target)
+    assert (copied.size, copied.came_since) == (1, 1)
+    target.dispose()
+    source.close()
+    source.engine.dispose()
 
 
 def test_a_target_that_went_another_way_is_left_alone(

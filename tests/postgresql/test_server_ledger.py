@@ -198,6 +198,17 @@ def test_a_cut_in_the_middle_of_a_decision_lets_it_be_decided_again(
     other.engine.dispose()
 
 
+def test_a_silent_server_is_given_up_unless_its_url_is_more_patient(postgresql: Server) -> None:
+    """Keepalives and limits are set on each connection; what the URL says counts more."""
+    engine = open_engine(database_url(f"{postgresql.url}&keepalives_idle=77"))
+    with engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        told = raw.info.get_parameters()
+    engine.dispose()
+    assert (told["connect_timeout"], told["keepalives_idle"]) == ("10", "77")
+    assert (told["keepalives_count"], told["tcp_user_timeout"]) == ("3", "30000")
+
+
 def test_a_server_that_stays_away_is_said_to(postgresql: Server) -> None:
     """No endless waiting: after some attempts the caller hears of it."""
     url = PostgreSQLDatabases(postgresql).open_ledger(Path("x"), SystemClock()).engine.url

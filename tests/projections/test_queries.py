@@ -61,6 +61,27 @@ def test_what_is_due_comes_longest_waiting_first(ledger: Ledger, models: ReadMod
     assert first == [3, 5]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_what_is_due_can_be_asked_for_a_page_at_a_time(
+    ledger: Ledger, models: ReadModels, size: int
+) -> None:
+    """Nobody is left out between two pages, or found on both; also those who wait equally long."""
+    ledger.append(
+        CONTEXT,
+        *(settings(user, NOW - (user % 3) * HOUR) for user in range(1, 8)),
+        settings(9, NOW + HOUR),
+    )
+    found: list[int] = []
+    with models.reading() as connection:
+        whole = [each.user_id for each in schedule_queries.due_schedules(connection, NOW, 10)]
+        page = schedule_queries.due_schedules(connection, NOW, size)
+        while page:
+            found += [each.user_id for each in page]
+            page = schedule_queries.due_schedules(connection, NOW, size, after=page[-1])
+    assert found == whole
+    assert sorted(found) == list(range(1, 8))
+
+
 def test_who_is_disabled_paused_or_running_is_not_due(ledger: Ledger, models: ReadModels) -> None:
     """And is found by user all the same."""
     late = NOW - HOUR
