@@ -39,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     **backup_rows.BY_KIND,
     "help": command_line_rows.help_text,
     **postgresql_rows.BY_WRITERS,
+    **postgresql_rows.BY_SCHEDULERS,
 }
 
 

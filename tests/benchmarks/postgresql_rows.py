@@ -1,4 +1,4 @@
-"""Appending on a server with several writers, beside the library's own PostgreSQL recorder.
+"""Work on a server by several at once, beside the library's own PostgreSQL recorder.
 
 Each writer is a process; the server is this machine's own, and durable.
 """
@@ -16,6 +16,7 @@ from ledger.clock import SystemClock
 from ledger.database import create_ledger, database_url, open_engine
 from tests.benchmarks.measuring import Row, Sizes, rate_row
 from tests.postgresql_server import Server, running_server
+from tests.simulation.measuring import Office
 
 APPENDS = 2_000
 """In all, whatever the number of writers."""
@@ -78,4 +79,32 @@ def _together(kind: str, url: str, writers: int, each: int) -> float:
             process.communicate()
 
 
+def night(schedulers: int) -> Callable[[Path, Sizes], Row]:
+    """A row: how late the last of many users is done who are all due at three in the morning.
+
+    Beside the library's application appending as many events as that night has, one an append.
+    """
+
+    def measure(folder: Path, sizes: Sizes) -> Row:
+        users = sizes.users * 10
+        with running_server(folder / "server", durable=True) as server:
+            office, library = Office(server, folder, users), server.new_database()
+            _together("library", library, 1, 1)  # makes its tables
+            ours, theirs = [], []
+            for _ in range(sizes.rounds):
+                before = office.size()
+                ours.append(office.night(schedulers)[-1])
+                each = (office.size() - before) // schedulers
+                theirs.append(_together("library", library, schedulers, each))
+            office.close()
+        seconds, library_seconds = min(ours), min(theirs)
+        against = f"the library's appends of as many events, {schedulers} writers; {users} users"
+        ratio = library_seconds / seconds
+        name = f"postgresql_night_{schedulers}"
+        return Row(name, seconds, "s", against, ratio, 1.0, ratio >= 1.0)
+
+    return measure
+
+
+BY_SCHEDULERS = {f"postgresql_night_{number}": night(number) for number in (1, 2, 4)}
 BY_WRITERS = {f"postgresql_append_{number}": appends(number) for number in (1, 4, 16)}
