@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 from sqlalchemy.engine import URL
@@ -18,6 +20,7 @@ from commands.errors import InvalidArgument, NoDatabase
 from commands.incidents import TOPICS, Topic
 from commands.labels import Served, check_labels, served_users
 from ledger.database import database_url
+from ledger.errors import LedgerError
 
 ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
 CONFIGURATION_FILE = "backup-ledger.toml"
@@ -45,7 +48,7 @@ class Configuration(BaseSettings):
     debug: bool = False
     log_format: LogFormat = "text"
     check_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
-    labels: tuple[str, ...] = ()
+    labels: Annotated[tuple[str, ...], NoDecode] = ()
     label_users: dict[str, str] = Field(default_factory=dict)
     lease_seconds: Annotated[int, Field(ge=5, le=86_400)] = 300
     snapshot_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
@@ -83,6 +86,14 @@ class Configuration(BaseSettings):
     def _no_nul(cls, value: Path | None) -> Path | None:
         if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
             raise ValueError("give a path")
+        return value
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_in_one_text(cls, value: Any) -> Any:
+        """A list, or one text with commas, as in the environment."""
+        if isinstance(value, str):
+            return tuple(label for each in value.split(",") if (label := each.strip()))
         return value
 
     @model_validator(mode="after")
@@ -161,6 +172,12 @@ def load_configuration(**options: Any) -> Configuration:
             ) from error
         wrong = first["msg"].removeprefix("Value error, ")
         raise InvalidArgument(f"setting {name!r}: {wrong}") from error
+    except SettingsError as error:
+        # Of a setting that is a list or a table, from the environment.
+        raise InvalidArgument(
+            f"{error}; in the environment it is written as JSON, such as "
+            '{"office": "1-999"} or ["one", "two"]'
+        ) from error
     except ValueError as error:
         raise InvalidArgument(f"{CONFIGURATION_FILE} cannot be read: {error}") from error
 
@@ -173,4 +190,9 @@ def sqlite_url(path: Path) -> URL:
 def _as_url(text: str | None) -> URL | None:
     if text is None:
         return None
-    return database_url(text) if "://" in text else sqlite_url(Path(text).absolute())
+    if "://" not in text:
+        return sqlite_url(Path(text).absolute())
+    try:
+        return database_url(text)
+    except LedgerError as error:
+        raise InvalidArgument(str(error)) from error

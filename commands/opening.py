@@ -24,7 +24,7 @@ from commands.site import Site
 from commands.store import Store, make_folder, make_store, read_store_id
 from ledger.application import Ledger
 from ledger.clock import Clock, SystemClock
-from ledger.database import create_ledger, open_engine, read_meta, translated_errors
+from ledger.database import create_ledger, open_engine, place_of, read_meta, translated_errors
 from ledger.errors import LedgerMissing
 from ledger.migrations import migrate
 from ledger.tables import meta
@@ -153,8 +153,8 @@ def look_around(configuration: Configuration) -> Found:
 def _require(configuration: Configuration, found: Found, mode: Mode) -> None:
     if not found.has_ledger and mode == "read":
         raise LedgerMissing(
-            f"there is no ledger at {_shown(configuration.ledger_url)}; check --backups and "
-            f"--database, or begin one: {INIT_HINT}"
+            f"there is no ledger at {place_of(configuration.ledger_url)}; check --ledger, "
+            f"--backups and --database, or begin one: {INIT_HINT}"
         )
     if found.is_whole or (found.has_ledger and mode == "read"):
         return
@@ -166,7 +166,7 @@ def _half_there(configuration: Configuration, found: Found) -> str:
     if found.has_ledger:
         what = f"the ledger is there, but {folder} has no .store file"
     elif found.store_id:
-        what = f"{folder} has a .store file, but no ledger at {_shown(configuration.ledger_url)}"
+        what = f"{folder} has a .store file, but no ledger at {place_of(configuration.ledger_url)}"
     else:
         what = f"{folder} has no ledger and no .store file"
     return f"{what}: is it mounted, is it the right folder? If so: {INIT_HINT}"
@@ -213,8 +213,8 @@ def _refuse_rows_of_another_ledger(
                 return
             if read_progress(connection):
                 raise StoreUnknown(
-                    f"{_shown(url)} holds read models of another ledger, which is not at "
-                    f"{_shown(configuration.ledger_url)}: is its folder mounted? To begin a new "
+                    f"{place_of(url)} holds read models of another ledger, which is not at "
+                    f"{place_of(configuration.ledger_url)}: is its folder mounted? To begin a new "
                     f"one all the same: {INIT_HINT}"
                 )
     finally:
@@ -242,7 +242,3 @@ def _make_private_file(path: str) -> None:
         return
     except OSError as error:
         raise StoreUnknown(f"{path} cannot be made: {error}") from error
-
-
-def _shown(url: URL) -> str:
-    return url.database or url.render_as_string(hide_password=True)

@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from commands.errors import CommandError
+from commands.presence import is_on_server
 from commands.store import read_store_id
 from ledger.application import Draft
 from ledger.events.scheduling import CheckFailed
@@ -34,11 +35,13 @@ def leaves_it_to_others(site: Site, context: Context, others: int) -> bool:
 
     Where nobody could, one is as good as another: the claims fail, and leave their record.
     """
-    reason = why_not_ready(site) if others else None
+    reason = why_not_ready(site) if is_on_server(site) else None
     before, site.not_ready = site.not_ready, reason
     if reason is None:
         if before is not None:
             logger.warning("ready again; it was not, as %s", before)
+        return False
+    if not others:
         return False
     if reason != before:
         error = NotReady(f"nothing is claimed here: {reason}; other schedulers do the work")

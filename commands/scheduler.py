@@ -31,6 +31,9 @@ Found = TypeVar("Found")
 CLAIMS_PER_BATCH = 1_000
 """Users who share one snapshot at most; a link count has limits, and so has patience."""
 
+INDEPENDENT_PER_BATCH = 4
+"""Of copies that nobody shares: a stop waits for these, and other schedulers get the others."""
+
 PLACES_TO_BEGIN = 8
 """How many batches of due runs several schedulers spread over."""
 
@@ -80,7 +83,7 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
         lost += len(due) - len(claims)
         with timing.of("run"):
             report += _run_batch(site, context, claims)
-        if len(due) < CLAIMS_PER_BATCH and places == 1:
+        if len(due) < _batch_size(site) and places == 1:
             break  # that was all: what is due was asked as of one moment
     log_event("check", **{"due": len(served), "lost": lost} | asdict(report) | timing.fields())
     return report
@@ -117,7 +120,7 @@ def readable(site: Site, look: Callable[[], Found]) -> Found:
 def _due(site: Site, context: Context, served: set[int], places: int) -> list[Schedule]:
     """What is due and was not served in this check: each user runs once in a check."""
     mine = site.configuration.served
-    wanted = CLAIMS_PER_BATCH * places
+    wanted = _batch_size(site) * places
     waiting: list[Schedule] = []
     after: Schedule | None = None
     with site.read_models.reading(at_head=False) as connection:
@@ -134,7 +137,11 @@ def _due(site: Site, context: Context, served: set[int], places: int) -> list[Sc
             if len(page) < wanted:
                 break
             after = page[-1]
-    return batch_of(waiting[:wanted], site.instance, CLAIMS_PER_BATCH)
+    return batch_of(waiting[:wanted], site.instance, _batch_size(site))
+
+
+def _batch_size(site: Site) -> int:
+    return INDEPENDENT_PER_BATCH if site.configuration.independent_copies else CLAIMS_PER_BATCH
 
 
 def batch_of(due: list[Schedule], instance: str, size: int) -> list[Schedule]:

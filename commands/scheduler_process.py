@@ -17,6 +17,7 @@ from commands.presence import Presence
 from commands.scheduler import CheckReport, check
 from commands.sign_checkpoint import sign_when_due
 from ledger.application import Draft
+from ledger.errors import LedgerBusy
 from ledger.events.scheduling import CheckFailed, SchedulerStarted, SchedulerStopped
 from ledger.record import cut_text
 from ledger.vocabulary import scheduler_stream
@@ -85,8 +86,16 @@ def _checks(
             give_up(site)
         raise
     finally:
-        record_stop(site, reason)
+        _record_stop_if_possible(site, reason)
     return total
+
+
+def _record_stop_if_possible(site: Site, reason: str) -> None:
+    """A server that is away keeps nobody from stopping; `status` then says that we are gone."""
+    try:
+        record_stop(site, reason)
+    except LedgerBusy:
+        logger.exception("that the scheduler stopped could not be recorded")
 
 
 def watched_check(site: Site, notifier: NotifierThread, stop: Event) -> CheckReport:

@@ -7,10 +7,16 @@ what it does in its leases. None of it decides anything.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from commands.presence import not_ready_among, present_among
+from commands.presence import (
+    LOOK_SECONDS,
+    Seen,
+    labels_alive,
+    not_ready_among,
+    present_among,
+)
 from ledger.events.scheduling import SchedulerStarted, SchedulerStopped
 from ledger.operational import all_leases, lease_now
 from projections.audit_queries import AuditFilter, newest_matching, newest_matching_resources
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 STARTS_LOOKED_AT = 2_000
 """The newest ones; `run --once` from cron makes one a minute."""
 
+SILENT_SECONDS = 3 * LOOK_SECONDS
+"""Who has not told the server for so long that it is there does nothing else either."""
+
 State = Literal["working", "idle", "stuck", "not ready", "gone"]
 
 
@@ -32,8 +41,9 @@ class Scheduler:
     """One that started and did not say that it stopped.
 
     `state`: working: it has runs. idle: it has none. stuck: it is there, but does not renew its
-    leases, as if frozen. not ready: its database or folder is not there. gone: it ended without
-    a word, and none began on its host since.
+    leases or has been silent, as if frozen. not ready: its database or folder is not there. gone:
+    it ended without a word, and none began on its host since. `labels`: None where they cannot be
+    seen, as are those of who is gone.
     """
 
     instance: str
@@ -44,6 +54,8 @@ class Scheduler:
     software_version: str
     state: State
     runs: int
+    labels: tuple[str, ...] | None = None
+    silent_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +82,15 @@ def schedulers_of(site: Site) -> list[Scheduler]:
         hosts.add(each.host)
         own = held[each.instance]
         if each.instance in present:
-            state = "not ready" if each.instance in not_ready else _state(own, now)
-            found.append(each.as_seen(state, len(own)))
+            seen = present[each.instance]
+            state = "not ready" if each.instance in not_ready else _state(own, now, seen)
+            found.append(
+                replace(
+                    each.as_seen(state, len(own)),
+                    labels=seen.labels,
+                    silent_seconds=seen.silent_seconds,
+                )
+            )
         elif is_first_of_host and not each.has_successor:
             found.append(each.as_seen("gone", len(own)))
     return found
@@ -84,8 +103,21 @@ def holds(site: Site) -> dict[str, Hold]:
     return {each.run_id: Hold(each.owner, each.expires_at < now) for each in leases}
 
 
-def _state(own: list[Lease], now: int) -> State:
-    if any(each.expires_at < now for each in own):
+def unserved_labels(site: Site) -> list[str]:
+    """Labels of users that no scheduler has which is there; "" for users without one.
+
+    Nothing where there are no labels, no scheduler at all, or where theirs cannot be seen.
+    """
+    configuration, alive = site.configuration, labels_alive(site)
+    if not (configuration.label_users and alive):
+        return []
+    served = {label for labels in alive for label in labels or ("",)}
+    return [label for label in (*configuration.label_users, "") if label not in served]
+
+
+def _state(own: list[Lease], now: int, seen: Seen) -> State:
+    is_silent = seen.silent_seconds is not None and seen.silent_seconds > SILENT_SECONDS
+    if is_silent or any(each.expires_at < now for each in own):
         return "stuck"
     return "working" if own else "idle"
 

@@ -37,6 +37,9 @@ BUSY_SECONDS = 30.0
 
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 
+CREATION_LOCK = int.from_bytes(b"backupn")
+"""The advisory lock on a server of whoever makes a ledger's tables."""
+
 IDLE_WRITER_SECONDS = 15
 """On a server: how long a writer may hold the head and do nothing before it is cut off."""
 
@@ -82,7 +85,12 @@ def database_url(text: str) -> URL:
     Raises:
         LedgerError: the text is no database URL.
     """
-    shown = re.sub(r":[^:@]*@", ":***@", text)
+    shown = re.sub(r":[^:/]*@", ":***@", text)
+    if re.match(r"^postgres[^/]*//[^/?]*@[^/?]*@", text):
+        raise LedgerError(
+            f"{shown!r} has more than one @ before the server's name; write %40 for one in a "
+            "user's name or password"
+        )
     try:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
     except (ArgumentError, ValueError) as error:
@@ -187,6 +195,9 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
                 raw.execute("PRAGMA journal_mode=WAL").fetchall()
         with engine.connect().execution_options(**{WRITE: True}) as connection:
             connection.begin()
+            if engine.dialect.name != "sqlite":
+                # Several machines may begin at once; the first one makes the tables.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATION_LOCK})")
             _require_room(connection)
             tables.metadata.create_all(connection)
             connection.execute(
@@ -209,6 +220,11 @@ def _require_room(connection: Connection) -> None:
     """A SQLite file is a ledger's alone; on a server only our tables must not be there."""
     found = set(inspect(connection).get_table_names())
     if connection.dialect.name != "sqlite":
+        if tables.meta.name in found:
+            raise LedgerBusy(
+                f"{_place(connection.engine)}: another process has just begun the ledger there; "
+                "run the command again"
+            )
         found &= set(tables.metadata.tables)
     if found:
         raise NotALedger(f"{_place(connection.engine)} holds tables already; nothing was changed")
@@ -260,9 +276,7 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
             return
         text = (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
         if is_lost(error):
-            raise LedgerUnreachable(
-                f"{_place(self._engine)} cannot be reached: {text}; is the server up? Try again"
-            ) from error
+            raise _why_lost(self._engine, text) from error
         if isinstance(error, OperationalError) and ("locked" in text or _is_refused_lock(error)):
             raise LedgerBusy(
                 f"{_place(self._engine)} is locked by another process; try again"
@@ -271,6 +285,8 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
             raise LedgerError(
                 f"{_place(self._engine)}: {text}; this login may not do that, use another one"
             ) from error
+        if "invalid connection option" in text:
+            raise _why_lost(self._engine, text) from error
         if "not a database" in text:
             raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error
         if "malformed" in text:
@@ -293,6 +309,29 @@ def is_lost(error: DBAPIError) -> bool:
     return state is None or state.startswith("08") or state in _CUT_OFF
 
 
+_WRONG_URL = r"invalid (port|sslmode|connection option|integer|URI)|does not support SSL"
+_WRONG_LOGIN = (
+    r"authentication failed|no password supplied|role .* (does not exist|is not permitted)"
+)
+_NOT_BY_WAITING = (
+    ("database .* does not exist", LedgerMissing, "make it with createdb, or check the URL"),
+    (_WRONG_LOGIN, LedgerError, "check user and password in the URL, or in ~/.pgpass"),
+    ("no pg_hba.conf entry", LedgerError, "the server does not let this machine or user in"),
+    (_WRONG_URL, LedgerError, "check the URL"),
+)
+"""What a server or its driver says that trying again does not help, and what does."""
+
+
+def _why_lost(engine: Engine, text: str) -> LedgerError:
+    for pattern, kind, what_to_do in _NOT_BY_WAITING:
+        if re.search(pattern, text):
+            return kind(f"{_place(engine)} cannot be used: {text}; {what_to_do}")
+    return LedgerUnreachable(
+        f"{_place(engine)} cannot be reached: {text}; is the server up, and the URL right? Try "
+        "again"
+    )
+
+
 def _is_refused_lock(error: OperationalError) -> bool:
     """A lock that was waited for in vain, on a server."""
     return getattr(error.orig, "sqlstate", None) in ("55P03", "57014", "40P01")
@@ -306,5 +345,11 @@ def _is_missing_file(url: URL) -> bool:
 
 
 def _place(engine: Engine) -> str:
-    """Where the ledger is, for messages; never the password."""
-    return engine.url.database or engine.url.render_as_string(hide_password=True)
+    return place_of(engine.url)
+
+
+def place_of(url: URL) -> str:
+    """Where a database is, for messages: a file's path, or a server's address; no password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or str(url)
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)

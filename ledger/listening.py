@@ -77,7 +77,8 @@ class Listener:
         return self._stop.is_set()
 
     def _lost(self, error: Exception) -> None:
-        logger.info("the server does not tell of appends now, so they are looked for: %s", error)
+        reason = getattr(error, "orig", None) or error
+        logger.info("the server does not tell of appends now, so they are looked for: %s", reason)
         self._deaf_for = TRY_AGAIN_SECONDS
         self._hang_up()
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
@@ -36,6 +36,7 @@ from projections.generations import (
 )
 from projections.projector import Healed, Projector, read_progress
 from projections.rebuild import Rebuild, Rebuilt
+from projections.tables import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,6 +58,13 @@ PROJECTOR_LOCK = int.from_bytes(b"backupl")
 
 CACHE_KIB = 32 * 1024
 """Of pages that a connection may keep: rows of large tables are folded in no order of theirs."""
+
+_AS_THEIR_OWNER = text(
+    "SELECT set_config('role', tableowner, true) FROM pg_tables "
+    "WHERE schemaname = current_schema() AND tablename = :table AND tableowner <> current_user "
+    "AND pg_has_role(current_user, tableowner, 'MEMBER')"
+)
+"""Whoever may: an administrator's rebuild must not make tables that others cannot use."""
 
 logger = logging.getLogger("backup_ledger.projections")
 
@@ -331,6 +339,7 @@ class ReadModels:
             wait = int(WRITE_WAIT_SECONDS * 1_000)
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({PROJECTOR_LOCK})")
+            connection.execute(_AS_THEIR_OWNER, {"table": progress.name})
 
     def _set_patience(self, connection: Connection, seconds: float) -> None:
         if self.engine.dialect.name == "sqlite":

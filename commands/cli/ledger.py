@@ -11,7 +11,7 @@ from commands.cli.errors import EXIT_CODES
 from commands.cli.ledger_places import PREFIX, PrefixOption
 from commands.cli.options import JsonOption
 from commands.cli.output import say, show_facts, write_json
-from commands.cli.session import configured, opened, place_of
+from commands.cli.session import configured, opened
 from commands.moments import count
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
@@ -57,6 +57,7 @@ def init(
     from commands.ledger_roles import give_roles, script_of
     from commands.opening import begin, look_around
     from ledger.clock import SystemClock
+    from ledger.database import place_of
 
     configuration = configured(ctx)
     if roles:

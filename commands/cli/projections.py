@@ -18,7 +18,7 @@ from commands.cli.output import (
     show_table,
     write_json,
 )
-from commands.cli.session import opened, place_of
+from commands.cli.session import opened
 from commands.moments import count
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
     Example:
       backup-ledger projections list
     """
+    from ledger.database import place_of
+
     with opened(ctx, "read") as session:
         found = projections_json(session.site)
         if in_json:

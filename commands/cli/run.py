@@ -86,6 +86,8 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
 
 def _reporter(session: Session, *, quiet: bool) -> Callable[[CheckReport], None]:
     """After each check: what was done, and whose backup failed and why."""
+    from ledger.errors import LedgerError
+
     ledger = session.site.ledger
     seen = ledger.log_recorder.head().size
 
@@ -93,9 +95,12 @@ def _reporter(session: Session, *, quiet: bool) -> Callable[[CheckReport], None]
         nonlocal seen
         if not quiet and (report.completed or report.failed or report.abandoned):
             say(f"{moments.exact(session.site.clock.now())} {_sentence(report)}")
-        for recorded in ledger.recorded(after=seen):
-            seen = recorded.position
-            _say_failure(recorded.event)
+        try:
+            for recorded in ledger.recorded(after=seen):
+                seen = recorded.position
+                _say_failure(recorded.event)
+        except LedgerError as error:  # told after the next check
+            remark(f"what failed cannot be read now: {error}")
 
     return on_check
 

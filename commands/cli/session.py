@@ -16,8 +16,6 @@ from commands.cli.output import note, plain, progress_bar
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy.engine import URL
-
     from commands.configuration import Configuration, LogFormat
     from commands.opening import Mode
     from commands.reconcile import Reconciliation
@@ -92,7 +90,8 @@ def show_log(level: int, log_format: LogFormat = "text") -> None:
     logger = logging.getLogger("backup_ledger")
     logger.setLevel(level)
     STRUCTURED.setLevel(logging.INFO)
-    for each, is_heard in ((logger, True), (STRUCTURED, log_format == "json")):
+    server = logging.getLogger("uvicorn.error")
+    for each, is_heard in ((logger, True), (server, True), (STRUCTURED, log_format == "json")):
         for old in [old for old in each.handlers if isinstance(old, _OneLineHandler | JSONHandler)]:
             each.removeHandler(old)
         if is_heard:
@@ -133,12 +132,6 @@ def adopt_files(site: Site, context: Context) -> Reconciliation:
     for name in found.missing:
         note(f"The file of backup {name} is gone; see: backup-ledger audit history {name}")
     return found
-
-
-def place_of(url: URL) -> str:
-    """Where a database is: its file, or its address without the password."""
-    is_file = url.get_backend_name() == "sqlite" and url.database is not None
-    return str(url.database) if is_file else url.render_as_string(hide_password=True)
 
 
 def is_interactive() -> bool:

@@ -82,6 +82,7 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         *(("overdue", _late(each, now)) for each in facts["overdue"][:MAX_OPEN_RUNS]),
         *(("scheduler", _scheduler(each, now)) for each in facts["schedulers"]),
         *(("running", _run(each, now)) for each in facts["open_runs"][:MAX_OPEN_RUNS]),
+        *_more_runs(len(facts["open_runs"]) - MAX_OPEN_RUNS),
         ("database", _database(database)),
         ("folder", facts["store"]["path"]),
         ("ledger", f"{ledger['size']:,} events, {ledger['path']}"),
@@ -121,6 +122,10 @@ def _run(run: dict[str, Any], now: datetime) -> str:
     return f"{told} (its lease ran out)" if run["lease_is_over"] else told
 
 
+def _more_runs(more: int) -> list[tuple[str, object]]:
+    return [("", f"and {moments.count(more, 'run')} more, claimed or running")] if more > 0 else []
+
+
 def _late(late: dict[str, Any], now: datetime) -> str:
     return f"user {late['user_id']}, due {moments.relative(late['due_at'], now)}"
 
@@ -129,6 +134,8 @@ def _scheduler(scheduler: dict[str, Any], now: datetime) -> str:
     state = scheduler["state"]
     if scheduler["runs"]:
         state += f" on {scheduler['runs']} runs" if scheduler["runs"] > 1 else " on 1 run"
+    if scheduler["labels"]:
+        state += f", for {', '.join(scheduler['labels'])}"
     started = moments.relative(scheduler["started_at"], now)
     return f"{scheduler['instance']}: {state}, started {started}"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, and_, func, select, type_coerce
 
 from commands.cli.projections import projections_json
-from commands.cli.session import place_of
 from commands.errors import StoreUnknown
 from commands.moments import count
-from commands.schedulers import holds, schedulers_of
+from commands.schedulers import holds, schedulers_of, unserved_labels
+from ledger.database import place_of
 from projections.schedule_queries import orphaned_users
 from projections.tables import backup_catalog as catalog
 from projections.tables import backup_runs as runs
@@ -64,6 +64,7 @@ def status_facts(site: Site, now: datetime) -> dict[str, Any]:
             "overdue": _overdue(connection, now),
         }
     facts["schedulers"] = _schedulers(site)
+    facts["unserved_labels"] = unserved_labels(site)
     _add_holds(site, facts["open_runs"])
     facts["projections"] = projections_json(site)
     facts["warnings"] = _warnings(facts)
@@ -258,6 +259,7 @@ def _projection_warnings(projections: list[dict[str, Any]]) -> list[str]:
 
 def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
     schedules, warnings = facts["schedules"], _scheduler_warnings(facts["schedulers"])
+    warnings += [_unserved(label) for label in facts["unserved_labels"]]
     if schedules["overdue"]:
         warnings.append(
             f"{_are(schedules['overdue'], 'scheduled backup')} overdue: does the scheduler run? "
@@ -274,6 +276,11 @@ def _schedule_warnings(facts: dict[str, Any]) -> list[str]:
             "see: backup-ledger settings list"
         )
     return warnings
+
+
+def _unserved(label: str) -> str:
+    whom = f"the label {label}: its users wait" if label else "users without a label: they wait"
+    return f"no scheduler is there for {whom}; see label_users, and start one"
 
 
 def _scheduler_warnings(schedulers: list[dict[str, Any]]) -> list[str]:

@@ -121,6 +121,7 @@ def make_server(
         app,
         host=host,
         port=port,
+        log_config=None,  # what it warns of goes where our own log goes
         log_level="warning",
         access_log=False,  # who did what stands in the ledger
         server_header=False,

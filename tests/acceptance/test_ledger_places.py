@@ -5,13 +5,21 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.acceptance.place import CONFLICT, FAILED, USAGE, Ended, Place, require_clear
+from tests.acceptance.place import (
+    CONFLICT,
+    FAILED,
+    NOT_FOUND,
+    USAGE,
+    Ended,
+    Place,
+    require_clear,
+)
 from tests.postgresql_server import Server
 
 _NUMBERS = count(1)
@@ -212,3 +220,35 @@ def test_a_copy_onto_itself_is_refused(place: Place) -> None:
         ended = place.run("ledger", "copy", str(place.ledger), same)
         require_clear(ended, CONFLICT, "the same ledger")
     require_clear(place.run("ledger", "copy", str(place.ledger), ""), USAGE, "TO is empty")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"username": "nobody_at_all"}, FAILED, "check user and password"),
+        ({"database": "not_there"}, NOT_FOUND, "make it with createdb"),
+        ({"query": {"bogus": "1"}}, FAILED, "check the URL"),
+        ({"query": {"sslmode": "bogus"}}, FAILED, "check the URL"),
+        ({"host": "127.0.0.1", "port": 9, "query": {}}, CONFLICT, "is the server up"),
+    ],
+    ids=["user", "database", "option", "value", "port"],
+)
+def test_what_trying_again_does_not_help_is_not_called_busy(
+    place: Place, postgresql: Server, change: dict[str, Any], code: int, says: str
+) -> None:
+    """A script that goes on as long as it is told 5 would go on for ever."""
+    url = make_url(postgresql.new_database())
+    wrong = url.set(**change).render_as_string(hide_password=False)
+    require_clear(place.run("--ledger", wrong, "--projections", wrong, "status"), code, says)
+
+
+def test_an_administrators_rebuild_leaves_the_read_models_to_the_appender(
+    place: Place, logins: Logins
+) -> None:
+    """Who works on tables that belong to a role works as that role."""
+    on(logins.appender, place, "settings", "set", "1")
+    on(logins.admin, place, "projections", "rebuild")
+    on(logins.admin, place, "settings", "set", "2")
+    on(logins.appender, place, "settings", "set", "3")
+    on(logins.appender, place, "projections", "rebuild")
+    on(logins.auditor, place, "status")

@@ -18,6 +18,7 @@ KEYS = [
     "open_runs",
     "overdue",
     "schedulers",
+    "unserved_labels",
     "projections",
     "warnings",
 ]

@@ -20,10 +20,12 @@ from commands.expired_claims import settle_expired
 from commands.heartbeat import renew
 from commands.hold_backup import place_hold
 from commands.presence import Presence, count_others_ready, count_schedulers
-from commands.scheduler import check
+from commands.scheduler import CheckReport, check
 from commands.scheduler_process import checked, record_start, run_scheduler, watched_check
 from commands.schedulers import schedulers_of
 from commands.site import Site
+from ledger.application import Ledger
+from ledger.errors import LedgerBusy, LedgerUnreachable
 from ledger.events.scheduling import BackupFailed, CheckFailed
 from ledger.operational import all_leases
 from ledger.tables import leases
@@ -67,8 +69,6 @@ def test_renewing_leaves_no_row_locked_and_waits_for_none(served: World) -> None
 
 def test_waiting_for_the_head_has_an_end(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever holds it for too long is told of as busy; nothing is appended."""
-    from ledger.errors import LedgerBusy  # noqa: PLC0415
-
     monkeypatch.setattr("ledger.database.BUSY_SECONDS", 0.2)
     first, second = served.open(), served.open("act")
     size = first.ledger.log_recorder.head().size
@@ -335,6 +335,33 @@ def test_a_default_of_the_database_does_not_change_how_appends_are_made(
     for thread in threads:
         thread.join()
     assert problems == []
+
+
+def test_a_scheduler_outlives_a_server_that_is_away(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its stop cannot be recorded: that is logged, and is no reason to fail."""
+    monkeypatch.setattr("ledger.application.RECONNECT_SECONDS", (None,))
+    monkeypatch.setattr(Presence, "first_check_after", lambda _self: 0.0)
+    site = served.open()
+    append = Ledger.append
+    away = Event()
+    stop = Event()
+    reports: list[CheckReport] = []
+
+    def append_unless_away(ledger: Ledger, context: Any, *drafts: Any) -> Any:
+        if away.is_set():
+            raise LedgerUnreachable("the server cannot be reached")
+        return append(ledger, context, *drafts)
+
+    def on_check(report: CheckReport) -> None:
+        reports.append(report)
+        away.set()
+        stop.set()
+
+    monkeypatch.setattr(Ledger, "append", append_unless_away)
+    run_scheduler(site, once=False, stop=stop, on_check=on_check)
+    assert reports == [CheckReport()]
 
 
 def _leases(site: Site) -> list[Any]:
