@@ -134,6 +134,11 @@ class Configuration(BaseSettings):
         return self.database.absolute().parent / "backups"
 
     @property
+    def names_a_folder(self) -> bool:
+        """Whether the backups folder is known: to read a ledger on a server it need not be."""
+        return self.backups is not None or self.database is not None
+
+    @property
     def database_path(self) -> Path:
         """The database that is backed up.
 

@@ -139,7 +139,8 @@ def begin(
 def look_around(configuration: Configuration) -> Found:
     """Which of ledger and `.store` are there."""
     url = configuration.ledger_url
-    store_id = read_store_id(configuration.backups_folder)
+    is_named = configuration.names_a_folder
+    store_id = read_store_id(configuration.backups_folder) if is_named else None
     if url.get_backend_name() == "sqlite":
         return Found(store_id, url.database is not None and os.path.lexists(url.database))
     engine = open_engine(url)

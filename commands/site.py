@@ -82,6 +82,15 @@ class Site:
         return self._store is not None
 
     @property
+    def store_id(self) -> str | None:
+        """The store that questions are about; None, all of them, where no folder was named.
+
+        Raises:
+            StoreUnknown: one was named, and has no `.store` file.
+        """
+        return self.store.store_id if self.configuration.names_a_folder else None
+
+    @property
     def database(self) -> Path:
         return self.configuration.database_path
 

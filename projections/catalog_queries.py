@@ -24,10 +24,10 @@ LOOKUP_IDS = 500
 
 
 def backups_of_store(
-    connection: Connection, store: str, statuses: Collection[str] | None = PRESENT
+    connection: Connection, store: str | None, statuses: Collection[str] | None = PRESENT
 ) -> list[Backup]:
-    """Backups of one store, newest first; every status for None."""
-    conditions = [catalog.c.store == store]
+    """Backups of one store (None: of all), newest first; every status for None."""
+    conditions = [] if store is None else [catalog.c.store == store]
     if statuses is not None:
         conditions.append(catalog.c.status.in_(statuses))
     return _backups(connection, *conditions)
@@ -58,9 +58,13 @@ def backups_of_owners(
     return found
 
 
-def backup_named(connection: Connection, store: str, filename: str) -> Backup | None:
-    """The newest backup of a file name that is not deleted, or else the newest deleted one."""
-    found = _backups(connection, catalog.c.store == store, catalog.c.filename == filename)
+def backup_named(connection: Connection, store: str | None, filename: str) -> Backup | None:
+    """The newest backup of a file name that is not deleted, or else the newest deleted one.
+
+    `store`: None for whichever has it.
+    """
+    of_store = [] if store is None else [catalog.c.store == store]
+    found = _backups(connection, *of_store, catalog.c.filename == filename)
     there = [backup for backup in found if backup.status != BackupStatus.DELETED]
     candidates = there or found
     return max(candidates, key=lambda backup: backup.position) if candidates else None

@@ -276,7 +276,7 @@ def _stream_named(session: Session, text: str) -> str:
     if "/" in text or text == LEDGER_STREAM:
         return text
     with session.site.read_models.reading() as connection:
-        backup = backup_named(connection, session.site.store.store_id, text)
+        backup = backup_named(connection, session.site.store_id, text)
     return text if backup is None else backup_stream(backup.backup_id)
 
 

@@ -19,7 +19,7 @@ from commands.cli.backups_shown import (
 )
 from commands.cli.options import JsonOption, NameArgument
 from commands.cli.output import note, say, show_facts, write_json
-from commands.cli.session import Session, adopt_files, opened
+from commands.cli.session import Session, adopt_files, configured, opened
 from commands.moments import count
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def list_backups(
 ) -> None:
     """List what is there, newest first.
 
-    Files in the folder that nobody knew are adopted.
+    Files in the folder that nobody knew are adopted. Without a folder, where only the ledger on a
+    server is named, those of all folders are listed.
 
     \b
     Examples:
@@ -47,11 +48,12 @@ def list_backups(
     """
     from projections.catalog_queries import PRESENT, backups_of_store
 
-    with opened(ctx, "begin", adopt=True) as session:
+    has_folder = configured(ctx).names_a_folder or configured(ctx).ledger is None
+    with opened(ctx, "begin" if has_folder else "read", adopt=has_folder) as session:
         site = session.site
         with site.read_models.reading() as connection:
             statuses = None if everything else PRESENT
-            backups = backups_of_store(connection, site.store.store_id, statuses)
+            backups = backups_of_store(connection, site.store_id, statuses)
         if as_json:
             write_json([backup_json(site, each) for each in backups])
             return
@@ -86,6 +88,8 @@ def _say_adopted(session: Session) -> None:
 
 
 def _summary(backups: Sequence[Backup], site: Site) -> str:
+    if not site.configuration.names_a_folder:
+        return f"{count(len(backups), 'backup')}, in all folders of the ledger"
     if not backups:
         return f"No backups in {site.store.folder} yet; make one: backup-ledger backup create"
     total = moments.size(sum(each.size for each in backups if each.is_present))

@@ -84,7 +84,7 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         *(("running", _run(each, now)) for each in facts["open_runs"][:MAX_OPEN_RUNS]),
         *_more_runs(len(facts["open_runs"]) - MAX_OPEN_RUNS),
         ("database", _database(database)),
-        ("folder", facts["store"]["path"]),
+        ("folder", facts["store"]["path"] or "not given (--backups)"),
         ("ledger", f"{ledger['size']:,} events, {ledger['path']}"),
         ("root", ledger["root"]),
     ]

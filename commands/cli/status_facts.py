@@ -82,6 +82,8 @@ def _ledger(site: Site) -> dict[str, Any]:
 
 
 def _store(site: Site) -> dict[str, Any]:
+    if not site.configuration.names_a_folder:
+        return {"id": None, "path": None}
     path = str(site.configuration.backups_folder)
     try:
         return {"id": site.store.store_id, "path": path}
@@ -154,8 +156,8 @@ def _backups(connection: Connection) -> dict[str, Any]:
 def _bytes_on_disk(site: Site) -> int | None:
     """A file that several backups share counts once; None where the folder is not there."""
     try:
-        return site.store.bytes_on_disk()
-    except (StoreUnknown, OSError):
+        return site.store.bytes_on_disk() if site.has_store else None
+    except OSError:
         return None
 
 
@@ -228,7 +230,7 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
 
 def _place_warnings(facts: dict[str, Any]) -> list[str]:
     warnings = []
-    if facts["store"]["id"] is None:
+    if facts["store"]["id"] is None and facts["store"]["path"] is not None:
         warnings.append(
             f"{facts['store']['path']} has no .store file: is it mounted? If it is the right "
             "folder: backup-ledger ledger init --new"

@@ -70,12 +70,15 @@ class Place:
     def environment(self) -> dict[str, str]:
         return {"BACKUP_LEDGER_DATABASE": str(self.database), "COLUMNS": "80"}
 
-    def run(self, *args: str, **environment: str) -> Ended:
-        """The command in this process: quicker, and the same code from `main` on."""
+    def run(self, *args: str, **environment: str | None) -> Ended:
+        """The command in this process: quicker, and the same code from `main` on.
+
+        `environment`: variables beside those of the place; None for one that is not set.
+        """
         ended = CliRunner().invoke(app, list(args), env=self.environment | environment)
         return Ended(ended.exit_code, ended.stdout, ended.stderr)
 
-    def done(self, *args: str, **environment: str) -> Ended:
+    def done(self, *args: str, **environment: str | None) -> Ended:
         """The same, for what must succeed."""
         ended = self.run(*args, **environment)
         assert ended.code == 0, f"{args}: {ended}"

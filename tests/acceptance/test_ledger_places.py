@@ -44,6 +44,10 @@ READS_ONLY = (
 )
 
 
+NAMING = (("audit", "log"), ("audit", "history", "one.db"), ("backup", "list"), ("status",))
+"""Commands that name the only backup there is."""
+
+
 class Logins(NamedTuple):
     """Where each login finds the ledger."""
 
@@ -252,3 +256,20 @@ def test_an_administrators_rebuild_leaves_the_read_models_to_the_appender(
     on(logins.appender, place, "settings", "set", "3")
     on(logins.appender, place, "projections", "rebuild")
     on(logins.auditor, place, "status")
+
+
+def test_an_auditor_needs_nothing_but_the_address(
+    place: Place, logins: Logins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No database, no folder: on a machine of their own, and nothing is made there."""
+    on(logins.admin, place, "backup", "create", "one")
+    elsewhere = place.folder / "auditors"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    auditor = {"BACKUP_LEDGER_DATABASE": None, "BACKUP_LEDGER_LEDGER": logins.auditor}
+    auditor |= {"BACKUP_LEDGER_PROJECTIONS": logins.auditor}
+    others = (("audit", "verify"), ("settings", "list"), ("projections", "diff"))
+    for words in (*NAMING, *others):
+        ended = place.done(*words, **auditor)
+        assert ("one.db" in ended.out) == (words in NAMING), ended
+    assert list(elsewhere.iterdir()) == []

@@ -8,21 +8,22 @@ own; what they share is the head's lock, which is given in the order of asking.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from commands.configuration import Configuration
 from commands.schedule_rules import retry_delay, spread_offset
 from commands.scheduler import CLAIMS_PER_BATCH, PLACES_TO_BEGIN, batch_of
+from commands.together import batches
 
 Turn = tuple[float, float]
 """What a scheduler does next: work by itself for so long, then hold the head for so long."""
 _DEFAULT = Configuration.model_fields
 LEASE_SECONDS = float(_DEFAULT["lease_seconds"].default)
 CHECK_SECONDS = float(_DEFAULT["check_interval_seconds"].default)
-APPENDS_OF_A_RUN = 2
-"""Its retention, and that it is done; claims and entries are appended a batch at a time."""
+ENDS = (1, 3)
+"""Events of a run in the two appends that it ends with: its retention; what that did, and done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Costs:
     hold_event: float
     """The same for one more event of a batch."""
     run: float
-    """All that one user's run takes, with its appends and a share of the batch's, undisturbed."""
+    """All that one user's run takes, with its share of the batch's appends, undisturbed."""
     snapshot: float
     """The copy that a batch shares: 0 where it is part of `run`."""
 
@@ -120,7 +121,6 @@ class Night:
     def _scheduler(self, number: int) -> Generator[Turn, None, None]:
         costs = self.costs
         places = min(self.schedulers, PLACES_TO_BEGIN)
-        alone = max(costs.run - APPENDS_OF_A_RUN * costs.hold, 0.0) / APPENDS_OF_A_RUN
         while True:
             while batch := self._batch(number, places):
                 yield 0.0, costs.hold + costs.hold_event * len(batch)
@@ -130,11 +130,18 @@ class Night:
                     continue
                 self._returned = [user for user in self._returned if user not in self._owner]
                 yield costs.snapshot, costs.hold + costs.hold_event * len(mine)
-                for user in mine:
-                    for _ in range(APPENDS_OF_A_RUN):
-                        yield alone, costs.hold
-                    self.done[user] = self._now
+                for some in batches(mine):
+                    yield from self._end(some)
             yield CHECK_SECONDS, 0.0
+
+    def _end(self, some: Sequence[int]) -> Generator[Turn, None, None]:
+        """Runs that end together; `done` from the moment at which that is appended."""
+        costs = self.costs
+        holds = [costs.hold + costs.hold_event * events * len(some) for events in ENDS]
+        alone = max(costs.run * len(some) - sum(holds), 0.0) / len(holds)
+        for hold in holds:
+            yield alone, hold
+        self.done.update(dict.fromkeys(some, self._now))
 
     def _batch(self, number: int, places: int) -> list[int]:
         """What a scheduler would claim now."""

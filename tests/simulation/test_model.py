@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from commands.scheduler import CLAIMS_PER_BATCH
+from commands.together import TOGETHER
 from tests.simulation.model import (
     CHECK_SECONDS,
+    ENDS,
     LEASE_SECONDS,
     Costs,
     Loss,
@@ -17,12 +18,13 @@ from tests.simulation.model import (
 COSTS = Costs(hold=0.001, hold_event=0.0, run=0.010, snapshot=0.5)
 
 
-def test_one_scheduler_does_one_user_after_the_other() -> None:
-    """A claim, a snapshot, an entry; then each user takes what a run takes."""
-    lateness = Night(100, 1, COSTS).run()
-    assert len(lateness) == 100
-    assert lateness[0] == pytest.approx(0.001 + 0.5 + 0.001 + 0.010)
-    assert lateness[-1] == pytest.approx(0.502 + 100 * 0.010)
+def test_one_scheduler_does_some_users_after_the_others() -> None:
+    """A claim, a snapshot, an entry; then those who end together, each for what a run takes."""
+    lateness = Night(2 * TOGETHER, 1, COSTS).run()
+    assert len(lateness) == 2 * TOGETHER
+    begun = 0.001 + 0.5 + 0.001
+    assert lateness[0] == lateness[TOGETHER - 1] == pytest.approx(begun + TOGETHER * 0.010)
+    assert lateness[-1] == pytest.approx(begun + 2 * TOGETHER * 0.010)
 
 
 def test_nobody_due_means_nothing_done() -> None:
@@ -42,11 +44,12 @@ def test_every_user_is_done_once_whatever_the_numbers(users: int, schedulers: in
 
 def test_more_schedulers_are_faster_until_the_head_is_busy_all_the_time() -> None:
     """The head is what they share: its time is the limit that no number of them passes."""
-    last = [Night(20_000, number, COSTS).run()[-1] for number in (1, 4, 10, 40)]
+    costs = Costs(hold=0.001, hold_event=0.0002, run=0.003, snapshot=0.5)
+    last = [Night(20_000, number, costs).run()[-1] for number in (1, 4, 10, 40)]
     assert last[0] > last[1] > last[2]
-    appends = 20_000 * 2 + 2 * 20_000 / CLAIMS_PER_BATCH
-    assert last[2] >= appends * COSTS.hold
-    assert last[3] >= appends * COSTS.hold
+    busy = 20_000 * (sum(ENDS) + 2) * costs.hold_event
+    assert last[2] >= busy
+    assert last[3] >= busy
 
 
 def test_users_that_are_spread_over_an_hour_are_not_late() -> None:
