@@ -126,7 +126,11 @@ def _settle(site: Site, context: Context, leases: Sequence[Lease], settled: _Set
     taken = _take_over(site, open_runs, committed, position)
     # From here on each run is for itself: what was taken over is not as it was seen any more.
     gone = [
-        Failure(claims[lease.run_id], gone_owner=lease.owner)
+        Failure(
+            claims[lease.run_id],
+            owner=lease.owner,
+            was_given_up=lease.owner == site.instance,
+        )
         for lease in taken
         if lease.run_id not in committed
     ]

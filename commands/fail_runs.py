@@ -33,11 +33,13 @@ logger = logging.getLogger("backup_ledger.runs")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A run that came to nothing. `gone_owner`: who went away during it; None where it failed."""
+    """A run that came to nothing. `owner`: who went away or gave it up; None where it failed."""
 
     claim: Claim
     error: Exception | None = None
-    gone_owner: str | None = None
+    owner: str | None = None
+    was_given_up: bool = False
+    """By an owner who is still there: it was stopped at once, or the server was away."""
 
     @property
     def run_id(self) -> str:
@@ -45,8 +47,9 @@ class Failure:
 
     @property
     def message(self) -> str:
-        if self.gone_owner is not None:
-            return f"the scheduler {self.gone_owner} went away during the run"
+        if self.owner is not None:
+            how = "gave the run up" if self.was_given_up else "went away during the run"
+            return f"the scheduler {self.owner} {how}"
         return str(self.error) or type(self.error).__name__
 
 
@@ -103,7 +106,7 @@ def _drafts(
     claim = failure.claim
     next_backup_at = after_failure(site, context, schedule, claim)
     details: BackupFailed | BackupAbandoned
-    if failure.gone_owner is None:
+    if failure.owner is None:
         details = BackupFailed(
             run_id=claim.run_id,
             slot=claim.slot,
@@ -116,7 +119,7 @@ def _drafts(
             run_id=claim.run_id,
             slot=claim.slot,
             attempt=claim.attempt,
-            scheduler=failure.gone_owner,
+            scheduler=failure.owner,
             next_backup_at=next_backup_at,
         )
     stream = schedule_stream(claim.user_id)

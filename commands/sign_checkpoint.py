@@ -15,7 +15,7 @@ from commands.durable_files import create_private, file_error, flush_directory
 from commands.errors import CommandError
 from commands.signing_keys import read_private_key
 from ledger.clock import to_microseconds
-from ledger.database import WRITE, translated_errors
+from ledger.database import translated_errors, writing
 from ledger.kept_checkpoints import KeptCheckpoint, newest_kept, sign_head
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def sign_checkpoint(
         CopyDiffers: the place outside has another history.
     """
     outside = [] if folder is None else _newest_copy(folder, key.verifier())
-    writing = engine.execution_options(**{WRITE: True})
-    with translated_errors(engine), writing.connect() as connection, connection.begin():
+    with writing(engine) as connection:
         kept = sign_head(connection, key, to_microseconds(clock.now()), outside)
     if folder is not None:
         _keep_copy(folder, key.verifier(), kept)

@@ -229,7 +229,7 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
         f"Backup failed for {_attempt(d)} ({d.error_type}). {_retry(d)}"
     ),
     "backup_scheduler.backup_abandoned": lambda _, d: (
-        f"Backup abandoned: the process that ran it is gone ({_attempt(d)}). {_retry(d)}"
+        f"Backup abandoned for {_attempt(d)}. {_retry(d)}"
     ),
     "backup_scheduler.slots_missed": _missed,
     "backup_scheduler.paused": _paused("paused"),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,11 +23,11 @@ from sqlalchemy import BigInteger, bindparam, insert, inspect, select, text, upd
 from ledger import operational
 from ledger.clock import parse_instant
 from ledger.database import (
-    WRITE,
     create_ledger,
     read_meta,
     reading_snapshot,
     translated_errors,
+    writing,
 )
 from ledger.errors import CopyRefused, LedgerBroken, LedgerError
 from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound
@@ -47,7 +46,7 @@ from ledger.tables import checkpoints, events, head, leases, meta, nodes
 from ledger.tree_reader import TreeReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import Engine
@@ -233,7 +232,7 @@ def _unreadable(position: int, what: str) -> LedgerBroken:
 
 def _append(target: Engine, after: int, rows: list[_Row]) -> None:
     """Records, their tree, what follows from them, and the head: all, or nothing."""
-    with _writing(target) as connection:
+    with writing(target) as connection:
         found = read_head(connection)
         if found.size != after:
             raise CopyRefused(
@@ -273,7 +272,7 @@ def _copy_checkpoints(source: Engine, target: Engine, end: Head) -> int:
     )
     with translated_errors(source), source.connect() as connection:
         signed = connection.execute(kept.order_by(checkpoints.c.size, checkpoints.c.id)).all()
-    with _writing(target) as connection:
+    with writing(target) as connection:
         found = read_head(connection)
         if (
             found.frontier != end.frontier
@@ -292,17 +291,6 @@ def _copy_checkpoints(source: Engine, target: Engine, end: Head) -> int:
         if new:
             connection.execute(insert(checkpoints), new)
     return len(new)
-
-
-@contextmanager
-def _writing(target: Engine) -> Iterator[Connection]:
-    """A transaction that holds the target's write lock."""
-    with (
-        translated_errors(target),
-        target.connect().execution_options(**{WRITE: True}) as connection,
-        connection.begin(),
-    ):
-        yield connection
 
 
 def _identity(engine: Engine) -> tuple[object, ...]:

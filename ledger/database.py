@@ -172,6 +172,21 @@ def bounded_writer() -> str:
 
 
 @contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: the database's lock is taken at once, or waited for.
+
+    Raises:
+        LedgerBusy: another process held the lock for too long.
+    """
+    with (
+        translated_errors(engine),
+        engine.connect().execution_options(**{WRITE: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
 def reading_snapshot(engine: Engine) -> Iterator[Connection]:
     """A connection whose statements all see one moment: SQLite's do, a server's when told."""
     if engine.dialect.name != "sqlite":

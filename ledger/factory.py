@@ -14,7 +14,7 @@ from eventsourcing.persistence import (
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
-from ledger.database import WRITE, translated_errors
+from ledger.database import translated_errors, writing
 from ledger.recorder import LedgerRecorder
 from ledger.tables import snapshots
 
@@ -52,11 +52,7 @@ class SnapshotRecorder(AggregateRecorder):
             for each in stored_events
         ]
         try:
-            with (
-                translated_errors(self._engine),
-                self._engine.connect().execution_options(**{WRITE: True}) as connection,
-                connection.begin(),
-            ):
+            with writing(self._engine) as connection:
                 connection.execute(insert(snapshots), rows)
         except DatabaseIntegrityError as error:
             raise IntegrityError("this snapshot is there already") from error

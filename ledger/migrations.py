@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from ledger.database import WRITE, read_meta, translated_errors
+from ledger.database import read_meta, writing
 from ledger.errors import LedgerBroken
 from ledger.tables import SCHEMA_VERSION, meta
 
@@ -38,11 +38,7 @@ def migrate(engine: Engine, steps: Steps = STEPS, newest: int = SCHEMA_VERSION) 
     """
     if read_meta(engine, newest).schema_version == newest:
         return 0
-    with (
-        translated_errors(engine),
-        engine.connect().execution_options(**{WRITE: True}) as connection,
-        connection.begin(),
-    ):
+    with writing(engine) as connection:
         version = connection.execute(select(meta.c.schema_version).with_for_update()).scalar_one()
         for each in range(version, newest):
             step = steps.get(each)

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, and_, bindparam, func, insert, or_, select, u
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.clock import Clock, SystemClock, to_microseconds
-from ledger.database import WRITE, translated_errors
+from ledger.database import WRITE, translated_errors, writing
 from ledger.errors import ConcurrencyConflict, LedgerBroken
 from ledger.merkle import Frontier, Node, leaf_hash
 from ledger.prepared import Prepared
@@ -195,7 +195,6 @@ class LedgerRecorder(ApplicationRecorder):
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         self.engine = engine
-        self._locking_engine = engine.execution_options(**{WRITE: True})
         self._clock = clock or SystemClock()
         # Threads queue here, in the order in which they come; SQLite's own waiting is unfair.
         self._writing = Lock()
@@ -208,12 +207,7 @@ class LedgerRecorder(ApplicationRecorder):
         Raises:
             LedgerBusy: another process held the lock for too long.
         """
-        with (
-            self._writing,
-            translated_errors(self.engine),
-            self._locking_engine.connect() as connection,
-            connection.begin(),
-        ):
+        with self._writing, writing(self.engine) as connection:
             yield LockedHead(connection, self._clock)
         for subscription in tuple(self._subscriptions):
             subscription.notify()
