@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, func, not_, or_, select, text
 
@@ -15,10 +15,10 @@ from projections.tables import backup_runs as runs
 from projections.tables import backup_settings as settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection, RowMapping
 
 _OF_USER = select(settings).where(settings.c.user_id == bindparam("wanted"))
 _DUE = (
@@ -38,7 +38,7 @@ _DUE_OF_USERS = _DUE.where(_HAS_A_USER)
 _KNOWN = text("SELECT id FROM users WHERE id IN :wanted").bindparams(
     bindparam("wanted", expanding=True)
 )
-LOOKUP_USERS = 500
+LOOKUP_VALUES = 500
 
 
 def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
@@ -48,13 +48,8 @@ def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
 
 def schedules_of(connection: Connection, user_ids: Collection[int]) -> dict[int, Schedule]:
     """The settings of those users who have any."""
-    ordered = sorted(user_ids)
-    found: dict[int, Schedule] = {}
-    for start in range(0, len(ordered), LOOKUP_USERS):
-        some = settings.c.user_id.in_(ordered[start : start + LOOKUP_USERS])
-        rows = connection.execute(select(settings).where(some)).mappings()
-        found |= {row["user_id"]: Schedule(**row) for row in rows}
-    return found
+    rows = _rows_with(connection, settings.c.user_id, user_ids)
+    return {row["user_id"]: Schedule(**row) for row in rows}
 
 
 def all_schedules(connection: Connection) -> list[Schedule]:
@@ -129,8 +124,8 @@ def unknown_users(connection: Connection, user_ids: Collection[int]) -> set[int]
     if not has_users(connection):
         return set()
     ordered, known = sorted(user_ids), set()
-    for start in range(0, len(ordered), LOOKUP_USERS):
-        wanted = {"wanted": ordered[start : start + LOOKUP_USERS]}
+    for start in range(0, len(ordered), LOOKUP_VALUES):
+        wanted = {"wanted": ordered[start : start + LOOKUP_VALUES]}
         known |= set(connection.execute(_KNOWN, wanted).scalars())
     return set(ordered) - known
 
@@ -150,13 +145,18 @@ def run_with_id(connection: Connection, run_id: str) -> Run | None:
 
 def runs_with_ids(connection: Connection, run_ids: Collection[str]) -> dict[str, Run]:
     """Runs by run_id; unknown ones are not in it."""
-    ordered = sorted(run_ids)
-    found: dict[str, Run] = {}
-    for start in range(0, len(ordered), LOOKUP_USERS):
-        some = runs.c.run_id.in_(ordered[start : start + LOOKUP_USERS])
-        rows = connection.execute(select(runs).where(some)).mappings()
-        found |= {row["run_id"]: Run(**row) for row in rows}
-    return found
+    rows = _rows_with(connection, runs.c.run_id, run_ids)
+    return {row["run_id"]: Run(**row) for row in rows}
+
+
+def _rows_with(
+    connection: Connection, column: Column[Any], wanted: Collection[Any]
+) -> Iterator[RowMapping]:
+    """The rows of a column's table that have one of these values in it."""
+    ordered = sorted(wanted)
+    for start in range(0, len(ordered), LOOKUP_VALUES):
+        some = column.in_(ordered[start : start + LOOKUP_VALUES])
+        yield from connection.execute(select(column.table).where(some)).mappings()
 
 
 def latest_runs(connection: Connection, limit: int) -> list[Run]:

@@ -11,14 +11,13 @@ from commands import complete_runs as module
 from commands import together
 from commands.scheduler import CheckReport, check
 from commands.scheduler_process import checked
-from ledger.application import Ledger
 from ledger.errors import LedgerUnreachable
 from ledger.events.catalog import BackupDeleted, DeletionStarted
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted, BackupFailed, BackupStarted, CheckFailed
 from ledger.tables import leases
 from tests.commands.invariants import require_whole
-from tests.commands.world import World
+from tests.commands.world import World, counted_appends
 
 USERS = 7
 pytestmark = pytest.mark.both_databases
@@ -38,22 +37,12 @@ def next_night(world: World) -> None:
     world.advance(days=1)
 
 
-def test_a_herd_ends_in_few_appends_and_each_run_is_told_by_itself(
-    herd: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_herd_ends_in_few_appends_and_each_run_is_told_by_itself(herd: World) -> None:
     """Each event has its own run as correlation and cause, whatever it was appended with."""
     herd.check()
     next_night(herd)
-    appends: list[int] = []
-    decide = Ledger.decide
-
-    def counted(ledger: Ledger, context: Any, decision: Any) -> Any:
-        recorded = decide(ledger, context, decision)
-        appends.append(len(recorded))
-        return recorded
-
-    monkeypatch.setattr(Ledger, "decide", counted)
-    assert herd.check() == CheckReport(completed=USERS)
+    with counted_appends() as appends:
+        assert herd.check() == CheckReport(completed=USERS)
     # Claims, entries, then for three, three and one: announcements, and the ends.
     assert appends == [USERS, USERS, 3, 9, 3, 9, 1, 3]
     runs = {each.user_id: each.event_id for each in herd.events_of(BackupStarted)[USERS:]}

@@ -14,13 +14,12 @@ from commands.expired_claims import settle_expired
 from commands.run_backups import run_claims
 from commands.scheduler import CheckReport
 from commands.site import Site
-from ledger.application import Ledger
 from ledger.events.scheduling import BackupAbandoned, BackupCompleted, BackupFailed
 from ledger.operational import all_leases
 from ledger.tables import leases
 from projections.schedule_queries import all_schedules
 from tests.commands.invariants import require_whole
-from tests.commands.world import World
+from tests.commands.world import World, counted_appends
 
 USERS = 8
 RECORDED = 5
@@ -58,20 +57,13 @@ def users(first: int, last: int) -> set[str]:
 
 
 def test_recorded_backups_are_published_and_finished_and_the_rest_is_tried_again(
-    abandoned: World, monkeypatch: pytest.MonkeyPatch
+    abandoned: World,
 ) -> None:
     """Two batches: four that are finished; one that is, and three that are abandoned."""
-    appends: list[int] = []
-    decide = Ledger.decide
-
-    def counted(ledger: Ledger, context: Any, decision: Any) -> Any:
-        recorded = decide(ledger, context, decision)
-        appends.append(len(recorded))
-        return recorded
-
     second = abandoned.open("act")
-    monkeypatch.setattr(Ledger, "decide", counted)
-    assert settle_expired(second, second.context(actors.SYSTEM)) == (RECORDED, USERS - RECORDED)
+    with counted_appends() as appends:
+        settled = settle_expired(second, second.context(actors.SYSTEM))
+    assert settled == (RECORDED, USERS - RECORDED)
     # Announcements of retention, of which there are none; ends; and those of the abandoned.
     assert sorted(appends) == sorted([0, 2 * 4, 0, 2 * 1, 3])
     assert ends(abandoned) == {

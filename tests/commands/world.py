@@ -17,7 +17,7 @@ from commands.configure_backups import configure
 from commands.opening import Mode, open_site
 from commands.scheduler import CheckReport, check
 from commands.site import Site
-from ledger.application import Context, RecordedEvent
+from ledger.application import Context, Ledger, RecordedEvent
 from ledger.clock import Clock, ManualClock
 from ledger.events import Details
 from projections.backup import Backup
@@ -168,6 +168,24 @@ class World:
         """What is left in staging besides locks."""
         found = (self.backups / ".staging").rglob("*")
         return [path.name for path in found if path.is_file() and path.name != "lock"]
+
+
+@contextmanager
+def counted_appends() -> Iterator[list[int]]:
+    """How many events each append of any ledger has, in order; of a decision against one, 0."""
+    counts: list[int] = []
+    decide = Ledger.decide
+
+    def counted(ledger: Ledger, context: Context, decision: Any) -> list[RecordedEvent]:
+        recorded = decide(ledger, context, decision)
+        counts.append(len(recorded))
+        return recorded
+
+    Ledger.decide = counted  # type: ignore[method-assign]
+    try:
+        yield counts
+    finally:
+        Ledger.decide = decide  # type: ignore[method-assign]
 
 
 def mode_of(path: Path) -> int:
