@@ -16,9 +16,9 @@ SCHEDULERS = (1, 4, 16, 100, 1_000)
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--hold", type=float, default=0.97, help="of the head, for an append")
-    parser.add_argument("--hold-event", type=float, default=0.05, help="and for one more event")
-    parser.add_argument("--run", type=float, default=9.0, help="of one user")
+    parser.add_argument("--hold", type=float, default=1.0, help="of the head, for an append")
+    parser.add_argument("--hold-event", type=float, default=0.28, help="and for one more event")
+    parser.add_argument("--run", type=float, default=2.9, help="of one user")
     parser.add_argument("--snapshot", type=float, default=600.0, help="of a batch")
     parser.add_argument("--spread-seconds", type=int, default=0)
     parser.add_argument("--lost", type=float, default=0.0, help="which share, at 03:05")
