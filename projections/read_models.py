@@ -83,6 +83,7 @@ class ReadModels:
         self._is_locked_out = False
         self._began_anew = False
         self._memory: ReadModels | None = None
+        self._memory_readers = 0
         self._lock = RLock()
         self._healed: list[Healed] = []
 
@@ -128,6 +129,7 @@ class ReadModels:
         with self._lock:
             try:
                 if self._is_current():
+                    self._forget_memory()
                     return True
                 self._fold_or_begin_anew(up_to)
                 self._is_locked_out = False
@@ -164,8 +166,12 @@ class ReadModels:
             memory = self._memory
             if not memory.catch_up():
                 raise ProjectionError("the read models cannot be folded into memory either")
-            with memory.engine.connect() as connection:
-                yield connection
+            self._memory_readers += 1
+            try:
+                with memory.engine.connect() as connection:
+                    yield connection
+            finally:
+                self._memory_readers -= 1
 
     def take_healed(self) -> list[Healed]:
         """What was discarded and folded again since this was last asked."""
@@ -230,9 +236,10 @@ class ReadModels:
         self._forget_memory()
 
     def _forget_memory(self) -> None:
-        memory, self._memory = self._memory, None
-        if memory is not None:
-            memory.close()
+        """Rows in memory are of no use any more; unless somebody is just reading them."""
+        if self._memory is not None and not self._memory_readers:
+            self._memory.close()
+            self._memory = None
 
     def _is_current(self) -> bool:
         return self._prepared and self._stands_at_head()
