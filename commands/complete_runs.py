@@ -11,10 +11,15 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from commands.apply_retention import Order, announce_retention, finish_retention
+from commands.apply_retention import (
+    Order,
+    RetentionOutcome,
+    announce_retention,
+    finish_retention,
+)
 from commands.next_slots import dropped_slots, next_after
 from commands.retention_events import failed_draft
-from commands.run_appends import held_among, of_run
+from commands.run_appends import append_ends
 from commands.run_schedules import RunSchedules
 from commands.together import together_or_alone
 from ledger.application import Draft
@@ -29,7 +34,6 @@ if TYPE_CHECKING:
     from commands.claims import Claim
     from commands.site import Site
     from ledger.application import Context
-    from ledger.recorder import LockedHead
     from projections.backup import Backup
     from projections.schedule import Schedule
 
@@ -88,10 +92,10 @@ def _retain(
 ) -> dict[str, list[Draft]]:
     """What is to be recorded of each run's retention; a failure is that, and fails no run."""
     retained: dict[str, list[Draft]] = {}
+    outcomes: list[RetentionOutcome] = []
 
-    def retain(orders: Sequence[Order]) -> None:
-        for outcome in announce_retention(site, context, orders):
-            retained[str(outcome.order.run_id)] = finish_retention(site, outcome)
+    def announce(orders: Sequence[Order]) -> None:
+        outcomes.extend(announce_retention(site, context, orders))
 
     def failed(order: Order, error: Exception) -> None:
         logger.error("retention for user %s failed", order.user_id, exc_info=error)
@@ -102,7 +106,13 @@ def _retain(
         Order(schedules.keep_count(each.claim.user_id), each.claim.user_id, each.run_id)
         for each in made
     ]
-    together_or_alone(orders, retain, failed)
+    together_or_alone(orders, announce, failed)
+    for outcome in outcomes:
+        # Each alone: what was announced for one is not announced again because another's fails.
+        try:
+            retained[str(outcome.order.run_id)] = finish_retention(site, outcome)
+        except Exception as error:  # noqa: BLE001  (recorded)
+            failed(outcome.order, error)
     return retained
 
 
@@ -117,21 +127,11 @@ def _record(
     """Append that the runs are done, together or, where that fails, each alone."""
 
     def record(some: Sequence[Made]) -> None:
-        done: list[Made] = []
+        def drafts_of(each: Made, schedule: Schedule | None) -> list[Draft]:
+            return _done(site, context, each, retained[each.run_id], schedule)
 
-        def decide(locked: LockedHead) -> list[Draft]:
-            done[:] = held_among(site, locked, some)
-            now = schedules.under(locked)
-            return [
-                of_run(draft, each.run_id)
-                for each in done
-                for draft in _done(site, context, each, retained[each.run_id], now)
-            ]
-
-        recorded = site.ledger.decide(context, decide)
+        done = append_ends(site, context, some, schedules, drafts_of)
         ended.completed.update(each.run_id for each in done)
-        if recorded:
-            site.announce(recorded)
 
     def failed(each: Made, error: Exception) -> None:
         ended.failed[each.run_id] = error
@@ -144,11 +144,10 @@ def _done(
     context: Context,
     made: Made,
     retained: Sequence[Draft],
-    schedules: dict[int, Schedule],
+    schedule: Schedule | None,
 ) -> list[Draft]:
     """The end of one run: what its retention did, that it is done, and slots that nobody ran."""
     claim, backup = made.claim, made.backup
-    schedule = schedules.get(claim.user_id)
     details = BackupCompleted(
         run_id=claim.run_id,
         backup_id=backup.backup_id,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from commands.next_slots import after_failure, dropped_slots
-from commands.run_appends import held_among, of_run
+from commands.run_appends import append_ends
 from commands.run_schedules import RunSchedules
 from commands.schedule_rules import has_retry_left
 from commands.together import batches, together_or_alone
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from commands.claims import Claim
     from commands.site import Site
     from ledger.application import Context
-    from ledger.recorder import LockedHead
     from projections.schedule import Schedule
 
 logger = logging.getLogger("backup_ledger.runs")
@@ -80,20 +79,11 @@ def fail_runs(site: Site, context: Context, failures: Sequence[Failure]) -> set[
 
 def _record(site: Site, context: Context, failures: Sequence[Failure]) -> set[str]:
     schedules = RunSchedules.of(site, [each.claim.user_id for each in failures])
-    held: list[Failure] = []
 
-    def decide(locked: LockedHead) -> list[Draft]:
-        held[:] = held_among(site, locked, failures)
-        now = schedules.under(locked)
-        return [
-            of_run(draft, each.run_id)
-            for each in held
-            for draft in _drafts(site, context, each, now.get(each.claim.user_id))
-        ]
+    def drafts_of(each: Failure, schedule: Schedule | None) -> list[Draft]:
+        return _drafts(site, context, each, schedule)
 
-    recorded = site.ledger.decide(context, decide)
-    if recorded:
-        site.announce(recorded)
+    held = append_ends(site, context, failures, schedules, drafts_of)
     for each in failures:
         if each not in held:
             logger.warning("%s", LeaseLost(each.run_id))
