@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from commands.backup_retention_policy import BackupRetentionPolicy
-    from commands.backup_scheduler import BackupScheduler
-    from commands.backup_service import BackupService
-    from commands.facade_models import (
+    from commands.facade.backup_retention_policy import BackupRetentionPolicy
+    from commands.facade.backup_scheduler import BackupScheduler
+    from commands.facade.backup_service import BackupService
+    from commands.facade.models import (
         BackupMetadataResponse,
         BackupSettings,
         BackupSettingsUpdate,
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BackupFrequency": "ledger.vocabulary",
-    "BackupMetadataResponse": "commands.facade_models",
-    "BackupRetentionPolicy": "commands.backup_retention_policy",
-    "BackupScheduler": "commands.backup_scheduler",
-    "BackupService": "commands.backup_service",
-    "BackupSettings": "commands.facade_models",
-    "BackupSettingsUpdate": "commands.facade_models",
-    "RetentionSummary": "commands.facade_models",
+    "BackupMetadataResponse": "commands.facade.models",
+    "BackupRetentionPolicy": "commands.facade.backup_retention_policy",
+    "BackupScheduler": "commands.facade.backup_scheduler",
+    "BackupService": "commands.facade.backup_service",
+    "BackupSettings": "commands.facade.models",
+    "BackupSettingsUpdate": "commands.facade.models",
+    "RetentionSummary": "commands.facade.models",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from eventsourcing.persistence import IntegrityError
 
-from commands.sqlite_errors import DatabaseBusy, FileInTheWay, SourceMissing, SQLiteFileError
+from commands.sqlite.errors import DatabaseBusy, FileInTheWay, SourceMissing, SQLiteFileError
 from ledger.errors import CopyRefused, LedgerBusy, LedgerError, LedgerMissing, NameTaken
 
 FAILED, USAGE, FOUND_SOMETHING, NOT_FOUND, CONFLICT = 1, 2, 3, 4, 5

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from ledger.application import Context, Ledger
+from ledger.append.ledger import Context, Ledger
 from ledger.clock import Clock, ManualClock
-from ledger.record import Actor
+from ledger.records.record import Actor
 from tests.databases import BOTH, Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.postgresql_server import Server, running_server
 

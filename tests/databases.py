@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from sqlalchemy import inspect
 
-from ledger.application import Ledger
+from ledger.append.database import create_ledger, database_url, open_engine
+from ledger.append.ledger import Ledger
 from ledger.clock import Clock
-from ledger.database import create_ledger, database_url, open_engine
 from tests.postgresql_server import Server
 
 BOTH = ("sqlite", "postgresql")

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from ledger.copying import copy_ledger
-from ledger.database import database_url, open_engine
+from ledger.append.copy import copy_ledger
+from ledger.append.database import database_url, open_engine
 
 _NUMBERS = count(1)
 QUICK = ("fsync = off", "full_page_writes = off")

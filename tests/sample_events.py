@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ledger.application import Context, Draft, make_event
+from ledger.append.ledger import Context, Draft, make_event
 from ledger.events import Details, catalog, housekeeping, restoring, retention, scheduling
-from ledger.record import Actor, Event
+from ledger.records.record import Actor, Event
 from ledger.vocabulary import LEDGER_STREAM, SCHEDULER
 
 

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from commands.actors import operator
-from commands.configuration import Configuration
-from commands.configure_backups import configure
-from commands.opening import open_site
-from commands.rebuild_projections import rebuild_projections
-from commands.scheduler import check
-from commands.site import Site
+from commands.scheduler.check import check
+from commands.schedules.settings import configure
+from commands.site.actors import operator
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from commands.site.site import Site
+from commands.upkeep.rebuild_projections import rebuild_projections
 from ledger.clock import ManualClock
-from ledger.verification import verify
-from projections.comparison import differences
+from ledger.verify.verify import verify
+from projections.projector.comparison import differences
 from tests.commands.world import make_database
 
 GOLDEN = Path(__file__).parent / "golden" / "0.1.0"

@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import moments
 from commands.cli import audit_as_of, evidence
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_moment, parse_time_or_position
-from commands.cli.output import add_row, new_table, note, say, show_table, tell, write_record
 from commands.cli.session import Session, opened
-from commands.moments import count
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import (
+    add_row,
+    new_table,
+    note,
+    say,
+    show_table,
+    tell,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ledger.record import Event
-    from ledger.recorder import StoredRecord
-    from projections.audit_queries import AuditFilter
+    from ledger.append.reading import StoredRecord
+    from ledger.records.record import Event
+    from projections.queries.audit import AuditFilter
 
     Write = Callable[[Iterable[StoredRecord]], int]
 
@@ -90,7 +98,7 @@ def log(  # noqa: PLR0913, PLR0917  (options are parameters)
       backup-ledger audit log --as-of 2025-01-13 --limit 5
       backup-ledger audit log --follow
     """
-    from projections.audit_queries import AuditFilter
+    from projections.queries.audit import AuditFilter
 
     wanted = AuditFilter(
         since=since,
@@ -136,7 +144,7 @@ def history(
       backup-ledger audit history schedule/1
       backup-ledger audit history before-cleanup.db
     """
-    from commands.read_audit import stream_records
+    from commands.audit.log import stream_records
     from ledger.errors import LedgerError
 
     class NoSuchStream(LedgerError, LookupError):
@@ -160,7 +168,7 @@ def _until(session: Session, wanted: AuditFilter, asked: datetime | int) -> Audi
     """The filter, and nothing that was written after a moment; where that is goes to stderr."""
     from dataclasses import replace
 
-    from projections.time_travel import moment_of
+    from projections.past.as_of import moment_of
 
     moment = moment_of(session.site.ledger, asked)
     note(f"As of position {moment.position}.", style="dim")
@@ -172,7 +180,7 @@ def _until(session: Session, wanted: AuditFilter, asked: datetime | int) -> Audi
 
 def _show_log(session: Session, wanted: AuditFilter, limit: int | None, write: Write | None) -> int:
     """Show what there is now; the last position that was looked at."""
-    from commands.read_audit import audit_records
+    from commands.audit.log import audit_records
 
     head = session.site.ledger.log_recorder.head().size
     if write is not None:
@@ -191,7 +199,7 @@ def _show_log(session: Session, wanted: AuditFilter, limit: int | None, write: W
 def _follow(session: Session, wanted: AuditFilter, last: int, write: Write | None) -> None:
     import time
 
-    from commands.read_audit import audit_records
+    from commands.audit.log import audit_records
 
     while True:
         sys.stdout.flush()
@@ -224,7 +232,7 @@ def _write_records(records: Iterable[StoredRecord]) -> int:
 def _show_records(
     session: Session, records: Sequence[StoredRecord], *, header: bool = True
 ) -> None:
-    from commands.story import told_with_subject, who
+    from commands.reporting.sentences import told_with_subject, who
 
     events = _decoded(records)
     names = _backup_names(session, events)
@@ -239,7 +247,7 @@ def _show_records(
 
 
 def _tell(session: Session, stream: str, records: Sequence[StoredRecord]) -> None:
-    from commands.story import sentence, who
+    from commands.reporting.sentences import sentence, who
 
     events = _decoded(records)
     names = _backup_names(session, events)
@@ -252,15 +260,15 @@ def _tell(session: Session, stream: str, records: Sequence[StoredRecord]) -> Non
 
 
 def _decoded(records: Sequence[StoredRecord]) -> list[Event]:
-    from ledger.record import decode_event
+    from ledger.records.record import decode_event
 
     return [decode_event(each.record) for each in records]
 
 
 def _backup_names(session: Session, events: Sequence[Event]) -> dict[str, str]:
     """File names of the backups that the events are about."""
-    from commands.story import backups_mentioned
-    from projections.catalog_queries import backups_with_ids
+    from commands.reporting.sentences import backups_mentioned
+    from projections.queries.catalog import backups_with_ids
 
     ids = set().union(*(backups_mentioned(each) for each in events))
     with session.site.read_models.reading() as connection:
@@ -271,7 +279,7 @@ def _backup_names(session: Session, events: Sequence[Event]) -> dict[str, str]:
 def _stream_named(session: Session, text: str) -> str:
     """A stream, or the one of a backup that is called by its file name."""
     from ledger.vocabulary import LEDGER_STREAM, backup_stream
-    from projections.catalog_queries import backup_named
+    from projections.queries.catalog import backup_named
 
     if "/" in text or text == LEDGER_STREAM:
         return text

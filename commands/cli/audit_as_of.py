@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands import moments
-from commands.cli.backups_shown import backup_json, show_backups
+from commands.cli.backup_table import backup_json, show_backups
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_time_or_position
-from commands.cli.output import add_row, new_table, say, show_facts, show_table, write_json
 from commands.cli.session import opened
 from commands.cli.settings import settings_json, show_settings
-from commands.moments import count
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import add_row, new_table, say, show_facts, show_table, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from commands.site import Site
-    from projections.backup import Backup
-    from projections.ledger_moment import Moment
-    from projections.schedule import Schedule
-    from projections.time_travel import AsOf
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
+    from projections.folds.schedule import Schedule
+    from projections.past.as_of import AsOf
+    from projections.past.moment import Moment
 
 WhenArgument = Annotated[
     str,
@@ -53,7 +53,7 @@ def as_of(
       backup-ledger audit as-of 2025-01-13 --user 1
       backup-ledger audit as-of 4711 --json
     """
-    from projections.time_travel import as_of as ledger_as_of
+    from projections.past.as_of import as_of as ledger_as_of
 
     asked = parse_time_or_position(when)
     with opened(ctx, "read") as session:
@@ -78,8 +78,8 @@ def clock_jump_told(moment: Moment) -> str | None:
 
 def _unknown_today(site: Site, found: AsOf) -> set[int]:
     """The application is asked, and not the read models beside it: they may be far behind."""
-    from ledger.database import translated_errors
-    from projections.schedule_queries import unknown_users
+    from ledger.append.database import translated_errors
+    from projections.queries.schedules import unknown_users
 
     engine = site.read_models.engine
     with translated_errors(engine), engine.connect() as connection:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ledger.recorder import StoredRecord
+    from ledger.append.reading import StoredRecord
 
 COLUMNS = (
     "position",

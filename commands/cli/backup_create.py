@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import moments
-from commands.cli.backups_shown import backup_json
+from commands.cli.backup_table import backup_json
 from commands.cli.options import JsonOption, RateOption, parse_user_id
-from commands.cli.output import note, progress_bar, say, write_json
 from commands.cli.session import configured, opened
-from commands.moments import count
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import note, progress_bar, say, write_json
 
 if TYPE_CHECKING:
-    from commands.configuration import Configuration
-    from commands.site import Site
-    from projections.backup import Backup
+    from commands.site.configuration import Configuration
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
 
 
 def create(
@@ -45,7 +45,7 @@ def create(
       backup-ledger backup create
       backup-ledger backup create before-cleanup --user 1
     """
-    from commands.take_backup import take_backup
+    from commands.backups.take import take_backup
     from ledger.vocabulary import BackupKind
 
     ctx.obj.max_mb_per_second = max_mb_per_second
@@ -70,9 +70,9 @@ def create(
 
 def _require_something_to_back_up(configuration: Configuration, name: str | None) -> None:
     """A typing error must not leave a new folder and a new ledger behind."""
-    from commands.opening import look_around
-    from commands.sqlite_connections import require_database_file
-    from projections.backup_names import person_backup_name
+    from commands.site.opening import look_around
+    from commands.sqlite.connections import require_database_file
+    from projections.folds.backup_names import person_backup_name
 
     path = configuration.database_path
     if look_around(configuration).is_whole:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import moments
-from commands.cli.backups_shown import backup_json
+from commands.cli.backup_table import backup_json
 from commands.cli.options import JsonOption, NameArgument, YesOption, parse_moment
-from commands.cli.output import say, write_json
 from commands.cli.session import Session, confirm, opened
-from commands.moments import count
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import say, write_json
 
 if TYPE_CHECKING:
-    from projections.backup import Backup
+    from projections.folds.backup import Backup
 
 
 def delete(
@@ -33,7 +33,8 @@ def delete(
     Example:
       backup-ledger backup delete before-cleanup.db --yes
     """
-    from commands.delete_backup import delete_backup, find_backup
+    from commands.backups.delete import delete_backup
+    from commands.backups.find import find_backup
 
     with opened(ctx, "act", adopt=True) as session:
         backup = find_backup(session.site, name)
@@ -66,8 +67,8 @@ def hold(
     Example:
       backup-ledger backup hold before-cleanup.db --reason "audit 2025" --until 2026-01-01
     """
-    from commands.delete_backup import find_backup
-    from commands.hold_backup import place_hold
+    from commands.backups.find import find_backup
+    from commands.backups.hold import place_hold
 
     with opened(ctx, "act", adopt=True) as session:
         hold_id = place_hold(session.site, session.context, name, reason, until)
@@ -85,8 +86,8 @@ def release(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False)
     Example:
       backup-ledger backup release before-cleanup.db
     """
-    from commands.delete_backup import find_backup
-    from commands.hold_backup import release_holds
+    from commands.backups.find import find_backup
+    from commands.backups.hold import release_holds
 
     with opened(ctx, "act", adopt=True) as session:
         released = release_holds(session.site, session.context, name)
@@ -100,7 +101,7 @@ def release(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False)
 
 
 def _as_of_now(session: Session, backup: Backup) -> Backup:
-    from projections.catalog_queries import backup_with_id
+    from projections.queries.catalog import backup_with_id
 
     with session.site.read_models.reading() as connection:
         found = backup_with_id(connection, backup.backup_id)

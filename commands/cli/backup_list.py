@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands import moments
-from commands.cli.backups_shown import (
+from commands.cli.backup_table import (
     backup_json,
     checked,
     disk_json,
@@ -18,15 +17,16 @@ from commands.cli.backups_shown import (
     state,
 )
 from commands.cli.options import JsonOption, NameArgument
-from commands.cli.output import note, say, show_facts, write_json
 from commands.cli.session import Session, adopt_files, configured, opened
-from commands.moments import count
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import note, say, show_facts, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from commands.site import Site
-    from projections.backup import Backup
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
 
 
 def list_backups(
@@ -46,7 +46,7 @@ def list_backups(
       backup-ledger backup list
       backup-ledger backup list --all --json
     """
-    from projections.catalog_queries import PRESENT, backups_of_store
+    from projections.queries.catalog import PRESENT, backups_of_store
 
     has_folder = configured(ctx).names_a_folder or configured(ctx).ledger is None
     with opened(ctx, "begin" if has_folder else "read", adopt=has_folder) as session:
@@ -98,7 +98,7 @@ def _summary(backups: Sequence[Backup], site: Site) -> str:
 
 
 def _known_or_adopted(session: Session, name: str) -> Backup:
-    from commands.delete_backup import find_backup
+    from commands.backups.find import find_backup
     from commands.errors import BackupNotFound
 
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from commands.cli.options import JsonOption
-from commands.cli.output import say, show_facts, write_json
 from commands.cli.session import opened
+from commands.reporting.terminal import say, show_facts, write_json
 
 
 def reconcile(ctx: typer.Context, as_json: JsonOption = False) -> None:

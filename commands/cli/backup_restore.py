@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands import moments
-from commands.cli.backups_shown import backup_json
+from commands.cli.backup_table import backup_json
 from commands.cli.options import JsonOption, NameArgument, YesOption
-from commands.cli.output import progress_bar, say, show_facts, write_json
 from commands.cli.session import Session, confirm, opened
+from commands.reporting import humanize as moments
+from commands.reporting.terminal import progress_bar, say, show_facts, write_json
 
 if TYPE_CHECKING:
-    from commands.restore_backup import RestoreOutcome, RestorePlan
-    from projections.backup import Backup
+    from commands.restore.plan import RestorePlan
+    from commands.restore.restore import RestoreOutcome
+    from projections.folds.backup import Backup
 
 _HOW = {
     "transaction": "in one transaction: open connections see the old content or the new",
@@ -48,8 +49,9 @@ def restore(
       backup-ledger backup restore before-cleanup.db
       backup-ledger backup restore before-cleanup.db --to /tmp/look.db
     """
-    from commands.delete_backup import find_backup
-    from commands.restore_backup import plan_restore, restore_backup
+    from commands.backups.find import find_backup
+    from commands.restore.plan import plan_restore
+    from commands.restore.restore import restore_backup
 
     with opened(ctx, "act", adopt=True) as session:
         site = session.site
@@ -95,7 +97,7 @@ def _kept(plan: RestorePlan) -> str:
 
 
 def _room(session: Session, plan: RestorePlan) -> str:
-    from commands.sqlite_errors import SQLiteFileError
+    from commands.sqlite.errors import SQLiteFileError
 
     needed = f"{moments.size(plan.needed_bytes)} at most"
     try:

@@ -10,16 +10,16 @@ import typer
 
 from commands.cli.errors import FAILED, FOUND_SOMETHING
 from commands.cli.options import JsonOption
-from commands.cli.output import progress_bar, say, write_json
 from commands.cli.session import Session, opened
-from commands.moments import count
+from commands.reporting.humanize import count
+from commands.reporting.terminal import progress_bar, say, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from commands.verify_backups import Verification
+    from commands.verification.verify import Verification
     from ledger.vocabulary import Level
-    from projections.backup import Backup
+    from projections.folds.backup import Backup
 
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 Work = list[tuple["Level", list["Backup"]]]
@@ -115,9 +115,9 @@ def _chosen(
     level: VerifyLevel | None,
     part: tuple[int, int],
 ) -> Work:
-    from commands.delete_backup import find_backup
-    from commands.verification_plan import is_in_part
-    from projections.catalog_queries import PRESENT, backups_of_store
+    from commands.backups.find import find_backup
+    from commands.verification.plan import is_in_part
+    from projections.queries.catalog import PRESENT, backups_of_store
 
     site, chosen = session.site, level or VerifyLevel.INTEGRITY
     wanted: Level = chosen.value
@@ -129,8 +129,8 @@ def _chosen(
 
 
 def _due(session: Session, level: VerifyLevel | None, part: tuple[int, int]) -> Work:
-    from commands.drill_schedule import examined, good_backups
-    from commands.verification_plan import due_level, is_in_part, verification_days
+    from commands.verification.daily_drills import examined, good_backups
+    from commands.verification.plan import due_level, is_in_part, verification_days
     from ledger.vocabulary import LEVELS
 
     site = session.site
@@ -146,7 +146,7 @@ def _due(session: Session, level: VerifyLevel | None, part: tuple[int, int]) -> 
 
 
 def _verified(session: Session, work: Work, *, due: bool) -> Iterator[Verification]:
-    from commands.verify_backups import verify_backups
+    from commands.verification.verify import verify_backups
 
     for level, backups in work:
         with progress_bar(f"{level}, {count(len(backups), 'backup')}", in_bytes=True) as progress:

@@ -20,7 +20,7 @@ def demo(
     Example:
       backup-ledger demo
     """
-    from commands.cli.output import console
     from commands.demo import run_demo
+    from commands.reporting.terminal import console
 
     run_demo(folder, console())

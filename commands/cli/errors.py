@@ -82,7 +82,7 @@ def complain(message: str) -> None:
     """One line on stderr; a JSON object where the log is one."""
     import logging
 
-    from commands.sqlite_errors import shown
+    from commands.sqlite.errors import shown
 
     logger = logging.getLogger("backup_ledger")
     if any(getattr(each, "is_json", False) for each in logger.handlers):

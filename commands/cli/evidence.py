@@ -13,16 +13,16 @@ import typer
 from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING
 from commands.cli.evidence_bundles import KeyOption, export, verify_bundle
 from commands.cli.options import JsonOption, parse_integer
-from commands.cli.output import note, progress_bar, say, show_facts, write_json
 from commands.cli.session import configured
+from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import Engine
 
-    from commands.configuration import Configuration
-    from ledger.findings import Report
+    from commands.site.configuration import Configuration
+    from ledger.verify.findings import Report
 
 PublicKeyOption = Annotated[
     str | None,
@@ -65,9 +65,9 @@ def verify(
       backup-ledger audit verify
       backup-ledger audit verify --checkpoint kept.checkpoint --public-key "$(cat ledger.pub)"
     """
+    from commands.audit.keys import parse_public_key
     from commands.errors import InvalidArgument
-    from commands.signing_keys import parse_public_key
-    from ledger.verification import verify as verify_ledger
+    from ledger.verify.verify import verify as verify_ledger
 
     if checkpoint and public_key is None:
         raise InvalidArgument("--checkpoint needs --public-key: whose signature is to be checked?")
@@ -94,8 +94,8 @@ def checkpoint(ctx: typer.Context, key: KeyOption, as_json: JsonOption = False) 
     Example:
       backup-ledger audit checkpoint --key ledger.key > kept.checkpoint
     """
-    from commands.sign_checkpoint import sign_checkpoint
-    from commands.signing_keys import read_private_key
+    from commands.audit.keys import read_private_key
+    from commands.audit.sign_checkpoint import sign_checkpoint
     from ledger.clock import SystemClock
 
     signer, configuration = read_private_key(key), configured(ctx)
@@ -132,8 +132,8 @@ def prove(
     Example:
       backup-ledger audit prove 17 --key ledger.key > 17.tlog-proof
     """
-    from commands.prove import prove as prove_record
-    from commands.signing_keys import read_private_key
+    from commands.audit.keys import read_private_key
+    from commands.audit.prove import prove as prove_record
     from ledger.clock import SystemClock
 
     signer, configuration = read_private_key(key), configured(ctx)
@@ -163,7 +163,7 @@ def keygen(
     Example:
       backup-ledger audit keygen example.com/backups --out ledger.key > ledger.pub
     """
-    from commands.signing_keys import make_key
+    from commands.audit.keys import make_key
 
     public = make_key(name, out).to_text()
     if as_json:
@@ -175,7 +175,7 @@ def keygen(
 @contextmanager
 def _ledger_engine(configuration: Configuration) -> Iterator[Engine]:
     """The ledger's database and nothing else: no read models, no backups folder, no recovery."""
-    from ledger.database import open_engine, read_meta
+    from ledger.append.database import open_engine, read_meta
 
     engine = open_engine(configuration.ledger_url)
     try:
@@ -186,10 +186,10 @@ def _ledger_engine(configuration: Configuration) -> Iterator[Engine]:
 
 
 def _checkpoint_in(path: Path) -> bytes:
+    from commands.audit.sign_checkpoint import read_checkpoint
     from commands.errors import InvalidArgument
-    from commands.sign_checkpoint import read_checkpoint
-    from ledger.checkpoint import Checkpoint
-    from ledger.signed_note import Note, NoteError
+    from ledger.tree.checkpoint import Checkpoint
+    from ledger.tree.signed_note import Note, NoteError
 
     try:
         data = read_checkpoint(path)

@@ -9,12 +9,12 @@ import typer
 
 from commands.cli.errors import FOUND_SOMETHING
 from commands.cli.options import JsonOption, UserOption
-from commands.cli.output import say, write_json
 from commands.cli.session import opened
-from commands.moments import MOMENT_HELP
+from commands.reporting.humanize import MOMENT_HELP
+from commands.reporting.terminal import say, write_json
 
 if TYPE_CHECKING:
-    from ledger.evidence import Choice
+    from ledger.evidence.bundle import Choice
 
 KeyOption = Annotated[
     Path, typer.Option("--key", metavar="FILE", help="The private key, from `audit keygen`.")
@@ -51,8 +51,8 @@ def export(
       backup-ledger audit export evidence.zip --key ledger.key
       backup-ledger audit export ada --user 1 --from 2025-01-01 --key ledger.key
     """
-    from commands.export_evidence import export_evidence
-    from commands.signing_keys import read_private_key
+    from commands.audit.export import export_evidence
+    from commands.audit.keys import read_private_key
 
     choice, signer = _choice(first, last, user), read_private_key(key)
     with opened(ctx, "act") as session:
@@ -93,8 +93,8 @@ def verify_bundle(
     Example:
       backup-ledger audit verify-bundle evidence.zip --public-key "$(cat ledger.pub)"
     """
-    from commands.signing_keys import parse_public_key
-    from commands.sqlite_errors import SourceMissing
+    from commands.audit.keys import parse_public_key
+    from commands.sqlite.errors import SourceMissing
     from ledger.verify_evidence import Key, Problem, check
 
     key = Key(parse_public_key(public_key).to_text())
@@ -121,7 +121,7 @@ def _choice(first: str | None, last: str | None, user: int | None) -> Choice:
     """Positions are digits only; anything else is a time."""
     from commands.cli.options import parse_moment
     from ledger.clock import format_instant
-    from ledger.evidence import Choice
+    from ledger.evidence.bundle import Choice
 
     bounds: dict[str, int | str] = {}
     for text, position, time in (

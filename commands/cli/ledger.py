@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.cli import ledger_places
+from commands.cli import ledger_copy as ledger_places
 from commands.cli.errors import EXIT_CODES
-from commands.cli.ledger_places import PREFIX, PrefixOption
+from commands.cli.ledger_copy import PREFIX, PrefixOption
 from commands.cli.options import JsonOption
-from commands.cli.output import say, show_facts, write_json
 from commands.cli.session import configured, opened
-from commands.moments import count
+from commands.reporting.humanize import count
+from commands.reporting.terminal import say, show_facts, write_json
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -54,10 +54,10 @@ def init(
       backup-ledger ledger init --new
       backup-ledger --ledger postgresql://db.example/backups ledger init --roles
     """
-    from commands.ledger_roles import give_roles, script_of
-    from commands.opening import begin, look_around
+    from commands.site.opening import begin, look_around
+    from commands.upkeep.ledger_roles import give_roles, script_of
+    from ledger.append.database import place_of
     from ledger.clock import SystemClock
-    from ledger.database import place_of
 
     configuration = configured(ctx)
     if roles:

@@ -6,9 +6,9 @@ import typer
 
 from commands.cli.errors import EXIT_CODES, FAILED
 from commands.cli.options import JsonOption
-from commands.cli.output import note, say, tell, write_json
 from commands.cli.session import opened
-from commands.moments import count
+from commands.reporting.humanize import count
+from commands.reporting.terminal import note, say, tell, write_json
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -31,7 +31,7 @@ def send_test(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger notify test
     """
-    from commands.notifications import Notifier
+    from commands.notifications.notifier import Notifier
 
     with opened(ctx, "act") as session:
         notifier = Notifier(session.site)
@@ -55,7 +55,7 @@ def preview(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger notify preview
     """
-    from commands.notifications import Notifier
+    from commands.notifications.notifier import Notifier
 
     with opened(ctx, "read") as session:
         message = Notifier(session.site).preview()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands import moments
+from commands.reporting import humanize as moments
 
 MAX_USER_ID = 2**63 - 1
 _INTEGER = re.compile(r"-?[0-9]{1,100}")

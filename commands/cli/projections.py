@@ -8,7 +8,9 @@ import typer
 
 from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING
 from commands.cli.options import JsonOption
-from commands.cli.output import (
+from commands.cli.session import opened
+from commands.reporting.humanize import count
+from commands.reporting.terminal import (
     add_row,
     as_json,
     new_table,
@@ -18,14 +20,12 @@ from commands.cli.output import (
     show_table,
     write_json,
 )
-from commands.cli.session import opened
-from commands.moments import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from commands.site import Site
-    from projections.comparison import Difference
+    from commands.site.site import Site
+    from projections.projector.comparison import Difference
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -46,7 +46,7 @@ def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
     Example:
       backup-ledger projections list
     """
-    from ledger.database import place_of
+    from ledger.append.database import place_of
 
     with opened(ctx, "read") as session:
         found = projections_json(session.site)
@@ -83,7 +83,7 @@ def rebuild(
       backup-ledger projections rebuild
       backup-ledger projections rebuild audit_trail
     """
-    from commands.rebuild_projections import rebuild_projections
+    from commands.upkeep.rebuild_projections import rebuild_projections
 
     with opened(ctx, "act") as session:
         with progress_bar("rebuilding") as progress:
@@ -116,7 +116,7 @@ def rollback(
     Example:
       backup-ledger projections rollback backup_catalog
     """
-    from commands.rebuild_projections import roll_back_projection
+    from commands.upkeep.rebuild_projections import roll_back_projection
 
     # To read is enough: older software could not even catch up with what newer software made.
     with opened(ctx, "read") as session:
@@ -157,7 +157,7 @@ def diff(ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOptio
     Example:
       backup-ledger projections diff backup_catalog
     """
-    from projections.comparison import differences
+    from projections.projector.comparison import differences
 
     with opened(ctx, "read") as session:
         found = differences(session.site.read_models, session.site.ledger, name)
@@ -172,7 +172,7 @@ def diff(ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOptio
 def projections_json(site: Site) -> list[dict[str, Any]]:
     """Where each read model stands, and each generation beside it."""
     from projections.errors import ProjectionError
-    from projections.standing import standing
+    from projections.projector.standing import standing
 
     try:
         site.read_models.catch_up()

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands import moments
 from commands.cli.errors import EXIT_CODES, FAILED
 from commands.cli.options import JsonOption, UserOption, parse_integer
-from commands.cli.output import add_row, new_table, note, say, show_table, write_json
 from commands.cli.session import Session, opened
+from commands.reporting import humanize as moments
+from commands.reporting.terminal import add_row, new_table, note, say, show_table, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from commands.apply_retention import RetentionOutcome
-    from commands.delete_backup import Deletion
+    from commands.backups.delete import Deletion
+    from commands.retention.apply import RetentionOutcome
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -45,7 +45,7 @@ def preview(
       backup-ledger retention preview 7 --user 1
       backup-ledger retention preview 7 --global
     """
-    from commands.apply_retention import preview_retention
+    from commands.retention.apply import preview_retention
 
     _require_scope(user, everybody=everybody)
     with opened(ctx, "act", adopt=True) as session:
@@ -75,7 +75,7 @@ def apply(
       backup-ledger retention apply 7 --user 1
       backup-ledger retention apply 30 --global
     """
-    from commands.apply_retention import apply_retention
+    from commands.retention.apply import apply_retention
 
     _require_scope(user, everybody=everybody)
     with opened(ctx, "act", adopt=True) as session:
@@ -100,7 +100,7 @@ def cleanup_empty(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger retention cleanup-empty
     """
-    from commands.clean_up import clean_up_empty
+    from commands.retention.cleanup import clean_up_empty
 
     with opened(ctx, "act", adopt=True) as session:
         _say_cleaned(clean_up_empty(session.site, session.context), as_json=as_json)
@@ -122,7 +122,7 @@ def cleanup_protected(
     Example:
       backup-ledger retention cleanup-protected --days 180
     """
-    from commands.clean_up import clean_up_old_protected
+    from commands.retention.cleanup import clean_up_old_protected
 
     with opened(ctx, "act", adopt=True) as session:
         deleted = clean_up_old_protected(session.site, session.context, days)
@@ -141,7 +141,7 @@ def _carried_out(
     session: Session, deletions: Sequence[Deletion]
 ) -> tuple[list[Deletion], list[Deletion]]:
     """Which of the announced deletes are done, and which stay open."""
-    from projections.catalog_queries import backups_with_ids
+    from projections.queries.catalog import backups_with_ids
 
     with session.site.read_models.reading() as connection:
         now_found = backups_with_ids(connection, [each.backup.backup_id for each in deletions])

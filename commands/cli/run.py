@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands import moments
 from commands.cli.errors import FAILED
 from commands.cli.options import JsonOption, LogFormatOption, RateOption
-from commands.cli.output import note, say, write_json
 from commands.cli.session import Session, log_work, opened, remark
-from commands.moments import count
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import note, say, write_json
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
 
-    from commands.scheduler import CheckReport
-    from ledger.record import Event
+    from commands.scheduler.check import CheckReport
+    from ledger.records.record import Event
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -46,7 +46,7 @@ def run(
     """
     import threading
 
-    from commands.scheduler_process import run_scheduler
+    from commands.scheduler.process import run_scheduler
 
     ctx.obj.max_mb_per_second, ctx.obj.log_format = max_mb_per_second, log_format
     stop = threading.Event()
@@ -106,7 +106,7 @@ def _reporter(session: Session, *, quiet: bool) -> Callable[[CheckReport], None]
 
 
 def _say_failure(event: Event) -> None:
-    from commands.story import sentence
+    from commands.reporting.sentences import sentence
     from ledger.events.scheduling import BackupAbandoned, BackupFailed
 
     if isinstance(event.details, BackupFailed | BackupAbandoned):

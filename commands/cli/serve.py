@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from commands.cli.options import LogFormatOption
-from commands.cli.output import note, say
 from commands.cli.session import log_work, opened
+from commands.reporting.terminal import note, say
 
 
 def serve(

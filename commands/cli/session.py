@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from commands.cli.errors import GlobalOptions
-from commands.cli.output import note, plain, progress_bar
+from commands.reporting.terminal import note, plain, progress_bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from commands.configuration import Configuration, LogFormat
-    from commands.opening import Mode
-    from commands.reconcile import Reconciliation
-    from commands.site import Site
-    from ledger.application import Context
+    from commands.recovery.reconcile import Reconciliation
+    from commands.site.configuration import Configuration, LogFormat
+    from commands.site.opening import Mode
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def configured(ctx: typer.Context) -> Configuration:
     Raises:
         InvalidArgument: names the setting and what is wrong with it.
     """
-    from commands.configuration import load_configuration
+    from commands.site.configuration import load_configuration
 
     options: GlobalOptions = ctx.obj
     configuration = load_configuration(
@@ -68,8 +68,8 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
 
     `adopt`: unknown files in the folder are adopted first, and missing ones noticed.
     """
-    from commands.actors import operator
-    from commands.opening import open_site
+    from commands.site.actors import operator
+    from commands.site.opening import open_site
 
     configuration = configured(ctx)
     show_log(logging.WARNING)
@@ -84,7 +84,7 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
 
 def show_log(level: int, log_format: LogFormat = "text") -> None:
     """Let what the software says while it works reach stderr, a line each."""
-    from commands.logs import STRUCTURED, JSONHandler
+    from commands.reporting.logs import STRUCTURED, JSONHandler
 
     handler = JSONHandler() if log_format == "json" else _OneLineHandler()
     logger = logging.getLogger("backup_ledger")
@@ -100,7 +100,7 @@ def show_log(level: int, log_format: LogFormat = "text") -> None:
 
 def log_work(session: Session, level: int) -> bool:
     """Begin the log of a process that stays, as it is configured; whether that is JSON."""
-    from commands.logs import RecordedEvents
+    from commands.reporting.logs import RecordedEvents
 
     log_format = session.site.configuration.log_format
     show_log(level, log_format)
@@ -120,7 +120,7 @@ def remark(text: str) -> None:
 
 def adopt_files(site: Site, context: Context) -> Reconciliation:
     """Make catalog and folder agree, with a progress bar where there is much to adopt."""
-    from commands.reconcile import reconcile
+    from commands.recovery.reconcile import reconcile
 
     with progress_bar("adopting old backups") as progress:
 
@@ -160,7 +160,7 @@ def _settle(site: Site, context: Context, *, adopt: bool) -> Reconciliation | No
     """Finish what a killed process began, before anything new."""
     if adopt:
         return adopt_files(site, context)
-    from commands.recovery import recover
+    from commands.recovery.recover import recover
 
     recover(site)
     return None

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands import moments
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, NoteOption, UserArgument, parse_integer
-from commands.cli.output import add_row, new_table, say, show_facts, show_table, write_json
 from commands.cli.session import opened
+from commands.reporting import humanize as moments
+from commands.reporting.terminal import add_row, new_table, say, show_facts, show_table, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from projections.schedule import Schedule
+    from projections.folds.schedule import Schedule
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -50,7 +50,7 @@ def set_settings(  # noqa: PLR0917  (options)
       backup-ledger settings set 1 --frequency weekly --time 22:30 --timezone Europe/Berlin
       backup-ledger settings set 1 --disabled
     """
-    from commands.configure_backups import configure
+    from commands.schedules.settings import configure
 
     changes = {
         "enabled": enabled,
@@ -72,7 +72,7 @@ def show(ctx: typer.Context, user: UserArgument, as_json: JsonOption = False) ->
     Example:
       backup-ledger settings show 1
     """
-    from commands.configure_backups import settings_of
+    from commands.schedules.settings import settings_of
 
     with opened(ctx, "read") as session:
         schedule = settings_of(session.site, user)
@@ -87,7 +87,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger settings list
     """
-    from projections.schedule_queries import all_schedules, orphaned_users
+    from projections.queries.schedules import all_schedules, orphaned_users
 
     with opened(ctx, "read") as session:
         with session.site.read_models.reading() as connection:
@@ -113,7 +113,7 @@ def pause(
     Example:
       backup-ledger settings pause 1 --note "disk is being replaced"
     """
-    from commands.configure_backups import pause as pause_runs
+    from commands.schedules.settings import pause as pause_runs
 
     with opened(ctx, "act") as session:
         schedule = pause_runs(session.site, session.context, user, note)
@@ -130,7 +130,7 @@ def resume(
     Example:
       backup-ledger settings resume 1
     """
-    from commands.configure_backups import resume as resume_runs
+    from commands.schedules.settings import resume as resume_runs
 
     with opened(ctx, "act") as session:
         schedule = resume_runs(session.site, session.context, user, note)
@@ -150,7 +150,7 @@ def preview(
     Example:
       backup-ledger settings preview 1 --count 5
     """
-    from commands.configure_backups import settings_of
+    from commands.schedules.settings import settings_of
 
     with opened(ctx, "read") as session:
         schedule, now = settings_of(session.site, user), session.context.now
@@ -168,7 +168,7 @@ def preview(
 
 def settings_json(schedule: Schedule) -> dict[str, Any]:
     """The table's columns."""
-    from projections.tables import backup_settings
+    from projections.tables.columns import backup_settings
 
     return {column.name: getattr(schedule, column.name) for column in backup_settings.columns}
 
@@ -176,8 +176,8 @@ def settings_json(schedule: Schedule) -> dict[str, Any]:
 def _next_runs(
     schedule: Schedule, now: datetime, count: int, calendar_months: bool, spread_seconds: int
 ) -> list[datetime]:
-    from commands.schedule_rules import preview as next_runs
-    from commands.schedule_rules import spread_offset
+    from commands.schedules.rules import preview as next_runs
+    from commands.schedules.rules import spread_offset
 
     if not schedule.enabled or schedule.paused:
         return []
@@ -225,7 +225,7 @@ def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetim
 
 
 def _show_runs(runs: Sequence[datetime], schedule: Schedule, now: datetime) -> None:
-    from projections.local_time import zone
+    from projections.folds.local_time import zone
 
     table = new_table("Next runs (UTC)", f"In {schedule.timezone}", "")
     for each in runs:

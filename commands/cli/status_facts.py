@@ -10,20 +10,20 @@ from sqlalchemy import Integer, and_, func, select, type_coerce
 
 from commands.cli.projections import projections_json
 from commands.errors import StoreUnknown
-from commands.moments import count
-from commands.schedulers import holds, schedulers_of, unserved_labels
-from ledger.database import place_of
-from projections.schedule_queries import orphaned_users
-from projections.tables import backup_catalog as catalog
-from projections.tables import backup_runs as runs
-from projections.tables import backup_settings as settings
+from commands.reporting.humanize import count
+from commands.scheduler.roster import holds, schedulers_of, unserved_labels
+from ledger.append.database import place_of
+from projections.queries.schedules import orphaned_users
+from projections.tables.columns import backup_catalog as catalog
+from projections.tables.columns import backup_runs as runs
+from projections.tables.columns import backup_settings as settings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection
 
-    from commands.site import Site
+    from commands.site.site import Site
 
 OVERDUE = timedelta(minutes=10)
 """A run that is due for longer than this has no scheduler that would take it."""

@@ -9,17 +9,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from commands import moments
-from commands.cli.output import add_row, console, new_table, plain
 from commands.cli.session import opened
-from commands.cli.status import lines, verdict
 from commands.cli.status_facts import status_facts
-from commands.disk_space import free_bytes
+from commands.cli.status_lines import lines, verdict
 from commands.errors import CommandError, InvalidArgument
-from commands.story import told_with_subject
+from commands.reporting import humanize as moments
+from commands.reporting.sentences import told_with_subject
+from commands.reporting.terminal import add_row, console, new_table, plain
+from commands.sqlite.space import free_bytes
 from ledger.errors import LedgerError
-from projections.audit_queries import AuditFilter, newest_matching
 from projections.errors import ProjectionError
+from projections.queries.audit import AuditFilter, newest_matching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import typer
     from rich.console import Group
 
-    from commands.site import Site
+    from commands.site.site import Site
 
 FAILURES_SHOWN = 3
 _QUIT = ("q", "Q", "\x03", "\x04")

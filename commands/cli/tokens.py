@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands import moments
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, parse_moment, parse_user_id
-from commands.cli.output import add_row, new_table, note, say, show_table, write_json
 from commands.cli.session import opened
+from commands.reporting import humanize as moments
+from commands.reporting.terminal import add_row, new_table, note, say, show_table, write_json
 
 if TYPE_CHECKING:
-    from commands.tokens import Token
+    from commands.upkeep.tokens import Token
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -45,7 +45,7 @@ def create(
       backup-ledger tokens create --role operator
       backup-ledger tokens create --role user --user 1 --expires 2026-12-31
     """
-    from commands.tokens import create_token
+    from commands.upkeep.tokens import create_token
 
     with opened(ctx, "act") as session:
         text, token = create_token(session.site, session.context, role, user, expires)
@@ -66,7 +66,7 @@ def list_tokens(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger tokens list
     """
-    from commands.tokens import TokenBook
+    from commands.upkeep.tokens import TokenBook
 
     with opened(ctx, "read") as session:
         found, now = TokenBook(session.site.ledger).all(), session.context.now
@@ -90,7 +90,7 @@ def revoke(
     Example:
       backup-ledger tokens revoke 1b4e28ba-2fa1-81d2-883f-0016d3cca427
     """
-    from commands.tokens import revoke_token
+    from commands.upkeep.tokens import revoke_token
 
     with opened(ctx, "act") as session:
         token = revoke_token(session.site, session.context, token_id)

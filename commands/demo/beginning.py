@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 from rich.filesize import decimal
 
-from commands import actors
-from commands.configure_backups import configure
 from commands.demo.sample_database import USERS, count_rows
 from commands.errors import InvalidSettings
-from projections.schedule_queries import all_schedules
+from commands.schedules.settings import configure
+from commands.site import actors
+from projections.queries.schedules import all_schedules
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commands import actors
 from commands.demo.sample_database import count_rows, work
-from commands.restore_backup import restore_backup
-from projections.catalog_queries import backups_of_store
+from commands.restore.restore import restore_backup
+from commands.site import actors
+from projections.queries.catalog import backups_of_store
 
 if TYPE_CHECKING:
     from commands.demo.narrator import Narrator

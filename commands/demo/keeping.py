@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from commands import actors
-from commands.apply_retention import preview_retention
-from commands.delete_backup import delete_backup
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold
 from commands.errors import Refused
-from commands.hold_backup import place_hold
+from commands.retention.apply import preview_retention
+from commands.site import actors
 from ledger.events.catalog import BackupDeleted
-from projections.catalog_queries import backups_of_owner
+from projections.queries.catalog import backups_of_owner
 
 if TYPE_CHECKING:
     from commands.demo.narrator import Narrator

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from commands.sqlite_errors import shown
+from commands.sqlite.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,14 +12,14 @@ from rich.filesize import decimal
 from commands.demo.sample_database import connect
 from ledger.events.scheduling import BackupCompleted, BackupFailed, SlotsMissed
 from ledger.vocabulary import schedule_stream
-from projections.catalog_queries import backups_of_store
+from projections.queries.catalog import backups_of_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from commands.demo.narrator import Narrator
     from commands.demo.office import Office
-    from ledger.record import Event
+    from ledger.records.record import Event
 
 FAILURES: Final = 3
 """How often the backup fails before somebody puts the database back."""

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from commands.configuration import Configuration
 from commands.demo.clock import LivedClock
 from commands.demo.sample_database import connect, make_database, work
-from commands.opening import open_site
-from commands.scheduler import CheckReport, check
-from commands.scheduler_process import record_start, record_stop
-from projections.schedule_queries import all_schedules
+from commands.scheduler.check import CheckReport, check
+from commands.scheduler.process import record_start, record_stop
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from projections.queries.schedules import all_schedules
 
 if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-    from commands.site import Site
+    from commands.site.site import Site
 
 SEED: Final = 2025
 """The same office for everybody, so that two people can talk about it."""

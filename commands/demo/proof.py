@@ -8,21 +8,21 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from commands.errors import CommandError
-from commands.moments import minute
-from commands.opening import open_site
-from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
-from commands.story import sentence, who
+from commands.reporting.humanize import minute
+from commands.reporting.sentences import sentence, who
+from commands.site.opening import open_site
+from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
+from ledger.append.tables import events
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted
-from ledger.merkle import Frontier, leaf_hash
-from ledger.tables import events
-from projections.catalogue import all_projections
+from ledger.tree.merkle import Frontier, leaf_hash
+from projections.tables.registry import all_projections
 
 if TYPE_CHECKING:
     from commands.demo.narrator import Narrator
     from commands.demo.office import Office
-    from commands.site import Site
-    from ledger.application import RecordedEvent
+    from commands.site.site import Site
+    from ledger.append.ledger import RecordedEvent
 
 
 class DemoFailed(CommandError):

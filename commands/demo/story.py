@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from commands.cli.output import console as terminal
 from commands.demo.beginning import choose_schedules, tell_the_database
 from commands.demo.disaster import lose_and_restore
 from commands.demo.folder import demo_folder
@@ -25,6 +24,7 @@ from commands.demo.nights import (
 )
 from commands.demo.office import Office, open_office
 from commands.demo.proof import tell_the_ledger
+from commands.reporting.terminal import console as terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

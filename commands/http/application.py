@@ -15,15 +15,15 @@ from starlette.responses import Response
 
 from commands.http.authentication import Authentication
 from commands.http.console import create_console
-from commands.http.guard import Guard
 from commands.http.health import create_health_router
+from commands.http.host_guard import Guard
 from commands.http.problems import answer_to
 from commands.http.router import DEFAULT_PREFIX, create_router
 from commands.http.served_site import ServedSite
-from commands.scheduler_process import software_version
+from commands.site.version import software_version
 
 if TYPE_CHECKING:
-    from commands.site import Site
+    from commands.site.site import Site
 
 ABOUT = """Backups of a SQLite database, and the ledger of all that was done to them.
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from fastapi import HTTPException, Request
 
 from commands.http.callers import Caller
-from commands.tokens import Token, TokenBook, TokenRefused
+from commands.upkeep.tokens import Token, TokenBook, TokenRefused
 
 if TYPE_CHECKING:
-    from commands.site import Site
+    from commands.site.site import Site
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="backup-ledger"'}
 FAILURES = 10

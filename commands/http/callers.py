@@ -12,8 +12,8 @@ from typing import Annotated, Literal, cast
 
 from fastapi import Depends, HTTPException, Request
 
-from commands import actors
-from ledger.record import Actor
+from commands.site import actors
+from ledger.records.record import Actor
 
 Role = Literal["user", "operator", "auditor"]
 EVERYBODY: tuple[Role, ...] = ("user", "operator", "auditor")

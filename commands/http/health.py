@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.responses import PlainTextResponse
 
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
-from commands.http.route import LedgerRoute
 from commands.http.served_site import ServedSite
 from commands.http.shapes import answer
-from commands.metrics import CONTENT_TYPE, exposition, metrics
-from projections.projector import read_progress
+from commands.reporting.metrics import CONTENT_TYPE, exposition, metrics
+from projections.projector.projector import read_progress
 
 
 def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -> APIRouter:

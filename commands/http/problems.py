@@ -25,7 +25,7 @@ from commands.errors import (
     VerificationFailed,
     exit_code_of,
 )
-from commands.sqlite_errors import DatabaseBusy, FileInTheWay, NotEnoughSpace, SQLiteFileError
+from commands.sqlite.errors import DatabaseBusy, FileInTheWay, NotEnoughSpace, SQLiteFileError
 from ledger.errors import LedgerBusy, LedgerError
 
 MEDIA_TYPE = "application/problem+json"

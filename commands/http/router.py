@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from commands.backup_service import BackupService
+from commands.facade.backup_service import BackupService
 from commands.http.callers import Caller
 from commands.http.examples import describe
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import MEDIA_TYPE
-from commands.http.route import LedgerRoute
 from commands.http.routes import (
     audit,
     backups,
@@ -27,7 +27,7 @@ from commands.http.routes import (
 from commands.http.served_site import ServedSite
 
 if TYPE_CHECKING:
-    from commands.site import Site
+    from commands.site.site import Site
 
 DEFAULT_PREFIX = "/database"
 PROBLEMS = {

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 
 from commands.http.callers import caller_of
-from commands.http.history import History
+from commands.http.daily_counts import History
+from commands.http.idempotency import RequestBook
 from commands.http.jobs import JobBoard
-from commands.http.repeated_requests import RequestBook
-from commands.presence import present_among
-from ledger.record import Actor
-from projections.audit_queries import newest_matching_resources
+from commands.scheduler.presence import present_among
+from ledger.records.record import Actor
+from projections.queries.audit import newest_matching_resources
 
 if TYPE_CHECKING:
-    from commands.site import Site
-    from ledger.application import Context
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
 
 LISTING = Actor(id="http", kind="system")
 """Adopts files that nobody knew when backups are listed, whoever asked for the list."""

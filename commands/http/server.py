@@ -18,11 +18,11 @@ from commands.errors import CommandError, InvalidArgument
 from commands.http.application import create_app
 from commands.http.authentication import is_loopback
 from commands.http.served_site import ServedSite
-from commands.scheduler_process import run_scheduler
-from commands.tokens import TokenBook
+from commands.scheduler.process import run_scheduler
+from commands.upkeep.tokens import TokenBook
 
 if TYPE_CHECKING:
-    from commands.site import Site
+    from commands.site.site import Site
 
 KEEP_ALIVE_SECONDS = 15
 LAST_REQUESTS_SECONDS = 10

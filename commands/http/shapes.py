@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from ledger.clock import format_instant
-from projections.tables import backup_catalog, backup_runs, backup_settings
+from projections.tables.columns import backup_catalog, backup_runs, backup_settings
 
 if TYPE_CHECKING:
-    from commands.apply_retention import RetentionOutcome
-    from commands.restore_backup import RestorePlan
-    from commands.site import Site
-    from commands.verify_backups import Verification
-    from projections.backup import Backup
-    from projections.run import Run
-    from projections.schedule import Schedule
+    from commands.restore.plan import RestorePlan
+    from commands.retention.apply import RetentionOutcome
+    from commands.site.site import Site
+    from commands.verification.verify import Verification
+    from projections.folds.backup import Backup
+    from projections.folds.run import Run
+    from projections.folds.schedule import Schedule
 
 MEGABYTE = 1024 * 1024
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from commands.actors import operator
 from commands.cli.app import app
-from commands.configuration import load_configuration
-from commands.configure_backups import configure
-from commands.opening import open_site
-from commands.site import Site
-from ledger.application import Draft
+from commands.schedules.settings import configure
+from commands.site.actors import operator
+from commands.site.configuration import load_configuration
+from commands.site.opening import open_site
+from commands.site.site import Site
+from ledger.append.ledger import Draft
 from ledger.clock import Clock, ManualClock
 from ledger.events.housekeeping import ProjectionRebuilt
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from commands.actors import operator
-from commands.configure_backups import configure, pause
-from commands.take_backup import take_backup
+from commands.backups.take import take_backup
+from commands.schedules.settings import configure, pause
+from commands.site.actors import operator
 from ledger.clock import ManualClock
-from ledger.merkle import EMPTY_ROOT
+from ledger.tree.merkle import EMPTY_ROOT
 from tests.acceptance.place import Place, require_clear
 
 KEYS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.record_check import RECORD_KEYS
+from ledger.verify.records import RECORD_KEYS
 from tests.acceptance.place import PROGRAM, Place
 
 GUIDE = Path(__file__).parents[2] / "docs" / "AUDITORS.md"

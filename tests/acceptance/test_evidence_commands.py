@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import TlogProof, open_checkpoint
-from ledger.signed_note import SignerKey, VerifierKey, generate_key
+from ledger.tree.checkpoint import TlogProof, open_checkpoint
+from ledger.tree.signed_note import SignerKey, VerifierKey, generate_key
 from tests.acceptance.place import CONFLICT, FAILED, NOT_FOUND, USAGE, Place, require_clear
 
 FOUND = 3

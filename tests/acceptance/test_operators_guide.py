@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.configuration import Configuration
+from commands.site.configuration import Configuration
 from tests.acceptance.place import PROGRAM, Place
 
 GUIDE = Path(__file__).parents[2] / "docs" / "OPERATIONS.md"

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands import moments, story
+from commands.reporting import humanize as moments
+from commands.reporting import sentences as story
 from ledger.events import REGISTRY, Details
 from tests.sample_events import SAMPLES, draft, event
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.actors import operator
-from commands.take_backup import take_backup
+from commands.backups.take import take_backup
+from commands.site.actors import operator
 from ledger.clock import ManualClock
 from tests.acceptance.place import Place
 

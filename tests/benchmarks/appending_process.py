@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from psycopg.conninfo import conninfo_to_dict
 
-from ledger.application import Context, Ledger
+from ledger.append.database import database_url, open_engine
+from ledger.append.ledger import Context, Ledger
 from ledger.clock import SystemClock
-from ledger.database import database_url, open_engine
 from tests.benchmarks.ledger_rows import ACTOR, Schedule, Schedules, created
 
 

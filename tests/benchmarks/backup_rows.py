@@ -14,14 +14,14 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from commands.actors import operator
-from commands.configuration import load_configuration
-from commands.configure_backups import configure
-from commands.durable_files import flush_file, sha256_of
-from commands.opening import open_site
-from commands.scheduler import check
-from commands.sqlite_snapshot import stage_copy, take_snapshot
-from commands.take_backup import take_backup
+from commands.backups.take import take_backup
+from commands.scheduler.check import check
+from commands.schedules.settings import configure
+from commands.site.actors import operator
+from commands.site.configuration import load_configuration
+from commands.site.opening import open_site
+from commands.sqlite.files import flush_file, sha256_of
+from commands.sqlite.snapshot import stage_copy, take_snapshot
 from ledger.clock import ManualClock
 from tests.benchmarks.measuring import Row, Sizes, best_seconds
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from commands.actors import operator
-from commands.configuration import load_configuration
-from commands.opening import open_site
-from ledger.application import Draft
+from commands.site.actors import operator
+from commands.site.configuration import load_configuration
+from commands.site.opening import open_site
+from ledger.append.ledger import Draft
 from tests.benchmarks.ledger_rows import created
 from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row
 

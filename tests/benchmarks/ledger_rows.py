@@ -14,13 +14,13 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 from eventsourcing.persistence import StoredEvent
 
-from ledger.application import Context, Draft, Ledger
+from ledger.append.database import create_ledger, database_url, open_engine
+from ledger.append.ledger import Context, Draft, Ledger
 from ledger.clock import SystemClock
-from ledger.database import create_ledger, database_url, open_engine
 from ledger.events.scheduling import SettingsCreated
-from ledger.merkle import leaf_hash
-from ledger.record import Actor
-from ledger.verification import verify
+from ledger.records.record import Actor
+from ledger.tree.merkle import leaf_hash
+from ledger.verify.verify import verify
 from ledger.vocabulary import schedule_stream
 from tests.benchmarks.measuring import Row, Sizes, best_seconds, rate_row
 

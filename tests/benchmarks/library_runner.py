@@ -18,14 +18,14 @@ from sqlalchemy import JSON, Boolean
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from ledger.application import Ledger, RecordedEvent
+from ledger.append.database import database_url, open_engine
+from ledger.append.ledger import Ledger, RecordedEvent
 from ledger.clock import SystemClock
-from ledger.database import database_url, open_engine
-from projections.audit_trail import _values as audit_values
-from projections.backup_catalog import BackupCatalog
-from projections.backup_runs import BackupRuns
-from projections.backup_settings import BackupSettings
-from projections.tables import READ_MODELS, UtcDateTime, audit_trail
+from projections.tables.audit_trail import _values as audit_values
+from projections.tables.backup_catalog import BackupCatalog
+from projections.tables.backup_runs import BackupRuns
+from projections.tables.backup_settings import BackupSettings
+from projections.tables.columns import READ_MODELS, UtcDateTime, audit_trail
 
 _DIALECT = sqlite.dialect()  # type: ignore[no-untyped-call]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+from ledger.append.database import create_ledger, database_url, open_engine
 from ledger.clock import SystemClock
-from ledger.database import create_ledger, database_url, open_engine
 from tests.benchmarks.measuring import Row, Sizes, rate_row
 from tests.postgresql_server import Server, running_server
 from tests.simulation.measuring import Office

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from commands.configuration import sqlite_url
-from ledger.application import Context, Draft
+from commands.site.configuration import sqlite_url
+from ledger.append.kept_states import KEEP_EVERY
+from ledger.append.ledger import Context, Draft
 from ledger.clock import SystemClock
 from ledger.events.scheduling import SettingsUpdated
-from ledger.stream_states import KEEP_EVERY
 from ledger.vocabulary import schedule_stream
-from projections import tables
-from projections.read_models import ReadModels
-from projections.schedule import SCHEDULE_FORM, evolve_schedule
-from projections.schedule_queries import due_schedules
+from projections.folds.schedule import SCHEDULE_FORM, evolve_schedule
+from projections.projector.read_models import ReadModels
+from projections.queries.due import due_schedules
+from projections.tables import columns as tables
 from tests.benchmarks.ledger_rows import ACTOR, created, new_ledger
 from tests.benchmarks.library_runner import run_library
 from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row, rate_row

@@ -9,8 +9,8 @@ import resource
 import sys
 from pathlib import Path
 
-from commands.configuration import sqlite_url
-from projections.read_models import ReadModels
+from commands.site.configuration import sqlite_url
+from projections.projector.read_models import ReadModels
 from tests.benchmarks.years_of_use import opened_ledger
 
 

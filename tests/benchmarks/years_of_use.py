@@ -15,15 +15,15 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from ledger.application import Ledger, make_event
+from ledger.append.database import create_ledger, database_url, open_engine
+from ledger.append.ledger import Ledger, make_event
 from ledger.canonical_json import canonical_bytes, parse_json
 from ledger.clock import ManualClock, SystemClock, format_instant
-from ledger.database import create_ledger, database_url, open_engine
 from ledger.events import Details
 from ledger.events.catalog import BackupCreated, BackupDeleted, DeletionStarted
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted, BackupStarted, SettingsCreated
-from ledger.record import encode_event
+from ledger.records.record import encode_event
 from ledger.vocabulary import RETENTION, backup_stream, schedule_stream
 from tests.sample_events import CONTEXT, NOW, draft, uuid_of
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from commands import actors
-from commands.hold_backup import place_hold
+from commands.audit.keys import make_key
+from commands.backups.hold import place_hold
+from commands.backups.take import take_backup
 from commands.http.served_site import ServedSite
 from commands.http.server import listen, make_server
-from commands.signing_keys import make_key
-from commands.take_backup import take_backup
-from commands.tokens import create_token
+from commands.site import actors
+from commands.upkeep.tokens import create_token
 from ledger.clock import ManualClock
 from tests.commands.world import World, add_case, make_database
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from commands.site import Site
-from ledger.application import Ledger
+from commands.site.site import Site
+from ledger.append.leases_and_names import all_leases
+from ledger.append.ledger import Ledger
 from ledger.events.catalog import BackupCreated
 from ledger.events.scheduling import (
     BackupAbandoned,
@@ -18,10 +19,9 @@ from ledger.events.scheduling import (
     BackupStarted,
     SlotsMissed,
 )
-from ledger.operational import all_leases
-from ledger.verification import verify
-from projections.catalog_queries import backups_of_store
-from projections.comparison import differences
+from ledger.verify.verify import verify
+from projections.projector.comparison import differences
+from projections.queries.catalog import backups_of_store
 
 Slot = tuple[int, datetime]
 DAY = timedelta(days=1)

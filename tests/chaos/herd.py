@@ -10,10 +10,10 @@ from threading import Barrier
 
 import pytest
 
-from commands import scheduler
-from commands.presence import Presence
-from commands.scheduler import check
-from commands.site import Site
+from commands.scheduler.check import check
+from commands.scheduler.check import check as scheduler
+from commands.scheduler.presence import Presence
+from commands.site.site import Site
 from tests.commands.world import World
 
 

@@ -20,13 +20,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from commands import run_backups, scheduler
-from commands.configuration import Configuration
-from commands.opening import open_site
-from commands.presence import Presence
-from commands.scheduler_process import checked, record_start, record_stop
-from commands.site import Site
-from ledger import database
+from commands.runs import run as run_backups
+from commands.scheduler.check import check as scheduler
+from commands.scheduler.presence import Presence
+from commands.scheduler.process import checked, record_start, record_stop
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from commands.site.site import Site
+from ledger.append import database
 from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT
 

@@ -15,17 +15,17 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from commands import actors
-from commands.configuration import Configuration
-from commands.configure_backups import configure
-from commands.opening import open_site
-from commands.reconcile import reconcile
-from commands.scheduler_process import checked
-from commands.site import Site
-from commands.store import make_folder, make_store
+from commands.recovery.reconcile import reconcile
+from commands.scheduler.process import checked
+from commands.schedules.settings import configure
+from commands.site import actors
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from commands.site.site import Site
+from commands.site.store import make_folder, make_store
+from ledger.append.tables import leases
 from ledger.clock import ManualClock
-from ledger.tables import leases
-from projections.tables import backup_settings as settings
+from projections.tables.columns import backup_settings as settings
 from tests.chaos.aftermath import (
     DAY,
     Slot,

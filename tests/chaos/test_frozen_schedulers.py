@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from commands.scheduler import check
-from commands.scheduler_process import checked
+from commands.scheduler.check import check
+from commands.scheduler.process import checked
+from ledger.append.tables import leases
 from ledger.events.catalog import BackupCreated
 from ledger.events.scheduling import BackupAbandoned, BackupCompleted
-from ledger.tables import leases
 from tests.chaos.aftermath import (
     Story,
     require_each_slot_once,

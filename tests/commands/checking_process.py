@@ -13,9 +13,9 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from commands.configuration import Configuration
-from commands.opening import open_site
-from commands.scheduler import check
+from commands.scheduler.check import check
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
 from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from commands.site import Site
+from commands.site.site import Site
 
 ENVELOPE = {
     "action", "actor", "causation_id", "correlation_id", "details", "error_message", "event_id",

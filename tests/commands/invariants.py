@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from commands.site import Site
-from ledger.tables import events as ledger_events
-from ledger.tables import head, leases, names
-from projections.catalogue import all_projections
-from projections.read_models import ReadModels
-from projections.tables import backup_catalog
+from commands.site.site import Site
+from ledger.append.tables import events as ledger_events
+from ledger.append.tables import head, leases, names
+from projections.projector.read_models import ReadModels
+from projections.tables.columns import backup_catalog
+from projections.tables.registry import all_projections
 from tests.commands.world import mode_of
 from tests.ledger.slow_merkle import SlowTree
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from commands import sqlite_restore
-from commands.sqlite_errors import SQLiteFileError
-from commands.sqlite_snapshot import take_snapshot
+from commands.sqlite import restore_into as sqlite_restore
+from commands.sqlite.errors import SQLiteFileError
+from commands.sqlite.snapshot import take_snapshot
 
 ROOT = Path(__file__).parents[2]
 ACCOUNTS = 400

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from commands.alarm import Alarm
+from commands.scheduler.wake import Alarm
 from tests.commands.world import World
 
 TRIES = 60

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from commands import apply_retention as module
-from commands.apply_retention import apply_retention, preview_retention
-from commands.configuration import Configuration
-from commands.hold_backup import place_hold
-from commands.opening import begin, open_site
-from commands.retention_rules import InvalidKeepCount
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.backups.hold import place_hold
+from commands.backups.take import take_backup
+from commands.retention import apply as module
+from commands.retention.apply import apply_retention, preview_retention
+from commands.retention.rules import InvalidKeepCount
+from commands.site.configuration import Configuration
+from commands.site.opening import begin, open_site
+from commands.verification.verify import verify_backup
 from ledger.events.catalog import BackupDeleted, DeletionStarted
 from ledger.events.retention import (
     DeletionFailed,

@@ -12,18 +12,24 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from commands import actors, fail_runs, next_slots, run_backups, take_backup
-from commands.claims import claim_due
-from commands.complete_runs import Ended
-from commands.expired_claims import is_over
-from commands.opening import open_site
-from commands.owner import Owner, dead_owner, is_alive
-from commands.recovery import recover
-from commands.run_backups import run_claims
-from commands.scheduler import CheckReport, check
-from commands.site import Site
-from commands.store import make_folder, make_store
-from commands.take_backup import stage_snapshot
+from commands.backups import take as take_backup
+from commands.backups.staging import stage_snapshot
+from commands.recovery.expired_claims import is_over
+from commands.recovery.recover import recover
+from commands.runs import fail as fail_runs
+from commands.runs import next_slot as next_slots
+from commands.runs import run as run_backups
+from commands.runs.claim import claim_due
+from commands.runs.complete import Ended
+from commands.runs.run import run_claims
+from commands.scheduler.check import CheckReport, check
+from commands.site import actors
+from commands.site.opening import open_site
+from commands.site.owner import Owner, dead_owner, is_alive
+from commands.site.site import Site
+from commands.site.store import make_folder, make_store
+from ledger.append.leases_and_names import Lease, all_leases
+from ledger.append.tables import leases
 from ledger.clock import ManualClock
 from ledger.events.catalog import BackupCreated
 from ledger.events.scheduling import (
@@ -32,9 +38,7 @@ from ledger.events.scheduling import (
     BackupStarted,
     SlotsMissed,
 )
-from ledger.operational import Lease, all_leases
-from ledger.tables import leases
-from projections.schedule import Schedule
+from projections.folds.schedule import Schedule
 from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_whole
 from tests.commands.world import World

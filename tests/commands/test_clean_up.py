@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from commands.clean_up import clean_up_empty, clean_up_old_protected
+from commands.backups.hold import place_hold
+from commands.backups.take import take_backup
 from commands.errors import InvalidArgument, exit_code_of
-from commands.hold_backup import place_hold
-from commands.reconcile import reconcile
-from commands.take_backup import take_backup
+from commands.recovery.reconcile import reconcile
+from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
 from ledger.events.catalog import DeletionStarted
 from ledger.events.retention import DeletionFailed, EmptyBackupsCleaned, OldProtectedCleaned
 from ledger.vocabulary import BackupKind

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from commands import complete_runs as module
-from commands import together
-from commands.scheduler import CheckReport, check
-from commands.scheduler_process import checked
+from commands.runs import batches as together
+from commands.runs import complete as module
+from commands.scheduler.check import CheckReport, check
+from commands.scheduler.process import checked
+from ledger.append.tables import leases
 from ledger.errors import LedgerUnreachable
 from ledger.events.catalog import BackupDeleted, DeletionStarted
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted, BackupFailed, BackupStarted, CheckFailed
-from ledger.tables import leases
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, counted_appends
 

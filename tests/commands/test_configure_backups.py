@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from commands import actors, run_backups
-from commands.configure_backups import configure, find_settings, pause, resume, settings_of
 from commands.errors import (
     InvalidArgument,
     InvalidSettings,
@@ -17,6 +15,9 @@ from commands.errors import (
     UnknownUser,
     exit_code_of,
 )
+from commands.runs import run as run_backups
+from commands.schedules.settings import configure, find_settings, pause, resume, settings_of
+from commands.site import actors
 from ledger.events.scheduling import (
     BackupCompleted,
     SchedulePaused,

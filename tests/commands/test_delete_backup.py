@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from commands import delete_backup as module
-from commands.delete_backup import delete_backup
+from commands.backups import delete as module
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold
+from commands.backups.take import take_backup
 from commands.errors import BackupNotFound, InvalidArgument, Refused, exit_code_of
-from commands.hold_backup import place_hold
-from commands.reconcile import reconcile
-from commands.scheduler import check
-from commands.take_backup import take_backup
-from ledger.application import Draft
+from commands.recovery.reconcile import reconcile
+from commands.scheduler.check import check
+from ledger.append.ledger import Draft
 from ledger.events.catalog import BackupDeleted, DeletionStarted
 from ledger.events.restoring import RestoreStarted
 from ledger.events.retention import DeletionFailed

@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from commands.configuration import Configuration
 from commands.demo import run_demo
 from commands.demo.clock import LivedClock
 from commands.demo.folder import FolderTaken, demo_folder
 from commands.demo.office import demo_configuration
 from commands.demo.proof import TOLD_TYPES
 from commands.errors import exit_code_of
-from commands.opening import open_site
-from commands.verify_backups import look_closely
-from projections.catalog_queries import backups_of_store
-from projections.schedule_queries import latest_runs
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from commands.verification.verify import look_closely
+from projections.queries.catalog import backups_of_store
+from projections.queries.schedules import latest_runs
 
 COLUMNS = 80
 

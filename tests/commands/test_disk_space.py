@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from commands.disk_space import free_bytes, require_space
-from commands.restore_backup import plan_restore, restore_backup
-from commands.sqlite_errors import NotEnoughSpace, SourceMissing
-from commands.take_backup import take_backup
+from commands.backups.take import take_backup
+from commands.restore.plan import plan_restore
+from commands.restore.restore import restore_backup
+from commands.sqlite.errors import NotEnoughSpace, SourceMissing
+from commands.sqlite.space import free_bytes, require_space
 from ledger.events.catalog import BackupNotCreated
 from ledger.events.restoring import RestoreFailed
 from tests.commands.world import World, add_case, titles_in

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from commands.audit.export import NothingToExport, export_evidence
+from commands.audit.keys import make_key, parse_public_key, read_private_key
+from commands.audit.prove import NoSuchPosition, prove
+from commands.audit.sign_checkpoint import CopyDiffers, sign_checkpoint, sign_when_due
 from commands.errors import CommandError, InvalidArgument, TargetExists
-from commands.export_evidence import NothingToExport, export_evidence
-from commands.prove import NoSuchPosition, prove
-from commands.scheduler_process import checked
-from commands.sign_checkpoint import CopyDiffers, sign_checkpoint, sign_when_due
-from commands.signing_keys import make_key, parse_public_key, read_private_key
-from commands.sqlite_errors import FileInTheWay
-from ledger.checkpoint import open_checkpoint
+from commands.scheduler.process import checked
+from commands.sqlite.errors import FileInTheWay
+from ledger.append.tables import checkpoints
 from ledger.errors import LedgerBroken
 from ledger.events.scheduling import CheckFailed
-from ledger.evidence import Choice
-from ledger.signed_note import SignatureType, generate_key
-from ledger.tables import checkpoints
-from ledger.verification import verify
+from ledger.evidence.bundle import Choice
+from ledger.tree.checkpoint import open_checkpoint
+from ledger.tree.signed_note import SignatureType, generate_key
+from ledger.verify.verify import verify
 from tests.commands.world import World
 
 MakeWorld = Callable[..., World]

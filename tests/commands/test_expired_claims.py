@@ -7,17 +7,20 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from commands import actors, expired_claims, run_backups, together
-from commands.claims import Claim, claim_due
-from commands.complete_runs import Ended
-from commands.expired_claims import settle_expired
-from commands.run_backups import run_claims
-from commands.scheduler import CheckReport
-from commands.site import Site
+from commands.recovery import expired_claims
+from commands.recovery.expired_claims import settle_expired
+from commands.runs import batches as together
+from commands.runs import run as run_backups
+from commands.runs.claim import Claim, claim_due
+from commands.runs.complete import Ended
+from commands.runs.run import run_claims
+from commands.scheduler.check import CheckReport
+from commands.site import actors
+from commands.site.site import Site
+from ledger.append.leases_and_names import all_leases
+from ledger.append.tables import leases
 from ledger.events.scheduling import BackupAbandoned, BackupCompleted, BackupFailed
-from ledger.operational import all_leases
-from ledger.tables import leases
-from projections.schedule_queries import all_schedules
+from projections.queries.schedules import all_schedules
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, counted_appends
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from commands.backups.take import take_backup
 from commands.errors import OtherApplication, exit_code_of
-from commands.reconcile import reconcile
-from commands.restore_backup import plan_restore, restore_backup
-from commands.take_backup import take_backup
+from commands.recovery.reconcile import reconcile
+from commands.restore.plan import plan_restore
+from commands.restore.restore import restore_backup
 from ledger.events.restoring import RestoreFailed
 from tests.commands.world import World, add_case, break_database, titles_in
 

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from commands.apply_retention import apply_retention
-from commands.delete_backup import delete_backup
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold, release_holds
+from commands.backups.take import take_backup
 from commands.errors import (
     BackupNotFound,
     CommandError,
@@ -15,9 +16,8 @@ from commands.errors import (
     Refused,
     exit_code_of,
 )
-from commands.hold_backup import place_hold, release_holds
-from commands.reconcile import reconcile
-from commands.take_backup import take_backup
+from commands.recovery.reconcile import reconcile
+from commands.retention.apply import apply_retention
 from ledger.events.catalog import HoldPlaced, HoldReleased
 from tests.commands.world import World
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from commands import presence
-from commands.configuration import load_configuration
 from commands.errors import InvalidArgument
-from commands.labels import Served, parse_users, served_users
-from commands.presence import Presence
-from commands.scheduler import CheckReport, check
-from commands.scheduler_process import checked, record_start
-from commands.schedulers import schedulers_of
-from commands.site import Site
-from commands.store import make_folder, make_store
+from commands.scheduler import presence
+from commands.scheduler.check import CheckReport, check
+from commands.scheduler.presence import Presence
+from commands.scheduler.process import checked, record_start
+from commands.scheduler.roster import schedulers_of
+from commands.site.configuration import load_configuration
+from commands.site.labels import Served, parse_users, served_users
+from commands.site.site import Site
+from commands.site.store import make_folder, make_store
 from ledger.events.scheduling import BackupCompleted, BackupFailed, BackupStarted, CheckFailed
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World, make_database

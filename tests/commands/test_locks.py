@@ -12,13 +12,14 @@ from contextlib import closing, suppress
 
 import pytest
 
-from commands.backup_service import BackupService
+from commands.backups.take import take_backup
 from commands.errors import exit_code_of
-from commands.reconcile import reconcile
-from commands.restore_backup import plan_restore, restore_backup
-from commands.sqlite_errors import DatabaseBusy
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.facade.backup_service import BackupService
+from commands.recovery.reconcile import reconcile
+from commands.restore.plan import plan_restore
+from commands.restore.restore import restore_backup
+from commands.sqlite.errors import DatabaseBusy
+from commands.verification.verify import verify_backup
 from ledger.events.catalog import BackupCreated
 from ledger.events.restoring import RestoreFailed
 from tests.commands.conftest import MakeWorld

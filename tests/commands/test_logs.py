@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from commands.logs import STRUCTURED, JSONHandler, RecordedEvents, Timing, json_line
+from commands.reporting.logs import STRUCTURED, JSONHandler, RecordedEvents, Timing, json_line
 from tests.commands.world import World
 
 

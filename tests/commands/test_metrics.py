@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from commands.metrics import exposition, metrics, quantile
+from commands.reporting.metrics import exposition, metrics, quantile
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World, break_database
 

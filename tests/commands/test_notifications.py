@@ -8,10 +8,10 @@ from threading import Barrier, Event, Thread
 
 import pytest
 
+from commands.backups.take import take_backup
 from commands.errors import InvalidArgument
-from commands.notifications import Notifier
-from commands.scheduler_process import run_scheduler
-from commands.take_backup import take_backup
+from commands.notifications.notifier import Notifier
+from commands.scheduler.process import run_scheduler
 from ledger.events.housekeeping import (
     NotificationFailed,
     NotificationQueued,
@@ -50,7 +50,7 @@ def fail_for_good(world: World, *users: int) -> None:
 
 def lose_a_backup(world: World, name: str) -> None:
     """Somebody removed a file, and it is noticed."""
-    from commands.reconcile import reconcile  # noqa: PLC0415
+    from commands.recovery.reconcile import reconcile  # noqa: PLC0415
 
     backup = take_backup(world.site, world.context(), filename=name)
     (world.backups / backup.filename).unlink()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from commands.apply_retention import apply_retention
-from commands.clean_up import clean_up_empty
-from commands.reconcile import Reconciliation, reconcile
-from commands.restore_backup import restore_backup
+from commands.recovery.reconcile import Reconciliation, reconcile
+from commands.restore.restore import restore_backup
+from commands.retention.apply import apply_retention
+from commands.retention.cleanup import clean_up_empty
 from ledger.clock import ManualClock
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, make_database, mode_of, titles_in

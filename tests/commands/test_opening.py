@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from commands import opening
-from commands.configuration import Configuration
 from commands.errors import NoDatabase, StoreUnknown, exit_code_of
-from commands.opening import Mode, begin, open_site
-from commands.reconcile import reconcile
+from commands.recovery.reconcile import reconcile
+from commands.site import opening
+from commands.site.configuration import Configuration
+from commands.site.opening import Mode, begin, open_site
 from ledger.errors import LedgerError, LedgerMissing, LedgerTooNew, NotALedger
 from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_whole

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from commands import reconcile as module
-from commands.delete_backup import delete_backup
-from commands.reconcile import reconcile
-from commands.take_backup import take_backup
+from commands.backups.delete import delete_backup
+from commands.backups.take import take_backup
+from commands.recovery.reconcile import reconcile
+from commands.recovery.reconcile import reconcile as module
 from ledger.events.catalog import (
     BackupCorrupt,
     BackupFound,

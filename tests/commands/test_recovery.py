@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.recovery import Recovered, recover
-from commands.site import Site
-from commands.take_backup import take_backup
+from commands.backups.take import take_backup
+from commands.recovery.recover import Recovered, recover
+from commands.site.site import Site
 from tests.commands.invariants import require_whole
 from tests.commands.world import World
 

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from commands import restore_backup as module
-from commands.delete_backup import delete_backup
+from commands import restore as module
+from commands.backups.delete import delete_backup
+from commands.backups.take import take_backup
 from commands.errors import (
     BackupNotFound,
     CorruptBackup,
     TargetExists,
     exit_code_of,
 )
-from commands.restore_backup import plan_restore, restore_backup
-from commands.sqlite_errors import DatabaseBusy
-from commands.take_backup import take_backup
+from commands.restore.plan import plan_restore
+from commands.restore.restore import restore_backup
+from commands.sqlite.errors import DatabaseBusy
 from ledger.events.catalog import BackupCorrupt, BackupFound, BackupVerified
 from ledger.events.restoring import RestoreCompleted, RestoreFailed, RestoreStarted
 from tests.commands.conftest import MakeWorld

@@ -15,22 +15,22 @@ from threading import Event
 
 import pytest
 
-from commands import restore_drill
-from commands.apply_retention import apply_retention
-from commands.backup_content import BackupUnreadable
-from commands.drill_schedule import drill_share
+from commands.backups.take import take_backup
 from commands.errors import StoreUnknown, VerificationFailed
-from commands.reconcile import reconcile
-from commands.recovery import recover
-from commands.scheduler_process import checked
-from commands.sqlite_errors import NotEnoughSpace
-from commands.take_backup import take_backup
-from commands.verify_backups import look_closely, verify_backup, verify_backups
-from ledger.application import Draft
+from commands.recovery.reconcile import reconcile
+from commands.recovery.recover import recover
+from commands.retention.apply import apply_retention
+from commands.scheduler.process import checked
+from commands.sqlite.content import BackupUnreadable
+from commands.sqlite.errors import NotEnoughSpace
+from commands.verification import drill as restore_drill
+from commands.verification.daily_drills import drill_share
+from commands.verification.verify import look_closely, verify_backup, verify_backups
+from ledger.append.ledger import Draft
 from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing, BackupVerified
 from ledger.events.scheduling import CheckFailed
 from ledger.vocabulary import BackupStatus, backup_stream
-from projections.backup import Backup
+from projections.folds.backup import Backup
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World
 
@@ -270,11 +270,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from commands import restore_drill
-from commands.actors import operator
-from commands.configuration import Configuration
-from commands.opening import open_site
-from commands.verify_backups import verify_backup
-from projections.catalog_queries import backups_of_store
+from commands.site.actors import operator
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from commands.verification.verify import verify_backup
+from projections.queries.catalog import backups_of_store
 
 site = open_site(Configuration(database=Path(sys.argv[1])), "act")
 if sys.argv[2] == "counting":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.retention_rules import Candidate, InvalidKeepCount, Kept, RetentionPlan, Status, plan
+from commands.retention.rules import Candidate, InvalidKeepCount, Kept, RetentionPlan, Status, plan
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 FLAGS = {"P": "is_protected", "H": "held", "R": "being_restored"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from commands.schedule_rules import (
+from commands.schedules.rules import (
     MAX_RETRIES,
     CatchUp,
     catch_up,
@@ -21,7 +21,7 @@ from commands.schedule_rules import (
     retry_delay,
     spread_offset,
 )
-from projections.local_time import instant_of
+from projections.folds.local_time import instant_of
 
 ZONES = (
     "UTC",

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from commands import complete_runs
-from commands.scheduler import CheckReport, check
-from commands.scheduler_process import checked
+from commands.runs import complete as complete_runs
+from commands.scheduler.check import CheckReport, check
+from commands.scheduler.process import checked
 from ledger.events.catalog import BackupCreated
 from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.events.retention import DeletionFailed, RetentionApplied, RetentionFailed

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from commands.scheduler import CheckReport
+from commands.scheduler.check import CheckReport
 from ledger.clock import ManualClock
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import BackupCompleted, BackupFailed, SettingsUpdated, SlotsMissed

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from commands import actors, run_backups, scheduler, scheduler_process
-from commands.configure_backups import configure, pause, resume
-from commands.scheduler import CheckReport, check
-from commands.scheduler_process import checked, run_scheduler
+from commands.runs import run as run_backups
+from commands.scheduler import process as scheduler_process
+from commands.scheduler.check import CheckReport, check
+from commands.scheduler.check import check as scheduler
+from commands.scheduler.process import checked, run_scheduler
+from commands.schedules.settings import configure, pause, resume
+from commands.site import actors
 from ledger.events.scheduling import (
     BackupCompleted,
     BackupFailed,

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
-from commands import actors, presence
-from commands.claims import claim_due
-from commands.opening import open_site
-from commands.presence import Presence, count_schedulers, present_among
-from commands.scheduler import batch_of
-from commands.scheduler_process import record_start, record_stop
-from commands.schedulers import holds, schedulers_of
-from commands.site import Site
-from commands.store import make_folder, make_store
-from ledger.tables import leases
-from projections.schedule import Schedule
+from commands.runs.claim import claim_due
+from commands.scheduler import presence
+from commands.scheduler.check import batch_of
+from commands.scheduler.presence import Presence, count_schedulers, present_among
+from commands.scheduler.process import record_start, record_stop
+from commands.scheduler.roster import holds, schedulers_of
+from commands.site import actors
+from commands.site.opening import open_site
+from commands.site.site import Site
+from commands.site.store import make_folder, make_store
+from ledger.append.tables import leases
+from projections.folds.schedule import Schedule
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World
 from tests.postgresql_server import Server

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.sqlite_errors import (
+from commands.sqlite.errors import (
     NotADatabase,
     NotEnoughSpace,
     SourceMissing,
@@ -16,7 +16,7 @@ from commands.sqlite_errors import (
     shown,
     translated,
 )
-from commands.sqlite_inspection import (
+from commands.sqlite.inspection import (
     TableRows,
     check_integrity,
     inspect,

@@ -14,17 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from commands import sqlite_restore
-from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
-from commands.sqlite_errors import (
+from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
+from commands.sqlite.errors import (
     DatabaseBusy,
     FileInTheWay,
     NotADatabase,
     PageSizeDiffers,
     SourceMissing,
 )
-from commands.sqlite_inspection import schema_fingerprint
-from commands.sqlite_restore import (
+from commands.sqlite.inspection import schema_fingerprint
+from commands.sqlite.restore_into import (
     copy_file,
     needs_replacement,
     replace_target,
@@ -32,7 +31,8 @@ from commands.sqlite_restore import (
     schema_version,
     sole_access,
 )
-from commands.sqlite_snapshot import take_snapshot
+from commands.sqlite.restore_into import restore_into as sqlite_restore
+from commands.sqlite.snapshot import take_snapshot
 from tests.commands.sqlite_writers import (
     ROOT,
     ask,

@@ -14,17 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from commands import copy_process
-from commands.durable_files import create_private
-from commands.sqlite_connections import SIDECAR_SUFFIXES, sidecar
-from commands.sqlite_copy import (
+from commands.sqlite import copy_process
+from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
+from commands.sqlite.copy import (
     CopyFailedError,
     copy_by_process,
     reading,
     require_same_shape,
     settle,
 )
-from commands.sqlite_errors import (
+from commands.sqlite.errors import (
     DamagedDatabase,
     DatabaseBusy,
     FileInTheWay,
@@ -34,8 +33,9 @@ from commands.sqlite_errors import (
     SourceMissing,
     SQLiteFileError,
 )
-from commands.sqlite_inspection import inspect
-from commands.sqlite_snapshot import Engine, SnapshotLimits, stage_copy, take_snapshot
+from commands.sqlite.files import create_private
+from commands.sqlite.inspection import inspect
+from commands.sqlite.snapshot import Engine, SnapshotLimits, stage_copy, take_snapshot
 from tests.commands.sqlite_writers import ask, build, is_consistent, move, process
 
 BOTH: list[Engine] = ["copy", "backup_api"]

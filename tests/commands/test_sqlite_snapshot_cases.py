@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from commands import copy_process
-from commands.sqlite_copy import Pace
-from commands.sqlite_errors import DatabaseBusy
-from commands.sqlite_snapshot import Engine, stage_copy, take_snapshot
+from commands.sqlite import copy_process
+from commands.sqlite.copy import Pace
+from commands.sqlite.errors import DatabaseBusy
+from commands.sqlite.snapshot import Engine, stage_copy, take_snapshot
 from tests.commands.sqlite_writers import build, is_consistent, process
 
 BOTH: list[Engine] = ["copy", "backup_api"]

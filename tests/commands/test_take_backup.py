@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from commands import actors
-from commands import take_backup as module
+from commands.backups import take as module
+from commands.backups.take import take_backup
 from commands.errors import BackupNameTaken, exit_code_of
-from commands.sqlite_errors import DatabaseBusy, NoTables, NotADatabase, SourceMissing
-from commands.take_backup import take_backup
+from commands.site import actors
+from commands.sqlite.errors import DatabaseBusy, NoTables, NotADatabase, SourceMissing
 from ledger.events.catalog import BackupCreated, BackupNotCreated
 from ledger.vocabulary import BackupKind
-from projections.backup_names import InvalidBackupName
+from projections.folds.backup_names import InvalidBackupName
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, mode_of, titles_in
 

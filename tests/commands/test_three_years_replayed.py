@@ -13,22 +13,22 @@ from typing import Any
 
 import pytest
 
-from commands.apply_retention import apply_retention
-from commands.clean_up import clean_up_empty, clean_up_old_protected
-from commands.configure_backups import pause, resume
-from commands.delete_backup import delete_backup
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold, release_holds
+from commands.backups.take import take_backup
 from commands.errors import Refused
-from commands.hold_backup import place_hold, release_holds
-from commands.reconcile import reconcile
-from commands.restore_backup import restore_backup
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.recovery.reconcile import reconcile
+from commands.restore.restore import restore_backup
+from commands.retention.apply import apply_retention
+from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
+from commands.schedules.settings import pause, resume
+from commands.verification.verify import verify_backup
 from ledger.clock import ManualClock
 from ledger.events import Details, catalog, restoring, retention, scheduling
 from ledger.vocabulary import BackupKind
-from projections.backup import Backup
-from projections.schedule_queries import all_schedules
-from projections.time_travel import as_of
+from projections.folds.backup import Backup
+from projections.past.as_of import as_of
+from projections.queries.schedules import all_schedules
 from tests.commands.designed import require_as_designed
 from tests.commands.world import World, add_case, make_database
 from tests.projections.conftest import Rows, folded_in_memory, rows_of

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from commands.actors import operator
 from commands.errors import InvalidArgument
-from commands.tokens import (
+from commands.site.actors import operator
+from commands.upkeep.tokens import (
     PREFIX,
     TokenBook,
     TokenNotFound,

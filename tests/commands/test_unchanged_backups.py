@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from commands import run_backups
-from commands.delete_backup import delete_backup
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.backups.delete import delete_backup
+from commands.backups.take import take_backup
+from commands.runs import run as run_backups
+from commands.verification.verify import verify_backup
 from ledger.events.catalog import BackupCreated
 from ledger.vocabulary import BackupKind
-from projections.backup import Backup
+from projections.folds.backup import Backup
 from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, add_case, titles_in

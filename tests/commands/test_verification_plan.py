@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from commands.verification_plan import (
+from commands.verification.plan import (
     Evidence,
     Examined,
     drills_today,
@@ -17,7 +17,7 @@ from commands.verification_plan import (
     planned_days,
 )
 from ledger.vocabulary import Level
-from projections.backup import Backup
+from projections.folds.backup import Backup
 
 NOW = datetime(2025, 6, 15, 12, tzinfo=UTC)
 DAYS: dict[Level, int] = {"digest": 7, "integrity": 14, "drill": 30}

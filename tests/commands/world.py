@@ -11,19 +11,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from commands import actors
-from commands.configuration import Configuration
-from commands.configure_backups import configure
-from commands.opening import Mode, open_site
-from commands.scheduler import CheckReport, check
-from commands.site import Site
-from ledger.application import Context, Ledger, RecordedEvent
+from commands.scheduler.check import CheckReport, check
+from commands.schedules.settings import configure
+from commands.site import actors
+from commands.site.configuration import Configuration
+from commands.site.opening import Mode, open_site
+from commands.site.site import Site
+from ledger.append.ledger import Context, Ledger, RecordedEvent
 from ledger.clock import Clock, ManualClock
 from ledger.events import Details
-from projections.backup import Backup
-from projections.catalog_queries import backups_of_store
-from projections.schedule import Schedule
-from projections.schedule_queries import schedule_of
+from projections.folds.backup import Backup
+from projections.folds.schedule import Schedule
+from projections.queries.catalog import backups_of_store
+from projections.queries.schedules import schedule_of
 
 MIDNIGHT = datetime(2025, 1, 1, tzinfo=UTC)
 Kind = TypeVar("Kind", bound=Details)

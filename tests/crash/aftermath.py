@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from commands.restore_backup import restore_backup
-from commands.scheduler import check
-from commands.take_backup import take_backup
+from commands.backups.take import take_backup
+from commands.restore.restore import restore_backup
+from commands.scheduler.check import check
 from ledger.events.catalog import BackupCorrupt, BackupMissing
 from ledger.events.scheduling import BackupCompleted, BackupStarted
 from tests.commands.invariants import require_whole

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from commands.reconcile import reconcile
-from commands.scheduler import check
+from commands.recovery.reconcile import reconcile
+from commands.scheduler.check import check
 from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT, World, make_database
 from tests.crash.steps import Steps, kill_after

@@ -16,12 +16,12 @@ from pathlib import Path
 from random import Random
 from time import sleep
 
-from ledger.application import Ledger
+from ledger.append.database import create_ledger, database_url, open_engine
+from ledger.append.ledger import Ledger
 from ledger.clock import SystemClock
-from ledger.database import create_ledger, database_url, open_engine
-from projections import projector, rebuild
-from projections.comparison import differences
-from projections.read_models import ReadModels
+from projections.projector.comparison import differences
+from projections.projector.projector import projector, rebuild
+from projections.projector.read_models import ReadModels
 from tests.sample_events import CONTEXT, NOW, draft, uuid_of
 
 BATCH = 40

@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from commands import opening, sqlite_restore
-from commands.site import Site
-from ledger.application import Ledger
+from commands.site import opening
+from commands.site.site import Site
+from commands.sqlite import restore_into as sqlite_restore
+from ledger.append.ledger import Ledger
 
 CHANGES = ("link", "unlink", "rename", "replace", "mkdir", "rmdir")
 RESTORE_STEP_BYTES = 4_096

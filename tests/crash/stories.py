@@ -8,15 +8,15 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from commands.apply_retention import apply_retention
-from commands.clean_up import clean_up_empty, clean_up_old_protected
-from commands.delete_backup import delete_backup
-from commands.hold_backup import place_hold, release_holds
-from commands.reconcile import reconcile
-from commands.restore_backup import restore_backup
-from commands.scheduler import check
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold, release_holds
+from commands.backups.take import take_backup
+from commands.recovery.reconcile import reconcile
+from commands.restore.restore import restore_backup
+from commands.retention.apply import apply_retention
+from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
+from commands.scheduler.check import check
+from commands.verification.verify import verify_backup
 from ledger.vocabulary import BackupKind
 from tests.commands.world import World, add_case, break_database
 from tests.faults.copying import copy_always

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commands import copy_process, raw_copy_process
 from commands.cli.errors import GlobalOptions, outcome_of
 from commands.cli.session import show_log
+from commands.sqlite import copy_process, raw_copy_process
 from tests.commands.world import World
 from tests.faults.injection import FILE_SIZE, SIGNALS, Fault, Injection
 from tests.faults.power_cut import Recorder

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from commands import sqlite_snapshot
-from commands.sqlite_copy import Source
-from commands.sqlite_snapshot import Engine, SnapshotLimits
+from commands.sqlite import snapshot as sqlite_snapshot
+from commands.sqlite.copy import Source
+from commands.sqlite.snapshot import Engine, SnapshotLimits
 
 _choose_engine = sqlite_snapshot.choose_engine
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from commands.sqlite_connections import SIDECAR_SUFFIXES
+from commands.sqlite.connections import SIDECAR_SUFFIXES
 
 DATABASES = ("app.db", "backups/ledger.sqlite", "backups/projections.sqlite")
 NAME = "opened.txt"

@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
+from commands.audit.keys import make_key
 from commands.http import create_app
 from commands.http.examples import KEPT_AT
 from commands.http.router import DEFAULT_PREFIX
-from commands.signing_keys import make_key
 from ledger.clock import ManualClock
 from tests.commands.world import World, make_database
 from tests.http.conftest import finished

@@ -18,10 +18,10 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from commands import actors
+from commands.audit.keys import make_key
 from commands.http import create_app
-from commands.signing_keys import make_key
-from commands.tokens import create_token
+from commands.site import actors
+from commands.upkeep.tokens import create_token
 from ledger.clock import SystemClock
 from tests.commands.world import World, make_database
 from tests.http.in_process import client_of

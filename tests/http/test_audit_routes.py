@@ -7,11 +7,11 @@ import json
 import zipfile
 from datetime import timedelta
 
-from commands.scheduler import check as check_due
-from commands.signing_keys import parse_public_key
-from ledger.checkpoint import Checkpoint
+from commands.audit.keys import parse_public_key
+from commands.scheduler.check import check as check_due
 from ledger.clock import ManualClock
-from ledger.signed_note import Note
+from ledger.tree.checkpoint import Checkpoint
+from ledger.tree.signed_note import Note
 from ledger.verify_evidence import Key, check
 from tests.http.conftest import Place, finished
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from commands import actors
-from commands.tokens import revoke_token, token_id_of
+from commands.site import actors
+from commands.upkeep.tokens import revoke_token, token_id_of
 from ledger.events.catalog import BackupCreated, HoldPlaced
 from tests.http.conftest import Place
 from tests.http.in_process import client_of
@@ -211,6 +211,6 @@ def test_a_session_that_is_left_alone_ends(place: Place) -> None:
 
 
 def _tokens_of(place: Place) -> list[str]:
-    from commands.tokens import TokenBook  # noqa: PLC0415
+    from commands.upkeep.tokens import TokenBook  # noqa: PLC0415
 
     return [each.token_id for each in TokenBook(place.world.site.ledger).all()]

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from commands.delete_backup import delete_backup
-from commands.hold_backup import place_hold
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold
+from commands.backups.take import take_backup
 from commands.http.console.charts import area_chart, tone_of, year_chart
-from commands.http.console.fates import fates_of
 from commands.http.console.overview_facts import overview_of_all, overview_of_user
+from commands.http.console.retention_outlook import fates_of
 from commands.http.served_site import ServedSite
-from commands.take_backup import take_backup
 from ledger.clock import ManualClock
 from ledger.vocabulary import BackupKind
-from projections.overview_queries import (
+from projections.queries.overview import (
     count_by_status,
     last_backup_at,
     next_backup_at,
@@ -168,7 +168,7 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     site = world.site
     assert overview_of_user(served, 1, world.clock.now()).tone == "ok"
     site.store.path(only.filename).unlink()
-    from commands.reconcile import reconcile  # noqa: PLC0415
+    from commands.recovery.reconcile import reconcile  # noqa: PLC0415
 
     reconcile(site, world.context())
     world.advance(days=2)

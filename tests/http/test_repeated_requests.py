@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from commands.http import create_app
-from commands.http.repeated_requests import FOLDER
+from commands.http.idempotency import FOLDER
 from tests.http.conftest import Place
 from tests.http.in_process import client_of
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import httpx
 
-from commands import actors
-from commands.tokens import create_token, revoke_token
+from commands.site import actors
+from commands.upkeep.tokens import create_token, revoke_token
 from tests.http.conftest import Place, finished
 from tests.http.in_process import client_of
 

@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from commands import actors
-from commands.configuration import Configuration
 from commands.errors import InvalidArgument
-from commands.http import route, server
-from commands.opening import begin
-from commands.tokens import revoke_token, token_id_of
+from commands.http import ledger_route as route
+from commands.http import server
+from commands.site import actors
+from commands.site.configuration import Configuration
+from commands.site.opening import begin
+from commands.upkeep.tokens import revoke_token, token_id_of
 from ledger.clock import SystemClock
 from tests.commands.world import make_database
 from tests.http.conftest import Place

@@ -11,11 +11,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ledger.application import Context, Draft
+from ledger.append.ledger import Context, Draft
 from ledger.clock import SystemClock
 from ledger.events.housekeeping import SourceOptimized
 from ledger.events.scheduling import SchedulerStopped
-from ledger.record import Actor
+from ledger.records.record import Actor
 from tests.conftest import open_ledger_at
 from tests.sample_events import SOURCE
 

@@ -7,9 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.database import database_url, open_engine
-from ledger.evidence import Choice, Written, write_bundle
-from ledger.kept_checkpoints import newest_kept
+from ledger.append.database import database_url, open_engine
+from ledger.append.kept_checkpoints import newest_kept
+from ledger.evidence.bundle import Choice, Written, write_bundle
 from tests.ledger.tampering import PUBLIC
 
 BY_USER = Choice(user="1")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 
-from ledger.merkle import Frontier
+from ledger.tree.merkle import Frontier
 
 
 def largest_power_of_two_below(n: int) -> int:

@@ -7,9 +7,9 @@ from hashlib import sha256
 
 from sqlalchemy import select
 
-from ledger.application import Ledger
-from ledger.merkle import TILE_HEIGHT
-from ledger.tables import head, nodes
+from ledger.append.ledger import Ledger
+from ledger.append.tables import head, nodes
+from ledger.tree.merkle import TILE_HEIGHT
 from tests.ledger.slow_merkle import SlowTree
 
 

@@ -14,17 +14,17 @@ from typing import Any
 
 import psycopg
 
-from ledger.application import Ledger
+from ledger.append.database import WRITE, database_url, open_engine
+from ledger.append.kept_checkpoints import sign_head
+from ledger.append.ledger import Ledger
+from ledger.append.tables import sqlite_triggers
 from ledger.canonical_json import canonical_bytes
 from ledger.clock import ManualClock
-from ledger.database import WRITE, database_url, open_engine
 from ledger.events import Details, catalog, housekeeping, restoring, retention, scheduling
-from ledger.findings import Finding, Report
-from ledger.kept_checkpoints import sign_head
-from ledger.merkle import Frontier, leaf_hash
-from ledger.signed_note import generate_key
-from ledger.tables import sqlite_triggers
-from ledger.verification import verify
+from ledger.tree.merkle import Frontier, leaf_hash
+from ledger.tree.signed_note import generate_key
+from ledger.verify.findings import Finding, Report
+from ledger.verify.verify import verify
 from ledger.vocabulary import SCHEDULE
 from tests.conftest import START, open_ledger_at
 from tests.postgresql_server import Server

@@ -7,16 +7,16 @@ from datetime import timedelta
 import pytest
 from eventsourcing.persistence import IntegrityError
 
-from ledger import application
-from ledger.application import Draft, Ledger
+from ledger.append import ledger as application
+from ledger.append.ledger import Draft, Ledger
+from ledger.append.recorder import LockedHead
 from ledger.clock import ManualClock, to_microseconds
 from ledger.errors import ConcurrencyConflict, RecordError
 from ledger.events.catalog import HoldPlaced
 from ledger.events.housekeeping import SourceOptimized
 from ledger.events.retention import RetentionSpared
 from ledger.events.scheduling import SchedulePaused, SettingsCreated, SettingsUpdated
-from ledger.record import Event, decode_event
-from ledger.recorder import LockedHead
+from ledger.records.record import Event, decode_event
 from tests.conftest import START, MakeContext, OpenLedger
 from tests.sample_events import draft, sample, uuid_of
 

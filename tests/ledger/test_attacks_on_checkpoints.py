@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.errors import LedgerBroken
-from ledger.signed_note import Note, NoteError
+from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
+from ledger.tree.signed_note import Note, NoteError
 from tests.ledger.tampering import (
     KEY,
     OTHER_KEY,

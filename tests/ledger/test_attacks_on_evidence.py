@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import Checkpoint, sign_checkpoint
-from ledger.merkle import Frontier, leaf_hash
+from ledger.tree.checkpoint import Checkpoint, sign_checkpoint
+from ledger.tree.merkle import Frontier, leaf_hash
 from tests.ledger.bundles import A_RANGE, judge, make_bundle
 from tests.ledger.tampering import OTHER_KEY, SIZE
 

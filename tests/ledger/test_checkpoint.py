@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.checkpoint import (
+from ledger.tree.checkpoint import (
     MAX_SIZE,
     Checkpoint,
     CheckpointError,
@@ -15,9 +15,9 @@ from ledger.checkpoint import (
     open_checkpoint,
     sign_checkpoint,
 )
-from ledger.merkle import EMPTY_ROOT, leaf_hash
-from ledger.proofs import ProofError, consistency_proof, root_at
-from ledger.signed_note import (
+from ledger.tree.merkle import EMPTY_ROOT, leaf_hash
+from ledger.tree.proofs import ProofError, consistency_proof, root_at
+from ledger.tree.signed_note import (
     Note,
     NoteError,
     SignatureType,

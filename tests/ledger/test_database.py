@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import Engine
 
-from ledger.application import Ledger
+from ledger.append.database import create_ledger, database_url, open_engine, read_meta
+from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
-from ledger.database import create_ledger, database_url, open_engine, read_meta
 from ledger.errors import (
     LedgerBroken,
     LedgerBusy,

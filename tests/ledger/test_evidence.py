@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerBroken
-from ledger.evidence import Choice, choice_in_words, script, write_zip
-from ledger.merkle import Frontier, leaf_hash
-from ledger.proofs import consistency_proof, inclusion_proof
-from ledger.signed_note import Note, SignerKey, generate_key
+from ledger.evidence.bundle import Choice, choice_in_words, script, write_zip
+from ledger.tree.checkpoint import Checkpoint
+from ledger.tree.merkle import Frontier, leaf_hash
+from ledger.tree.proofs import consistency_proof, inclusion_proof
+from ledger.tree.signed_note import Note, SignerKey, generate_key
 from ledger.verify_evidence import (
     Key,
     Problem,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pymerkle import InmemoryTree  # type: ignore[import-untyped]
 
-from ledger.merkle import EMPTY_ROOT, TILE_HEIGHT, Frontier, Node, leaf_hash, node_hash
-from ledger.proofs import (
+from ledger.tree.merkle import EMPTY_ROOT, TILE_HEIGHT, Frontier, Node, leaf_hash, node_hash
+from ledger.tree.proofs import (
     ProofError,
     consistency_proof,
     inclusion_proof,

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.engine import Engine
 
-from ledger.database import create_ledger, database_url, open_engine, read_meta
+from ledger.append.database import create_ledger, database_url, open_engine, read_meta
+from ledger.append.migrations import STEPS, migrate
+from ledger.append.tables import SCHEMA_VERSION
 from ledger.errors import LedgerBroken, LedgerTooNew
-from ledger.migrations import STEPS, migrate
-from ledger.tables import SCHEMA_VERSION
 from tests.conftest import START
 from tests.sample_events import uuid_of
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ledger import operational
-from ledger.application import Draft, Ledger
+from ledger.append import leases_and_names as operational
+from ledger.append.leases_and_names import Lease
+from ledger.append.ledger import Draft, Ledger
 from ledger.clock import ManualClock
 from ledger.errors import LeaseLost, NameTaken
 from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound, DeletionStarted
@@ -18,7 +19,6 @@ from ledger.events.scheduling import (
     BackupFailed,
     BackupStarted,
 )
-from ledger.operational import Lease
 from tests.conftest import MakeContext
 from tests.sample_events import NAME, STORE, draft, uuid_of
 

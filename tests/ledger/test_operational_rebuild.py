@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from ledger import operational
-from ledger.application import Draft, Ledger
+from ledger.append import leases_and_names as operational
+from ledger.append.ledger import Draft, Ledger
+from ledger.append.tables import leases, names
 from ledger.errors import NameTaken
 from ledger.events.scheduling import BackupFailed
-from ledger.tables import leases, names
 from tests.conftest import MakeContext, OpenLedger
 from tests.ledger.test_operational import OWNER, RUN, claim, created, deleted
 from tests.sample_events import CONTEXT, NAME, STORE, draft, uuid_of

@@ -13,7 +13,7 @@ from ledger.canonical_json import canonical_bytes, parse_canonical
 from ledger.errors import RecordError
 from ledger.events import AUDITED_TYPES, REGISTRY
 from ledger.events.catalog import BackupCreated, BackupMissing
-from ledger.record import MAX_RECORD_BYTES, cut_text, decode_event, encode_event
+from ledger.records.record import MAX_RECORD_BYTES, cut_text, decode_event, encode_event
 from tests.ledger.golden_records import GOLDEN_LINES, KEYS, fields_of
 from tests.sample_events import draft, event
 

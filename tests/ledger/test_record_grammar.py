@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ledger.canonical_json import canonical_bytes
 from ledger.errors import RecordError
 from ledger.events import REGISTRY
-from ledger.record import decode_event, encode_event
-from ledger.record_grammar import grammar_of
+from ledger.records.grammar import grammar_of
+from ledger.records.record import decode_event, encode_event
 from tests.ledger.golden_records import GOLDEN_LINES, fields_of
 
 FREE_FIELDS = {

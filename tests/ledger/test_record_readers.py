@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.errors import RecordError
-from ledger.record import _decode_step_by_step, decode_event
+from ledger.records.record import _decode_step_by_step, decode_event
 from tests.ledger.golden_records import GOLDEN_LINES
 
 ODD_VALUES: tuple[Any, ...] = (

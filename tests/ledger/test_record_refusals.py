@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ledger.errors import RecordError, UnknownEvent
 from ledger.events.catalog import TableRows
 from ledger.events.scheduling import SettingsCreated, SettingsUpdated
-from ledger.record import decode_event, encode_event
+from ledger.records.record import decode_event, encode_event
 from tests.ledger.golden_records import GOLDEN_LINES, KEYS, altered, fields_of, golden
 from tests.sample_events import draft, event, sample
 

@@ -21,7 +21,7 @@ from ledger.clock import (
 from ledger.errors import RecordError
 from ledger.events.catalog import BackupMissing
 from ledger.events.scheduling import SettingsCreated, SlotsMissed
-from ledger.record import decode_event, encode_event
+from ledger.records.record import decode_event, encode_event
 from tests.ledger.golden_records import altered, golden
 from tests.sample_events import NOW, draft, event, sample
 

@@ -8,10 +8,10 @@ import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from sqlalchemy import update
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
+from ledger.append.tables import head
 from ledger.clock import ManualClock, to_microseconds
 from ledger.errors import ConcurrencyConflict, LedgerBroken, LedgerError
-from ledger.tables import head
 from tests.conftest import START, OpenLedger
 from tests.ledger.stored_tree import recomputed_tree, stored_tree
 

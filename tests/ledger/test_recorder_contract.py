@@ -15,10 +15,10 @@ from eventsourcing.tests.persistence import (
     NonInterleavingNotificationIDsBaseCase,
 )
 
+from ledger.append.database import create_ledger, database_url, open_engine
+from ledger.append.factory import SnapshotRecorder
+from ledger.append.recorder import LedgerRecorder
 from ledger.clock import SystemClock
-from ledger.database import create_ledger, database_url, open_engine
-from ledger.factory import SnapshotRecorder
-from ledger.recorder import LedgerRecorder
 from tests.postgresql_server import Server
 
 

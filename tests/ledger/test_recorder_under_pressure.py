@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import SettingsCreated
 from tests.conftest import MakeContext, OpenLedger

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.errors import LedgerError
-from ledger.signed_note import (
+from ledger.tree.signed_note import (
     MAX_SIGNATURES,
     Note,
     NoteError,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.application import Draft, Ledger
+from ledger.append.kept_states import KEEP_EVERY
+from ledger.append.ledger import Draft, Ledger
 from ledger.events.scheduling import SchedulePaused, ScheduleResumed, SettingsUpdated
-from ledger.stream_states import KEEP_EVERY
 from ledger.vocabulary import schedule_stream
-from projections.schedule import SCHEDULE_FORM, Schedule, evolve_schedule
+from projections.folds.schedule import SCHEDULE_FORM, Schedule, evolve_schedule
 from tests.conftest import OpenLedger
 from tests.sample_events import CONTEXT, draft
 

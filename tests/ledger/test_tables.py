@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.events.housekeeping import SourceOptimized
 from ledger.events.scheduling import SettingsCreated
 from tests.conftest import MakeContext

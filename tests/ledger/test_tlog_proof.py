@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.checkpoint import (
+from ledger.tree.checkpoint import (
     MAX_SIZE,
     Checkpoint,
     CheckpointError,
@@ -15,9 +15,9 @@ from ledger.checkpoint import (
     cosign_checkpoint,
     sign_checkpoint,
 )
-from ledger.merkle import EMPTY_ROOT, leaf_hash
-from ledger.proofs import ProofError, inclusion_proof, root_at
-from ledger.signed_note import NoteError, SignatureType, SignerKey, VerifierKey, generate_key
+from ledger.tree.merkle import EMPTY_ROOT, leaf_hash
+from ledger.tree.proofs import ProofError, inclusion_proof, root_at
+from ledger.tree.signed_note import NoteError, SignatureType, SignerKey, VerifierKey, generate_key
 from tests.ledger.slow_merkle import StoredTree
 
 LOG = json.loads((Path(__file__).parent / "vectors.json").read_text())["log"]

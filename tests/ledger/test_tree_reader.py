@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, event
 
-from ledger.application import Ledger
+from ledger.append.database import database_url, open_engine
+from ledger.append.ledger import Ledger
+from ledger.append.stored_tree import TreeReader
 from ledger.clock import ManualClock
-from ledger.database import database_url, open_engine
-from ledger.merkle import EMPTY_ROOT
-from ledger.proofs import (
+from ledger.tree.merkle import EMPTY_ROOT
+from ledger.tree.proofs import (
     ProofError,
     consistency_proof,
     inclusion_proof,
@@ -20,7 +21,6 @@ from ledger.proofs import (
     verify_consistency,
     verify_inclusion,
 )
-from ledger.tree_reader import TreeReader
 from tests.ledger.slow_merkle import SlowTree
 from tests.ledger.tampering import SIZE, Attacker, append_some
 

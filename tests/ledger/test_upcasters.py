@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import RecordError, UnknownEvent
 from ledger.events import REGISTRY
-from ledger.upcasters import UPCASTERS, upcast
+from ledger.records.upcasters import UPCASTERS, upcast
 
 KIND = "backup_scheduler.stop"
 Table = dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ledger import record_check, stream_check, verification
-from ledger.application import Ledger
+from ledger import verify as verification
+from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
 from ledger.events import REGISTRY
 from ledger.events.catalog import BackupFound
 from ledger.events.scheduling import SettingsCreated
-from ledger.merkle import EMPTY_ROOT
-from ledger.record import encode_event
-from ledger.verification import verify
+from ledger.records.record import encode_event
+from ledger.tree.merkle import EMPTY_ROOT
+from ledger.verify import records as record_check
+from ledger.verify import streams as stream_check
+from ledger.verify.verify import verify
 from tests.conftest import OpenLedger
 from tests.ledger.stored_tree import recomputed_tree
 from tests.ledger.tampering import PUBLIC, Attacker, append_some, report_on

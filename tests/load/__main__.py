@@ -21,12 +21,12 @@ from pathlib import Path
 
 import httpx
 
-from commands.configuration import Configuration
-from commands.opening import begin, open_site
-from commands.scheduler_process import software_version
-from ledger.application import Ledger
+from commands.site.configuration import Configuration
+from commands.site.opening import begin, open_site
+from commands.site.version import software_version
+from ledger.append.database import open_engine
+from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock, SystemClock
-from ledger.database import open_engine
 from tests.benchmarks.years_of_use import FIRST_DAY, YearsOfUse
 from tests.commands.world import make_database
 

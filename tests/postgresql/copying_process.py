@@ -8,8 +8,8 @@ import sys
 
 from sqlalchemy import event
 
-from ledger import copying
-from ledger.database import database_url, open_engine
+from ledger.append import copy as copying
+from ledger.append.database import database_url, open_engine
 
 
 def main(source: str, target: str, steps: int) -> None:

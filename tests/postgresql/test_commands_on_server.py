@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from ledger.database import database_url, open_engine
-from projections.tables import metadata
+from ledger.append.database import database_url, open_engine
+from projections.tables.columns import metadata
 from tests.postgresql_server import Server
 from tests.properties.test_commands_state_machine import Commands
 

@@ -14,22 +14,22 @@ import pytest
 from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import Engine
 
-from commands.copy_ledger import copy_between
-from commands.signing_keys import make_key, read_private_key
-from ledger import copying
-from ledger.application import Draft, Ledger
+from commands.audit.keys import make_key, read_private_key
+from commands.upkeep.copy_ledger import copy_between
+from ledger.append import copy as copying
+from ledger.append.copy import copy_ledger
+from ledger.append.database import database_url, open_engine
+from ledger.append.kept_checkpoints import sign_head
+from ledger.append.leases_and_names import EXPIRED, all_leases
+from ledger.append.ledger import Draft, Ledger
+from ledger.append.reading import Head, StoredRecord, read_head, read_records
+from ledger.append.tables import checkpoints, events, names
 from ledger.clock import ManualClock
-from ledger.copying import copy_ledger
-from ledger.database import database_url, open_engine
 from ledger.errors import CopyRefused, LedgerBroken, LedgerMissing, NotALedger
 from ledger.events.catalog import BackupCreated
 from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.events.scheduling import BackupStarted
-from ledger.kept_checkpoints import sign_head
-from ledger.operational import EXPIRED, all_leases
-from ledger.recorder import Head, StoredRecord, read_head, read_records
-from ledger.tables import checkpoints, events, names
-from ledger.verification import verify
+from ledger.verify.verify import verify
 from tests.conftest import START
 from tests.databases import Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.postgresql_server import Server

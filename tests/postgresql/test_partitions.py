@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from ledger.application import Ledger
+from ledger.append.database import open_engine
+from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
-from ledger.database import open_engine
-from ledger.verification import verify
+from ledger.verify.verify import verify
 from tests.conftest import START
 from tests.databases import PostgreSQLDatabases
 from tests.postgresql.test_server_ledger import a_draft, context, reasons

@@ -11,26 +11,29 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from commands import actors, expired_claims, run_schedules, scheduler
-from commands import schedulers as schedulers_module
-from commands.claims import claim_due
-from commands.delete_backup import delete_backup
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold
 from commands.errors import InvalidArgument, Refused
-from commands.expired_claims import settle_expired
-from commands.heartbeat import renew
-from commands.hold_backup import place_hold
-from commands.presence import Presence, count_others_ready, count_schedulers
-from commands.scheduler import CheckReport, check
-from commands.scheduler_process import checked, record_start, run_scheduler, watched_check
-from commands.schedulers import schedulers_of
-from commands.site import Site
-from ledger.application import Ledger
+from commands.recovery import expired_claims
+from commands.recovery.expired_claims import settle_expired
+from commands.runs import schedules as run_schedules
+from commands.runs.claim import claim_due
+from commands.runs.heartbeat import renew
+from commands.scheduler import roster as schedulers_module
+from commands.scheduler.check import CheckReport, check
+from commands.scheduler.check import check as scheduler
+from commands.scheduler.presence import Presence, count_others_ready, count_schedulers
+from commands.scheduler.process import checked, record_start, run_scheduler, watched_check
+from commands.scheduler.roster import schedulers_of
+from commands.site import actors
+from commands.site.site import Site
+from ledger.append.leases_and_names import all_leases
+from ledger.append.ledger import Ledger
+from ledger.append.tables import leases
 from ledger.errors import LedgerBusy, LedgerUnreachable
 from ledger.events.scheduling import BackupFailed, CheckFailed
-from ledger.operational import all_leases
-from ledger.tables import leases
-from projections.read_models import PROJECTOR_LOCK
-from projections.schedule_queries import all_schedules
+from projections.projector.read_models import PROJECTOR_LOCK
+from projections.queries.schedules import all_schedules
 from tests.commands.invariants import require_whole
 from tests.commands.world import World
 from tests.postgresql_server import Server
@@ -129,9 +132,9 @@ def test_a_backup_that_is_recorded_while_its_claim_is_settled_is_not_abandoned(
 
 def _record_and_die(world: World, site: Site, far: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first scheduler is not dead: it records its backup, and only then is."""
-    from commands import run_backups  # noqa: PLC0415
-    from commands.claims import Claim  # noqa: PLC0415
-    from commands.complete_runs import Ended  # noqa: PLC0415
+    from commands.runs import run as run_backups  # noqa: PLC0415
+    from commands.runs.claim import Claim  # noqa: PLC0415
+    from commands.runs.complete import Ended  # noqa: PLC0415
 
     (lease,) = _leases(site)
     with site.ledger.engine.begin() as connection:
@@ -303,7 +306,7 @@ def test_a_text_that_the_server_cannot_hold_stops_nobody(served: World) -> None:
 
 
 def _hold_as_earlier_versions_did(world: World, name: str, reason: str) -> None:
-    from ledger.application import Draft  # noqa: PLC0415
+    from ledger.append.ledger import Draft  # noqa: PLC0415
     from ledger.events.catalog import HoldPlaced  # noqa: PLC0415
     from ledger.vocabulary import backup_stream  # noqa: PLC0415
 

@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
-from ledger.application import Context, Draft, Ledger
+from ledger.append.database import database_url, open_engine
+from ledger.append.ledger import Context, Draft, Ledger
+from ledger.append.recorder import LockedHead
+from ledger.append.tables import POSTGRESQL_TRIGGERS
 from ledger.clock import ManualClock, SystemClock
-from ledger.database import database_url, open_engine
 from ledger.errors import LedgerUnreachable
 from ledger.events.housekeeping import ProjectionRebuilt
-from ledger.record import Actor
-from ledger.recorder import LockedHead
-from ledger.tables import POSTGRESQL_TRIGGERS
-from ledger.verification import verify
+from ledger.records.record import Actor
+from ledger.verify.verify import verify
 from tests.conftest import START
 from tests.databases import PostgreSQLDatabases, SQLiteDatabases
 from tests.ledger.tampering import KEY, append_some, finding

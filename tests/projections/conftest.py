@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from ledger.application import Ledger
-from ledger.database import database_url
-from projections.catalogue import all_projections
-from projections.read_models import ReadModels
+from ledger.append.database import database_url
+from ledger.append.ledger import Ledger
+from projections.projector.read_models import ReadModels
+from projections.tables.registry import all_projections
 from tests.databases import Databases
 
 Rows = dict[str, list[dict[str, Any]]]

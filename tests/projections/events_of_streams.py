@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ledger.application import Draft
-from ledger.record import Event
+from ledger.append.ledger import Draft
+from ledger.records.record import Event
 from tests.sample_events import NOW, event
 
 State = TypeVar("State")

@@ -8,7 +8,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from ledger.application import Draft, Ledger
+from ledger.append.ledger import Draft, Ledger
 from ledger.events import Details
 from ledger.events.catalog import (
     BackupCorrupt,

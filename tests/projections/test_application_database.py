@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.events.scheduling import SettingsCreated
 from projections.errors import ProjectionError, TableInTheWay
-from projections.schedule_queries import due_schedules, orphaned_users, schedule_of, user_exists
+from projections.queries.due import due_schedules
+from projections.queries.schedules import orphaned_users, schedule_of, user_exists
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, SLOT, draft

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Draft
+from ledger.append.ledger import Draft
 from ledger.events.catalog import (
     BackupCorrupt,
     BackupCreated,
@@ -21,7 +21,7 @@ from ledger.events.catalog import (
     HoldReleased,
 )
 from ledger.vocabulary import LEVELS
-from projections.backup import evolve_backup
+from projections.folds.backup import evolve_backup
 from tests.projections.events_of_streams import at, folded
 from tests.sample_events import BACKUP, NAME, RUN, SHA, SOURCE, STORE, draft, uuid_of
 

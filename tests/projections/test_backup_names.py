@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from projections.backup_names import (
+from projections.folds.backup_names import (
     Classified,
     InvalidBackupName,
     Kind,

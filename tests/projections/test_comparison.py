@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.errors import LedgerBusy
 from ledger.events.scheduling import SettingsCreated
-from projections import comparison
-from projections import read_models as read_models_module
-from projections.comparison import Difference, differences
 from projections.errors import UnknownProjection
-from projections.read_models import ReadModels
+from projections.projector.comparison import Difference, differences
+from projections.projector.projector import comparison
+from projections.projector.projector import read_models as read_models_module
+from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
 from tests.projections.conftest import OpenReadModels, rows_of
 from tests.projections.stories import births_aside, tell

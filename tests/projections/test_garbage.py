@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from projections.garbage import collected_later
+from projections.projector.garbage import collected_later
 
 
 @collected_later()

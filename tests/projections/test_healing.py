@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.application import Ledger
-from projections.read_models import ReadModels
+from ledger.append.ledger import Ledger
+from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import births_aside, tell

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from projections.local_time import (
+from projections.folds.local_time import (
     UnknownTimezone,
     as_utc,
     instant_of,

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.application import Ledger
-from projections import projector
-from projections.projector import read_progress
-from projections.read_models import ReadModels
+from ledger.append.ledger import Ledger
+from projections.projector.projector import projector, read_progress
+from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import Step, drafts_of, random_steps, steps, tell

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Draft, Ledger
+from ledger.append.ledger import Draft, Ledger
 from ledger.events.catalog import (
     BackupCorrupt,
     BackupCreated,
@@ -21,8 +21,9 @@ from ledger.events.scheduling import (
     SchedulePaused,
     SettingsCreated,
 )
-from projections import catalog_queries, schedule_queries
-from projections.read_models import ReadModels
+from projections.projector.read_models import ReadModels
+from projections.queries import catalog as catalog_queries
+from projections.queries import schedules as schedule_queries
 from tests.sample_events import CONTEXT, SOURCE, STORE, draft, uuid_of
 
 pytestmark = pytest.mark.both_databases

@@ -9,13 +9,13 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from sqlalchemy import update
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.errors import LedgerError
 from ledger.events.scheduling import SchedulePaused, SettingsCreated
 from projections.errors import ProjectionsTooNew, UnknownProjection, UnreadableEvent
-from projections.read_models import ReadModels
-from projections.rebuild import Rebuilt
-from projections.tables import progress
+from projections.projector.read_models import ReadModels
+from projections.projector.rebuild import Rebuilt
+from projections.tables.columns import progress
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, draft

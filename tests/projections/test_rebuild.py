@@ -10,16 +10,17 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import Column, Integer, MetaData, text
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.errors import LedgerBusy
 from ledger.events.scheduling import SettingsCreated
-from projections import catalogue, projector
-from projections.backup_runs import BackupRuns
 from projections.errors import NoSuchGeneration, ProjectionsTooNew, UnreadableEvent
-from projections.generations import BUILDING, KEPT, read_generations
-from projections.projection import Projection
-from projections.read_models import ReadModels
-from projections.rebuild import Rebuild
+from projections.projector import projector
+from projections.projector.generations import BUILDING, KEPT, read_generations
+from projections.projector.read_models import ReadModels
+from projections.projector.rebuild import Rebuild
+from projections.tables.backup_runs import BackupRuns
+from projections.tables.columns import registry as catalogue
+from projections.tables.projection import Projection
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import births_aside, tell
 from tests.sample_events import CONTEXT, draft

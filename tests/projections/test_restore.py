@@ -12,7 +12,7 @@ from ledger.events.restoring import (
     RestoreInterrupted,
     RestoreStarted,
 )
-from projections.restore import evolve_restore
+from projections.folds.restore import evolve_restore
 from tests.projections.events_of_streams import folded
 from tests.sample_events import RESTORE, draft, uuid_of
 

@@ -15,7 +15,7 @@ from ledger.events.scheduling import (
     BackupStarted,
     SettingsCreated,
 )
-from projections.run import evolve_run, run_of
+from projections.folds.run import evolve_run, run_of
 from tests.projections.events_of_streams import at, folded
 from tests.sample_events import BACKUP, draft, event, uuid_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger.application import Draft
+from ledger.append.ledger import Draft
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
@@ -21,7 +21,7 @@ from ledger.events.scheduling import (
     SlotsMissed,
 )
 from ledger.vocabulary import MAX_RETRIES
-from projections.schedule import Schedule, evolve_schedule
+from projections.folds.schedule import Schedule, evolve_schedule
 from tests.projections.events_of_streams import at, folded
 from tests.sample_events import draft, event, uuid_of
 

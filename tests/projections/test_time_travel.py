@@ -13,7 +13,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 from sqlalchemy import select
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
 from ledger.events.catalog import BackupCreated, BackupFound
 from ledger.events.scheduling import (
@@ -22,12 +22,12 @@ from ledger.events.scheduling import (
     SettingsCreated,
     SettingsUpdated,
 )
-from projections.changes import Change, changes_between
 from projections.errors import UnreadableEvent
-from projections.ledger_moment import NoSuchPosition
-from projections.read_models import ReadModels
-from projections.tables import backup_settings
-from projections.time_travel import AsOf, as_of, moment_of
+from projections.past.as_of import AsOf, as_of, moment_of
+from projections.past.changes import Change, changes_between
+from projections.past.moment import NoSuchPosition
+from projections.projector.read_models import ReadModels
+from projections.tables.columns import backup_settings
 from tests.conftest import START
 from tests.projections.conftest import OpenReadModels, folded_in_memory
 from tests.projections.stories import drafts_of, random_steps, tell

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.errors import LedgerBusy
 from ledger.events.scheduling import SchedulePaused, SettingsCreated
-from projections import read_models as read_models_module
-from projections.read_models import ReadModels
-from projections.schedule_queries import schedule_of
+from projections.projector.projector import read_models as read_models_module
+from projections.projector.read_models import ReadModels
+from projections.queries.schedules import schedule_of
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, draft

@@ -15,27 +15,27 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from commands.actors import operator
-from commands.apply_retention import apply_retention
-from commands.clean_up import clean_up_empty, clean_up_old_protected
-from commands.configuration import load_configuration
-from commands.configure_backups import configure, pause, resume
-from commands.delete_backup import delete_backup
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold, release_holds
+from commands.backups.take import take_backup
 from commands.errors import Refused, SettingsNotFound
-from commands.hold_backup import place_hold, release_holds
-from commands.opening import open_site
-from commands.reconcile import reconcile
-from commands.restore_backup import restore_backup
-from commands.scheduler import check
-from commands.site import Site
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.recovery.reconcile import reconcile
+from commands.restore.restore import restore_backup
+from commands.retention.apply import apply_retention
+from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
+from commands.scheduler.check import check
+from commands.schedules.settings import configure, pause, resume
+from commands.site.actors import operator
+from commands.site.configuration import load_configuration
+from commands.site.opening import open_site
+from commands.site.site import Site
+from commands.verification.verify import verify_backup
 from ledger.clock import ManualClock
 from ledger.vocabulary import BackupKind
-from projections.backup import Backup
-from projections.catalog_queries import backups_of_store
-from projections.read_models import ReadModels
-from projections.tables import metadata
+from projections.folds.backup import Backup
+from projections.projector.read_models import ReadModels
+from projections.queries.catalog import backups_of_store
+from projections.tables.columns import metadata
 
 USERS = st.integers(1, 3)
 START = datetime(2025, 1, 13, 2, tzinfo=UTC)

@@ -18,7 +18,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.application import Ledger
+from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
 from ledger.events.restoring import (
     RestoreCompleted,
@@ -26,13 +26,13 @@ from ledger.events.restoring import (
     RestoreInterrupted,
     RestoreStarted,
 )
-from ledger.record import Event
-from projections.backup import evolve_backup
-from projections.read_models import ReadModels
-from projections.restore import evolve_restore
-from projections.run import evolve_run, run_of
-from projections.schedule import evolve_schedule
-from projections.time_travel import as_of
+from ledger.records.record import Event
+from projections.folds.backup import evolve_backup
+from projections.folds.restore import evolve_restore
+from projections.folds.run import evolve_run, run_of
+from projections.folds.schedule import evolve_schedule
+from projections.past.as_of import as_of
+from projections.projector.read_models import ReadModels
 from tests.conftest import START, open_ledger_at
 from tests.projections.conftest import Rows, folded_in_memory, rows_of
 from tests.projections.stories import Step, drafts_of, steps

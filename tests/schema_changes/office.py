@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from commands.configuration import Configuration
-from commands.opening import open_site
-from commands.site import Site
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from commands.site.site import Site
 from ledger.clock import ManualClock
-from ledger.record import Actor, Event
-from ledger.verification import verify
+from ledger.records.record import Actor, Event
+from ledger.verify.verify import verify
 
 ADA = Actor(id="ada", kind="operator")
 LATER = datetime(2025, 3, 1, tzinfo=UTC)
@@ -47,8 +47,8 @@ def stored_records(site: Site, event_type: str) -> list[dict[str, Any]]:
 
 def leave_a_jumped_clock(site: Site) -> None:
     """A clock that stood three years ahead for a moment, while a user was set up."""
-    from commands.claims import correct_far_ahead  # noqa: PLC0415
-    from commands.configure_backups import configure  # noqa: PLC0415
+    from commands.runs.claim import correct_far_ahead  # noqa: PLC0415
+    from commands.schedules.settings import configure  # noqa: PLC0415
 
     clock = site.clock
     assert isinstance(clock, ManualClock)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from projections.comparison import differences
-from projections.generations import KEPT, read_generations
+from projections.projector.comparison import differences
+from projections.projector.generations import KEPT, read_generations
 from tests.schema_changes.office import events_of, folder_argument, office
 
 with office(folder_argument()) as site:

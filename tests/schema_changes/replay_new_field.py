@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from commands.hold_backup import place_hold
+from commands.backups.hold import place_hold
 from ledger.events.catalog import HoldPlaced
-from projections.catalog_queries import backups_of_store
+from projections.queries.catalog import backups_of_store
 from tests.schema_changes.office import ADA, events_of, folder_argument, office, stored_records
 
 with office(folder_argument()) as site:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from projections.comparison import differences
+from projections.projector.comparison import differences
 from tests.schema_changes.office import events_of, folder_argument, office
 
 with office(folder_argument()) as site:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from commands.configure_backups import configure
 from commands.errors import InvalidSettings
+from commands.schedules.settings import configure
 from tests.schema_changes.office import ADA, events_of, folder_argument, office, stored_records
 
 with office(folder_argument()) as site:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from projections.comparison import differences
-from projections.schedule_queries import schedule_of
+from projections.projector.comparison import differences
+from projections.queries.schedules import schedule_of
 from tests.schema_changes.office import (
     LATER,
     events_of,

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, func, select, true
 
-from ledger.application import Draft
+from ledger.append.database import database_url, open_engine
+from ledger.append.ledger import Draft
+from ledger.append.tables import events
 from ledger.clock import ManualClock
-from ledger.database import database_url, open_engine
 from ledger.events.scheduling import BackupCompleted, SettingsCreated
-from ledger.tables import events
 from ledger.vocabulary import schedule_stream
 from tests.chaos.machine import Machine
 from tests.commands.world import MIDNIGHT, World, make_database

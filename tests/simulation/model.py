@@ -12,10 +12,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from commands.configuration import Configuration
-from commands.schedule_rules import retry_delay, spread_offset
-from commands.scheduler import CLAIMS_PER_BATCH, PLACES_TO_BEGIN, batch_of
-from commands.together import batches
+from commands.runs.batches import batches
+from commands.scheduler.check import CLAIMS_PER_BATCH, PLACES_TO_BEGIN, batch_of
+from commands.schedules.rules import retry_delay, spread_offset
+from commands.site.configuration import Configuration
 
 Turn = tuple[float, float]
 """What a scheduler does next: work by itself for so long, then hold the head for so long."""

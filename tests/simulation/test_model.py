@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from commands.together import TOGETHER
+from commands.runs.batches import TOGETHER
 from tests.simulation.model import (
     CHECK_SECONDS,
     ENDS,

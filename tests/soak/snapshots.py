@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from commands.sqlite_snapshot import Engine, take_snapshot
+from commands.sqlite.snapshot import Engine, take_snapshot
 from tests.commands.sqlite_writers import build, is_consistent, process
 
 CHECKPOINTS = ("passive", "restart", "truncate")

@@ -13,7 +13,6 @@ from commands.http.console import (
     backups,
     login,
     overview,
-    progress,
     projections,
     restore,
     runs,
@@ -21,6 +20,7 @@ from commands.http.console import (
     static_files,
     time_machine,
 )
+from commands.http.console import job as progress
 from commands.http.console.page import BASE
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Door, ReadingOnly

@@ -10,31 +10,31 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse
 
-from commands.configure_backups import MAX_USER_ID
+from commands.audit.log import audit_page, stream_records
 from commands.http.callers import Reader
+from commands.http.console.job import job_page
 from commands.http.console.page import BASE, page
-from commands.http.console.progress import job_page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.console.session import Here
+from commands.http.ledger_route import Command
 from commands.http.problems import not_found
-from commands.http.route import Command
 from commands.http.routes.audit import MAX_TEXT, ExportInput, export_work, verify_work
 from commands.http.served_site import Served, ServedSite
-from commands.moments import parse_moment
-from commands.read_audit import audit_page, stream_records
-from commands.story import backups_mentioned, told_with_subject, who
+from commands.reporting.humanize import parse_moment
+from commands.reporting.sentences import backups_mentioned, told_with_subject, who
+from commands.schedules.settings import MAX_USER_ID
 from ledger.errors import RecordError
 from ledger.events import REGISTRY
-from ledger.record import decode_event
-from projections.audit_queries import AuditFilter
-from projections.catalog_queries import backups_with_ids
+from ledger.records.record import decode_event
+from projections.queries.audit import AuditFilter
+from projections.queries.catalog import backups_with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ledger.record import Event
-    from ledger.recorder import StoredRecord
+    from ledger.append.reading import StoredRecord
+    from ledger.records.record import Event
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/audit"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
 
+from commands.audit.log import neighbours_in_stream, record_at, records_of_command
 from commands.http.callers import Reader
 from commands.http.console.audit import PLACE, lines_of
 from commands.http.console.page import page
@@ -14,11 +15,10 @@ from commands.http.console.route import ConsoleRoute
 from commands.http.problems import not_found
 from commands.http.routes.audit import Position
 from commands.http.served_site import Served
-from commands.read_audit import neighbours_in_stream, record_at, records_of_command
 from ledger.canonical_json import parse_json
 
 if TYPE_CHECKING:
-    from ledger.recorder import StoredRecord
+    from ledger.append.reading import StoredRecord
 
 router = APIRouter(route_class=ConsoleRoute)
 

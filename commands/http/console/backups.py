@@ -10,32 +10,32 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from commands.configure_backups import require_known_user
-from commands.delete_backup import delete_backup
-from commands.hold_backup import place_hold, release_holds
+from commands.backups.delete import delete_backup
+from commands.backups.hold import place_hold, release_holds
+from commands.backups.take import take_backup
 from commands.http.callers import Anybody, Caller, Writer
-from commands.http.console.fates import fates_of
+from commands.http.console.job import job_page
 from commands.http.console.page import BASE, done, page
-from commands.http.console.progress import job_page
+from commands.http.console.retention_outlook import fates_of
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.console.session import Here
+from commands.http.ledger_route import Command
 from commands.http.problems import not_found
-from commands.http.route import Command
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import verification_shape
-from commands.moments import parse_moment
-from commands.reconcile import reconcile
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.recovery.reconcile import reconcile
+from commands.reporting.humanize import parse_moment
+from commands.schedules.settings import require_known_user
+from commands.verification.verify import verify_backup
 from ledger.clock import parse_instant
 from ledger.vocabulary import BackupKind, BackupStatus
-from projections.catalog_queries import PRESENT, catalog_page
+from projections.queries.catalog import PRESENT, catalog_page
 
 if TYPE_CHECKING:
     from commands.http.jobs import Job, Tell
-    from projections.backup import Backup
+    from projections.folds.backup import Backup
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/backups"

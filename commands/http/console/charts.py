@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from commands.http.history import first_of_year
-from commands.moments import size as in_units
+from commands.http.daily_counts import first_of_year
+from commands.reporting.humanize import size as in_units
 
 WIDTH, HEIGHT = 1080, 220
 LEFT, RIGHT, TOP, BOTTOM = 70, 8, 12, 26

@@ -12,7 +12,7 @@ from commands.http.authentication import require_own_origin
 from commands.http.console.page import BASE, is_own, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import COOKIE, form_of, set_cookie
-from commands.tokens import TokenRefused
+from commands.upkeep.tokens import TokenRefused
 
 if TYPE_CHECKING:
     from commands.http.console.session import Door

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from commands.configure_backups import MAX_USER_ID
 from commands.http.callers import Anybody
 from commands.http.console.charts import area_chart, year_chart
 from commands.http.console.overview_facts import overview_of_all, overview_of_user
@@ -14,7 +13,8 @@ from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.served_site import Served
-from projections.overview_queries import schedules_in_state
+from commands.schedules.settings import MAX_USER_ID
+from projections.queries.overview import schedules_in_state
 
 router = APIRouter(route_class=ConsoleRoute)
 USERS = 25

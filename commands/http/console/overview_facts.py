@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commands.errors import StoreUnknown
 from commands.http.console.page import BASE
-from commands.http.history import STORAGE_DAYS, first_of_year, since_first
-from projections.catalog_queries import backups_of_owner
-from projections.health_queries import schedule_counts
-from projections.overview_queries import (
+from commands.http.daily_counts import STORAGE_DAYS, first_of_year, since_first
+from projections.queries.catalog import backups_of_owner
+from projections.queries.health import schedule_counts
+from projections.queries.overview import (
     count_by_status,
     last_backup_at,
     next_backup_at,
@@ -20,11 +20,11 @@ from projections.overview_queries import (
     schedules_in_state,
     stored_by_day,
 )
-from projections.schedule_queries import orphaned_users, schedule_of
+from projections.queries.schedules import orphaned_users, schedule_of
 
 if TYPE_CHECKING:
     from commands.http.served_site import ServedSite
-    from projections.schedule import Schedule
+    from projections.folds.schedule import Schedule
 
 OVERDUE = timedelta(minutes=10)
 """A run that is due for longer than this has no scheduler that would take it."""

@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from commands import moments
 from commands.http.console.static_files import address_of
-from commands.scheduler_process import software_version
+from commands.reporting import humanize as moments
+from commands.site.version import software_version
 from ledger.clock import format_instant
 
 if TYPE_CHECKING:

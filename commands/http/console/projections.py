@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from commands.http.callers import Operator, Reader
+from commands.http.console.job import job_page
 from commands.http.console.page import BASE, page
-from commands.http.console.progress import job_page
 from commands.http.console.route import ConsoleRoute
-from commands.http.route import Command
+from commands.http.ledger_route import Command
 from commands.http.routes.projections import diff_work, rebuild_work, require_projection
 from commands.http.served_site import Served
 from projections.errors import ProjectionError
-from projections.standing import standing
+from projections.projector.standing import standing
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/projections"

@@ -9,17 +9,17 @@ from starlette.responses import RedirectResponse
 
 from commands.http.callers import Caller, Operator
 from commands.http.console.backups import PLACE
+from commands.http.console.job import job_page
 from commands.http.console.page import page
-from commands.http.console.progress import job_page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
-from commands.http.route import Command
+from commands.http.ledger_route import Command
 from commands.http.routes.backups import own_backup, restore_work
 from commands.http.served_site import Served, ServedSite
-from commands.restore_backup import plan_restore
+from commands.restore.plan import plan_restore
 
 if TYPE_CHECKING:
-    from commands.restore_backup import RestorePlan
+    from commands.restore.plan import RestorePlan
 
 router = APIRouter(route_class=ConsoleRoute)
 WHY_REPLACED = {

@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from commands.http.console.page import BASE, page_of_problem, referring_page
 from commands.http.console.session import DoneBefore, LoginNeeded, set_cookie
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import answer_to
-from commands.http.route import LedgerRoute
 
 
 class ConsoleRoute(LedgerRoute):

@@ -7,16 +7,16 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from commands.configure_backups import MAX_USER_ID
 from commands.http.callers import Anybody
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.problems import not_found
 from commands.http.served_site import Served
+from commands.schedules.settings import MAX_USER_ID
 from ledger.vocabulary import RunOutcome
-from projections.catalog_queries import backups_with_ids
-from projections.schedule_queries import run_with_id, runs_page
+from projections.queries.catalog import backups_with_ids
+from projections.queries.schedules import run_with_id, runs_page
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/runs"

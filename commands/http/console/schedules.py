@@ -10,7 +10,17 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse
 
-from commands.configure_backups import (
+from commands.errors import InvalidSettings, UnknownUser
+from commands.http.callers import Anybody, Caller, Reader, Writer
+from commands.http.console.page import BASE, done, page
+from commands.http.console.route import ConsoleRoute
+from commands.http.console.session import Here
+from commands.http.ledger_route import Command
+from commands.http.problems import not_found
+from commands.http.routes.settings import UserId
+from commands.http.served_site import Served, ServedSite
+from commands.schedules.rules import preview, spread_offset
+from commands.schedules.settings import (
     DEFAULTS,
     MAX_USER_ID,
     checked_settings,
@@ -19,20 +29,10 @@ from commands.configure_backups import (
     pause,
     resume,
 )
-from commands.errors import InvalidSettings, UnknownUser
-from commands.http.callers import Anybody, Caller, Reader, Writer
-from commands.http.console.page import BASE, done, page
-from commands.http.console.route import ConsoleRoute
-from commands.http.console.session import Here
-from commands.http.problems import not_found
-from commands.http.route import Command
-from commands.http.routes.settings import UserId
-from commands.http.served_site import Served, ServedSite
-from commands.schedule_rules import preview, spread_offset
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
-from projections.overview_queries import STATES, State, schedules_in_state
-from projections.schedule import SETTINGS_FIELDS
-from projections.schedule_queries import orphaned_users
+from projections.folds.schedule import SETTINGS_FIELDS
+from projections.queries.overview import STATES, State, schedules_in_state
+from projections.queries.schedules import orphaned_users
 
 router = APIRouter(route_class=ConsoleRoute)
 PAGE = 50

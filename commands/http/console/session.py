@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from commands.http.authentication import READING, require_here, require_own_origin
 from commands.http.callers import Caller
-from commands.tokens import TokenRefused, token_id_of
+from commands.upkeep.tokens import TokenRefused, token_id_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -8,8 +8,8 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Response
 
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import LedgerRoute
 
 router = APIRouter(route_class=LedgerRoute)
 FOREVER = "public, max-age=31536000, immutable"

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from commands.configure_backups import MAX_USER_ID
 from commands.http.callers import Reader
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.served_site import Served
-from commands.moments import parse_moment, size
+from commands.reporting.humanize import parse_moment, size
+from commands.schedules.settings import MAX_USER_ID
 from ledger.clock import format_instant
 from ledger.vocabulary import BackupStatus
-from projections.catalog_queries import backups_with_ids
-from projections.changes import changes_between
-from projections.time_travel import AsOf, as_of, moment_of
+from projections.past.as_of import AsOf, as_of, moment_of
+from projections.past.changes import changes_between
+from projections.queries.catalog import backups_with_ids
 
 if TYPE_CHECKING:
-    from projections.changes import Change
+    from projections.past.changes import Change
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/time-machine"

@@ -10,31 +10,31 @@ from fastapi import Path as InPath
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.responses import PlainTextResponse
 
-from commands.configure_backups import MAX_USER_ID
-from commands.export_evidence import export_evidence
+from commands.audit.export import export_evidence
+from commands.audit.keys import read_private_key
+from commands.audit.log import audit_page
+from commands.audit.prove import prove
+from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.http.callers import Reader
+from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import Command, LedgerRoute
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
-from commands.prove import prove
-from commands.read_audit import audit_page
-from commands.sign_checkpoint import sign_checkpoint
-from commands.signing_keys import read_private_key
+from commands.schedules.settings import MAX_USER_ID
+from ledger.append.database import translated_errors
+from ledger.append.kept_checkpoints import newest_kept
+from ledger.append.reading import StoredRecord
 from ledger.clock import format_instant
-from ledger.database import translated_errors
-from ledger.evidence import Choice
-from ledger.kept_checkpoints import newest_kept
-from ledger.recorder import StoredRecord
-from ledger.verification import verify as verify_ledger
-from projections.audit_queries import AuditFilter
+from ledger.evidence.bundle import Choice
+from ledger.verify.verify import verify as verify_ledger
+from projections.queries.audit import AuditFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.http.jobs import Job, Tell
-    from ledger.application import Context
-    from ledger.signed_note import SignerKey
+    from ledger.append.ledger import Context
+    from ledger.tree.signed_note import SignerKey
 
 router = APIRouter(route_class=LedgerRoute, tags=["audit"])
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from commands.configure_backups import MAX_USER_ID, require_known_user
-from commands.delete_backup import delete_backup, find_backup
+from commands.backups.delete import delete_backup
+from commands.backups.find import find_backup
+from commands.backups.hold import place_hold, release_holds
+from commands.backups.take import take_backup
 from commands.errors import BackupNotFound
-from commands.hold_backup import place_hold, release_holds
 from commands.http.callers import Anybody, Caller, Operator, Reader, Writer
+from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import Command, LedgerRoute
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import (
     answer,
@@ -24,20 +25,21 @@ from commands.http.shapes import (
     plan_shape,
     verification_shape,
 )
-from commands.reconcile import reconcile
-from commands.restore_backup import plan_restore, restore_backup
-from commands.take_backup import take_backup
-from commands.verify_backups import verify_backup
+from commands.recovery.reconcile import reconcile
+from commands.restore.plan import plan_restore
+from commands.restore.restore import restore_backup
+from commands.schedules.settings import MAX_USER_ID, require_known_user
+from commands.verification.verify import verify_backup
 from ledger.vocabulary import BackupKind, Level
-from projections.backup import Backup
-from projections.catalog_queries import PRESENT, backups_of_owner, backups_of_store
+from projections.folds.backup import Backup
+from projections.queries.catalog import PRESENT, backups_of_owner, backups_of_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.http.jobs import Job, Tell
-    from commands.restore_backup import RestoreOutcome
-    from ledger.application import Context
+    from commands.restore.restore import RestoreOutcome
+    from ledger.append.ledger import Context
 
 router = APIRouter(route_class=LedgerRoute, tags=["backups"])
 MAX_NAME = 1000

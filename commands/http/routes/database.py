@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from commands.http.callers import Operator, Reader
-from commands.http.route import Command, LedgerRoute
+from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import in_megabytes
-from commands.optimize_database import inspect_database, optimize_database
-from commands.sqlite_errors import SQLiteFileError
-from projections.catalog_queries import backups_of_store
-from projections.schedule_queries import count_schedules
+from commands.sqlite.errors import SQLiteFileError
+from commands.upkeep.optimize_database import inspect_database, optimize_database
+from projections.queries.catalog import backups_of_store
+from projections.queries.schedules import count_schedules
 
 router = APIRouter(route_class=LedgerRoute, tags=["database"])
 

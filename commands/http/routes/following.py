@@ -11,14 +11,14 @@ from fastapi import APIRouter, Header, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from commands.configure_backups import MAX_USER_ID
+from commands.audit.log import audit_page
 from commands.http.callers import Anybody, Caller, Reader
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import LedgerRoute
 from commands.http.routes.audit import Wanted
 from commands.http.served_site import Served, ServedSite
-from commands.read_audit import audit_page
-from projections.audit_queries import AuditFilter
+from commands.schedules.settings import MAX_USER_ID
+from projections.queries.audit import AuditFilter
 
 router = APIRouter(route_class=LedgerRoute, tags=["following"])
 

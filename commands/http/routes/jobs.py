@@ -8,8 +8,8 @@ from fastapi import APIRouter, Response
 from starlette.responses import FileResponse
 
 from commands.http.callers import Anybody, Caller
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import LedgerRoute
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
 

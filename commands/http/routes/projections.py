@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Response
 
 from commands.http.callers import Operator, Reader
+from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import Command, LedgerRoute
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
-from commands.rebuild_projections import rebuild_projections
-from projections.catalogue import projections_named
-from projections.comparison import Difference, differences
+from commands.upkeep.rebuild_projections import rebuild_projections
 from projections.errors import ProjectionError, UnknownProjection
-from projections.standing import standing
+from projections.projector.comparison import Difference, differences
+from projections.projector.standing import standing
+from projections.tables.registry import projections_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.http.jobs import Job, Tell
-    from ledger.application import Context
+    from ledger.append.ledger import Context
 
 router = APIRouter(route_class=LedgerRoute, tags=["projections"])
 SHOWN_DIFFERENCES = 1_000

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from commands.apply_retention import apply_retention, preview_retention
-from commands.backup_retention_policy import summary_of
-from commands.clean_up import clean_up_empty, clean_up_old_protected
-from commands.configure_backups import MAX_USER_ID
-from commands.delete_backup import Deletion
+from commands.backups.delete import Deletion
+from commands.facade.models import summary_of
 from commands.http.callers import Anybody, Caller, Operator, Writer
+from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import Command, LedgerRoute
 from commands.http.served_site import Served
 from commands.http.shapes import answer, retention_shape
-from commands.reconcile import reconcile
+from commands.recovery.reconcile import reconcile
+from commands.retention.apply import apply_retention, preview_retention
+from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
+from commands.schedules.settings import MAX_USER_ID
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN
 
 router = APIRouter(route_class=LedgerRoute, tags=["retention"])

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from commands.configure_backups import MAX_USER_ID
 from commands.http.callers import Anybody
+from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
-from commands.http.route import LedgerRoute
 from commands.http.served_site import Served
 from commands.http.shapes import answer, run_shape
+from commands.schedules.settings import MAX_USER_ID
 from ledger.vocabulary import RunOutcome
-from projections.schedule_queries import run_with_id, runs_page
+from projections.queries.schedules import run_with_id, runs_page
 
 router = APIRouter(route_class=LedgerRoute, tags=["runs"])
 

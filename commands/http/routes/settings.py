@@ -7,7 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.configure_backups import (
+from commands.http.callers import Anybody, Caller, Reader, Writer
+from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.problems import not_found
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import answer, settings_shape
+from commands.schedules.rules import preview, spread_offset
+from commands.schedules.settings import (
     MAX_USER_ID,
     configure,
     find_settings,
@@ -15,13 +21,7 @@ from commands.configure_backups import (
     resume,
     settings_of,
 )
-from commands.http.callers import Anybody, Caller, Reader, Writer
-from commands.http.problems import not_found
-from commands.http.route import Command, LedgerRoute
-from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import answer, settings_shape
-from commands.schedule_rules import preview, spread_offset
-from projections.schedule_queries import orphaned_users, schedules_page
+from projections.queries.schedules import orphaned_users, schedules_page
 
 router = APIRouter(route_class=LedgerRoute, tags=["settings"])
 

@@ -1,0 +1,1 @@
+"""Read, prove, sign and export the history."""

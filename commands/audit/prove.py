@@ -1,0 +1,56 @@
+"""Prove that a record is in the ledger: a `.tlog-proof` file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from commands.audit.sign_checkpoint import sign_checkpoint
+from commands.errors import NOT_FOUND, CommandError
+from ledger.append.database import translated_errors
+from ledger.append.reading import read_leaf_hash
+from ledger.append.stored_tree import TreeReader
+from ledger.tree.checkpoint import TlogProof
+from ledger.tree.proofs import inclusion_proof
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy.engine import Engine
+
+    from ledger.clock import Clock
+    from ledger.tree.signed_note import SignerKey
+
+
+class NoSuchPosition(CommandError, LookupError):
+    """The ledger has no record at the position."""
+
+    exit_code = NOT_FOUND
+
+
+class ProvedRecord(NamedTuple):
+    """A record's leaf hash, and the file that proves it together with the record."""
+
+    position: int
+    leaf_hash: bytes
+    proof: TlogProof
+
+
+def prove(
+    engine: Engine, position: int, key: SignerKey, clock: Clock, folder: Path | None = None
+) -> ProvedRecord:
+    """Sign the head if it has moved, and prove the record at a position against it.
+
+    Raises:
+        NoSuchPosition: there is none.
+        LedgerBroken: the tree does not continue what was signed before.
+    """
+    with translated_errors(engine), engine.connect() as connection:
+        leaf = read_leaf_hash(connection, position) if position > 0 else None
+    if leaf is None:
+        raise NoSuchPosition(
+            f"the ledger has no position {position}; see: backup-ledger audit log --json"
+        )
+    kept = sign_checkpoint(engine, key, clock, folder)
+    with translated_errors(engine), engine.connect() as connection:
+        path = inclusion_proof(position - 1, kept.checkpoint.size, TreeReader(connection))
+    return ProvedRecord(position, leaf, TlogProof(position - 1, path, kept.note))

@@ -1,0 +1,132 @@
+"""Sign the ledger's head, keep the checkpoint, and put a copy outside.
+
+A copy in another place is what catches a ledger that was rewritten as a whole: everything in
+the ledger's own database can be made to agree with everything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.audit.keys import read_private_key
+from commands.errors import CommandError
+from commands.sqlite.files import create_private, file_error, flush_directory
+from ledger.append.database import translated_errors, writing
+from ledger.append.kept_checkpoints import KeptCheckpoint, newest_kept, sign_head
+from ledger.clock import to_microseconds
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from commands.site.site import Site
+    from ledger.clock import Clock
+    from ledger.tree.signed_note import SignerKey, VerifierKey
+
+logger = logging.getLogger("backup_ledger.checkpoints")
+SUFFIX = ".checkpoint"
+MAX_CHECKPOINT_BYTES = 1_000_000
+_SIZE_DIGITS = 19
+
+
+class CopyDiffers(CommandError, FileExistsError):
+    """The place outside holds another checkpoint under the name of this one."""
+
+
+def sign_checkpoint(
+    engine: Engine, key: SignerKey, clock: Clock, folder: Path | None = None
+) -> KeptCheckpoint:
+    """Sign the head, or return the newest checkpoint where the head has not moved since.
+
+    `folder`: where copies are kept outside; the newest one there must be continued too.
+
+    Raises:
+        LedgerBroken: the tree does not continue what was signed before; nothing is signed.
+        CopyDiffers: the place outside has another history.
+    """
+    outside = [] if folder is None else _newest_copy(folder, key.verifier())
+    with writing(engine) as connection:
+        kept = sign_head(connection, key, to_microseconds(clock.now()), outside)
+    if folder is not None:
+        _keep_copy(folder, key.verifier(), kept)
+    return kept
+
+
+def sign_when_due(site: Site) -> KeptCheckpoint | None:
+    """Sign if a key is configured, the head has moved, and the last time is long enough ago.
+
+    Raises:
+        CommandError, LedgerError: it could not be signed; tried again after the interval.
+    """
+    configuration = site.configuration
+    if configuration.checkpoint_key is None or not _is_due(site):
+        return None
+    site.checkpoint_tried_at = site.clock.monotonic()
+    key = read_private_key(configuration.checkpoint_key)
+    kept = sign_checkpoint(site.ledger.engine, key, site.clock, configuration.checkpoint_folder)
+    logger.info("signed a checkpoint of %d records", kept.checkpoint.size)
+    return kept
+
+
+def _is_due(site: Site) -> bool:
+    interval = site.configuration.checkpoint_interval_minutes * 60
+    tried = site.checkpoint_tried_at
+    if tried is not None and site.clock.monotonic() - tried < interval:
+        return False
+    size = site.ledger.log_recorder.head().size
+    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+        newest = newest_kept(connection)
+    if newest is None:
+        return size > 0
+    age = to_microseconds(site.clock.now()) - newest.created_at
+    # A clock that was set back must not put it off for ever.
+    return size != newest.checkpoint.size and not 0 <= age < interval * 1_000_000
+
+
+def _name(key: VerifierKey, size: int) -> str:
+    return f"{key.key_id.hex()}_{size:0{_SIZE_DIGITS}d}{SUFFIX}"
+
+
+def _newest_copy(folder: Path, key: VerifierKey) -> list[bytes]:
+    """The largest checkpoint of this key in the place outside."""
+    prefix = f"{key.key_id.hex()}_"
+    try:
+        names = sorted(
+            name for name in os.listdir(folder) if name.startswith(prefix) and name.endswith(SUFFIX)
+        )
+        return [read_checkpoint(folder / name) for name in names[-1:]]
+    except OSError as error:
+        raise CommandError(
+            f"the checkpoint folder {folder} cannot be read: {error.strerror}; nothing was signed"
+        ) from error
+
+
+def read_checkpoint(path: Path) -> bytes:
+    """A checkpoint file's bytes. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(MAX_CHECKPOINT_BYTES)
+
+
+def _keep_copy(folder: Path, key: VerifierKey, kept: KeptCheckpoint) -> None:
+    """Write a copy, whole or not at all; one that is there must be the same."""
+    final = folder / _name(key, kept.checkpoint.size)
+    if final.exists():
+        if read_checkpoint(final) != kept.note:
+            raise CopyDiffers(f"{final} is another checkpoint: two histories; ask your auditor")
+        return
+    staged = folder / f".{final.name}.{os.getpid()}"
+    try:
+        staged.unlink(missing_ok=True)
+        descriptor = create_private(staged)
+        try:
+            os.write(descriptor, kept.note)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(staged, final)
+        flush_directory(folder)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise file_error(error, final) from error

@@ -1,0 +1,1 @@
+"""One backup's life: take, share, hold, delete. Stage, append, publish."""

@@ -1,0 +1,32 @@
+"""Find a backup by the name that a person gave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commands.errors import BackupNotFound, InvalidArgument
+from ledger.vocabulary import BackupStatus
+from projections.queries.catalog import backup_named
+
+if TYPE_CHECKING:
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
+
+
+def find_backup(site: Site, filename: str) -> Backup:
+    """The backup of a file name that is there (or missing, but not deleted).
+
+    Raises:
+        InvalidArgument: the name is no plain file name.
+        BackupNotFound: there is none.
+    """
+    if not filename or "/" in filename or "\\" in filename or "\0" in filename:
+        raise InvalidArgument(f"{filename!r} is no plain file name; give one from the list")
+    with site.read_models.reading() as connection:
+        backup = backup_named(connection, site.store.store_id, filename)
+    if backup is None or backup.status == BackupStatus.DELETED:
+        raise BackupNotFound(
+            f"there is no backup {filename!r} in {site.store.folder}; "
+            "see: backup-ledger backup list"
+        )
+    return backup

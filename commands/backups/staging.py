@@ -1,0 +1,148 @@
+"""From a staged file to a published backup, with the append between them as the commit point."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commands.sqlite.copy import Pace
+from commands.sqlite.files import remove_database
+from commands.sqlite.snapshot import Snapshot, SnapshotLimits, take_snapshot
+from ledger.vocabulary import backup_stream
+from projections.queries.catalog import backups_with_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from commands.site.site import Site
+    from commands.sqlite.files import Progress
+    from ledger.append.ledger import RecordedEvent
+    from projections.folds.backup import Backup
+
+
+logger = logging.getLogger("backup_ledger.staging")
+
+
+def staged_of(site: Site, backup: Backup) -> list[Path]:
+    """Where a backup's content is staged, whoever staged it.
+
+    Entries on one file are staged once, under the id of one of them: any copy is everybody's.
+    """
+    staged = site.store.staged_files()
+    if not staged:
+        return []
+    with site.read_models.reading(at_head=False) as connection:
+        known = backups_with_ids(connection, {path.name for path in staged})
+    first = backup.shared_with or backup.backup_id
+    same = {name for name, each in known.items() if (each.shared_with or name) == first}
+    return [path for path in staged if path.name in same | {backup.backup_id, first}]
+
+
+def append_or_discard(
+    site: Site, staged: Path, append: Callable[[], list[RecordedEvent]]
+) -> list[RecordedEvent]:
+    """Append what a staged file stands for; where that fails, nothing is left of the file.
+
+    Unless the disk failed below the commit: then nobody can say yet whether it counts.
+
+    Raises:
+        Exception: whatever `append` raises.
+    """
+    try:
+        return append()
+    except BaseException as error:
+        if _is_of_the_disk(error):
+            raise
+        # An interrupt may come between the commit and our hearing of it: then it stays, and
+        # recovery publishes it.
+        with suppress(Exception):  # whatever cannot be asked or removed now is recovery's
+            # Under the lock: a server may be about to commit what it was sent.
+            with site.ledger.locked() as locked:
+                is_recorded = locked.stream_versions([backup_stream(staged.name)])
+            if not any(is_recorded.values()):
+                site.store.remove_sidecars(staged.name)
+                remove_database(staged)
+        raise
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether a commit may have failed halfway.
+
+    SQLite takes back a transaction that it could not flush; but its frames may stand in the log,
+    and whoever reads the log anew after a crash finds them committed.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        code = getattr(getattr(cause, "orig", cause), "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def publish(site: Site, staged: Path, filename: str) -> None:
+    """Give a recorded backup its only name, and remove the staged one.
+
+    Raises:
+        OSError: it cannot be; the staged file stays, and recovery tries again.
+    """
+    for error in publish_all(site, staged, [filename]).values():
+        raise error
+
+
+def publish_all(site: Site, staged: Path, filenames: Iterable[str]) -> dict[str, OSError]:
+    """Give a recorded backup its names; which of them it could not be given.
+
+    The staged file stays while a name is wanting, and recovery tries again.
+    """
+    failed: dict[str, OSError] = {}
+    named: list[str] = []
+    for filename in filenames:
+        try:
+            moved = site.store.publish(staged, filename)
+        except OSError as error:
+            logger.warning("backup %r could not be published: %s", filename, error)
+            failed[filename] = error
+            continue
+        named.append(filename)
+        if moved is not None:
+            logger.warning("a foreign file %r was moved to %r", filename, moved)
+    try:
+        site.store.flush()
+    except OSError as error:
+        failed |= dict.fromkeys(named, error)
+    if not failed:
+        site.store.discard(staged)
+    return failed
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A finished snapshot that waits for its event."""
+
+    backup_id: str
+    path: Path
+    snapshot: Snapshot
+
+
+def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) -> Staged:
+    """Copy, check and flush the database to a path in this process's staging folder.
+
+    Raises:
+        SQLiteFileError: it cannot be; nothing is left.
+    """
+    settings = site.configuration
+    snapshot = take_snapshot(
+        site.database,
+        path,
+        wait_seconds=settings.snapshot_wait_seconds,
+        limits=SnapshotLimits(free_bytes=site.free_bytes),
+        pace=Pace(settings.max_mb_per_second * 1_000_000, settings.niceness),
+        on_progress=on_progress,
+        pass_fds=(site.owner.lock_descriptor,),
+    )
+    return Staged(path.name, path, snapshot)

@@ -1,0 +1,222 @@
+"""Taking a backup by hand: stage, append, publish. The append is the commit point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from commands.backups.staging import Staged, append_or_discard, publish, stage_snapshot
+from commands.backups.unchanged import share_with_last
+from commands.errors import BackupNameTaken
+from commands.sqlite.snapshot import Snapshot
+from ledger.append.leases_and_names import name_owner
+from ledger.append.ledger import Draft
+from ledger.errors import NameTaken
+from ledger.events.catalog import BackupCreated, BackupNotCreated, TableRows
+from ledger.records.record import cut_text
+from ledger.vocabulary import BackupKind, backup_stream
+from projections.folds.backup_names import (
+    free_name,
+    manual_backup_name,
+    person_backup_name,
+    pre_migration_backup_name,
+    pre_restore_backup_name,
+)
+from projections.queries.catalog import backup_with_id, last_backup_of_source
+
+if TYPE_CHECKING:
+    from commands.site.site import Site
+    from commands.sqlite.files import Progress
+    from ledger.append.ledger import Context, RecordedEvent
+    from ledger.append.recorder import LockedHead
+    from projections.folds.backup import Backup
+
+MAX_TABLES = 200
+"""Tables listed in an event, first by name; the counts are of all."""
+MAX_TABLES_BYTES = 40_000
+"""Names may be long; with the rest, the record must stay under its limit."""
+MAX_WARNINGS = 20
+SHRUNK_BELOW = 0.5
+"""A backup smaller than this share of the one before it is kept, and says so."""
+
+
+def take_backup(
+    site: Site,
+    context: Context,
+    *,
+    filename: str | None = None,
+    kind: BackupKind = BackupKind.MANUAL,
+    user_id: int | None = None,
+    on_progress: Progress | None = None,
+) -> Backup:
+    """Take a verified backup of the database now.
+
+    `filename`: a plain name, `.db` added if missing; None for one with the time in it.
+    `user_id`: whose backup it is; None for nobody's.
+
+    Raises:
+        InvalidBackupName, BackupNameTaken: the name; nothing was done.
+        SQLiteFileError: the database cannot be backed up; recorded, nothing is left behind.
+    """
+    name = None if filename is None else person_backup_name(filename)
+    backup_id = str(uuid4())
+    with site.owner.staging(backup_id) as path:
+        try:
+            if name is not None:
+                _refuse_taken(site, name)
+            staged = stage_snapshot(site, path, on_progress)
+            recorded = append_or_discard(
+                site, path, lambda: _append(site, context, staged, kind, name, user_id)
+            )
+        except Exception as error:
+            stream = backup_stream(backup_id)
+            _record_failure(site, context, stream, kind, name, user_id, error)
+            raise
+        created = recorded[0].event.details
+        assert isinstance(created, BackupCreated)
+        try:
+            publish(site, path, created.filename)
+        finally:
+            site.announce(recorded)
+    with site.read_models.reading() as connection:
+        backup = backup_with_id(connection, backup_id)
+    assert backup is not None
+    return backup
+
+
+def created_details(
+    site: Site,
+    snapshot: Snapshot,
+    *,
+    source: str,
+    filename: str,
+    kind: BackupKind,
+    run_id: str | None,
+    shared_with: str | None,
+    warnings: list[str],
+) -> BackupCreated:
+    """The facts of a backup."""
+    return BackupCreated(
+        run_id=run_id,
+        store=site.store.store_id,
+        source=source,
+        filename=filename,
+        kind=kind.value,
+        size=snapshot.size,
+        sha256=snapshot.sha256,
+        schema_fingerprint=snapshot.schema_fingerprint,
+        table_count=snapshot.table_count,
+        row_count=snapshot.row_count,
+        tables=_listed_tables(snapshot),
+        engine=snapshot.engine,
+        engine_reason=cut_text(snapshot.engine_reason, 500),
+        shared_with=shared_with,
+        warnings=[cut_text(each, 500) for each in warnings[:MAX_WARNINGS]],
+    )
+
+
+def size_warnings(
+    site: Site, snapshot: Snapshot, source: str, *, at_head: bool = True
+) -> list[str]:
+    """The snapshot's own warnings, and one where the database shrank suspiciously."""
+    with site.read_models.reading(at_head=at_head) as connection:
+        before = last_backup_of_source(connection, source)
+    warnings = list(snapshot.warnings)
+    if before is not None and snapshot.size < before.size * SHRUNK_BELOW:
+        warnings.insert(
+            0,
+            f"less than half as large as the one before it: {snapshot.size} bytes after "
+            f"{before.size} in {before.filename}",
+        )
+    return warnings
+
+
+def unused_name(site: Site, locked: LockedHead, wanted: str) -> str:
+    """The wanted name, or with _2, _3 ..., that neither ledger nor folder has."""
+    store = site.store
+
+    def is_taken(name: str) -> bool:
+        return name_owner(locked.connection, store.store_id, name) is not None or store.has(name)
+
+    return free_name(wanted, is_taken)
+
+
+def _append(
+    site: Site,
+    context: Context,
+    staged: Staged,
+    kind: BackupKind,
+    name: str | None,
+    user_id: int | None,
+) -> list[RecordedEvent]:
+    source = site.source_id(context)
+    warnings = size_warnings(site, staged.snapshot, source)
+    may_share = kind is BackupKind.MANUAL  # what is protected stands by itself
+    shared = share_with_last(site, staged, source, user_id) if may_share else None
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        if name is not None and site.store.has(name):
+            raise _taken(name)
+        details = created_details(
+            site,
+            staged.snapshot,
+            source=source,
+            filename=name or unused_name(site, locked, _automatic_name(site, context, kind)),
+            kind=kind,
+            run_id=None,
+            shared_with=shared,
+            warnings=warnings,
+        )
+        return [Draft(backup_stream(staged.backup_id), details, user_id)]
+
+    try:
+        return site.ledger.decide(context, decide)
+    except NameTaken as error:
+        raise _taken(error.filename) from error
+
+
+def _automatic_name(site: Site, context: Context, kind: BackupKind) -> str:
+    if kind is BackupKind.PRE_MIGRATION:
+        return pre_migration_backup_name(context.now)
+    if kind is BackupKind.PRE_RESTORE:
+        return pre_restore_backup_name(context.now)
+    return manual_backup_name(site.database.stem, context.now)
+
+
+def _refuse_taken(site: Site, name: str) -> None:
+    with site.ledger.engine.connect() as connection:
+        owner = name_owner(connection, site.store.store_id, name)
+    if owner is not None or site.store.has(name):
+        raise _taken(name)
+
+
+def _taken(name: str) -> BackupNameTaken:
+    return BackupNameTaken(f"there is a backup or file named {name!r} already; choose another name")
+
+
+def _record_failure(
+    site: Site,
+    context: Context,
+    stream: str,
+    kind: BackupKind,
+    name: str | None,
+    user_id: int | None,
+    error: Exception,
+) -> None:
+    details = BackupNotCreated(
+        store=site.store.store_id, filename=name, kind=kind.value, error_type=type(error).__name__
+    )
+    draft = Draft(stream, details, user_id, error_message=str(error) or type(error).__name__)
+    site.announce(site.ledger.append(context, draft))
+
+
+def _listed_tables(snapshot: Snapshot) -> list[TableRows]:
+    listed: list[TableRows] = []
+    size = 0
+    for table in sorted(snapshot.tables, key=lambda each: each.name)[:MAX_TABLES]:
+        name = cut_text(table.name, 1_000)
+        size += 6 * len(name.encode()) + 40  # a control character takes six bytes in a record
+        if size > MAX_TABLES_BYTES:
+            break
+        listed.append(TableRows(name=name, rows=table.rows))
+    return listed

@@ -1,0 +1,97 @@
+"""Backups as people and programs see them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from commands.reporting import humanize as moments
+from commands.reporting.terminal import add_row, is_wide, new_table, show_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rich.table import Table
+
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
+
+_STYLES = {"corrupt": "red", "missing": "red", "deleting": "yellow", "deleted": "dim"}
+
+
+def backup_json(site: Site, backup: Backup) -> dict[str, Any]:
+    """The catalog's columns and the file's path; null where it is in another store."""
+    from projections.tables.columns import backup_catalog
+
+    found = {column.name: getattr(backup, column.name) for column in backup_catalog.columns}
+    return found | {"filepath": filepath(site, backup)}
+
+
+def disk_json(site: Site, backup: Backup) -> dict[str, int | None]:
+    """What the file takes now, in bytes, and how many names share it; null where there is none."""
+    is_here = backup.store == site.store.store_id
+    found = site.store.look_at(backup.filename) if is_here else None
+    if found is None:
+        return {"size_on_disk": None, "links": None}
+    return {"size_on_disk": found.bytes_on_disk, "links": found.links}
+
+
+def filepath(site: Site, backup: Backup) -> str | None:
+    is_here = site.has_store and backup.store == site.store.store_id
+    return str(site.store.path(backup.filename)) if is_here else None
+
+
+def backups_table(backups: Sequence[Backup], now: datetime) -> Table:
+    """One backup a row, on one line where there is room, else on two."""
+    if is_wide():
+        return _wide_table(backups, now)
+    table = new_table("Backup", "Size", "State", right=("Size",))
+    for each in backups:
+        made = f"  {moments.both(each.created_at, now)}"
+        standing = (state(each, now), origin(each))
+        cells = ((each.filename, made), moments.size(each.size), standing)
+        add_row(table, *cells, style=_STYLES.get(each.status))
+    return table
+
+
+def show_backups(backups: Sequence[Backup], now: datetime) -> None:
+    show_table(backups_table(backups, now))
+
+
+def state(backup: Backup, now: datetime) -> str:
+    """Where it stands, in a word or two."""
+    words = [str(backup.status)]
+    if backup.is_held(now):
+        words.append("held")
+    if backup.is_protected:
+        words.append("protected")
+    return ", ".join(words)
+
+
+def origin(backup: Backup) -> str:
+    """What made it, and for whom."""
+    kind = backup.kind.replace("_", "-")
+    return kind if backup.user_id is None else f"{kind}, user {backup.user_id}"
+
+
+def checked(backup: Backup, now: datetime) -> str:
+    """When it was last verified, and how closely."""
+    if backup.verified_at is None:
+        return "never"
+    return f"{backup.verified_level}, {moments.both(backup.verified_at, now)}"
+
+
+def _wide_table(backups: Sequence[Backup], now: datetime) -> Table:
+    table = new_table("Backup", "Made (UTC)", "Age", "Size", "Kind", "State", right=("Size",))
+    for each in backups:
+        add_row(
+            table,
+            each.filename,
+            moments.exact(each.created_at),
+            moments.relative(each.created_at, now),
+            moments.size(each.size),
+            origin(each),
+            state(each, now),
+            style=_STYLES.get(each.status),
+        )
+    return table

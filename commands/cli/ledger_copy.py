@@ -1,0 +1,105 @@
+"""backup-ledger ledger copy and roles: the ledger elsewhere, and who may do what there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.cli.options import JsonOption
+from commands.cli.session import configured
+from commands.reporting.humanize import count
+from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json
+
+if TYPE_CHECKING:
+    from ledger.append.copy import Copied
+
+PREFIX = "backup_ledger"
+
+PrefixOption = Annotated[
+    str, typer.Option("--prefix", metavar="NAME", help="The roles are NAME_owner and so on.")
+]
+
+
+def copy(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="URL, or the path of a ledger in SQLite.")
+    ],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="The same; made where nothing is there.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a ledger, SQLite to PostgreSQL or back.
+
+    Record for record, root for root; each record is hashed on the way. A copy that was cut short
+    goes on when it is called again; one that is complete takes in what came since. A target that
+    is no earlier state of the source is refused, and left alone.
+
+    The source may be in use: the copy is of the moment at which it began. Before work moves to
+    the copy, stop all work on the source and copy once more.
+
+    \b
+    Examples:
+      backup-ledger ledger copy backups/ledger.sqlite postgresql://db.example/backups
+      backup-ledger ledger copy postgresql://db.example/backups copy.sqlite --json
+    """
+    from commands.upkeep.copy_ledger import copy_between
+
+    with progress_bar("copying") as progress:
+
+        def on_progress(done: int, total: int) -> None:
+            if progress is not None:
+                progress("records", done, total)
+
+        done = copy_between(source, target, on_progress)
+    if as_json:
+        write_json(
+            {
+                "ledger_id": done.ledger_id,
+                "size": done.size,
+                "root": done.root.hex(),
+                "began_at": done.began_at,
+                "copied": done.size - done.began_at,
+                "checkpoints": done.checkpoints,
+                "came_since": done.came_since,
+            }
+        )
+        return
+    _show(done)
+
+
+def _show(done: Copied) -> None:
+    is_new = done.size > done.began_at
+    say("The ledger was copied." if is_new else "Every record was there already.")
+    show_facts(
+        [
+            ("copied", count(done.size - done.began_at, "record")),
+            ("there before", count(done.began_at, "record")),
+            ("in all", count(done.size, "record")),
+            ("root", done.root.hex()),
+            ("checkpoints", f"{done.checkpoints:,} more"),
+        ]
+    )
+    if done.came_since:
+        note(
+            f"{count(done.came_since, 'record')} came to the source meanwhile: copy again for "
+            "them, without anybody at work before you move to the copy"
+        )
+
+
+def roles(ctx: typer.Context, prefix: PrefixOption = PREFIX) -> None:
+    """Print the script that makes roles on PostgreSQL.
+
+    An owner, an appender (no UPDATE, DELETE or TRUNCATE of what was recorded) and an auditor
+    (reads, nothing else). Nobody logs in as one: make your logins members. Nothing is connected
+    to; `ledger init --roles` runs the same script.
+
+    \b
+    Examples:
+      backup-ledger --ledger postgresql://db.example/backups ledger roles
+      backup-ledger ledger roles --prefix archive | psql "$URL"
+    """
+    from commands.upkeep.ledger_roles import script_of
+
+    typer.echo(script_of(configured(ctx), prefix), nl=False)

@@ -1,0 +1,1 @@
+"""The former service's Python interface: `from commands import BackupService`."""

@@ -1,0 +1,138 @@
+"""What every route does besides its own work: limits, problems, answers given before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, HTTPException, Request
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Message, Receive
+
+from commands.http.callers import Caller, caller_of
+from commands.http.idempotency import AlreadyAnswered, OpenRequest
+from commands.http.problems import answer_to
+from commands.http.served_site import MAX_BODY_BYTES, Served
+from commands.upkeep.tokens import PREFIX
+from ledger.append.ledger import Context
+
+TOKEN_NAMES = {"token", "access_token", "api_key", "authorization", "bearer"}
+BODY_SECONDS = 20.0
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class TooLarge(HTTPException):
+    """The body is longer than the service takes."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            413, f"the body is longer than {MAX_BODY_BYTES} bytes", {"Connection": "close"}
+        )
+
+
+class TooSlow(HTTPException):
+    """The body does not come."""
+
+    def __init__(self) -> None:
+        super().__init__(408, "the body did not come in time", {"Connection": "close"})
+
+
+class LedgerRoute(APIRoute):
+    """A route whose errors are problems, wherever it is mounted."""
+
+    def get_route_handler(self) -> Handler:
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            limited = Request(request.scope, limited_receive(request.receive))
+            try:
+                require_no_token_in_address(request)
+                response = await inner(limited)
+            except AlreadyAnswered as before:
+                response = before.response
+            except Exception as error:  # noqa: BLE001  (whatever it is, it becomes an answer)
+                response = await run_in_threadpool(self.failed, limited, error)
+            await run_in_threadpool(finish_request, limited, response)
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+            return response
+
+        return handle
+
+    def failed(self, _request: Request, error: Exception) -> Response:
+        """What is answered to an error."""
+        return answer_to(error)
+
+
+def require_no_token_in_address(request: Request) -> None:
+    """Refuse a secret where every proxy writes it down.
+
+    Raises:
+        HTTPException: 400, there is one.
+    """
+    if has_token_in_address(request):
+        raise HTTPException(
+            400,
+            "a token in an address ends up in logs and histories: revoke it, and send the next "
+            "one as `Authorization: Bearer`",
+        )
+
+
+def has_token_in_address(request: Request) -> bool:
+    """Whether somebody put a secret where every proxy writes it down."""
+    if PREFIX in request.url.path:
+        return True
+    return any(
+        name.lower() in TOKEN_NAMES or value.startswith(PREFIX)
+        for name, value in request.query_params.multi_items()
+    )
+
+
+def limited_receive(receive: Receive, limit: int = MAX_BODY_BYTES) -> Receive:
+    """A body that is cut off with an error where it gets too long, said so or not."""
+    taken = 0
+
+    async def limited() -> Message:
+        nonlocal taken
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError:
+            raise TooSlow from None
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise TooLarge
+        return message
+
+    return limited
+
+
+def finish_request(request: Request, response: Response) -> None:
+    """Keep the answer to a command that had a key."""
+    opened: OpenRequest | None = getattr(request.state, "backup_ledger_request", None)
+    if opened is not None:
+        opened.finish(response)
+
+
+async def command_context(
+    request: Request,
+    served: Served,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="The same key asks for the same command once more, done once."),
+    ] = None,
+) -> Context:
+    """Who commands, and when; the same command under one key is done once."""
+    caller: Caller = caller_of(request)
+    if idempotency_key is None:
+        return served.site.context(caller.actor)
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    asked += await request.body()
+    opened = await run_in_threadpool(served.requests.begin, caller, idempotency_key, asked)
+    request.state.backup_ledger_request = opened
+    return served.site.context(caller.actor).correlated(opened.correlation_id)
+
+
+Command = Annotated[Context, Depends(command_context)]

@@ -1,0 +1,1 @@
+"""Tell people: incidents read from the ledger, the ledger as the queue."""

@@ -1,0 +1,181 @@
+"""What a person should be told of, and in which words: pure functions on events and rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from commands.site.topics import Topic
+from ledger.clock import format_instant
+from ledger.events.catalog import BackupCorrupt, BackupMissing
+from ledger.events.restoring import RestoreFailed, RestoreInterrupted
+from ledger.events.scheduling import BackupAbandoned, BackupFailed
+from ledger.vocabulary import MAX_RETRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ledger.append.ledger import RecordedEvent
+    from ledger.records.record import Event
+    from projections.folds.schedule import Schedule
+
+LINES_PER_TOPIC = 10
+STATUS = "backup-ledger status"
+LOW_SPACE_REMINDER = timedelta(hours=24)
+
+_HEADINGS: dict[str, str] = {
+    "failed": "failed after every retry",
+    "abandoned": "lost the process that ran them",
+    "corrupt": "found damaged",
+    "missing": "missing from the folder",
+    "restore": "restores that did not end well",
+    "overdue": "overdue",
+    "low_space": "little space left",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that a person should know, in a sentence, and the command that shows more."""
+
+    topic: Topic
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent. Plain text; `body` has a line for each thing."""
+
+    title: str
+    body: str
+
+
+def incident_of(recorded: RecordedEvent) -> Incident | None:
+    """What an event means to a person; None for the many that mean all is well."""
+    tell = _TELLING.get(recorded.event.event_type)
+    return None if tell is None else tell(recorded.event, recorded.event.details)
+
+
+def overdue(
+    schedules: Iterable[Schedule], after: datetime | None, until: datetime, patience: timedelta
+) -> list[Incident]:
+    """Users whose run became overdue after one moment and is still so at another.
+
+    A run is overdue when it is due for longer than `patience`. Each is told once: `after` is
+    when overdue runs were last told of, None for never.
+    """
+    found = []
+    for each in schedules:
+        due = each.next_backup_at
+        if due is None or not each.enabled or each.paused:
+            continue
+        since = due + patience
+        if since <= until and (after is None or since > after):
+            text = f"the backup of user {each.user_id} is due since {_shown(due)}"
+            found.append(
+                Incident("overdue", text, f"is `backup-ledger run` running? see: {STATUS}")
+            )
+    return found
+
+
+def low_space(free_bytes: int, limit_mb: int, folder: str) -> list[Incident]:
+    """Whether the backups' folder has less space left than it should."""
+    if free_bytes >= limit_mb * 1_000_000:
+        return []
+    text = f"{folder} has {free_bytes // 1_000_000:,} MB free, less than {limit_mb:,} MB"
+    return [Incident("low_space", text, "keep fewer backups, or make room")]
+
+
+def digest_due(now: datetime, newest: datetime | None, at: str) -> bool:
+    """Whether today's digest is due and was not sent. `at`: "HH:MM", UTC."""
+    hour, minute = at.split(":")
+    today = now.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
+    latest = today if now >= today else today - timedelta(days=1)
+    return newest is None or newest < latest
+
+
+def message_of(incidents: Sequence[Incident], place: str) -> Message:
+    """One message for things that came together."""
+    counts = Counter(each.topic for each in incidents)
+    summary = ", ".join(f"{number} {_HEADINGS[topic]}" for topic, number in counts.items())
+    lines: list[str] = []
+    for topic in counts:
+        told = [each for each in incidents if each.topic == topic]
+        lines.append(f"{_HEADINGS[topic].capitalize()}: {len(told)}")
+        for each in told[:LINES_PER_TOPIC]:
+            lines.append(f"- {each.text}")
+            lines.append(f"  {each.advice}")
+        if len(told) > LINES_PER_TOPIC:
+            lines.append(f"- and {len(told) - LINES_PER_TOPIC} more; see: {STATUS}")
+        lines.append("")
+    return Message(f"Backups of {place}: {summary}", "\n".join(lines).strip())
+
+
+def digest_of(incidents: Sequence[Incident], place: str, facts: dict[str, Any]) -> Message:
+    """A day in one message; also when nothing went wrong."""
+    told = [f"{name}: {value}" for name, value in facts.items()]
+    if not incidents:
+        return Message(f"Backups of {place}: all is well", "\n".join(told))
+    found = message_of(incidents, place)
+    return Message(found.title, "\n".join([*told, "", found.body]))
+
+
+def _failed(event: Event, details: BackupFailed) -> Incident | None:
+    if details.attempt <= MAX_RETRIES:
+        return None  # it is tried again
+    text = (
+        f"the backup of user {event.resource_id} for {_shown(details.slot)} failed "
+        f"{details.attempt} times: {event.error_message}"
+    )
+    return Incident("failed", text, _history(event))
+
+
+def _abandoned(event: Event, details: BackupAbandoned) -> Incident:
+    text = (
+        f"the backup of user {event.resource_id} for {_shown(details.slot)} lost the process "
+        f"that ran it ({details.scheduler}), attempt {details.attempt}"
+    )
+    return Incident("abandoned", text, _history(event))
+
+
+def _corrupt(event: Event, details: BackupCorrupt) -> Incident:
+    text = f"backup {event.resource_id} is damaged: {details.problem or event.error_message}"
+    return Incident("corrupt", text, _history(event))
+
+
+def _missing(event: Event, details: BackupMissing) -> Incident:
+    return Incident("missing", f"the file {details.filename} is gone", _history(event))
+
+
+def _not_restored(event: Event, details: RestoreFailed) -> Incident:
+    text = f"restoring into {details.target} failed: {event.error_message}"
+    return Incident("restore", text, _history(event))
+
+
+def _cut_short(event: Event, details: RestoreInterrupted) -> Incident:
+    text = f"restoring into {details.target} was cut short; what it holds is {details.outcome}"
+    return Incident("restore", text, _history(event))
+
+
+_TELLING: dict[str, Callable[[Event, Any], Incident | None]] = {
+    BackupFailed.event_type: _failed,
+    BackupAbandoned.event_type: _abandoned,
+    BackupCorrupt.event_type: _corrupt,
+    BackupMissing.event_type: _missing,
+    RestoreFailed.event_type: _not_restored,
+    RestoreInterrupted.event_type: _cut_short,
+}
+INCIDENT_TYPES = frozenset(_TELLING)
+"""Event types that may be incidents; all others need not even be decoded."""
+
+
+def _history(event: Event) -> str:
+    return f"backup-ledger audit history {event.stream}"
+
+
+def _shown(moment: datetime) -> str:
+    return format_instant(moment)[:16].replace("T", " ") + " UTC"

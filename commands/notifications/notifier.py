@@ -1,0 +1,184 @@
+"""Telling people: what happened is read from the ledger, and that it was told is recorded there."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from commands.errors import InvalidArgument
+from commands.notifications import state as topics
+from commands.notifications.incidents import (
+    LOW_SPACE_REMINDER,
+    Incident,
+    Message,
+    digest_due,
+    digest_of,
+    low_space,
+    message_of,
+    overdue,
+)
+from commands.notifications.queue import NotificationQueue
+from commands.notifications.scan import IncidentScan
+from commands.notifications.targets import Targets
+from projections.queries.schedules import all_schedules, count_schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from commands.notifications.state import Notification
+    from commands.site.site import Site
+
+
+class Notifier:
+    """Looks at what was appended since it last looked, and sends what a person should know.
+
+    Raises:
+        InvalidArgument: a target is not understood, or apprise is not installed.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._settings = site.configuration
+        self._targets = Targets(self._settings.notify_urls)
+        self._queue = NotificationQueue(site)
+        self._scan = IncidentScan(site.ledger, self._settings.notify_topics)
+
+    @property
+    def has_targets(self) -> bool:
+        return len(self._targets) > 0
+
+    def look(self) -> None:
+        """Queue and send whatever is to be told now. The first look at a ledger only begins."""
+        if not self.has_targets:
+            return
+        self._queue.catch_up()
+        if self._queue.state.cursor is None:
+            self._begin()
+            return
+        now = self._site.clock.now()
+        for each in self._queue.state.to_be_tried(now):
+            claimed = self._queue.take_over(each)
+            if claimed is not None:
+                self._send(claimed, self._made_anew(claimed))
+        self._tell_incidents(now)
+        self._tell(topics.OVERDUE, self._overdue(now))
+        self._tell(topics.LOW_SPACE, self._low_space(now))
+
+    def preview(self) -> Message | None:
+        """What would be told now; nothing is sent or recorded."""
+        self._queue.catch_up()
+        now = self._site.clock.now()
+        cursor = self._queue.state.cursor
+        untold = [] if cursor is None else self._scan.after(cursor)[0]
+        found = [*untold, *self._overdue(now), *self._low_space(now)]
+        return message_of(found, self._place()) if found else None
+
+    def test(self) -> dict[str, str]:
+        """Send a test message; what went wrong, by target.
+
+        Raises:
+            InvalidArgument: there is no target.
+        """
+        if not self.has_targets:
+            raise InvalidArgument("there is nobody to tell; set notify_urls in backup-ledger.toml")
+        self._queue.catch_up()
+        end = self._site.ledger.log_recorder.head().size
+        queued = self._queue.add(topics.TEST, 1, (end, end), lambda: True)
+        return self._send(queued, self._test_message()) if queued else {}
+
+    def _begin(self) -> None:
+        """From here on: nobody wants to be told of what happened before they asked."""
+        end = self._site.ledger.log_recorder.head().size
+        state = self._queue.state
+        self._queue.add(topics.BEGINNING, 0, (end, end), lambda: state.cursor is None)
+
+    def _tell_incidents(self, now: datetime) -> None:
+        state = self._queue.state
+        cursor = state.cursor or 0
+        found, last = self._scan.after(cursor)
+        at = self._settings.notify_digest_at
+        if at is None:
+            topic, is_time = topics.INCIDENTS, bool(found)
+        else:
+            newest = state.newest.get(topics.DIGEST, state.newest.get(topics.BEGINNING))
+            topic, is_time = topics.DIGEST, digest_due(now, newest, at)
+        if not is_time:
+            return
+        positions = (min(cursor + 1, last), last)
+        claimed = self._queue.add(
+            topic, len(found), positions, lambda: self._queue.state.cursor == cursor
+        )
+        if claimed is not None:
+            self._send(claimed, self._told(topic, found))
+
+    def _tell(self, topic: str, found: Sequence[Incident]) -> None:
+        if not found:
+            return
+        newest = self._queue.state.newest.get(topic)
+        end = self._site.ledger.log_recorder.head().size
+        claimed = self._queue.add(
+            topic,
+            len(found),
+            (end, end),
+            lambda: self._queue.state.newest.get(topic) == newest,
+        )
+        if claimed is not None:
+            self._send(claimed, self._told(topic, found))
+
+    def _overdue(self, until: datetime, *, again: bool = False) -> list[Incident]:
+        if "overdue" not in self._settings.notify_topics:
+            return []
+        after = None if again else self._queue.state.newest.get(topics.OVERDUE)
+        patience = timedelta(hours=self._settings.overdue_after_hours)
+        with self._site.read_models.reading() as connection:
+            return overdue(all_schedules(connection), after, until, patience)
+
+    def _low_space(self, now: datetime, *, again: bool = False) -> list[Incident]:
+        limit = self._settings.low_space_mb
+        last = None if again else self._queue.state.newest.get(topics.LOW_SPACE)
+        if not limit or "low_space" not in self._settings.notify_topics:
+            return []
+        if last is not None and now < last + LOW_SPACE_REMINDER:
+            return []
+        folder = str(self._settings.backups_folder)
+        return low_space(shutil.disk_usage(folder).free, limit, folder)
+
+    def _made_anew(self, claimed: Notification) -> Message:
+        """The message of an earlier try, as things stand now."""
+        if claimed.topic == topics.TEST:
+            return self._test_message()
+        if claimed.topic == topics.OVERDUE:
+            found = self._overdue(claimed.first_queued_at, again=True)
+        elif claimed.topic == topics.LOW_SPACE:
+            found = self._low_space(claimed.first_queued_at, again=True)
+        else:
+            found = self._scan.between(claimed.first_position, claimed.last_position)
+        return self._told(claimed.topic, found)
+
+    def _told(self, topic: str, found: Sequence[Incident]) -> Message:
+        if topic == topics.DIGEST or not found:
+            return digest_of(found, self._place(), self._facts())
+        return message_of(found, self._place())
+
+    def _test_message(self) -> Message:
+        text = "This is only a test: messages about backups arrive here."
+        return Message(f"Backups of {self._place()}: a test", text)
+
+    def _send(self, claimed: Notification, message: Message) -> dict[str, str]:
+        failed = self._targets.send(message)
+        self._queue.record_outcome(claimed, len(self._targets), failed)
+        return failed
+
+    def _facts(self) -> dict[str, str]:
+        with self._site.read_models.reading() as connection:
+            enabled, total = count_schedules(connection)
+        size = self._site.ledger.log_recorder.head().size
+        return {"Schedules": f"{enabled} enabled of {total}", "Ledger": f"{size} events"}
+
+    def _place(self) -> str:
+        database = self._settings.database
+        name = self._settings.backups_folder.name if database is None else database.name
+        return f"{name} on {socket.gethostname()}"

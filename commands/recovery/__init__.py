@@ -1,0 +1,1 @@
+"""Finish what a killed process began; make catalog and folder agree."""

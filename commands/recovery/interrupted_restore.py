@@ -1,0 +1,137 @@
+"""Judging restores whose process was killed: what does the database hold now?"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from commands.restore.restore import staged_beside
+from commands.site.actors import SYSTEM
+from commands.site.owner import dead_owner
+from commands.sqlite.connections import open_immutable, open_live
+from commands.sqlite.errors import SQLiteFileError
+from commands.sqlite.inspection import schema_fingerprint
+from commands.sqlite.raw_files import hash_raw
+from commands.sqlite.replacement import clear_sidecars, rename_into_place, sole_access
+from commands.sqlite.restore_into import schema_version
+from ledger.append.ledger import Draft
+from ledger.events.restoring import RestoreInterrupted
+from ledger.vocabulary import restore_stream
+from projections.folds.restore import Restore, evolve_restore
+from projections.queries.catalog import backup_with_id
+from projections.queries.locked import fold_locked, open_restores
+
+if TYPE_CHECKING:
+    from commands.site.site import Site
+    from ledger.append.recorder import LockedHead
+
+Outcome = Literal["old", "new", "unknown"]
+LOOK_SECONDS = 2.0
+
+
+def finish_interrupted_restores(site: Site, finished: list[str]) -> None:
+    """Record what became of each open restore of a dead owner; finish renames."""
+    with site.ledger.engine.connect() as connection:
+        candidates = open_restores(connection)
+    for restore in candidates:
+        if restore.started.owner == site.instance:
+            continue
+        with dead_owner(site.store.staging / restore.started.owner) as is_dead:
+            if is_dead:
+                _finish(site, restore, finished)
+
+
+def _finish(site: Site, restore: Restore, finished: list[str]) -> None:
+    outcome, message = _judge(site, restore)
+    started = restore.started
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        now_found = fold_locked(locked, restore_stream(restore.restore_id), evolve_restore)
+        if now_found is None or not now_found.is_open:
+            return []
+        details = RestoreInterrupted(
+            backup_id=started.backup_id,
+            pre_restore_backup_id=started.pre_restore_backup_id,
+            mode=started.mode,
+            target=started.target,
+            sha256=started.sha256,
+            outcome=outcome,
+        )
+        stream = restore_stream(restore.restore_id)
+        return [Draft(stream, details, restore.user_id, message, causation_id=restore.event_id)]
+
+    context = site.context(SYSTEM).correlated(restore.correlation_id)
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+        finished.append(restore.restore_id)
+
+
+def _judge(site: Site, restore: Restore) -> tuple[Outcome, str]:
+    target = Path(restore.started.target)
+    staged = staged_beside(target, restore.restore_id)
+    try:
+        if restore.started.mode == "transaction":
+            outcome = _judge_transaction(site, restore, target)
+        elif restore.started.mode == "replace":
+            outcome = _finish_replacement(site, restore, target, staged)
+        else:
+            staged.unlink(missing_ok=True)
+            outcome = _judge_elsewhere(restore, target)
+    except (SQLiteFileError, OSError) as error:
+        return "unknown", f"the restore was interrupted; the database cannot be read: {error}"
+    kept = f"; the restored file is kept at {staged}" if os.path.lexists(staged) else ""
+    return outcome, f"the restore was interrupted; the target holds: {outcome}{kept}"
+
+
+def _judge_transaction(site: Site, restore: Restore, target: Path) -> Outcome:
+    """SQLite has the old or the new; its schema counter says which."""
+    before, current = restore.started.target_schema_version, schema_version(target)
+    if current is None or before is None:
+        return "unknown"
+    if current == before:
+        return "old"
+    if current == before + 1 and _fingerprint(site, target) == _backup_fingerprint(site, restore):
+        return "new"
+    return "unknown"
+
+
+def _finish_replacement(site: Site, restore: Restore, target: Path, staged: Path) -> Outcome:
+    is_staged = staged.exists() and hash_raw(staged) == restore.started.sha256
+    if target.exists():
+        found = hash_raw(target)
+        if found == restore.started.sha256:
+            staged.unlink(missing_ok=True)
+            return "new"
+        if found != restore.started.target_sha256:
+            return "unknown"
+    if not is_staged:
+        staged.unlink(missing_ok=True)  # it was not copied whole yet: the target is untouched
+        return "old"
+    with sole_access(target, site.configuration.restore_wait_seconds):
+        clear_sidecars(target)
+        rename_into_place(staged, target)
+    return "new"
+
+
+def _judge_elsewhere(restore: Restore, target: Path) -> Outcome:
+    if not target.exists():
+        return "old"
+    return "new" if hash_raw(target) == restore.started.sha256 else "unknown"
+
+
+def _fingerprint(site: Site, target: Path) -> str:
+    del site
+    with closing(open_live(target, LOOK_SECONDS)) as connection:
+        return schema_fingerprint(connection)
+
+
+def _backup_fingerprint(site: Site, restore: Restore) -> str | None:
+    with site.read_models.reading() as connection:
+        backup = backup_with_id(connection, restore.started.backup_id)
+    if backup is None:
+        return None
+    with closing(open_immutable(site.store.path(backup.filename))) as connection:
+        return schema_fingerprint(connection)

@@ -1,0 +1,1 @@
+"""For people and machines that watch: words, terminal, logs, metrics."""

@@ -1,0 +1,1 @@
+"""Put a backup back: plan, keep the current content, restore."""

@@ -1,0 +1,218 @@
+"""Restoring a backup: into the live database in one step, in its place, or elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from commands.backups.find import find_backup
+from commands.errors import BackupNotFound, CorruptBackup, TargetExists
+from commands.restore.plan import (
+    RestorePlan,
+    _sketch,
+    plan_restore,
+    require_restorable,
+)
+from commands.restore.pre_restore import keep_damaged, take_pre_restore
+from commands.sqlite.errors import SQLiteFileError, shown
+from commands.sqlite.files import copy_file, flush_directory
+from commands.sqlite.raw_files import hash_raw
+from commands.sqlite.replacement import (
+    clear_sidecars,
+    rename_into_place,
+    sole_access,
+)
+from commands.sqlite.restore_into import restore_into, schema_version
+from commands.verification.verify import verify_backup
+from ledger.append.ledger import Draft
+from ledger.events.restoring import RestoreCompleted, RestoreFailed, RestoreStarted
+from ledger.vocabulary import BackupStatus, restore_stream
+from projections.queries.locked import backup_locked
+
+if TYPE_CHECKING:
+    from commands.site.site import Site
+    from commands.sqlite.files import Progress
+    from ledger.append.ledger import Context
+    from ledger.append.recorder import LockedHead
+    from projections.folds.backup import Backup
+
+logger = logging.getLogger("backup_ledger.restore")
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOutcome:
+    plan: RestorePlan
+    pre_restore: Backup | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """One restore while it runs."""
+
+    site: Site
+    context: Context
+    plan: RestorePlan
+    restore_id: str
+    pre_restore: Backup | None = None
+
+    @property
+    def stream(self) -> str:
+        return restore_stream(self.restore_id)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields that every event of a restore has."""
+        return {
+            "backup_id": self.plan.backup.backup_id,
+            "pre_restore_backup_id": self.pre_restore and self.pre_restore.backup_id,
+            "mode": self.plan.mode,
+            "target": os.fsencode(self.plan.target).decode("utf-8", "backslashreplace"),
+            "sha256": self.plan.backup.sha256,
+        }
+
+
+def restore_backup(
+    site: Site,
+    context: Context,
+    filename: str,
+    *,
+    to: Path | None = None,
+    force: bool = False,
+    on_progress: Progress | None = None,
+) -> RestoreOutcome:
+    """Restore a backup; the current content is kept first, as a protected backup.
+
+    Raises:
+        BackupNotFound, TargetExists: as `plan_restore`.
+        CorruptBackup: its content is not what was recorded; nothing was touched.
+        OtherApplication: it shares no table with the database, and `force` was not given.
+        NotEnoughSpace: it would not fit; nothing was touched.
+        DatabaseBusy: the database stayed locked; it is untouched.
+    """
+    backup = find_backup(site, filename)
+    found = verify_backup(site, context, backup, "digest", trigger="restore")
+    act = _Act(site, context, _sketch(site, backup, to), str(uuid4()))
+    try:
+        if not found.is_good:
+            raise CorruptBackup(
+                f"backup {filename!r} is damaged ({found.problem}); nothing was touched, "
+                "choose another backup"
+            )
+        act = replace(act, plan=plan_restore(site, filename, to))
+        require_restorable(site, act.plan, force=force)
+        site.owner  # noqa: B018  (its lock is held until the outcome is recorded)
+        if act.plan.keeps_current:
+            act = replace(act, pre_restore=_keep_current(act, on_progress))
+        if act.plan.mode == "elsewhere":
+            _restore_elsewhere(act, on_progress)
+        elif act.plan.mode == "replace":
+            _restore_by_replacement(act, on_progress)
+        else:
+            _restore_by_transaction(act, on_progress)
+    except Exception as error:
+        _record_failure(act, error)
+        raise
+    _record(act, RestoreCompleted(**act.facts))
+    return RestoreOutcome(act.plan, act.pre_restore)
+
+
+def staged_beside(target: Path, restore_id: str) -> Path:
+    """Where a restored file is made before it takes its name: on the same file system."""
+    return target.parent / f".backup-ledger-restore-{restore_id}"
+
+
+def _keep_current(act: _Act, on_progress: Progress | None) -> Backup:
+    if act.plan.reason == "damaged":
+        return keep_damaged(act.site, act.context, act.plan.target)
+    return take_pre_restore(act.site, act.context, act.plan.target, on_progress)
+
+
+def _restore_by_transaction(act: _Act, on_progress: Progress | None) -> None:
+    _record_start(act, schema_version(act.plan.target), None)
+    restore_into(
+        act.plan.target,
+        act.site.store.path(act.plan.backup.filename),
+        wait_seconds=act.site.configuration.restore_wait_seconds,
+        on_progress=on_progress,
+    )
+
+
+def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> None:
+    target = act.plan.target
+    staged = staged_beside(target, act.restore_id)
+    with sole_access(target, act.site.configuration.restore_wait_seconds):
+        before = hash_raw(target) if target.exists() else None
+        # Before anything is made beside the target, so that recovery knows of it.
+        _record_start(act, None, before)
+        try:
+            _copy_checked(act, staged, on_progress)
+            clear_sidecars(target)
+            rename_into_place(staged, target)
+        finally:
+            _remove_staged(staged)
+
+
+def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:
+    target = act.plan.target
+    staged = staged_beside(target, act.restore_id)
+    _record_start(act, None, None)
+    try:
+        _copy_checked(act, staged, on_progress)
+        os.link(staged, target)
+        flush_directory(target.parent)
+    except FileExistsError as error:
+        raise TargetExists(f"{shown(target)} exists already; give a path that does not") from error
+    finally:
+        _remove_staged(staged)
+
+
+def _remove_staged(staged: Path) -> None:
+    """Whatever went wrong before is what a person must hear of, and this beside it."""
+    try:
+        staged.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s could not be removed (%s); remove it", shown(staged), error.strerror)
+
+
+def _copy_checked(act: _Act, staged: Path, on_progress: Progress | None) -> None:
+    """Copy the backup; what arrived must be what was recorded."""
+    digest = copy_file(act.site.store.path(act.plan.backup.filename), staged, on_progress)
+    if digest != act.plan.backup.sha256:
+        raise CorruptBackup(
+            f"backup {act.plan.backup.filename!r} changed while it was read; nothing was touched"
+        )
+
+
+def _record_start(act: _Act, version: int | None, target_sha256: str | None) -> None:
+    details = RestoreStarted(
+        **act.facts,
+        owner=act.site.owner.name,
+        target_schema_version=version,
+        target_sha256=target_sha256,
+    )
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        backup = backup_locked(locked, act.plan.backup.backup_id)
+        if backup is None or backup.status != BackupStatus.OK:
+            status = "unknown" if backup is None else backup.status
+            raise BackupNotFound(f"backup {act.plan.backup.filename!r} is {status} meanwhile")
+        return [Draft(act.stream, details, act.plan.backup.user_id)]
+
+    act.site.announce(act.site.ledger.decide(act.context, decide))
+
+
+def _record_failure(act: _Act, error: Exception) -> None:
+    busy = isinstance(error, SQLiteFileError) and type(error).__name__ == "DatabaseBusy"
+    details = RestoreFailed(**act.facts, error_type="busy" if busy else type(error).__name__)
+    _record(act, details, str(error) or type(error).__name__)
+
+
+def _record(
+    act: _Act, details: RestoreCompleted | RestoreFailed, message: str | None = None
+) -> None:
+    draft = Draft(act.stream, details, act.plan.backup.user_id, error_message=message)
+    act.site.announce(act.site.ledger.append(act.context, draft))

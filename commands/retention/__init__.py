@@ -1,0 +1,1 @@
+"""Which backups stay and why (pure rules), and deleting the rest."""

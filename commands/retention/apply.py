@@ -1,0 +1,258 @@
+"""Applying retention: plan and act are the same function, decided under the lock.
+
+The scheduler applies it to many users at a time, each by their own count and in their own run; the
+announcements of all are one append.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from commands.backups.delete import Deletion, outcome_drafts, started_draft, unlink_files
+from commands.backups.guard import why_refused
+from commands.retention.drafts import applied_drafts, failed_draft, spared_drafts
+from commands.retention.rules import Candidate, RetentionPlan, plan
+from commands.site.fence import held_among, of_run
+from ledger.events.catalog import BackupDeleted
+from ledger.vocabulary import BackupStatus, backup_stream
+from projections.folds.backup import Backup
+from projections.queries.catalog import backups_of_owners, backups_of_store
+from projections.queries.locked import (
+    backup_locked,
+    backups_being_restored,
+    backups_locked,
+    events_after,
+    new_backups,
+    position_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from commands.site.site import Site
+    from ledger.append.ledger import Context, Draft
+    from ledger.append.recorder import LockedHead
+
+OwnersBackups = dict[int | None, dict[str, Backup]]
+"""By owner, those that are looked at by id; None: all of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Whose backups retention is applied to, and how many are kept.
+
+    `user_id`: None for the global policy over all of the store. `run_id`: the run that it is part
+    of, and whose lease is its fence.
+    """
+
+    keep_count: int
+    user_id: int | None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionOutcome:
+    """What a plan came to."""
+
+    order: Order
+    plan: RetentionPlan
+    backups: dict[str, Backup]
+    deletions: tuple[Deletion, ...]
+    deleted: tuple[Deletion, ...] = ()
+    """Those whose file is gone; the others failed, and are tried again."""
+
+
+def preview_retention(
+    site: Site, context: Context, keep_count: int, user_id: int | None
+) -> RetentionOutcome:
+    """What applying would do now; changes nothing.
+
+    Raises:
+        InvalidKeepCount: not 1 to 30.
+    """
+    order = Order(keep_count, user_id)
+    backups, _position = _where_to_look(site, [order])
+    with site.ledger.engine.connect() as connection:
+        restoring = backups_being_restored(connection)
+    return _planned(site, context, order, backups[user_id], restoring)
+
+
+def apply_retention(
+    site: Site, context: Context, keep_count: int, user_id: int | None
+) -> RetentionOutcome:
+    """Delete what the plan says; every keep and every delete is recorded with its reasons.
+
+    `user_id`: whose backups; None for the global policy over all of the store.
+
+    Raises:
+        InvalidKeepCount: not 1 to 30; recorded, nothing was deleted.
+    """
+    try:
+        (outcome,) = announce_retention(site, context, [Order(keep_count, user_id)])
+        drafts = finish_retention(site, outcome)
+    except Exception as error:
+        failed = failed_draft(keep_count, user_id, error)
+        site.announce(site.ledger.append(context, failed))
+        raise
+    site.announce(site.ledger.append(context, *drafts))
+    gone = {draft.stream for draft in drafts if isinstance(draft.details, BackupDeleted)}
+    done = [each for each in outcome.deletions if backup_stream(each.backup.backup_id) in gone]
+    return replace(outcome, deleted=tuple(done))
+
+
+def announce_retention(
+    site: Site, context: Context, orders: Sequence[Order]
+) -> list[RetentionOutcome]:
+    """Plan under the lock and announce what will be deleted, in one append.
+
+    An order whose run lost its lease is left out of the answer, and nothing of it is appended.
+    """
+    site.owner  # noqa: B018  (its lock is held before anything is announced)
+    site.known_source_id()
+    are_runs = all(order.run_id is not None for order in orders)
+    before, position = _where_to_look(site, orders, at_head=not are_runs)
+    outcomes: list[RetentionOutcome] = []
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        backups = _as_of_now(site, locked, before, position)
+        restoring = backups_being_restored(locked.connection)
+        planned = [
+            _planned(site, context, order, backups[order.user_id], restoring)
+            for order in held_among(site, locked, orders)
+        ]
+        # A decision is made again where the connection was lost.
+        outcomes[:] = _checked(locked, context, planned, restoring)
+        return [
+            of_run(started_draft(site, deletion), outcome.order.run_id)
+            for outcome in outcomes
+            for deletion in outcome.deletions
+        ]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded, is_last=False)
+    return outcomes
+
+
+def finish_retention(site: Site, outcome: RetentionOutcome) -> list[Draft]:
+    """Unlink what was announced; the facts to append."""
+    failures = unlink_files(site, outcome.deletions)
+    failed = {each.deletion.backup.backup_id for each in failures}
+    deleted = [each for each in outcome.deletions if each.backup.backup_id not in failed]
+    scope = (outcome.order.keep_count, outcome.order.user_id)
+    return [
+        *outcome_drafts(outcome.deletions, failures),
+        *spared_drafts(outcome.plan, *scope),
+        *applied_drafts(outcome.plan.kept, [each.backup for each in deleted], *scope),
+    ]
+
+
+def _where_to_look(
+    site: Site, orders: Sequence[Order], *, at_head: bool = True
+) -> tuple[OwnersBackups, int]:
+    """The backups that a read model knows, and its position."""
+    store = site.store.store_id
+    users = {order.user_id for order in orders}
+    with site.read_models.reading(at_head=at_head) as connection:
+        position = position_of(connection)
+        owned = backups_of_owners(connection, store, [user for user in users if user is not None])
+        found: OwnersBackups = {user: _by_id(backups) for user, backups in owned.items()}
+        if None in users:
+            found[None] = _by_id(backups_of_store(connection, store))
+    return found, position
+
+
+def _by_id(backups: Sequence[Backup]) -> dict[str, Backup]:
+    return {each.backup_id: each for each in backups}
+
+
+def _as_of_now(
+    site: Site, locked: LockedHead, before: OwnersBackups, position: int
+) -> OwnersBackups:
+    """The same, with what was appended since."""
+    owners = {user: dict(backups) for user, backups in before.items()}
+    newer = backups_locked(locked, new_backups(events_after(locked, position)))
+    for backup_id, backup in newer.items():
+        if backup is None or backup.store != site.store.store_id:
+            continue
+        for user in {None, backup.user_id} & owners.keys():
+            if backup.is_present:
+                owners[user][backup_id] = backup
+            else:
+                owners[user].pop(backup_id, None)
+    return owners
+
+
+def _planned(
+    site: Site,
+    context: Context,
+    order: Order,
+    backups: dict[str, Backup],
+    restoring: set[str],
+) -> RetentionOutcome:
+    own_source = site.known_source_id()
+    candidates = [
+        Candidate(
+            backup_id=each.backup_id,
+            filename=each.filename,
+            created_at=each.created_at,
+            status=each.status,  # type: ignore[arg-type]
+            is_protected=each.is_protected,
+            held=each.is_held(context.now),
+            being_restored=each.backup_id in restoring,
+            source=each.source or own_source,
+            position=each.position,
+        )
+        for each in backups.values()
+    ]
+    within = site.configuration.keep_within_days
+    made = plan(candidates, order.keep_count, context.now, keep_within_days=within)
+    rule = f"keep {order.keep_count}" + (f", {within} days" if within else "")
+    deletions = tuple(
+        Deletion(backups[each.backup_id], "retention", rule=rule) for each in made.deleted
+    )
+    return RetentionOutcome(order, made, backups, deletions)
+
+
+def _checked(
+    locked: LockedHead,
+    context: Context,
+    outcomes: Sequence[RetentionOutcome],
+    restoring: set[str],
+) -> list[RetentionOutcome]:
+    """Hold plans against the ledger itself: a read model only said where to look."""
+    deleting = [outcome for outcome in outcomes if outcome.deletions]
+    ids = [each.backup.backup_id for outcome in deleting for each in outcome.deletions]
+    witnesses = [outcome.plan.kept[0].backup_id for outcome in deleting if outcome.plan.kept]
+    known = backups_locked(locked, [*ids, *witnesses])
+
+    checked = []
+    for outcome in outcomes:
+        is_last_good = bool(outcome.deletions) and not _good_witness(locked, outcome, known)
+        deletions = []
+        for deletion in outcome.deletions:
+            backup = known[deletion.backup.backup_id]
+            if backup is not None and not why_refused(
+                backup,
+                "retention",
+                context.now,
+                forced=False,
+                is_being_restored=backup.backup_id in restoring,
+                is_last_good=is_last_good,
+            ):
+                deletions.append(replace(deletion, backup=backup))
+        checked.append(replace(outcome, deletions=tuple(deletions)))
+    return checked
+
+
+def _good_witness(
+    locked: LockedHead, outcome: RetentionOutcome, known: dict[str, Backup | None]
+) -> bool:
+    """Whether, by the ledger, something good stays."""
+    for kept in outcome.plan.kept:
+        is_known = kept.backup_id in known
+        backup = known[kept.backup_id] if is_known else backup_locked(locked, kept.backup_id)
+        if backup is not None and backup.status == BackupStatus.OK:
+            return True
+    return False

@@ -1,0 +1,160 @@
+"""Two clean-ups that a person asks for: empty backups, and old protected ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from commands.backups.delete import (
+    Deletion,
+    outcome_drafts,
+    refusal_locked,
+    started_draft,
+    unlink_files,
+)
+from commands.errors import InvalidArgument
+from commands.retention.parts import cut_into_parts
+from ledger.append.ledger import Draft
+from ledger.events.retention import DeletedBackup, EmptyBackupsCleaned, OldProtectedCleaned
+from ledger.vocabulary import BackupStatus, DeletionReason, retention_stream
+from projections.queries.catalog import backups_of_store
+from projections.queries.locked import backup_locked, backups_being_restored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
+    from ledger.append.recorder import LockedHead
+    from ledger.events import Details
+    from projections.folds.backup import Backup
+
+MAX_DAYS = 36_500
+
+
+def clean_up_empty(site: Site, context: Context) -> list[Deletion]:
+    """Delete backups of zero bytes; what was deleted."""
+    deletions = _delete_where(
+        site, context, lambda backup: backup.size == 0, "cleanup_empty", "empty"
+    )
+
+    def details(part: list[DeletedBackup], number: int, parts: int) -> Details:
+        return EmptyBackupsCleaned(
+            deleted=part, deleted_count=len(deletions), part=number, parts=parts
+        )
+
+    _record(site, context, deletions, details)
+    return deletions
+
+
+def clean_up_old_protected(site: Site, context: Context, days_old: int) -> list[Deletion]:
+    """Delete protected backups older than so many days; what was deleted.
+
+    Raises:
+        InvalidArgument: days_old is no integer from 0 to 36,500.
+    """
+    if type(days_old) is not int or not 0 <= days_old <= MAX_DAYS:
+        raise InvalidArgument(f"days_old is {days_old!r}; give an integer from 0 to {MAX_DAYS}")
+    limit = context.now - timedelta(days=days_old)
+    deletions = _delete_where(
+        site,
+        context,
+        lambda backup: backup.is_protected and backup.created_at < limit,
+        "cleanup_old_protected",
+        f"protected, older than {days_old} days",
+    )
+
+    def details(part: list[DeletedBackup], number: int, parts: int) -> Details:
+        return OldProtectedCleaned(
+            days_old=days_old,
+            deleted=part,
+            deleted_count=len(deletions),
+            part=number,
+            parts=parts,
+        )
+
+    _record(site, context, deletions, details)
+    return deletions
+
+
+def _delete_where(
+    site: Site,
+    context: Context,
+    is_chosen: Callable[[Backup], bool],
+    reason: DeletionReason,
+    rule: str,
+) -> list[Deletion]:
+    site.owner  # noqa: B018  (its lock is held before anything is announced)
+    own_source = site.known_source_id()
+    with site.read_models.reading() as connection:
+        there = backups_of_store(connection, site.store.store_id)
+    chosen = [backup for backup in reversed(there) if is_chosen(backup)]
+    announced: list[Deletion] = []
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        restoring = backups_being_restored(locked.connection)
+        going: set[str] = set()
+        announced.clear()  # it may be decided again
+        for backup in chosen:
+            is_last = _is_last_good(locked, backup, there, going, own_source)
+            found, refusal = refusal_locked(
+                locked,
+                context,
+                backup.backup_id,
+                reason,
+                is_last_good=is_last,
+                restoring=restoring,
+            )
+            if found is not None and refusal is None:
+                going.add(backup.backup_id)
+                announced.append(Deletion(found, reason, rule=rule))
+        return [started_draft(site, each) for each in announced]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+    failures = unlink_files(site, announced)
+    drafts = outcome_drafts(announced, failures)
+    if drafts:
+        site.announce(site.ledger.append(context, *drafts))
+    failed = {each.deletion.backup.backup_id for each in failures}
+    return [each for each in announced if each.backup.backup_id not in failed]
+
+
+def _is_last_good(
+    locked: LockedHead,
+    backup: Backup,
+    there: Sequence[Backup],
+    going: set[str],
+    own_source: str | None,
+) -> bool:
+    """Whether no other good backup of the same source would stay, by the ledger itself."""
+    source = backup.source or own_source
+    others = (
+        backup_locked(locked, other.backup_id)
+        for other in there
+        if other.status == BackupStatus.OK
+        and (other.source or own_source) == source
+        and other.backup_id not in going | {backup.backup_id}
+    )
+    return backup.status == BackupStatus.OK and not any(
+        other is not None and other.status == BackupStatus.OK for other in others
+    )
+
+
+def _record(
+    site: Site,
+    context: Context,
+    deletions: Sequence[Deletion],
+    details: Callable[[list[DeletedBackup], int, int], Details],
+) -> None:
+    gone = [
+        DeletedBackup(backup_id=each.backup.backup_id, filename=each.backup.filename)
+        for each in deletions
+    ]
+    parts = cut_into_parts([(each, each.model_dump()) for each in gone])
+    drafts = [
+        Draft(retention_stream(None), details(part, number, len(parts)))
+        for number, part in enumerate(parts, 1)
+    ]
+    site.announce(site.ledger.append(context, *drafts))

@@ -1,0 +1,165 @@
+"""Which backups are kept and which may go: one pure function, for the plan and the act.
+
+Backups are looked at newest first. A kept one has all the reasons that apply, in this order:
+
+    within_keep_count    one of the newest `keep_count` good, unprotected backups
+    within_days          younger than `keep_within_days`
+    protected            made before a migration or a restore
+    held                 a person ordered it
+    being_restored       a restore is reading it
+    last_good            without it no good backup of its source would be left
+    corrupt_not_counted  damaged, kept for inspection: not older than the counted ones
+
+Protected and corrupt backups take no place in `keep_count`; missing and deleted ones, and those
+whose deletion has begun, are in neither list.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from projections.folds.local_time import as_utc
+
+Status = Literal["ok", "corrupt", "missing", "deleting", "deleted"]
+
+MIN_KEEP_COUNT: Final = 1
+MAX_KEEP_COUNT: Final = 30
+
+
+class InvalidKeepCount(ValueError):
+    """A keep_count that is no integer from 1 to 30."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A backup as retention sees it; no field has a default, so that no guard is forgotten."""
+
+    backup_id: str
+    filename: str
+    created_at: datetime
+    """Aware, of any zone."""
+    status: Status
+    is_protected: bool
+    held: bool
+    being_restored: bool
+    source: str | None
+    """Which database it is of; None where nobody knows, as for adopted files."""
+    position: int
+    """In the ledger: of two made at the same time the greater one is newer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A backup that stays, and why."""
+
+    backup_id: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPlan:
+    """What retention does with every backup that is there."""
+
+    kept: tuple[Kept, ...]
+    """Newest first."""
+    deleted: tuple[Candidate, ...]
+    """Oldest first, so that an act that is cut short has taken the least loss."""
+    spared: tuple[Candidate, ...]
+    """Kept only because they are the last good ones; newest first."""
+
+
+def plan(
+    backups: Sequence[Candidate], keep_count: int, now: datetime, *, keep_within_days: int = 0
+) -> RetentionPlan:
+    """What to keep, with reasons, and what to delete, of these backups in any order.
+
+    Args:
+        backups: those of one owner, or all for the global policy.
+        keep_count: how many good, unprotected ones to keep, 1 to 30.
+        now: from which age is counted.
+        keep_within_days: everything younger than this many days stays too; 0 for none.
+
+    Raises:
+        InvalidKeepCount: `keep_count` is no integer from 1 to 30.
+        ValueError: `keep_within_days` is negative, or a datetime is naive.
+    """
+    _check(keep_count, keep_within_days)
+    present = as_utc(now, "now")
+    newest_first = _newest_first(backups)
+    counted = [backup for backup in newest_first if _counts(backup)][:keep_count]
+    reasons = {
+        backup.backup_id: _reasons(backup, counted, _is_young(backup, present, keep_within_days))
+        for backup in newest_first
+    }
+    spared = _last_good(newest_first, {backup_id for backup_id in reasons if reasons[backup_id]})
+    reasons |= {backup.backup_id: ("last_good",) for backup in spared}
+    return RetentionPlan(
+        kept=tuple(Kept(backup_id, why) for backup_id, why in reasons.items() if why),
+        deleted=tuple(backup for backup in reversed(newest_first) if not reasons[backup.backup_id]),
+        spared=spared,
+    )
+
+
+def _check(keep_count: int, keep_within_days: int) -> None:
+    # The type too: these come from callers without a type checker, and True is an int.
+    is_number = isinstance(keep_count, int) and not isinstance(keep_count, bool)
+    if not is_number or not MIN_KEEP_COUNT <= keep_count <= MAX_KEEP_COUNT:
+        raise InvalidKeepCount(
+            f"keep_count is {keep_count!r}: "
+            f"use an integer from {MIN_KEEP_COUNT} to {MAX_KEEP_COUNT}"
+        )
+    if keep_within_days < 0:
+        raise ValueError(f"keep_within_days is {keep_within_days}: use 0 (none) or more")
+
+
+def _age_order(backup: Candidate) -> tuple[datetime, int, str]:
+    return as_utc(backup.created_at, "created_at"), backup.position, backup.backup_id
+
+
+def _newest_first(backups: Sequence[Candidate]) -> list[Candidate]:
+    there = (backup for backup in backups if backup.status in ("ok", "corrupt"))
+    return sorted(there, key=_age_order, reverse=True)
+
+
+def _counts(backup: Candidate) -> bool:
+    return backup.status == "ok" and not backup.is_protected
+
+
+def _is_young(backup: Candidate, now: datetime, keep_within_days: int) -> bool:
+    # Whole days, rounded down: comparing them with any number cannot overflow. A backup from
+    # the future (a clock that once jumped) has a negative age, which 0 days must not keep.
+    age_days = (now - as_utc(backup.created_at, "created_at")).days
+    return keep_within_days > 0 and age_days < keep_within_days
+
+
+def _reasons(backup: Candidate, counted: list[Candidate], is_young: bool) -> tuple[str, ...]:
+    is_older = bool(counted) and _age_order(backup) < _age_order(counted[-1])
+    is_corrupt = backup.status == "corrupt" and not backup.is_protected
+    applying = {
+        "within_keep_count": _counts(backup) and not is_older,
+        "within_days": is_young,
+        "protected": backup.is_protected,
+        "held": backup.held,
+        "being_restored": backup.being_restored,
+        "corrupt_not_counted": is_corrupt and not is_older,
+    }
+    return tuple(reason for reason, applies in applying.items() if applies)
+
+
+def _last_good(newest_first: list[Candidate], kept: set[str]) -> tuple[Candidate, ...]:
+    """The newest good backup of every source that would be left without one.
+
+    An unknown source is no source of its own: of those any good backup that stays is enough.
+    Otherwise one adopted file would stay for ever beside the new backups of its database.
+    """
+    good = [backup for backup in newest_first if backup.status == "ok"]
+    covered = {backup.source for backup in good if backup.backup_id in kept}
+    if covered:
+        covered.add(None)
+    spared = []
+    for backup in good:
+        if backup.source not in covered:
+            covered.add(backup.source)
+            spared.append(backup)
+    return tuple(spared)

@@ -1,0 +1,1 @@
+"""A due slot's run: claim, snapshot, publish, retention, completed or failed."""

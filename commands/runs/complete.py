@@ -1,0 +1,160 @@
+"""How runs end well: each owner's retention, then that they are done; one append for many.
+
+Users who are due together share a snapshot, and here also the appends: a server's head is locked
+once for fifty of them and not once for each. What is appended for one does not depend on another:
+a run that lost its lease is left out, and what cannot be recorded together is recorded alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from commands.retention.apply import Order, RetentionOutcome, announce_retention, finish_retention
+from commands.retention.drafts import failed_draft
+from commands.runs.batches import together_or_alone
+from commands.runs.endings import append_ends
+from commands.runs.next_slot import dropped_slots, next_after
+from commands.runs.schedules import RunSchedules
+from ledger.append.ledger import Draft
+from ledger.errors import LeaseLost
+from ledger.events.catalog import BackupDeleted
+from ledger.events.scheduling import BackupCompleted
+from ledger.vocabulary import schedule_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from commands.runs.claim import Claim
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
+    from projections.folds.backup import Backup
+    from projections.folds.schedule import Schedule
+
+logger = logging.getLogger("backup_ledger.runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A run whose backup is recorded and published."""
+
+    claim: Claim
+    backup: Backup
+
+    @property
+    def run_id(self) -> str:
+        return self.claim.run_id
+
+
+@dataclass(slots=True)
+class Ended:
+    """What became of runs, by run_id; those that are in neither lost their lease."""
+
+    completed: set[str] = field(default_factory=set)
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+def complete_runs(site: Site, context: Context, made: Sequence[Made]) -> Ended:
+    """Apply each owner's retention, then record that the runs are done.
+
+    Of a run whose lease is lost nothing is appended: somebody else has taken it over.
+
+    Raises:
+        LedgerBusy: nothing can be appended now, for whomever; a failure could not be either.
+    """
+    ended = Ended()
+
+    def complete(some: Sequence[Made]) -> None:
+        schedules = RunSchedules.of(site, [each.claim.user_id for each in some])
+        retained = _retain(site, context, some, schedules)
+        held = [each for each in some if each.run_id in retained]
+        _record(site, context, held, retained, schedules, ended)
+
+    def failed(each: Made, error: Exception) -> None:
+        ended.failed[each.run_id] = error
+
+    together_or_alone(made, complete, failed)
+    over = {each.run_id for each in made} - ended.failed.keys()
+    for run_id in over - ended.completed:
+        logger.warning("%s", LeaseLost(run_id))
+    site.active_runs.difference_update(over)
+    return ended
+
+
+def _retain(
+    site: Site, context: Context, made: Sequence[Made], schedules: RunSchedules
+) -> dict[str, list[Draft]]:
+    """What is to be recorded of each run's retention; a failure is that, and fails no run."""
+    retained: dict[str, list[Draft]] = {}
+    outcomes: list[RetentionOutcome] = []
+
+    def announce(orders: Sequence[Order]) -> None:
+        outcomes.extend(announce_retention(site, context, orders))
+
+    def failed(order: Order, error: Exception) -> None:
+        logger.error("retention for user %s failed", order.user_id, exc_info=error)
+        failure = failed_draft(order.keep_count, order.user_id, error)
+        retained[str(order.run_id)] = [failure]
+
+    orders = [
+        Order(schedules.keep_count(each.claim.user_id), each.claim.user_id, each.run_id)
+        for each in made
+    ]
+    together_or_alone(orders, announce, failed)
+    for outcome in outcomes:
+        # Each alone: what was announced for one is not announced again because another's fails.
+        try:
+            retained[str(outcome.order.run_id)] = finish_retention(site, outcome)
+        except Exception as error:  # noqa: BLE001  (recorded)
+            failed(outcome.order, error)
+    return retained
+
+
+def _record(
+    site: Site,
+    context: Context,
+    made: Sequence[Made],
+    retained: dict[str, list[Draft]],
+    schedules: RunSchedules,
+    ended: Ended,
+) -> None:
+    """Append that the runs are done, together or, where that fails, each alone."""
+
+    def record(some: Sequence[Made]) -> None:
+        def drafts_of(each: Made, schedule: Schedule | None) -> list[Draft]:
+            return _done(site, context, each, retained[each.run_id], schedule)
+
+        done = append_ends(site, context, some, schedules, drafts_of)
+        ended.completed.update(each.run_id for each in done)
+
+    def failed(each: Made, error: Exception) -> None:
+        ended.failed[each.run_id] = error
+
+    together_or_alone(made, record, failed)
+
+
+def _done(
+    site: Site,
+    context: Context,
+    made: Made,
+    retained: Sequence[Draft],
+    schedule: Schedule | None,
+) -> list[Draft]:
+    """The end of one run: what its retention did, that it is done, and slots that nobody ran."""
+    claim, backup = made.claim, made.backup
+    details = BackupCompleted(
+        run_id=claim.run_id,
+        backup_id=backup.backup_id,
+        filename=backup.filename,
+        size=backup.size,
+        sha256=backup.sha256,
+        frequency=schedule.frequency if schedule else "daily",
+        slot=claim.slot,
+        attempt=claim.attempt,
+        started_at=claim.started_at,
+        next_backup_at=None if schedule is None else next_after(site, context, schedule, claim),
+        deleted_old_backups=sum(isinstance(draft.details, BackupDeleted) for draft in retained),
+    )
+    done = Draft(schedule_stream(claim.user_id), details, claim.user_id)
+    return [*retained, done, *dropped_slots(site, context, schedule, claim)]

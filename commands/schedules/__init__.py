@@ -1,0 +1,1 @@
+"""When a backup is due (pure rules), and settings as events."""

@@ -1,0 +1,295 @@
+"""A user's settings: create, change, pause, resume. A rejected change is recorded, too."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from commands.errors import InvalidArgument, InvalidSettings, SettingsNotFound, UnknownUser
+from commands.schedules.rules import next_slot, spread_offset
+from commands.site.texts import checked_text
+from ledger.append.ledger import Draft
+from ledger.canonical_json import MAX_INTEGER
+from ledger.errors import ConcurrencyConflict
+from ledger.events.scheduling import (
+    SchedulePaused,
+    ScheduleResumed,
+    SettingsCreated,
+    SettingsRejected,
+    SettingsUpdated,
+)
+from ledger.records.record import cut_text
+from ledger.vocabulary import (
+    KEEP_COUNT_MAX,
+    KEEP_COUNT_MIN,
+    BackupFrequency,
+    schedule_stream,
+)
+from projections.folds.local_time import parse_backup_time, zone
+from projections.folds.schedule import SCHEDULE_FORM, SETTINGS_FIELDS, Schedule, evolve_schedule
+from projections.queries.schedules import schedule_of, user_exists
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from commands.site.site import Site
+    from ledger.append.ledger import Context, RecordedEvent
+
+DEFAULTS: dict[str, Any] = {
+    "enabled": True,
+    "frequency": "daily",
+    "backup_time": "03:00",
+    "keep_count": 7,
+    "timezone": "UTC",
+}
+TIMING_FIELDS = {"enabled", "frequency", "backup_time", "timezone"}
+MAX_USER_ID = 2**63 - 1
+MAX_ATTEMPTED_BYTES = 256
+CONFLICT_ATTEMPTS = 5
+"""A run of the same user may get in between; more often than this is no accident."""
+
+
+def configure(site: Site, context: Context, user_id: int, changes: Mapping[str, Any]) -> Schedule:
+    """Create or change a user's settings; fields that are None stay as they are.
+
+    Raises:
+        InvalidArgument: the user id is no positive integer; nothing can be recorded.
+        InvalidSettings: a value is out of range; recorded, nothing was changed.
+        UnknownUser: the application does not know the user; recorded.
+    """
+    require_user_id(user_id)
+    wanted = {name: value for name, value in changes.items() if value is not None}
+    try:
+        checked = checked_settings(wanted)
+        require_known_user(site, user_id)
+        recorded = _append_settled(site, context, user_id, checked)
+    except Exception as error:
+        _record_rejection(site, context, user_id, wanted, error)
+        raise
+    if recorded:
+        site.announce(recorded)
+    return settings_of(site, user_id)
+
+
+def pause(site: Site, context: Context, user_id: int, note: str | None = None) -> Schedule:
+    """Suspend a user's runs until `resume`.
+
+    Raises:
+        SettingsNotFound: the user has no settings.
+    """
+    return _pause_or_resume(site, context, user_id, note, paused=True)
+
+
+def resume(site: Site, context: Context, user_id: int, note: str | None = None) -> Schedule:
+    """Take a user's runs up again, from now on.
+
+    Raises:
+        SettingsNotFound: the user has no settings.
+    """
+    return _pause_or_resume(site, context, user_id, note, paused=False)
+
+
+def find_settings(site: Site, user_id: int) -> Schedule | None:
+    """A user's settings, or None."""
+    require_user_id(user_id)
+    with site.read_models.reading() as connection:
+        return schedule_of(connection, user_id)
+
+
+def settings_of(site: Site, user_id: int) -> Schedule:
+    """A user's settings.
+
+    Raises:
+        SettingsNotFound: there are none.
+    """
+    found = find_settings(site, user_id)
+    if found is None:
+        raise SettingsNotFound(
+            f"user {user_id} has no backup settings; "
+            f"make some: backup-ledger settings set {user_id}"
+        )
+    return found
+
+
+def next_run(site: Site, schedule: Schedule, now: datetime) -> datetime | None:
+    """When a schedule's next run is due: its next slot and the user's offset."""
+    if not schedule.enabled or schedule.paused:
+        return None
+    offset = spread_offset(schedule.user_id, site.configuration.spread_seconds)
+    slot = next_slot(
+        schedule.frequency,
+        schedule.backup_time,
+        now - offset,  # slots are nominal: a run that is spread past midnight was yesterday's
+        schedule.timezone,
+        calendar_months=site.configuration.calendar_months,
+    )
+    return slot + offset
+
+
+def require_user_id(user_id: Any) -> int:
+    """The same id, if it is one.
+
+    Raises:
+        InvalidArgument: it is no positive integer.
+    """
+    if type(user_id) is not int or not 1 <= user_id <= MAX_USER_ID:
+        raise InvalidArgument(f"{user_id!r} is no user id; give a positive integer such as 1")
+    return user_id
+
+
+def checked_settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as they are stored.
+
+    Raises:
+        InvalidSettings: names the field, the value, and what would be right.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in wanted.items():
+        try:
+            checked[name] = _CHECKS[name](value)
+        except KeyError:
+            fields = ", ".join(SETTINGS_FIELDS)
+            raise InvalidSettings(f"there is no setting {name!r}; there are {fields}") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InvalidSettings(f"{name}: {error}") from error
+    return checked
+
+
+def _append_settled(
+    site: Site, context: Context, user_id: int, checked: dict[str, Any]
+) -> list[RecordedEvent]:
+    """Decide on the newest version of the stream; again where a run got in between."""
+    for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+        before = site.ledger.load(schedule_stream(user_id), evolve_schedule, SCHEDULE_FORM)
+        draft = _draft(site, context, user_id, before, checked)
+        if draft is None:
+            return []
+        try:
+            return site.ledger.append(context, draft)
+        except ConcurrencyConflict:
+            if attempt == CONFLICT_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _draft(
+    site: Site, context: Context, user_id: int, before: Schedule | None, checked: dict[str, Any]
+) -> Draft | None:
+    stream = schedule_stream(user_id)
+    if before is None:
+        values = DEFAULTS | checked
+        fresh = Schedule(user_id=user_id, created_at=context.now, updated_at=context.now, **values)
+        created = SettingsCreated(**values, next_backup_at=next_run(site, fresh, context.now))
+        version = site.ledger.stream_version(stream)
+        return Draft(stream, created, user_id, expected_version=version)
+    changed = {name: value for name, value in checked.items() if getattr(before, name) != value}
+    if not changed:
+        return None
+    after = replace(before, **changed)
+    due = before.next_backup_at
+    if changed.keys() & TIMING_FIELDS:
+        due = next_run(site, after, context.now)
+    details = SettingsUpdated(
+        before={name: getattr(before, name) for name in changed},
+        after=changed,
+        next_backup_at=due,
+    )
+    return Draft(stream, details, user_id, expected_version=before.stream_version)
+
+
+def _pause_or_resume(
+    site: Site, context: Context, user_id: int, note: str | None, *, paused: bool
+) -> Schedule:
+    require_user_id(user_id)
+    stream = schedule_stream(user_id)
+    text = None if note is None else checked_text(note, "note")
+    before = site.ledger.load(stream, evolve_schedule, SCHEDULE_FORM)
+    if before is None:
+        return settings_of(site, user_id)  # says that there are none
+    if before.paused == paused:
+        return before
+    kind = SchedulePaused if paused else ScheduleResumed
+    due = next_run(site, replace(before, paused=paused), context.now)
+    draft = Draft(
+        stream,
+        kind(note=text, next_backup_at=due),
+        user_id,
+        expected_version=before.stream_version,
+    )
+    site.announce(site.ledger.append(context, draft))
+    return settings_of(site, user_id)
+
+
+def require_known_user(site: Site, user_id: int) -> None:
+    """Make sure that the application knows a user, where it keeps its users beside our tables.
+
+    Raises:
+        UnknownUser: it does not.
+    """
+    with site.read_models.engine.connect() as connection:
+        if not user_exists(connection, user_id):
+            raise UnknownUser(
+                f"there is no user {user_id} in the application's database; check the id"
+            )
+
+
+def _record_rejection(
+    site: Site, context: Context, user_id: int, wanted: Mapping[str, Any], error: Exception
+) -> None:
+    attempted = {
+        name if name in SETTINGS_FIELDS else "unknown": _recordable(value)
+        for name, value in wanted.items()
+    }
+    details = SettingsRejected(attempted=attempted, error_type=type(error).__name__)
+    message = str(error) or type(error).__name__
+    draft = Draft(schedule_stream(user_id), details, user_id, error_message=message)
+    site.announce(site.ledger.append(context, draft))
+
+
+def _recordable(value: Any) -> str | int | bool | None:
+    """Anything that somebody tried to set, as a value that a record can hold."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int) and abs(value) <= MAX_INTEGER:
+        return int(value)
+    if isinstance(value, int | float) and not math.isfinite(value):
+        return str(value)
+    return cut_text(str(value), MAX_ATTEMPTED_BYTES)
+
+
+def _enabled(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _frequency(value: Any) -> str:
+    if value not in tuple(BackupFrequency):
+        raise ValueError(f"{value!r} is no frequency; use daily, weekly or monthly")
+    return str(BackupFrequency(value).value)
+
+
+def _backup_time(value: Any) -> str:
+    parse_backup_time(value)
+    return str(value)
+
+
+def _keep_count(value: Any) -> int:
+    if type(value) is not int or not KEEP_COUNT_MIN <= value <= KEEP_COUNT_MAX:
+        raise ValueError(f"{value!r} is out of range; use {KEEP_COUNT_MIN} to {KEEP_COUNT_MAX}")
+    return value
+
+
+def _timezone(value: Any) -> str:
+    return zone(value).key
+
+
+_CHECKS = {
+    "enabled": _enabled,
+    "frequency": _frequency,
+    "backup_time": _backup_time,
+    "keep_count": _keep_count,
+    "timezone": _timezone,
+}

@@ -1,0 +1,1 @@
+"""What every command gets: configuration, folder, ledger, read models, who acts."""

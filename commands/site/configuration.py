@@ -1,0 +1,203 @@
+"""What can be set, and from where: options, then the environment, then `backup-ledger.toml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+from sqlalchemy.engine import URL
+
+from commands.errors import InvalidArgument, NoDatabase
+from commands.site.labels import Served, check_labels, served_users
+from commands.site.topics import TOPICS, Topic
+from ledger.append.database import database_url
+from ledger.errors import LedgerError
+
+ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
+CONFIGURATION_FILE = "backup-ledger.toml"
+
+LogFormat = Literal["text", "json"]
+_TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_PING_URL = r"^https?://[^\s]+$"
+
+
+class Configuration(BaseSettings):
+    """Every setting, with its unit in its name.
+
+    Raises:
+        pydantic.ValidationError: an unknown key, or a value out of range.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, toml_file=CONFIGURATION_FILE, extra="forbid", frozen=True
+    )
+
+    database: Path | None = None
+    backups: Path | None = None
+    ledger: str | None = None
+    projections: str | None = None
+    debug: bool = False
+    log_format: LogFormat = "text"
+    check_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    labels: Annotated[tuple[str, ...], NoDecode] = ()
+    label_users: dict[str, str] = Field(default_factory=dict)
+    lease_seconds: Annotated[int, Field(ge=5, le=86_400)] = 300
+    snapshot_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    restore_wait_seconds: Annotated[float, Field(ge=0, le=3_600)] = 30.0
+    spread_seconds: Annotated[int, Field(ge=0, le=43_200)] = 0
+    calendar_months: bool = False
+    independent_copies: bool = False
+    share_unchanged: bool = False
+    max_mb_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    niceness: Annotated[int, Field(ge=0, le=19)] = 0
+    keep_within_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    verify_digest_days: Annotated[int, Field(ge=0, le=36_500)] = 7
+    verify_integrity_days: Annotated[int, Field(ge=0, le=36_500)] = 14
+    drill_days: Annotated[int, Field(ge=0, le=36_500)] = 30
+    drill_mb_per_check: Annotated[int, Field(ge=1)] = 2_048
+    checkpoint_key: Path | None = None
+    checkpoint_interval_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60
+    checkpoint_folder: Path | None = None
+    notify_urls: tuple[str, ...] = ()
+    notify_topics: tuple[Topic, ...] = TOPICS
+    notify_digest_at: Annotated[str, Field(pattern=_TIME_OF_DAY)] | None = None
+    overdue_after_hours: Annotated[float, Field(gt=0, le=8_760)] = 2.0
+    low_space_mb: Annotated[int, Field(ge=0)] = 0
+    metrics_users: Annotated[int, Field(ge=0, le=100_000)] = 1_000
+    ping_start_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
+    ping_success_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
+    ping_failure_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
+
+    http_prefix: str = "/database"
+    http_hosts: tuple[str, ...] = ()
+    metrics_open: bool = False
+
+    @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
+    @classmethod
+    def _no_nul(cls, value: Path | None) -> Path | None:
+        if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
+            raise ValueError("give a path")
+        return value
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_in_one_text(cls, value: Any) -> Any:
+        """A list, or one text with commas, as in the environment."""
+        if isinstance(value, str):
+            return tuple(label for each in value.split(",") if (label := each.strip()))
+        return value
+
+    @model_validator(mode="after")
+    def _known_labels(self) -> Self:
+        check_labels(self.labels, self.label_users)
+        return self
+
+    @property
+    def served(self) -> Served | None:
+        """Whose runs this machine takes; None for everybody's."""
+        return served_users(self.labels, self.label_users)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def backups_folder(self) -> Path:
+        """The backups folder: by default `backups` beside the database.
+
+        Raises:
+            NoDatabase: neither is set.
+        """
+        if self.backups is not None:
+            return self.backups.absolute()
+        if self.database is None:
+            raise NoDatabase(
+                "which database? give --database PATH (or BACKUP_LEDGER_DATABASE), or --backups DIR"
+            )
+        return self.database.absolute().parent / "backups"
+
+    @property
+    def names_a_folder(self) -> bool:
+        """Whether the backups folder is known: to read a ledger on a server it need not be."""
+        return self.backups is not None or self.database is not None
+
+    @property
+    def database_path(self) -> Path:
+        """The database that is backed up.
+
+        Raises:
+            NoDatabase: it is not set.
+        """
+        if self.database is None:
+            raise NoDatabase("which database? give --database PATH (or BACKUP_LEDGER_DATABASE)")
+        return self.database.absolute()
+
+    @property
+    def ledger_url(self) -> URL:
+        """By default `ledger.sqlite` in the backups folder; a plain path means SQLite."""
+        return _as_url(self.ledger) or sqlite_url(self.backups_folder / "ledger.sqlite")
+
+    @property
+    def projections_url(self) -> URL:
+        return _as_url(self.projections) or sqlite_url(self.backups_folder / "projections.sqlite")
+
+
+def load_configuration(**options: Any) -> Configuration:
+    """Options that are None count as not given.
+
+    Raises:
+        InvalidArgument: names the setting and what is wrong with it.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Configuration(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"]) or "label_users"
+        if first["type"] == "extra_forbidden":
+            raise InvalidArgument(
+                f"there is no setting {name!r}; remove it from {CONFIGURATION_FILE}"
+            ) from error
+        wrong = first["msg"].removeprefix("Value error, ")
+        raise InvalidArgument(f"setting {name!r}: {wrong}") from error
+    except SettingsError as error:
+        # Of a setting that is a list or a table, from the environment.
+        raise InvalidArgument(
+            f"{error}; in the environment it is written as JSON, such as "
+            '{"office": "1-999"} or ["one", "two"]'
+        ) from error
+    except ValueError as error:
+        raise InvalidArgument(f"{CONFIGURATION_FILE} cannot be read: {error}") from error
+
+
+def sqlite_url(path: Path) -> URL:
+    """The URL of a SQLite file; its name may hold any character."""
+    return URL.create("sqlite", database=str(path))
+
+
+def _as_url(text: str | None) -> URL | None:
+    if text is None:
+        return None
+    if "://" not in text:
+        return sqlite_url(Path(text).absolute())
+    try:
+        return database_url(text)
+    except LedgerError as error:
+        raise InvalidArgument(str(error)) from error

@@ -1,0 +1,80 @@
+"""Taking over from the former service: its settings become events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import inspect, text
+
+from commands.site.actors import SYSTEM
+from ledger.append.database import open_engine
+from ledger.append.ledger import Context, Draft, Ledger
+from ledger.errors import ConcurrencyConflict
+from ledger.events.scheduling import SettingsCreated
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency, schedule_stream
+from projections.folds.local_time import parse_backup_time
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+_COLUMNS = "user_id, enabled, frequency, backup_time, keep_count, next_backup_at"
+
+
+def import_former_settings(ledger: Ledger, application_url: URL) -> int:
+    """Record the rows of a former `backup_settings` table; how many.
+
+    A user whom the ledger knows already keeps what the ledger says. A row that our rules
+    refuse is left out: it never led to a usable schedule.
+    """
+    engine = open_engine(application_url)
+    try:
+        with engine.connect() as connection:
+            inspector = inspect(connection)
+            if not inspector.has_table("backup_settings"):
+                return 0
+            columns = {column["name"] for column in inspector.get_columns("backup_settings")}
+            if "stream_version" in columns or not set(_COLUMNS.split(", ")) <= columns:
+                return 0
+            rows = connection.execute(
+                text(f"SELECT {_COLUMNS} FROM backup_settings ORDER BY id")  # noqa: S608
+            ).mappings()
+            drafts = [draft for row in rows if (draft := _draft(row)) is not None]
+    finally:
+        engine.dispose()
+    fresh = [draft for draft in drafts if not ledger.stream_version(draft.stream)]
+    try:
+        ledger.append(Context(actor=SYSTEM, now=ledger.clock.now()), *fresh)
+    except ConcurrencyConflict:
+        return 0  # another process imported them just now
+    return len(fresh)
+
+
+def _draft(row: Any) -> Draft | None:
+    user_id, keep_count = row["user_id"], row["keep_count"]
+    try:
+        parse_backup_time(row["backup_time"])
+        frequency = BackupFrequency(row["frequency"])
+        is_valid = user_id >= 1 and KEEP_COUNT_MIN <= keep_count <= KEEP_COUNT_MAX
+    except (ValueError, TypeError):
+        return None
+    if not is_valid:
+        return None
+    enabled = bool(row["enabled"])
+    details = SettingsCreated(
+        enabled=enabled,
+        frequency=frequency.value,
+        backup_time=row["backup_time"],
+        keep_count=keep_count,
+        timezone="UTC",
+        next_backup_at=_moment(row["next_backup_at"]) if enabled else None,
+    )
+    return Draft(schedule_stream(user_id), details, owner=user_id, expected_version=0)
+
+
+def _moment(stored: Any) -> datetime | None:
+    """A time as the former service kept it: UTC without a zone, as text or datetime."""
+    if stored is None:
+        return None
+    moment = stored if isinstance(stored, datetime) else datetime.fromisoformat(str(stored))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

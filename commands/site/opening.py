@@ -1,0 +1,251 @@
+"""Opening a site: when a ledger may be made, and when its absence is an error.
+
+An unmounted folder looks like an empty one. So a ledger and its `.store` are made together,
+by commands that a person uses to begin with, and in a folder that has neither; anything else
+asks the person.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
+
+from sqlalchemy import inspect
+
+from commands.errors import StoreUnknown
+from commands.site.former_settings import import_former_settings
+from commands.site.site import Site
+from commands.site.store import Store, make_folder, make_store, read_store_id
+from commands.sqlite.files import create_private
+from ledger.append.database import (
+    create_ledger,
+    open_engine,
+    place_of,
+    read_meta,
+    translated_errors,
+)
+from ledger.append.ledger import Ledger
+from ledger.append.migrations import migrate
+from ledger.append.tables import meta
+from ledger.clock import Clock, SystemClock
+from ledger.errors import LedgerMissing
+from projections.projector.projector import read_progress
+from projections.projector.read_models import ReadModels
+from projections.tables.columns import progress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine import URL
+
+    from commands.site.configuration import Configuration
+
+Mode = Literal["begin", "act", "read"]
+"""begin: may make a ledger. act: needs one, exit 1. read: needs one, exit 4."""
+
+INIT_HINT = "backup-ledger ledger init [--new]"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in a folder before it is opened."""
+
+    store_id: str | None
+    has_ledger: bool
+
+    @property
+    def is_whole(self) -> bool:
+        return self.store_id is not None and self.has_ledger
+
+
+def open_site(
+    configuration: Configuration,
+    mode: Mode,
+    *,
+    clock: Clock | None = None,
+    application_url: URL | None = None,
+) -> Site:
+    """Open the ledger, its folder and read models.
+
+    `application_url`: the application's own database, where the read models then live.
+
+    Raises:
+        LedgerMissing: mode "read", and there is none.
+        StoreUnknown: there is no ledger or no `.store`, and this command may not make one.
+        NotALedger, LedgerTooNew: the ledger's file is something else, or of newer software.
+    """
+    clock = clock or SystemClock()
+    found = look_around(configuration)
+    if mode == "begin" and not found.is_whole:
+        begin(configuration, clock, application_url)
+        found = look_around(configuration)
+    _require(configuration, found, mode)
+    engine = open_engine(configuration.ledger_url)
+    try:
+        if mode != "read":
+            migrate(engine)  # reading changes nothing, and can do with older tables
+        ledger = Ledger(engine, clock)
+    except BaseException:
+        engine.dispose()
+        raise
+    store = found.store_id and Store(configuration.backups_folder, found.store_id)
+    read_models = open_read_models(configuration, ledger, application_url)
+    return Site(configuration, clock, ledger, read_models, store or None)
+
+
+def open_read_models(
+    configuration: Configuration, ledger: Ledger, application_url: URL | None
+) -> ReadModels:
+    """Read models in the application's database, or in a file of their own."""
+    url = application_url or configuration.projections_url
+    own_file = application_url is None and url.get_backend_name() == "sqlite"
+    if own_file and url.database is not None:
+        _make_private_file(url.database)
+    is_applications = application_url is not None or configuration.projections is not None
+    if is_applications:
+        import_former_settings(ledger, url)
+    return ReadModels.at(url, ledger, is_applications=is_applications)
+
+
+def begin(
+    configuration: Configuration,
+    clock: Clock,
+    application_url: URL | None = None,
+    *,
+    new: bool = False,
+) -> None:
+    """Make a new ledger and store in a folder that has neither.
+
+    `new`: a person said so where one of the two is there without the other.
+
+    Raises:
+        StoreUnknown: one of them is there without the other; or the read models' database
+            holds rows of another ledger.
+    """
+    make_folder(configuration.backups_folder)
+    with _alone_in(configuration.backups_folder):
+        found = look_around(configuration)
+        if found.is_whole:
+            return
+        unfinished = found.has_ledger and _is_empty(configuration)
+        if (found.store_id or found.has_ledger) and not (new or unfinished):
+            raise StoreUnknown(_half_there(configuration, found))
+        if not found.has_ledger:
+            _refuse_rows_of_another_ledger(configuration, application_url, new=new)
+            _make_ledger(configuration, clock)
+        if found.store_id is None:
+            make_store(configuration.backups_folder)
+
+
+def look_around(configuration: Configuration) -> Found:
+    """Which of ledger and `.store` are there."""
+    url = configuration.ledger_url
+    is_named = configuration.names_a_folder
+    store_id = read_store_id(configuration.backups_folder) if is_named else None
+    if url.get_backend_name() == "sqlite":
+        return Found(store_id, url.database is not None and os.path.lexists(url.database))
+    engine = open_engine(url)
+    try:
+        with translated_errors(engine), engine.connect() as connection:
+            return Found(store_id, inspect(connection).has_table(meta.name))
+    finally:
+        engine.dispose()
+
+
+def _require(configuration: Configuration, found: Found, mode: Mode) -> None:
+    if not found.has_ledger and mode == "read":
+        raise LedgerMissing(
+            f"there is no ledger at {place_of(configuration.ledger_url)}; check --ledger, "
+            f"--backups and --database, or begin one: {INIT_HINT}"
+        )
+    if found.is_whole or (found.has_ledger and mode == "read"):
+        return
+    raise StoreUnknown(_half_there(configuration, found))
+
+
+def _half_there(configuration: Configuration, found: Found) -> str:
+    folder = configuration.backups_folder
+    if found.has_ledger:
+        what = f"the ledger is there, but {folder} has no .store file"
+    elif found.store_id:
+        what = f"{folder} has a .store file, but no ledger at {place_of(configuration.ledger_url)}"
+    else:
+        what = f"{folder} has no ledger and no .store file"
+    return f"{what}: is it mounted, is it the right folder? If so: {INIT_HINT}"
+
+
+def _make_ledger(configuration: Configuration, clock: Clock) -> None:
+    url = configuration.ledger_url
+    if url.get_backend_name() == "sqlite" and url.database is not None:
+        _make_private_file(url.database)
+    engine = open_engine(url)
+    try:
+        create_ledger(engine, str(uuid4()), clock.now())
+    finally:
+        engine.dispose()
+
+
+def _is_empty(configuration: Configuration) -> bool:
+    """A ledger that somebody began to make, and was killed before its `.store`."""
+    engine = open_engine(configuration.ledger_url)
+    try:
+        with translated_errors(engine), engine.connect() as connection:
+            is_bare = not inspect(connection).get_table_names()
+        if is_bare:
+            create_ledger(engine, str(uuid4()), SystemClock().now())
+        read_meta(engine)
+        return Ledger(engine, SystemClock()).log_recorder.head().size == 0
+    finally:
+        engine.dispose()
+
+
+def _refuse_rows_of_another_ledger(
+    configuration: Configuration, application_url: URL | None, *, new: bool
+) -> None:
+    url = application_url or configuration.projections_url
+    if new or (
+        url.get_backend_name() == "sqlite"
+        and (url.database is None or not os.path.exists(url.database))
+    ):
+        return
+    engine = open_engine(url)
+    try:
+        with translated_errors(engine), engine.connect() as connection:
+            if not inspect(connection).has_table(progress.name):
+                return
+            if read_progress(connection):
+                raise StoreUnknown(
+                    f"{place_of(url)} holds read models of another ledger, which is not at "
+                    f"{place_of(configuration.ledger_url)}: is its folder mounted? To begin a new "
+                    f"one all the same: {INIT_HINT}"
+                )
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time makes things in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_private_file(path: str) -> None:
+    """An empty file, 0600, for SQLite to fill; left alone where it is there."""
+    if os.path.lexists(path):
+        return
+    try:
+        os.close(create_private(Path(path)))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreUnknown(f"{path} cannot be made: {error}") from error

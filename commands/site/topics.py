@@ -1,0 +1,18 @@
+"""The topics that notifications can be wanted for."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Topic = Literal["failed", "abandoned", "corrupt", "missing", "restore", "overdue", "low_space"]
+
+
+TOPICS: tuple[Topic, ...] = (
+    "failed",
+    "abandoned",
+    "corrupt",
+    "missing",
+    "restore",
+    "overdue",
+    "low_space",
+)

@@ -1,0 +1,1 @@
+"""SQLite files from outside: copy, check, hash, restore. Knows nothing of the ledger."""

@@ -1,0 +1,90 @@
+"""How this project opens SQLite files.
+
+SQLite's locks belong to the process: closing ANY descriptor of a database file drops every
+lock that the process holds on it. So a database that somebody may be using is opened through
+`open_live` and never as a plain file; `os.stat` is all that is allowed besides.
+"""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from commands.sqlite.errors import FileAccessFailed, NotADatabase, SourceMissing, shown, translated
+
+SIDECAR_SUFFIXES = ("-wal", "-shm", "-journal")
+
+
+def sidecar(path: Path, suffix: str) -> Path:
+    """The path of the file that SQLite keeps beside the database, as `-wal`."""
+    return path.with_name(path.name + suffix)
+
+
+def database_uri(path: Path, options: str) -> str:
+    """A `file:` address for `path`, right for any name, also one that is not UTF-8.
+
+    `options` is the query, as `mode=rw`. See https://www.sqlite.org/uri.html.
+    """
+    return f"file://{quote(os.fsencode(os.path.abspath(path)))}?{options}"
+
+
+def require_database_file(path: Path) -> os.stat_result:
+    """Look at `path` without opening it: it must be a regular file with something in it.
+
+    Raises:
+        SourceMissing: nothing is there.
+        NotADatabase: an empty file, a directory, a pipe.
+        FileAccessFailed: the folder cannot be entered.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceMissing(f"there is no database at {shown(path)}; check the path") from None
+    except OSError as error:
+        raise FileAccessFailed(f"{shown(path)} cannot be reached: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise NotADatabase(f"{shown(path)} is not a regular file; a database is one")
+    if found.st_size == 0:
+        raise NotADatabase(f"{shown(path)} is empty, not a database; check the path")
+    return found
+
+
+def open_immutable(path: Path) -> sqlite3.Connection:
+    """Open a finished file of ours for reading: no locks, no sidecars, nothing changes.
+
+    Only for files that nobody writes any more. May be used from any one thread at a time.
+
+    Raises:
+        SQLiteFileError: as `require_database_file`, or it cannot be opened.
+    """
+    require_database_file(path)
+    return _connect(path, "mode=ro&immutable=1", 0.0)
+
+
+def open_live(
+    path: Path, wait_seconds: float, mode: Literal["rw", "ro"] = "rw"
+) -> sqlite3.Connection:
+    """Open a database that others may be using; never creates it.
+
+    `rw` so that SQLite can roll back what a crashed writer left; it turns into read-only by
+    itself where the file's permissions say so. Transactions are begun by hand.
+
+    Raises:
+        SQLiteFileError: it cannot be opened.
+    """
+    return _connect(path, f"mode={mode}", wait_seconds)
+
+
+def _connect(path: Path, options: str, wait_seconds: float) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            database_uri(path, options),
+            uri=True,
+            timeout=wait_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except sqlite3.Error as error:
+        raise translated(error, path) from error

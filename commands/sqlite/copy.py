@@ -1,0 +1,228 @@
+"""Two ways to copy a live database while a read transaction holds it still.
+
+Both fill a staged file that exists and is empty; `settle` then makes it one file without
+sidecars. Why the copying process is right stands in `copy_process`.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from commands.sqlite import copy_process
+from commands.sqlite.connections import SIDECAR_SUFFIXES, open_live, require_database_file, sidecar
+from commands.sqlite.errors import FileAccessFailed, NoTables, shown, translated
+from commands.sqlite.files import Progress, file_error
+from commands.sqlite.inspection import application_tables
+
+BACKUP_STEP_BYTES = 16 * 1024 * 1024  # one progress call each
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How gently a database is copied, so that the application is not disturbed.
+
+    `bytes_per_second`: at most, 0 for no limit. `niceness`: 0 to 19, of the copying process and of
+    the threads that check (where the system has niceness for threads).
+    """
+
+    bytes_per_second: float = 0
+    niceness: int = 0
+
+
+FULL_SPEED = Pace()
+
+
+class CopyFailedError(Exception):
+    """The copying process could not do it; SQLite's backup API may."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A live database within an open read transaction."""
+
+    connection: sqlite3.Connection
+    path: Path  # without symbolic links: the sidecars stand beside this one
+    device: int
+    inode: int
+    size_bytes: int  # database and write-ahead log
+    needed_bytes: int  # for a copy: it may grow by what is in the log, and the log is copied too
+    uses_wal: bool
+    shape: tuple[int, ...]
+
+
+@contextmanager
+def reading(source: Path, wait_seconds: float) -> Iterator[Source]:
+    """Hold a read transaction on a database that others may be using.
+
+    Raises:
+        SQLiteFileError: missing, not a database, without tables, busy for `wait_seconds`.
+    """
+    require_database_file(source)
+    path = source.resolve()
+    try:
+        with closing(open_live(path, wait_seconds)) as connection:
+            connection.execute("BEGIN")
+            # The first read takes the locks, and rolls back what a crashed writer left.
+            if not application_tables(connection):
+                raise NoTables(f"{shown(source)} has no table of the application; check the path")
+            yield _describe(connection, path)
+    except sqlite3.Error as error:
+        raise translated(error, source) from error
+
+
+def copy_by_process(
+    source: Source,
+    staged: Path,
+    on_progress: Progress | None,
+    pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
+) -> bool:
+    """Copy database and write-ahead log in a process of its own; says whether the log came too.
+
+    `pass_fds` are inherited by it, as a lock that must outlive us.
+
+    Raises:
+        CopyFailedError: it could not be started, or did not finish.
+        NotEnoughSpace: the file system is full.
+    """
+    mode = "wal" if source.uses_wal else "none"
+    identity = (str(source.device), str(source.inode))
+    paced = (str(pace.bytes_per_second), str(pace.niceness))
+    program = (sys.executable, "-I", "-S", copy_process.__file__)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+            [*program, source.path, staged.absolute(), mode, *identity, *paced],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=pass_fds,
+        )
+    except OSError as error:
+        raise CopyFailedError(f"it did not start: {error.strerror}") from error
+    with process:
+        try:
+            answer = _follow(process, on_progress)
+        finally:
+            process.kill()  # it has said its last word, or nobody listens any more
+    return _judge(answer, staged)
+
+
+def require_same_shape(source: Source, shape: tuple[int, ...]) -> None:
+    """A copy without the log must be exactly what the read transaction sees.
+
+    SQLite's locks see to that; a file system that does not keep them would be noticed here.
+
+    Raises:
+        CopyFailedError: it is not.
+    """
+    if shape != source.shape:
+        raise CopyFailedError("the write-ahead log restarted under a read transaction")
+
+
+def copy_by_backup_api(
+    source: Source, staged: Path, on_progress: Progress | None, pace: Pace = FULL_SPEED
+) -> None:
+    """Copy with SQLite's backup API, page by page, under the read transaction.
+
+    The transaction is open before the first step, so writers cannot make it begin again.
+
+    Raises:
+        sqlite3.Error: as SQLite says it.
+    """
+    page_bytes = _number(source.connection, "page_size")
+    brake = copy_process.Brake(pace.bytes_per_second)
+    step_bytes = min(BACKUP_STEP_BYTES, brake.chunk_bytes)
+
+    def tell(_status: int, remaining: int, total: int) -> None:
+        brake.wait((total - remaining) * page_bytes)
+        if on_progress is not None:
+            on_progress("copy", (total - remaining) * page_bytes, total * page_bytes)
+
+    with closing(open_live(staged, 0.0)) as target:
+        # Nobody else sees the file and a failure removes it: no journal, no flushing.
+        target.execute("PRAGMA journal_mode=OFF")
+        target.execute("PRAGMA synchronous=OFF")
+        source.connection.backup(target, pages=max(1, step_bytes // page_bytes), progress=tell)
+
+
+def settle(staged: Path) -> tuple[int, ...]:
+    """Take the copied log into the staged file and leave one file in rollback mode.
+
+    Returns its shape, as `Source.shape`. The caller flushes it.
+
+    Raises:
+        sqlite3.Error: as SQLite says it.
+        FileAccessFailed: SQLite left a sidecar.
+    """
+    with closing(open_live(staged, 0.0)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # so that it needs no -shm file
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+        shape = _shape(connection)
+    left = [suffix for suffix in SIDECAR_SUFFIXES if sidecar(staged, suffix).exists()]
+    if mode != "delete" or left:
+        raise FileAccessFailed(f"SQLite kept {shown(staged)} in mode {mode} with {left}; try again")
+    return shape
+
+
+def _describe(connection: sqlite3.Connection, path: Path) -> Source:
+    found = path.stat()
+    (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
+    log = sidecar(path, "-wal")
+    log_bytes = log.stat().st_size if mode == "wal" and log.exists() else 0
+    shape = _shape(connection)
+    content_bytes = shape[0] * _number(connection, "page_size")
+    return Source(
+        connection=connection,
+        path=path,
+        device=found.st_dev,
+        inode=found.st_ino,
+        size_bytes=found.st_size + log_bytes,
+        needed_bytes=max(found.st_size, content_bytes) + log_bytes,
+        uses_wal=mode == "wal",
+        shape=shape,
+    )
+
+
+def _shape(connection: sqlite3.Connection) -> tuple[int, ...]:
+    """Cheap numbers that differ when a file is not the copy of one state of the other."""
+    return tuple(
+        _number(connection, name) for name in ("page_count", "freelist_count", "schema_version")
+    )
+
+
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA main.{name}").fetchone()[0]
+    return value
+
+
+def _follow(process: "subprocess.Popen[bytes]", on_progress: Progress | None) -> str:
+    """Pass on the progress; returns the last line, empty when there was none."""
+    if process.stdout is None:
+        raise CopyFailedError("it has no output")
+    for line in process.stdout:
+        word, _, rest = line.decode("utf-8", "replace").rstrip("\n").partition(" ")
+        if word != "progress":
+            return f"{word} {rest}"
+        if on_progress is not None:
+            done, total = rest.split()
+            on_progress("copy", int(done), int(total))
+    return ""
+
+
+def _judge(answer: str, staged: Path) -> bool:
+    word, _, rest = answer.partition(" ")
+    if word == "done":
+        return rest == "whole"
+    number, _, text = rest.partition(" ")
+    if word == "error" and number.isdigit():
+        error = file_error(OSError(int(number), text or os.strerror(int(number))), staged)
+        if not isinstance(error, FileAccessFailed):
+            raise error
+    raise CopyFailedError(text or "it ended without a word")

@@ -1,0 +1,154 @@
+"""Private files of ours that survive a power cut: made, flushed, copied, removed.
+
+Never for a database that somebody may be using: see `sqlite_connections`.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
+from commands.sqlite.errors import (
+    FileAccessFailed,
+    FileInTheWay,
+    NotEnoughSpace,
+    SourceMissing,
+    SQLiteFileError,
+    shown,
+)
+
+PRIVATE_MODE = 0o600
+CHUNK_BYTES = 4 * 1024 * 1024  # large enough that a call costs nothing beside its work
+
+Progress = Callable[[str, int, int], None]
+"""Told (step, bytes done, bytes in all); may be called from another thread."""
+
+
+def file_error(error: OSError, path: Path) -> SQLiteFileError:
+    """The error of ours for what the operating system said about `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NotEnoughSpace(f"no space left while writing {shown(path)}; free some, try again")
+    if isinstance(error, FileExistsError):
+        return FileInTheWay(f"{shown(path)} exists already and is left alone; choose another name")
+    if isinstance(error, FileNotFoundError):
+        return SourceMissing(f"there is no {shown(path)}; check the path")
+    return FileAccessFailed(f"{shown(path)} cannot be read or written: {error.strerror or error}")
+
+
+def create_private(path: Path) -> int:
+    """Make a new file, 0600 whatever the umask, and return its descriptor.
+
+    Raises:
+        SQLiteFileError: it exists (`FileInTheWay`), or cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, flags, PRIVATE_MODE)
+    except OSError as error:
+        raise file_error(error, path) from error
+    try:
+        os.fchmod(descriptor, PRIVATE_MODE)  # a umask may have taken bits of the owner's
+    except OSError as error:
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(path)
+        raise file_error(error, path) from error
+    return descriptor
+
+
+def leave_page_cache(path: Path) -> None:
+    """Let the system forget a file that is on the disk and that nobody reads soon.
+
+    A large copy must not stay in memory in the place of what the application works with.
+    """
+    if hasattr(os, "posix_fadvise"):  # not on every platform
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(descriptor)
+
+
+def flush_file(path: Path) -> None:
+    """Bring the file's content and metadata to the disk."""
+    _flush(path, os.O_RDONLY)
+
+
+def flush_directory(path: Path) -> None:
+    """Bring the names in the directory to the disk."""
+    _flush(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_database(path: Path) -> None:
+    """Remove a staged file of ours and every sidecar, whichever of them exist."""
+    for suffix in ("", *SIDECAR_SUFFIXES):
+        sidecar(path, suffix).unlink(missing_ok=True)
+
+
+def sha256_of(path: Path, on_progress: Progress | None = None) -> str:
+    """SHA-256 of a file of ours in hex, read in pieces. Tells progress as `hash`."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return _digest(file.fileno(), None, "hash", on_progress)
+    except OSError as error:
+        raise file_error(error, path) from error
+
+
+def copy_file(source_backup: Path, destination: Path, on_progress: Progress | None = None) -> str:
+    """Copy one of our finished files to a new path, durable and 0600; returns its SHA-256 in hex.
+
+    Raises:
+        SQLiteFileError: `destination` exists, the source is missing, no space; nothing is left.
+    """
+    target = create_private(destination)
+    try:
+        digest = _copy_into(source_backup, target, on_progress)
+        flush_directory(destination.parent)
+    except BaseException as error:
+        with suppress(OSError):  # what went wrong before is what the caller must hear of
+            destination.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, SQLiteFileError):
+            raise file_error(error, source_backup if error.filename else destination) from error
+        raise
+    finally:
+        os.close(target)
+    return digest
+
+
+def _copy_into(source: Path, target: int, on_progress: Progress | None) -> str:
+    descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileAccessFailed(f"{shown(source)} is not a regular file; choose a backup")
+        digest = _digest(descriptor, target, "copy", on_progress)
+    finally:
+        os.close(descriptor)
+    os.fsync(target)
+    return digest
+
+
+def _digest(source: int, target: int | None, step: str, on_progress: Progress | None) -> str:
+    digest, done, total = hashlib.sha256(), 0, os.fstat(source).st_size
+    buffer = memoryview(bytearray(CHUNK_BYTES))
+    while count := os.readv(source, [buffer]):
+        digest.update(buffer[:count])
+        written = 0
+        while target is not None and written < count:
+            written += os.write(target, buffer[written:count])
+        done += count
+        if on_progress is not None:
+            on_progress(step, done, total)
+    return digest.hexdigest()

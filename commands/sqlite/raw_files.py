@@ -1,0 +1,54 @@
+"""Database files as plain files, touched only in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from commands.sqlite import raw_copy_process
+from commands.sqlite.errors import FileAccessFailed, shown
+
+SQLITE_BEGINNING = b"SQLite format 3\0"
+
+
+def hash_raw(path: Path) -> str:
+    """SHA-256 of a file that may be a live database, in hex.
+
+    Raises:
+        FileAccessFailed: it cannot be read.
+    """
+    return _run("hash", path)[0]
+
+
+def copy_raw(source: Path, destination: Path) -> tuple[str, int]:
+    """Copy a file that may be a live database to a new one, 0600 and durable; SHA-256 and bytes.
+
+    Raises:
+        FileAccessFailed: it cannot be read, or the destination exists.
+    """
+    return _run("copy", source, destination)
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file begins as every SQLite database does; asked without SQLite.
+
+    SQLite itself would roll back or remove the sidecars that it finds beside the file.
+    See https://www.sqlite.org/fileformat2.html#the_database_header.
+
+    Raises:
+        FileAccessFailed: it cannot be read.
+    """
+    return _run("begin", path)[0] == SQLITE_BEGINNING.hex()
+
+
+def _run(action: str, *paths: Path) -> tuple[str, int]:
+    command = [sys.executable, "-I", "-S", str(raw_copy_process.__file__), action]
+    finished = subprocess.run(  # noqa: S603
+        [*command, *map(str, paths)], capture_output=True, check=False
+    )
+    if finished.returncode:
+        reason = finished.stderr.decode("utf-8", "replace").strip()
+        raise FileAccessFailed(f"{shown(paths[0])} cannot be read or copied: {reason}")
+    digest, size = finished.stdout.decode().split()
+    return digest, int(size)

@@ -1,0 +1,178 @@
+"""Restore by rename: for a target that is missing, damaged, or of another page size.
+
+Only where nobody else has the target open, because an open connection would go on reading the old
+file. A caller that records what happens takes the steps by itself:
+
+    with sole_access(target, wait_seconds):
+        clear_sidecars(target)
+        rename_into_place(staged, target)
+"""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from commands.sqlite.connections import (
+    SIDECAR_SUFFIXES,
+    open_immutable,
+    open_live,
+    require_database_file,
+    sidecar,
+)
+from commands.sqlite.errors import (
+    DamagedDatabase,
+    DatabaseBusy,
+    NotADatabase,
+    SourceMissing,
+    shown,
+    translated,
+)
+from commands.sqlite.files import PRIVATE_MODE, file_error, flush_directory, flush_file
+
+Reason = Literal["missing", "damaged", "page_size"]
+
+
+def needs_replacement(target: Path, backup: Path, *, wait_seconds: float = 30.0) -> Reason | None:
+    """Why `backup` cannot go into `target` by a transaction; None when it can.
+
+    Damaged means that SQLite cannot read the schema; damage further inside is overwritten by a
+    transaction as well. Another page size matters in WAL mode only.
+
+    Raises:
+        SQLiteFileError: the backup cannot be read; the target is busy or not to be opened.
+    """
+    with closing(open_immutable(backup)) as connection:
+        wanted, _ = _page_size_and_mode(connection, backup)
+    if target.is_file() and target.stat().st_size == 0:
+        return None  # to SQLite a database without content: a transaction fills it
+    if target.exists() and not target.is_file():
+        raise NotADatabase(f"{shown(target)} is not a regular file; choose another target")
+    try:
+        require_database_file(target)
+        with closing(open_live(target, wait_seconds)) as connection:
+            found, mode = _page_size_and_mode(connection, target)
+    except SourceMissing:
+        return "missing"
+    except (NotADatabase, DamagedDatabase):
+        return "damaged"
+    return "page_size" if mode == "wal" and found != wanted else None
+
+
+def replace_target(target: Path, staged: Path, *, wait_seconds: float = 30.0) -> None:
+    """Put `staged` in the place of `target`, which nobody else may have open.
+
+    `staged` is finished, flushed, and on the same file system. Sidecars of the old database are
+    removed first, so that they are never replayed over the new one.
+
+    Raises:
+        DatabaseBusy: somebody has the target open; nothing was changed.
+        SQLiteFileError: a step failed.
+    """
+    with sole_access(target, wait_seconds):
+        clear_sidecars(target)
+        rename_into_place(staged, target)
+
+
+@contextmanager
+def sole_access(target: Path, wait_seconds: float = 30.0) -> Iterator[None]:
+    """Hold SQLite's exclusive lock on the target, where it can be taken.
+
+    It cannot on a missing file, nor on one that SQLite does not recognise: those are let through.
+
+    Raises:
+        DatabaseBusy: somebody else had the target open for all of `wait_seconds`.
+    """
+    connection = _lock(target.resolve(), wait_seconds)
+    try:
+        yield
+    finally:
+        # When the target was renamed over, SQLite notices and neither checkpoints nor removes
+        # a log at that path: it may be the new database's.
+        if connection is not None:
+            connection.close()
+
+
+def clear_sidecars(target: Path) -> None:
+    """Remove the log, its index and the rollback journal beside the target; durable.
+
+    Raises:
+        FileAccessFailed: they cannot be removed.
+    """
+    target = target.resolve()
+    try:
+        for suffix in SIDECAR_SUFFIXES:
+            sidecar(target, suffix).unlink(missing_ok=True)
+        flush_directory(target.parent)
+    except OSError as error:
+        raise file_error(error, target) from error
+
+
+def rename_into_place(staged: Path, target: Path) -> None:
+    """Rename `staged` to the target (of a symbolic link: to what it points at); durable.
+
+    It takes over the permissions of the file it replaces, and its owner where we may; 0600 where
+    there was none.
+
+    Raises:
+        SQLiteFileError: as the system says; the target is the old one or the new one.
+    """
+    target = target.resolve()
+    try:
+        _take_over_permissions(staged, target)
+        flush_file(staged)
+        staged.replace(target)
+        flush_directory(target.parent)
+        if staged.parent != target.parent:
+            flush_directory(staged.parent)
+    except OSError as error:
+        raise file_error(error, target) from error
+
+
+def _lock(target: Path, wait_seconds: float) -> sqlite3.Connection | None:
+    try:
+        require_database_file(target)
+        connection = open_live(target, wait_seconds)
+    except (SourceMissing, NotADatabase):
+        return None
+    try:
+        # In WAL mode this refuses while anybody has the file open, readers at rest too. Nothing
+        # is written, so the file keeps its bytes.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as error:
+        connection.close()
+        problem = translated(error, target)
+        if isinstance(problem, NotADatabase | DamagedDatabase):
+            return None
+        if isinstance(problem, DatabaseBusy):
+            raise DatabaseBusy(
+                f"{shown(target)} is open in another connection; "
+                "nothing was changed, stop whatever uses it and try again"
+            ) from error
+        raise problem from error
+    return connection
+
+
+def _take_over_permissions(staged: Path, target: Path) -> None:
+    try:
+        former = target.stat()
+    except FileNotFoundError:
+        staged.chmod(PRIVATE_MODE)
+        return
+    with suppress(PermissionError):  # only root gives files away
+        os.chown(staged, former.st_uid, former.st_gid)
+    staged.chmod(stat.S_IMODE(former.st_mode))
+
+
+def _page_size_and_mode(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
+    try:
+        connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchone()
+        (size,) = connection.execute("PRAGMA main.page_size").fetchone()
+        (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    return int(size), str(mode)

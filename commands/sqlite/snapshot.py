@@ -1,0 +1,245 @@
+"""Snapshot of a live SQLite database: a consistent, checked, durable copy in one file.
+
+It is right under writers that commit and checkpoint all the time, and it never opens the source
+as a plain file in this process (see `sqlite_connections` for why).
+"""
+
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from commands.sqlite.connections import open_immutable
+from commands.sqlite.copy import (
+    FULL_SPEED,
+    CopyFailedError,
+    Pace,
+    Source,
+    copy_by_backup_api,
+    copy_by_process,
+    reading,
+    require_same_shape,
+    settle,
+)
+from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, damaged, shown, translated
+from commands.sqlite.files import (
+    Progress,
+    create_private,
+    file_error,
+    flush_directory,
+    flush_file,
+    leave_page_cache,
+    remove_database,
+)
+from commands.sqlite.inspection import Inspection, TableRows, check_integrity, inspect, sha256_of
+from commands.sqlite.space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
+
+MEBIBYTE = 1024 * 1024
+
+Engine = Literal["copy", "backup_api"]
+
+
+@dataclass(frozen=True)
+class SnapshotLimits:
+    """Sizes in bytes that decide how a snapshot is taken, and who says what is free."""
+
+    small_bytes: int = 16 * MEBIBYTE  # below this, starting a process costs more than it saves
+    reserve_bytes: int = RESERVE_BYTES
+    free_bytes: FreeBytes = free_bytes
+
+
+DEFAULT_LIMITS = SnapshotLimits()
+
+
+@dataclass(frozen=True)
+class StagedCopy:
+    """A consistent copy in one file, not yet flushed or checked."""
+
+    path: Path
+    engine: Engine
+    engine_reason: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A finished snapshot: durable, sound, and never to be opened but immutable."""
+
+    path: Path
+    size: int
+    sha256: str
+    schema_fingerprint: str
+    table_count: int
+    row_count: int
+    tables: tuple[TableRows, ...]
+    engine: Engine
+    engine_reason: str
+    warnings: tuple[str, ...]
+
+
+def take_snapshot(
+    source: Path,
+    staged: Path,
+    *,
+    engine: Literal["auto", "copy", "backup_api"] = "auto",
+    wait_seconds: float = 30.0,
+    on_progress: Progress | None = None,
+    limits: SnapshotLimits = DEFAULT_LIMITS,
+    pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
+) -> Snapshot:
+    """Copy the live database `source` to the new file `staged`, check it, flush it.
+
+    `on_progress(step, bytes done, bytes in all)` hears of `copy`, then of `hash` (the longest
+    check runs beside it), perhaps from another thread. `pass_fds` are inherited by the copying
+    process, as a lock that must outlive this one. `pace`: how gently.
+
+    Raises:
+        SQLiteFileError: which of them says what is wrong; nothing is left at `staged`.
+    """
+    copy = stage_copy(
+        source,
+        staged,
+        engine=engine,
+        wait_seconds=wait_seconds,
+        on_progress=on_progress,
+        limits=limits,
+        pass_fds=pass_fds,
+        pace=pace,
+    )
+    with _removed_on_failure(staged, source):
+        return _verified(copy, source, on_progress, pace)
+
+
+def stage_copy(
+    source: Path,
+    staged: Path,
+    *,
+    engine: Literal["auto", "copy", "backup_api"] = "auto",
+    wait_seconds: float = 30.0,
+    on_progress: Progress | None = None,
+    limits: SnapshotLimits = DEFAULT_LIMITS,
+    pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
+) -> StagedCopy:
+    """The copying half of `take_snapshot`: consistent and in one file, not flushed or checked.
+
+    Raises:
+        SQLiteFileError: as `take_snapshot`.
+    """
+    with reading(source, wait_seconds) as live:
+        needed = live.needed_bytes + limits.reserve_bytes
+        require_space(staged.parent, needed, "snapshot", limits.free_bytes)
+        chosen, reason = choose_engine(live, engine, limits)
+        os.close(create_private(staged))
+        with _removed_on_failure(staged, source):
+            failure = None
+            if chosen == "copy":
+                failure = _try_process(live, staged, on_progress, pass_fds, pace)
+            if failure is not None:
+                chosen, reason = "backup_api", f"the copying process failed: {failure}"
+            if chosen == "backup_api":
+                copy_by_backup_api(live, staged, on_progress, pace)
+                settle(staged)
+    return StagedCopy(staged, chosen, reason)
+
+
+def choose_engine(
+    live: Source, wanted: Literal["auto", "copy", "backup_api"], limits: SnapshotLimits
+) -> tuple[Engine, str]:
+    """Which engine copies this source, and why."""
+    if wanted != "auto":
+        return wanted, "asked for"
+    if live.size_bytes < limits.small_bytes:
+        return "backup_api", "small database"
+    if not hasattr(os, "copy_file_range"):
+        return "backup_api", "this platform has no copy_file_range"
+    return "copy", f"database of at least {limits.small_bytes // MEBIBYTE} MiB"
+
+
+def _try_process(
+    live: Source,
+    staged: Path,
+    on_progress: Progress | None,
+    pass_fds: Sequence[int],
+    pace: Pace,
+) -> str | None:
+    """Copy by process and settle; on failure an empty staged file again, and the reason."""
+    try:
+        log_came_too = copy_by_process(live, staged, on_progress, pass_fds, pace)
+        shape = settle(staged)
+        if not log_came_too:
+            require_same_shape(live, shape)
+    except (CopyFailedError, sqlite3.DatabaseError, FileAccessFailed) as failure:
+        if _is_full(failure):
+            raise
+        remove_database(staged)
+        os.close(create_private(staged))
+        return shown(failure)
+    return None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether SQLite found the disk full: the one fault of the staged file's side."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+
+
+def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None, pace: Pace) -> Snapshot:
+    """Flush, hash, count and check side by side: nobody writes the file any more."""
+    path = copy.path
+    with ThreadPoolExecutor(4, "snapshot", _be_nice, (pace.niceness,)) as pool:
+        flushed = pool.submit(flush_file, path)
+        digest = pool.submit(sha256_of, path, on_progress)
+        content: Future[Inspection] = pool.submit(inspect, path)
+        problems, warnings = pool.submit(_check, path).result()
+    if problems:
+        raise damaged(source, problems)
+    flushed.result()
+    flush_directory(path.parent)
+    found, sha256 = content.result(), digest.result()
+    leave_page_cache(path)
+    return Snapshot(
+        path=path,
+        size=path.stat().st_size,
+        sha256=sha256,
+        schema_fingerprint=found.schema_fingerprint,
+        table_count=found.table_count,
+        row_count=found.row_count,
+        tables=found.tables,
+        engine=copy.engine,
+        engine_reason=copy.engine_reason,
+        warnings=(*found.warnings, *warnings),
+    )
+
+
+def _check(path: Path) -> tuple[list[str], list[str]]:
+    with closing(open_immutable(path)) as connection:
+        return check_integrity(connection)
+
+
+def _be_nice(niceness: int) -> None:
+    """Let the application go before this thread; only Linux has niceness for threads."""
+    if niceness and sys.platform == "linux":
+        thread = threading.get_native_id()
+        before = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, before + niceness))
+
+
+@contextmanager
+def _removed_on_failure(staged: Path, source: Path) -> Iterator[None]:
+    """Leave nothing at `staged` when the block fails, and name the file that is at fault."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(OSError):  # what cannot be removed now is recovery's
+            remove_database(staged)
+        if isinstance(error, sqlite3.Error):
+            raise translated(error, staged if _is_full(error) else source) from error
+        if isinstance(error, OSError) and not isinstance(error, SQLiteFileError):
+            raise file_error(error, staged) from error
+        raise

@@ -1,0 +1,1 @@
+"""What an administrator does now and then: copy, roles, rebuild, optimize, tokens."""

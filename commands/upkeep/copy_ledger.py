@@ -1,0 +1,65 @@
+"""Copy a ledger from one place to another, each named as on the command line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.errors import InvalidArgument
+from commands.site.configuration import load_configuration
+from commands.sqlite.files import create_private, file_error
+from ledger.append.copy import Copied, Progress, copy_ledger
+from ledger.append.database import open_engine, read_meta
+from ledger.errors import CopyRefused
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+
+def copy_between(source: str, target: str, on_progress: Progress | None = None) -> Copied:
+    """Copy, or go on where an earlier attempt ended. Both: a URL, or the path of a SQLite file.
+
+    Raises:
+        InvalidArgument: one of them is no place at all.
+        CopyRefused, LedgerError: see `ledger.append.copy`.
+    """
+    source_url, target_url = _url("FROM", source), _url("TO", target)
+    if _file_of(source_url) is not None and _file_of(source_url) == _file_of(target_url):
+        raise CopyRefused("source and target are the same ledger; give another place to copy to")
+    reading = open_engine(source_url)
+    try:
+        read_meta(reading)  # before a file is made for nothing
+        path = _file_of(target_url)
+        if path is not None and not os.path.lexists(path):
+            _make(path)
+        writing = open_engine(target_url)
+        try:
+            return copy_ledger(reading, writing, on_progress)
+        finally:
+            writing.dispose()
+    finally:
+        reading.dispose()
+
+
+def _url(name: str, place: str) -> URL:
+    if not place.strip():
+        raise InvalidArgument(f"{name} is empty; give a URL or the path of a ledger")
+    url = load_configuration(ledger=place).ledger_url
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise InvalidArgument(f"{name} names no file; give sqlite:////srv/ledger.sqlite or a path")
+    return url
+
+
+def _file_of(url: URL) -> Path | None:
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    return Path(os.path.realpath(url.database))
+
+
+def _make(path: Path) -> None:
+    """An empty file, 0600, for SQLite to fill."""
+    try:
+        os.close(create_private(path))
+    except OSError as error:
+        raise file_error(error, path) from error

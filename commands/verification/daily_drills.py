@@ -1,0 +1,111 @@
+"""The scheduler's drills: a small share of the backups each day, only while no run is due.
+
+What is known of a backup stands in the ledger, so a process that is killed loses nothing: the
+next one asks the ledger what is left of the day.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from commands.errors import VerificationFailed
+from commands.site import actors
+from commands.site.process_state import DrillDay
+from commands.verification.plan import Examined, drills_today, evidence_of, shared_file
+from commands.verification.verify import verify_backups
+from ledger.vocabulary import BackupStatus, backup_stream
+from projections.queries.catalog import backups_of_store
+from projections.queries.due import due_schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from threading import Event
+
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
+
+logger = logging.getLogger("backup_ledger.drills")
+MEBIBYTE = 1024 * 1024
+
+
+class Interrupted(Exception):
+    """The scheduler is to stop; the drill is held again another time."""
+
+
+def drill_share(site: Site, stop: Event | None = None) -> Iterator[VerificationFailed]:
+    """Drill what is left of today's share, up to what a check may read; yields what failed.
+
+    Stops when a backup becomes due, or when `stop` is set.
+    """
+    day = _today(site)
+    if day.is_done or not site.configuration.drill_days or _is_wanted(site, stop):
+        return
+    present = good_backups(site)
+    names = drills_today(
+        [each for each in examined(site, present) if each.shared_file not in day.failed],
+        site.configuration.drill_days,
+        site.clock.now(),
+    )
+    budget = site.configuration.drill_mb_per_check * MEBIBYTE
+    for name in names:
+        entries = [each for each in present if shared_file(each) == name]
+        budget -= entries[0].size
+        yield from _drill(site, day, name, entries, stop)
+        if budget <= 0 or _is_wanted(site, stop):
+            return  # the next check takes the rest
+    day.is_done = True
+
+
+def give_up_for_today(site: Site) -> None:
+    """After an error that nobody expected: not again at every check."""
+    _today(site).is_done = True
+
+
+def good_backups(site: Site) -> list[Backup]:
+    """What should be there and is not known to be damaged."""
+    with site.read_models.reading() as connection:
+        return backups_of_store(connection, site.store.store_id, (BackupStatus.OK,))
+
+
+def examined(site: Site, backups: Iterable[Backup]) -> Iterator[Examined]:
+    """Backups with what the ledger knows of their checks."""
+    for backup in backups:
+        evidence = evidence_of(site.ledger.stream(backup_stream(backup.backup_id)))
+        if evidence is not None:
+            yield Examined(backup, evidence)
+
+
+def _drill(
+    site: Site, day: DrillDay, name: str, entries: list[Backup], stop: Event | None
+) -> Iterator[VerificationFailed]:
+    def watch(_step: str, _done: int, _total: int) -> None:
+        if stop is not None and stop.is_set():
+            raise Interrupted
+
+    context = site.context(actors.scheduler(site.instance))
+    checks = verify_backups(site, context, entries, "drill", trigger="due", on_progress=watch)
+    try:
+        for found in checks:
+            if found.problem is not None:
+                logger.error("backup %r is damaged: %s", found.backup.filename, found.problem)
+            elif found.failure is not None and name not in day.failed:
+                day.failed.add(name)
+                yield VerificationFailed(found.failure)
+    except Interrupted:
+        logger.info("the drill of %r was interrupted", entries[0].filename)
+
+
+def _today(site: Site) -> DrillDay:
+    today = site.clock.now().date()
+    if site.drills_of is None or site.drills_of.day != today:
+        site.drills_of = DrillDay(today)
+    return site.drills_of
+
+
+def _is_wanted(site: Site, stop: Event | None) -> bool:
+    """Whether there is something more urgent to do."""
+    if stop is not None and stop.is_set():
+        return True
+    with site.read_models.reading(at_head=False) as connection:
+        return bool(due_schedules(connection, site.clock.now(), 1))

@@ -1,0 +1,1 @@
+"""The one write: lock the head, decide, insert, grow the tree, commit. And reading it back."""

@@ -1,0 +1,370 @@
+"""Connecting to the ledger's database, making one, and recognising one."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, create_engine, event, insert, inspect, select
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from ledger.append import tables
+from ledger.clock import format_instant
+from ledger.errors import (
+    LedgerBroken,
+    LedgerBusy,
+    LedgerError,
+    LedgerMissing,
+    LedgerTooNew,
+    LedgerUnreachable,
+    NotALedger,
+)
+from ledger.tree.merkle import EMPTY_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from sqlalchemy.engine import URL
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another one before it gives up."""
+
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+
+CREATION_LOCK = int.from_bytes(b"backupn")
+"""The advisory lock on a server of whoever makes a ledger's tables."""
+
+IDLE_WRITER_SECONDS = 15
+"""On a server: how long a writer may hold the head and do nothing before it is cut off."""
+
+CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long a server may be silent (s; the last one ms), unless its URL says otherwise.
+
+Without these, whoever talks to a machine that lost its power or its network waits for hours.
+"""
+
+_NO_LOST_COMMIT = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
+"""Where a server is set to confirm what it may still lose, our commits are not among that."""
+
+_CUT_OFF = ("57P01", "57P02", "57P03", "57P05", "25P03")
+"""SQL states of a server that shuts down, crashed, begins, or ends who idles too long."""
+
+_REFUSED = ("42501", "25006")
+"""SQLSTATE: insufficient privilege, read-only transaction."""
+
+WRITE = "ledger_write"
+"""Execution option: this connection's transactions take the write lock at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMeta:
+    """Which ledger this is."""
+
+    ledger_id: str
+    schema_version: int
+
+
+def database_url(text: str) -> URL:
+    """A database URL; `postgresql://` means psycopg 3.
+
+    Raises:
+        LedgerError: the text is no database URL.
+    """
+    shown = re.sub(r":[^:/]*@", ":***@", text)
+    if re.match(r"^postgres[^/]*//[^/?]*@[^/?]*@", text):
+        raise LedgerError(
+            f"{shown!r} has more than one @ before the server's name; write %40 for one in a "
+            "user's name or password"
+        )
+    try:
+        url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
+    except (ArgumentError, ValueError) as error:
+        raise LedgerError(
+            f"{shown!r} is no database URL; give something like sqlite:////srv/ledger.sqlite"
+        ) from error
+    if url.drivername not in DRIVERS:
+        raise LedgerError(
+            f"{shown!r} names a database that is not supported; use sqlite:// or postgresql://"
+        )
+    return url
+
+
+def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool = True) -> Engine:
+    """An engine whose transactions begin when they are told to.
+
+    `durable`: SQLite waits until each commit is on disk (synchronous=FULL).
+
+    Raises:
+        LedgerError: the database's driver is not installed.
+    """
+    if url.get_backend_name() != "sqlite":
+        return _server_engine(url)
+    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+    synchronous = "FULL" if durable else "NORMAL"
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(WRITE, False)
+        raw: Any = connection.connection.driver_connection
+        try:
+            raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        except sqlite3.Error as error:
+            raise DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
+
+    return engine
+
+
+def _server_engine(url: URL) -> Engine:
+    try:
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            # Whatever the database's default: the head is locked first and read then.
+            isolation_level="READ COMMITTED",
+            connect_args={name: CONNECTION[name] for name in CONNECTION.keys() - url.query.keys()},
+        )
+    except ImportError as error:
+        raise LedgerError(
+            f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
+        ) from error
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_NO_LOST_COMMIT)
+        connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITE, False):
+            connection.exec_driver_sql(bounded_writer())
+
+    return engine
+
+
+def bounded_writer() -> str:
+    """Sets how long a transaction that writes may do nothing, and wait for another one's lock."""
+    return (
+        "SELECT set_config('idle_in_transaction_session_timeout', "
+        f"'{IDLE_WRITER_SECONDS}s', true), "
+        f"set_config('lock_timeout', '{BUSY_SECONDS:g}s', true)"
+    )
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: the database's lock is taken at once, or waited for.
+
+    Raises:
+        LedgerBusy: another process held the lock for too long.
+    """
+    with (
+        translated_errors(engine),
+        engine.connect().execution_options(**{WRITE: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def reading_snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection whose statements all see one moment: SQLite's do, a server's when told."""
+    if engine.dialect.name != "sqlite":
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with engine.connect() as connection:
+        yield connection
+
+
+def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
+    """Make the tables of a new, empty ledger.
+
+    Raises:
+        NotALedger: the database holds something already.
+    """
+    with translated_errors(engine):
+        if engine.dialect.name == "sqlite":
+            with engine.connect() as connection:
+                _require_room(connection)
+                raw: Any = connection.connection.driver_connection
+                connection.rollback()
+                raw.execute("PRAGMA journal_mode=WAL").fetchall()
+        with engine.connect().execution_options(**{WRITE: True}) as connection:
+            connection.begin()
+            if engine.dialect.name != "sqlite":
+                # Several machines may begin at once; the first one makes the tables.
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATION_LOCK})")
+            _require_room(connection)
+            tables.metadata.create_all(connection)
+            connection.execute(
+                insert(tables.meta).values(
+                    ledger_id=ledger_id,
+                    schema_version=tables.SCHEMA_VERSION,
+                    created_at=format_instant(now),
+                )
+            )
+            connection.execute(
+                insert(tables.head).values(
+                    id=1, size=0, root=EMPTY_ROOT, frontier=b"", recorded_at=0
+                )
+            )
+            connection.commit()
+    return LedgerMeta(ledger_id, tables.SCHEMA_VERSION)
+
+
+def _require_room(connection: Connection) -> None:
+    """A SQLite file is a ledger's alone; on a server only our tables must not be there."""
+    found = set(inspect(connection).get_table_names())
+    if connection.dialect.name != "sqlite":
+        if tables.meta.name in found:
+            raise LedgerBusy(
+                f"{_place(connection.engine)}: another process has just begun the ledger there; "
+                "run the command again"
+            )
+        found &= set(tables.metadata.tables)
+    if found:
+        raise NotALedger(f"{_place(connection.engine)} holds tables already; nothing was changed")
+
+
+def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta:
+    """Recognise the ledger behind an engine, whose tables may be of an older version.
+
+    Raises:
+        LedgerMissing: there is no such file; none is made.
+        NotALedger: it is something else, or empty.
+        LedgerTooNew: newer software wrote it.
+    """
+    if _is_missing_file(engine.url):
+        raise LedgerMissing(f"there is no ledger at {_place(engine)}; check the path")
+    with translated_errors(engine), engine.connect() as connection:
+        if not inspect(connection).has_table(tables.meta.name):
+            raise NotALedger(f"{_place(engine)} is no ledger; check the path, nothing was changed")
+        rows = connection.execute(
+            select(tables.meta.c.ledger_id, tables.meta.c.schema_version)
+        ).all()
+    if len(rows) != 1:
+        raise LedgerBroken(f"{_place(engine)}: ledger_meta has {len(rows)} rows, not one")
+    found = LedgerMeta(rows[0].ledger_id, rows[0].schema_version)
+    if found.schema_version > newest:
+        raise LedgerTooNew(
+            f"{_place(engine)} has schema version {found.schema_version}, this software knows "
+            f"{newest}; update backup-ledger"
+        )
+    return found
+
+
+def may_not_write(error: DBAPIError) -> bool:
+    """Whether a server refused because of who asked: a login that may only read."""
+    return getattr(error.orig, "sqlstate", None) in _REFUSED
+
+
+class translated_errors:  # noqa: N801  (reads as a statement: with translated_errors(...))
+    """Turn the database's errors into the ledger's, naming the place."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, DBAPIError):
+            return
+        text = (str(error.orig).splitlines() or [type(error.orig).__name__])[0]
+        if is_lost(error):
+            raise _why_lost(self._engine, text) from error
+        if isinstance(error, OperationalError) and ("locked" in text or _is_refused_lock(error)):
+            raise LedgerBusy(
+                f"{_place(self._engine)} is locked by another process; try again"
+            ) from error
+        if may_not_write(error):
+            raise LedgerError(
+                f"{_place(self._engine)}: {text}; this login may not do that, use another one"
+            ) from error
+        if "invalid connection option" in text:
+            raise _why_lost(self._engine, text) from error
+        if "not a database" in text:
+            raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error
+        if "malformed" in text:
+            raise LedgerBroken(
+                f"{_place(self._engine)} is damaged: {text}; `backup-ledger audit verify` says "
+                "what can still be read"
+            ) from error
+        if isinstance(error, OperationalError):
+            raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error
+
+
+def is_lost(error: DBAPIError) -> bool:
+    """Whether a server is gone, or took the connection away; nothing uncommitted stands then."""
+    if error.connection_invalidated:
+        return True
+    is_of_connection = isinstance(error, OperationalError | InterfaceError)
+    if not is_of_connection or not hasattr(error.orig, "sqlstate"):
+        return False
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state is None or state.startswith("08") or state in _CUT_OFF
+
+
+_WRONG_URL = r"invalid (port|sslmode|connection option|integer|URI)|does not support SSL"
+_WRONG_LOGIN = (
+    r"authentication failed|no password supplied|role .* (does not exist|is not permitted)"
+)
+_NOT_BY_WAITING = (
+    ("database .* does not exist", LedgerMissing, "make it with createdb, or check the URL"),
+    (_WRONG_LOGIN, LedgerError, "check user and password in the URL, or in ~/.pgpass"),
+    ("no pg_hba.conf entry", LedgerError, "the server does not let this machine or user in"),
+    (_WRONG_URL, LedgerError, "check the URL"),
+)
+"""What a server or its driver says that trying again does not help, and what does."""
+
+
+def _why_lost(engine: Engine, text: str) -> LedgerError:
+    for pattern, kind, what_to_do in _NOT_BY_WAITING:
+        if re.search(pattern, text):
+            return kind(f"{_place(engine)} cannot be used: {text}; {what_to_do}")
+    return LedgerUnreachable(
+        f"{_place(engine)} cannot be reached: {text}; is the server up, and the URL right? Try "
+        "again"
+    )
+
+
+def _is_refused_lock(error: OperationalError) -> bool:
+    """A lock that was waited for in vain, on a server."""
+    return getattr(error.orig, "sqlstate", None) in ("55P03", "57014", "40P01")
+
+
+def _is_missing_file(url: URL) -> bool:
+    """SQLite would make the file that it was only asked to look into."""
+    if url.get_backend_name() != "sqlite" or not url.database or "uri" in url.query:
+        return False
+    return url.database != ":memory:" and not os.path.lexists(url.database)
+
+
+def _place(engine: Engine) -> str:
+    return place_of(engine.url)
+
+
+def place_of(url: URL) -> str:
+    """Where a database is, for messages: a file's path, or a server's address; no password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or str(url)
+    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)

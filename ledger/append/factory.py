@@ -1,0 +1,105 @@
+"""The eventsourcing library's infrastructure factory, with our recorders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    InfrastructureFactory,
+    IntegrityError,
+    NotSupportedError,
+    StoredEvent,
+)
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
+
+from ledger.append.database import translated_errors, writing
+from ledger.append.recorder import LedgerRecorder
+from ledger.append.tables import snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from eventsourcing.utils import Environment
+    from sqlalchemy.engine import Engine
+
+    from ledger.clock import Clock
+
+
+class SnapshotRecorder(AggregateRecorder):
+    """Keeps folded states of long streams: disposable, not in the tree."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_kwargs: Any) -> None:
+        """Keep snapshots, all or nothing.
+
+        Raises:
+            IntegrityError: there is one of that stream and version.
+        """
+        if not stored_events:
+            return
+        rows = [
+            {
+                "stream": str(each.originator_id),
+                "stream_version": each.originator_version,
+                "topic": each.topic,
+                "state": each.state,
+            }
+            for each in stored_events
+        ]
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(snapshots), rows)
+        except DatabaseIntegrityError as error:
+            raise IntegrityError("this snapshot is there already") from error
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """Snapshots of one stream."""
+        version = snapshots.c.stream_version
+        statement = select(snapshots.c.stream, version, snapshots.c.topic, snapshots.c.state).where(
+            snapshots.c.stream == str(originator_id)
+        )
+        if gt is not None:
+            statement = statement.where(version > gt)
+        if lte is not None:
+            statement = statement.where(version <= lte)
+        statement = statement.order_by(version.desc() if desc else version).limit(limit)
+        with translated_errors(self._engine), self._engine.connect() as connection:
+            rows = connection.execute(statement).all()
+        return [StoredEvent(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+
+
+class LedgerFactory(InfrastructureFactory[Any]):
+    """Hands the library our recorders over one engine."""
+
+    def __init__(self, env: Environment, engine: Engine, clock: Clock) -> None:
+        super().__init__(env)
+        self._engine = engine
+        self._clock = clock
+
+    def application_recorder(self) -> LedgerRecorder:
+        return LedgerRecorder(self._engine, self._clock)
+
+    def aggregate_recorder(self, purpose: str = "events") -> SnapshotRecorder:  # noqa: ARG002
+        return SnapshotRecorder(self._engine)
+
+    def tracking_recorder(self, tracking_recorder_class: Any = None) -> NoReturn:  # noqa: ARG002
+        raise NotSupportedError("projections keep their own progress; there is no such recorder")
+
+    def process_recorder(self) -> NoReturn:
+        raise NotSupportedError("projections keep their own progress; there is no such recorder")
+
+    def close(self) -> None:
+        self._engine.dispose()

@@ -1,0 +1,261 @@
+"""Leases and names: working tables, written in the append's transaction.
+
+They hold nothing that the ledger does not say; `rebuild` makes them again from it (rebuilt
+leases count as expired). A lease's `expires_at` is in microseconds: of the database server's clock
+(since 1970), so that no machine's own clock matters, or of the monotonic clock on SQLite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ledger.append.prepared import Prepared
+from ledger.append.tables import leases, names
+from ledger.errors import LeaseLost, NameTaken
+from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound
+from ledger.events.scheduling import (
+    BackupAbandoned,
+    BackupCompleted,
+    BackupFailed,
+    BackupStarted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection, Select
+
+    from ledger.records.record import Event
+
+# Not now(): a transaction may have waited long for its lock since it began.
+_SERVER_NOW = literal_column(
+    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", type_=BigInteger()
+)
+_END_LEASE = Prepared(delete(leases).where(leases.c.run_id == bindparam("wanted")))
+_FREE_NAME = Prepared(
+    delete(names).where(
+        names.c.store == bindparam("of_store"),
+        names.c.filename == bindparam("wanted"),
+        names.c.backup_id == bindparam("of_backup"),
+    )
+)
+_NAME_OWNER = Prepared(
+    select(names.c.backup_id).where(
+        names.c.store == bindparam("of_store"), names.c.filename == bindparam("wanted")
+    )
+)
+
+EXPIRED = -1
+"""Before every moment of the monotonic clock, which may start at 0."""
+
+SECOND = 1_000_000
+LOOKUP_NAMES = 500
+_Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How long a claim is believed without a heartbeat."""
+
+    run_id: str
+    owner: str
+    expires_at: int
+
+
+def lease_end(monotonic_seconds: float, lease_seconds: int) -> int:
+    """When a lease of this machine's monotonic clock ends."""
+    return int((monotonic_seconds + lease_seconds) * SECOND)
+
+
+def lease_now(connection: Connection, monotonic: float) -> int:
+    """The moment by which leases are judged: the server's own, or `monotonic` (in seconds)."""
+    if connection.dialect.name == "sqlite":
+        return lease_end(monotonic, 0)
+    return int(connection.execute(select(_SERVER_NOW)).scalar_one())
+
+
+def apply_events(connection: Connection, events: Iterable[Event], monotonic: float) -> None:
+    """Bring the working tables up to date with events just appended.
+
+    Raises:
+        NameTaken: another backup of the store has the file name.
+    """
+    changes = _Changes(connection, monotonic)
+    for event in events:
+        changes.add(event)
+    changes.write()
+
+
+class _Changes:
+    """What events do to the tables, many rows a statement.
+
+    In the order of the events as far as it matters: what one makes, a later one may end.
+    """
+
+    def __init__(self, connection: Connection, monotonic: float) -> None:
+        self._connection = connection
+        self._monotonic = monotonic
+        self._now: int | None = None
+        self._started: _Rows = []
+        self._ended: _Rows = []
+        self._named: _Rows = []
+        self._freed: _Rows = []
+
+    def add(self, event: Event) -> None:
+        details = event.details
+        if isinstance(details, BackupStarted):
+            self._put(self._started, self._lease_row(event.event_id, details), after=self._ended)
+        elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
+            self._put(self._ended, {"wanted": details.run_id}, after=self._started)
+        elif isinstance(details, BackupCreated | BackupFound):
+            name = {"store": details.store, "filename": details.filename}
+            self._put(self._named, name | {"backup_id": event.resource_id}, after=self._freed)
+        elif isinstance(details, BackupDeleted):
+            name = {"of_store": details.store, "wanted": details.filename}
+            self._put(self._freed, name | {"of_backup": event.resource_id}, after=self._named)
+
+    def write(self) -> None:
+        if self._started:
+            self._connection.execute(insert(leases), self._started)
+        if self._ended:
+            _END_LEASE.run_many(self._connection, self._ended)
+        if self._named:
+            _insert_names(self._connection, self._named)
+        if self._freed:
+            _FREE_NAME.run_many(self._connection, self._freed)
+        for rows in (self._started, self._ended, self._named, self._freed):
+            rows.clear()
+
+    def _put(self, rows: _Rows, row: dict[str, Any], *, after: _Rows) -> None:
+        if after:
+            self.write()
+        rows.append(row)
+
+    def _lease_row(self, run_id: str, details: BackupStarted) -> dict[str, Any]:
+        if self._now is None:
+            self._now = lease_now(self._connection, self._monotonic)
+        expires_at = self._now + details.lease_seconds * SECOND
+        return {"run_id": run_id, "owner": details.scheduler, "expires_at": expires_at}
+
+
+def name_owner(connection: Connection, store: str, filename: str) -> str | None:
+    """The backup_id that has a file name in a store, or None."""
+    row = _NAME_OWNER.run(connection, {"of_store": store, "wanted": filename}).fetchone()
+    return None if row is None else str(row[0])
+
+
+def name_owners(connection: Connection, store: str, filenames: Sequence[str]) -> dict[str, str]:
+    """The same for several: those names that somebody has, with their backup_id."""
+    if len(filenames) == 1:
+        owner = name_owner(connection, store, filenames[0])
+        return {} if owner is None else {filenames[0]: owner}
+    found: dict[str, str] = {}
+    for start in range(0, len(filenames), LOOKUP_NAMES):
+        some = names.c.filename.in_(filenames[start : start + LOOKUP_NAMES])
+        rows = connection.execute(
+            select(names.c.filename, names.c.backup_id).where(names.c.store == store, some)
+        )
+        found |= {row.filename: row.backup_id for row in rows}
+    return found
+
+
+def names_of_store(connection: Connection, store: str) -> dict[str, str]:
+    """File name -> backup_id, of everything in a store that is not deleted."""
+    rows = connection.execute(
+        select(names.c.filename, names.c.backup_id).where(names.c.store == store)
+    )
+    return {row.filename: row.backup_id for row in rows}
+
+
+def all_leases(connection: Connection) -> list[Lease]:
+    return [
+        Lease(row.run_id, row.owner, row.expires_at) for row in connection.execute(select(leases))
+    ]
+
+
+def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set[str]:
+    """The fence: runs whose lease is there, the owner's and unexpired; others append nothing."""
+    return set(connection.execute(_held_by(connection, owner, monotonic)).scalars())
+
+
+def runs_held_among(
+    connection: Connection, run_ids: Sequence[str], owner: str, monotonic: float
+) -> set[str]:
+    """The same for these runs only."""
+    held = _held_by(connection, owner, monotonic).where(leases.c.run_id.in_(run_ids))
+    return set(connection.execute(held).scalars())
+
+
+def _held_by(connection: Connection, owner: str, monotonic: float) -> Select[str]:
+    is_unexpired = leases.c.expires_at >= _now(connection, monotonic)
+    return select(leases.c.run_id).where(leases.c.owner == owner, is_unexpired)
+
+
+def _now(connection: Connection, monotonic: float) -> Any:
+    """For use in a statement, which on a server reads the clock itself."""
+    return _SERVER_NOW if connection.dialect.name != "sqlite" else lease_end(monotonic, 0)
+
+
+def renew_leases(connection: Connection, owner: str, monotonic: float, lease_seconds: int) -> int:
+    """Renew what is still ours and unexpired; how many that is.
+
+    On a server the statement itself reads the clock: whoever is frozen before it renews nothing.
+    """
+    now, ours = _now(connection, monotonic), _held_by(connection, owner, monotonic)
+    if connection.dialect.name != "sqlite":
+        # Those that an append is just ending, or somebody taking over, are waited for by nobody.
+        ours = ours.with_for_update(skip_locked=True)
+    result = connection.execute(
+        update(leases)
+        .where(leases.c.run_id.in_(ours))
+        .values(expires_at=now + lease_seconds * SECOND)
+    )
+    return result.rowcount
+
+
+def take_over_lease(connection: Connection, lease: Lease, owner: str, expires_at: int) -> None:
+    """Make somebody's lease another one's.
+
+    Raises:
+        LeaseLost: it is no longer as it was seen: taken over by others, ended, or renewed.
+    """
+    result = connection.execute(
+        update(leases)
+        .where(
+            leases.c.run_id == lease.run_id,
+            leases.c.owner == lease.owner,
+            leases.c.expires_at == lease.expires_at,
+        )
+        .values(owner=owner, expires_at=expires_at)
+    )
+    if not result.rowcount:
+        raise LeaseLost(lease.run_id)
+
+
+def rebuild(connection: Connection, events: Iterable[Event]) -> None:
+    """Make both tables again from the whole ledger; every open lease counts as expired."""
+    connection.execute(delete(leases))
+    connection.execute(delete(names))
+    for event in events:
+        apply_events(connection, [event], monotonic=0.0)
+    connection.execute(update(leases).values(expires_at=EXPIRED))
+
+
+def _insert_names(connection: Connection, rows: _Rows) -> None:
+    by_store: dict[str, set[str]] = {}
+    for row in rows:
+        filenames = by_store.setdefault(row["store"], set())
+        if row["filename"] in filenames:
+            raise NameTaken(row["filename"])
+        filenames.add(row["filename"])
+    for store, filenames in by_store.items():
+        for taken in name_owners(connection, store, sorted(filenames)):
+            raise NameTaken(taken)
+    try:
+        connection.execute(insert(names), rows)
+    except IntegrityError as error:
+        raise NameTaken(str(rows[0]["filename"])) from error

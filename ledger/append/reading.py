@@ -1,0 +1,140 @@
+"""Reading the ledger: its head, its records, a stream's end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import BigInteger, bindparam, func, select
+
+from ledger.append.database import WRITE
+from ledger.append.prepared import Prepared
+from ledger.append.tables import events, head
+from ledger.errors import LedgerBroken
+from ledger.tree.merkle import Frontier
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+NO_LIMIT = 2**62
+
+
+_HEAD = select(head.c.size, head.c.frontier, head.c.recorded_at)
+
+
+_READ_HEAD = Prepared(_HEAD)
+
+
+_LOCK_HEAD = Prepared(_HEAD.with_for_update())
+
+
+_STREAM_VERSION = Prepared(
+    select(func.max(events.c.stream_version)).where(events.c.stream == bindparam("wanted"))
+)
+
+
+_LEAF_HASH = Prepared(select(events.c.leaf_hash).where(events.c.position == bindparam("wanted")))
+
+
+_STREAM_LEAF = Prepared(
+    select(events.c.leaf_hash).where(
+        events.c.stream == bindparam("wanted"), events.c.stream_version == bindparam("version")
+    )
+)
+
+
+_EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
+
+
+_NOTIFICATION = _EVENT.add_columns(events.c.position)
+
+
+_STORED = _NOTIFICATION.add_columns(events.c.leaf_hash, events.c.recorded_at)
+
+
+_RECORDS = Prepared(
+    _STORED.where(events.c.position > bindparam("after"), events.c.position <= bindparam("up_to"))
+    .order_by(events.c.position)
+    .limit(bindparam("most", type_=BigInteger))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The ledger's end: its tree, and when it last grew (microseconds since 1970, UTC)."""
+
+    frontier: Frontier
+    recorded_at: int
+
+    @property
+    def size(self) -> int:
+        return self.frontier.size
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """One row of the ledger, as it stands."""
+
+    position: int
+    stream: str
+    stream_version: int
+    event_type: str
+    record: bytes
+    leaf_hash: bytes
+    recorded_at: int
+
+
+def read_head(connection: Connection) -> Head:
+    """The head row.
+
+    Raises:
+        LedgerBroken: it is gone, or contradicts itself.
+    """
+    is_locking = connection.get_execution_options().get(WRITE)
+    row = (_LOCK_HEAD if is_locking else _READ_HEAD).run(connection, {}).fetchone()
+    if row is None:
+        raise LedgerBroken("ledger_head has no row; run `backup-ledger audit verify`")
+    size, frontier, recorded_at = row
+    try:
+        return Head(Frontier.from_bytes(size, bytes(frontier)), recorded_at)
+    except ValueError as error:
+        raise LedgerBroken(f"ledger_head is damaged: {error}") from error
+
+
+def read_records(
+    connection: Connection,
+    *,
+    after: int = 0,
+    up_to: int | None = None,
+    limit: int | None = None,
+) -> list[StoredRecord]:
+    """Rows with after < position <= up_to, in ledger order."""
+    wanted = {
+        "after": after,
+        "up_to": NO_LIMIT if up_to is None else up_to,
+        "most": NO_LIMIT if limit is None else limit,
+    }
+    rows = _RECORDS.run(connection, wanted).fetchall()
+    return [
+        StoredRecord(position, stream, version, event_type, bytes(record), bytes(leaf), recorded)
+        for stream, version, event_type, record, position, leaf, recorded in rows
+    ]
+
+
+def read_stream_leaf(connection: Connection, stream: str, version: int) -> bytes | None:
+    """The leaf hash of one event of a stream; None where there is none."""
+    wanted = {"wanted": stream, "version": version}
+    row = _STREAM_LEAF.run(connection, wanted).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def read_leaf_hash(connection: Connection, position: int) -> bytes | None:
+    """The leaf hash at a position, or None beyond the head."""
+    row = _LEAF_HASH.run(connection, {"wanted": position}).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def stream_version(connection: Connection, stream: str) -> int:
+    """The newest version of a stream; 0 where there is none."""
+    return int(_STREAM_VERSION.run(connection, {"wanted": stream}).fetchone()[0] or 0)

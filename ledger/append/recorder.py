@@ -1,0 +1,363 @@
+"""The recorder: events in, positions out, the Merkle tree kept in the same transaction.
+
+It is blind to format: any topic, any bytes, any version from 0. Form, size and registry are
+the mapper's business before, and `verify`'s after.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    ListenNotifySubscription,
+    Notification,
+    StoredEvent,
+)
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
+
+from ledger.append.database import translated_errors, writing
+from ledger.append.listening import Listener
+from ledger.append.prepared import Prepared
+from ledger.append.reading import (
+    _EVENT,
+    _NOTIFICATION,
+    Head,
+    StoredRecord,
+    read_head,
+    read_records,
+    stream_version,
+)
+from ledger.append.tables import events, head, nodes
+from ledger.clock import Clock, SystemClock, to_microseconds
+from ledger.errors import ConcurrencyConflict, LedgerBroken, LedgerUnreachable
+from ledger.tree.merkle import Frontier, Node, leaf_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Connection, Select
+    from sqlalchemy.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+LOOKUP_STREAMS = 500
+"""Streams looked up in one statement, well under SQLite's limit on parameters."""
+
+FEW_STREAMS = 4
+"""Fewer are asked for one by one, by statements that are prepared; any number of a file."""
+
+JUMP_MICROSECONDS = 3_600_000_000
+"""A clock this far behind the head has jumped; recorded_at then follows the clock."""
+
+_WRITE_HEAD = Prepared(update(head), ["size", "root", "frontier", "recorded_at"])
+_INSERT = Prepared(insert(events), events.columns.keys())
+_STREAM = Prepared(
+    _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
+)
+_STREAMS = _EVENT.where(events.c.stream.in_(bindparam("wanted", expanding=True))).order_by(
+    events.c.stream, events.c.stream_version
+)
+_STREAM_VERSIONS = (
+    select(events.c.stream, func.max(events.c.stream_version).label("newest"))
+    .where(events.c.stream.in_(bindparam("wanted", expanding=True)))
+    .group_by(events.c.stream)
+)
+
+
+class LockedHead:
+    """The ledger while its head is locked: nobody else appends until this is over."""
+
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self.connection = connection
+        self._clock = clock
+        self.head = read_head(connection)
+
+    def records_after(self, position: int) -> list[StoredRecord]:
+        """What was appended after a position, in ledger order."""
+        return read_records(self.connection, after=position)
+
+    def select_events(self, stream: str) -> list[StoredEvent]:
+        """The events of one stream, in order."""
+        rows = _STREAM.run(self.connection, {"wanted": stream})
+        return [_stored_event(row) for row in rows.fetchall()]
+
+    def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
+        """The events of several streams, each in order; asked together, a server being far."""
+        if self._are_few(streams):
+            return {stream: self.select_events(stream) for stream in streams}
+        found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
+        for some in _batched(list(found)):
+            for row in self.connection.execute(_STREAMS, {"wanted": some}):
+                found[row.stream].append(_stored_event(row))
+        return found
+
+    def stream_versions(self, streams: Sequence[str]) -> dict[str, int]:
+        """The newest version of each stream; 0 where there is none."""
+        if self._are_few(streams):
+            return {stream: stream_version(self.connection, stream) for stream in streams}
+        found = dict.fromkeys(streams, 0)
+        for some in _batched(list(found)):
+            rows = self.connection.execute(_STREAM_VERSIONS, {"wanted": some})
+            found.update((row.stream, row.newest) for row in rows)
+        return found
+
+    def insert(self, stored_events: Sequence[StoredEvent]) -> list[int]:
+        """Append events; their positions.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: a (stream, version) exists already.
+        """
+        if not stored_events:
+            return []
+        first = self.head.size + 1
+        hashes = [leaf_hash(stored.state) for stored in stored_events]
+        frontier, completed = self.head.frontier.append_leaves(hashes)
+        recorded_at = self._recorded_at()
+        _INSERT.run_many(
+            self.connection,
+            [
+                {
+                    "position": position,
+                    "stream": str(stored.originator_id),
+                    "stream_version": stored.originator_version,
+                    "event_type": stored.topic,
+                    "record": stored.state,
+                    "leaf_hash": hashed,
+                    "recorded_at": recorded_at,
+                }
+                for position, (stored, hashed) in enumerate(
+                    zip(stored_events, hashes, strict=True), first
+                )
+            ],
+        )
+        self._write_head(frontier, completed, recorded_at)
+        return list(range(first, frontier.size + 1))
+
+    def _are_few(self, streams: Sequence[str]) -> bool:
+        return len(streams) < FEW_STREAMS or self.connection.dialect.name == "sqlite"
+
+    def _write_head(self, frontier: Frontier, completed: list[Node], recorded_at: int) -> None:
+        if completed:
+            self.connection.execute(insert(nodes), [node._asdict() for node in completed])
+        row = {
+            "size": frontier.size,
+            "root": frontier.root(),
+            "frontier": frontier.to_bytes(),
+            "recorded_at": recorded_at,
+        }
+        _WRITE_HEAD.run(self.connection, row)
+        self.head = replace(self.head, frontier=frontier, recorded_at=recorded_at)
+
+    def _recorded_at(self) -> int:
+        now = to_microseconds(self._clock.now())
+        behind = self.head.recorded_at - now
+        return now if behind <= 0 or behind > JUMP_MICROSECONDS else self.head.recorded_at
+
+
+class LedgerRecorder(ApplicationRecorder):
+    """Records events for the eventsourcing library over SQLAlchemy Core."""
+
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
+        self.engine = engine
+        self._clock = clock or SystemClock()
+        # Threads queue here, in the order in which they come; SQLite's own waiting is unfair.
+        self._writing = Lock()
+        self._subscriptions: set[FollowingSubscription] = set()
+
+    @contextmanager
+    def locked(self) -> Iterator[LockedHead]:
+        """One append transaction: lock the head, look, decide, insert, commit.
+
+        Raises:
+            LedgerBusy: another process held the lock for too long.
+        """
+        with self._writing, writing(self.engine) as connection:
+            yield LockedHead(connection, self._clock)
+        for subscription in tuple(self._subscriptions):
+            subscription.notify()
+
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        locked: LockedHead | None = None,
+        **_kwargs: Any,
+    ) -> Sequence[int] | None:
+        """Append events, all or nothing; their positions, or None where there are none.
+
+        `locked`: append within this open transaction instead of one of its own.
+
+        Raises:
+            ConcurrencyConflict: a (stream, version) exists already; names the streams.
+            LedgerBroken: the head does not stand at the last event, so nothing can be appended.
+        """
+        if not stored_events:
+            return None
+        try:
+            if locked is not None:
+                return locked.insert(stored_events)
+            with self.locked() as own:
+                return own.insert(stored_events)
+        except DatabaseIntegrityError as error:
+            self._require_whole()
+            raise ConcurrencyConflict(self._moved(stored_events)) from error
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The events of one stream."""
+        statement = _EVENT.where(events.c.stream == str(originator_id))
+        statement = _between(statement, events.c.stream_version, gt, lte)
+        order = events.c.stream_version.desc() if desc else events.c.stream_version
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(order).limit(limit)).all()
+        return [_stored_event(row) for row in rows]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        """The events of the whole ledger from a position on, of these types."""
+        gt = None if start is None else start - inclusive_of_start
+        statement = _between(_NOTIFICATION, events.c.position, gt, stop)
+        if topics:
+            statement = statement.where(events.c.event_type.in_(topics))
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            rows = connection.execute(statement.order_by(events.c.position).limit(limit)).all()
+        return [
+            Notification(
+                id=row.position,
+                originator_id=row.stream,
+                originator_version=row.stream_version,
+                topic=row.event_type,
+                state=bytes(row.record),
+            )
+            for row in rows
+        ]
+
+    def max_notification_id(self) -> int | None:
+        """The last position, or None in an empty ledger."""
+        return self.head().size or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> FollowingSubscription:
+        """Events after a position, and from then on each one as it is appended."""
+        return FollowingSubscription(self, self._subscriptions, gt=gt, topics=topics)
+
+    def head(self) -> Head:
+        """The ledger's end as of now."""
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            return read_head(connection)
+
+    def _moved(self, stored_events: Sequence[StoredEvent]) -> Sequence[str]:
+        """Which of the streams have these versions already."""
+        keys = [(str(each.originator_id), each.originator_version) for each in stored_events]
+        moved: list[str] = []
+        with self.engine.connect() as connection:
+            for start in range(0, len(keys), 200):
+                some = or_(
+                    *(
+                        and_(events.c.stream == stream, events.c.stream_version == version)
+                        for stream, version in keys[start : start + 200]
+                    )
+                )
+                moved += connection.execute(select(events.c.stream).where(some)).scalars()
+        return tuple(dict.fromkeys(moved or (stream for stream, _version in keys)))
+
+    def _require_whole(self) -> None:
+        with self.engine.connect() as connection:
+            size = read_head(connection).size
+            last = connection.execute(select(func.max(events.c.position))).scalar_one() or 0
+        if last != size:
+            raise LedgerBroken(
+                f"ledger_head says {size} events, but the last one has position {last}; run "
+                "`backup-ledger audit verify`"
+            )
+
+
+def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | None) -> Select[Any]:
+    if gt is not None:
+        statement = statement.where(column > gt)
+    if lte is not None:
+        statement = statement.where(column <= lte)
+    return statement
+
+
+def _batched(streams: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(streams), LOOKUP_STREAMS):
+        yield streams[start : start + LOOKUP_STREAMS]
+
+
+def _stored_event(row: Any) -> StoredEvent:
+    return StoredEvent(row[0], row[1], row[2], bytes(row[3]))
+
+
+LOOK_ANYWAY_SECONDS = 5.0
+"""How long a server that tells of appends is believed when it says nothing."""
+
+
+class FollowingSubscription(ListenNotifySubscription["LedgerRecorder"]):
+    """Appends of this process wake it at once; those of others as soon as they are heard of."""
+
+    def __init__(
+        self,
+        recorder: LedgerRecorder,
+        registered: set[FollowingSubscription],
+        gt: int | None = None,
+        topics: Sequence[str] = (),
+    ) -> None:
+        self._registered = registered
+        self._stopping = Event()
+        super().__init__(recorder=recorder, gt=gt, topics=topics)
+        registered.add(self)
+        self._listening_thread = Thread(target=self._listen, daemon=True)
+        self._listening_thread.start()
+
+    def notify(self) -> None:
+        """Something was appended."""
+        self._has_been_notified.set()
+
+    def stop(self) -> None:
+        """End the iteration; also when called from another thread."""
+        self._registered.discard(self)
+        self._stopping.set()
+        super().stop()
+
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        super().__exit__(*args, **kwargs)
+        self._listening_thread.join()
+
+    def _listen(self) -> None:
+        seen = -1
+        with Listener(self._recorder.engine, self._stopping) as listener:
+            while not self._stopping.is_set():
+                listener.wait(LOOK_ANYWAY_SECONDS)
+                try:
+                    size = self._recorder.head().size
+                except LedgerUnreachable:
+                    continue
+                except Exception as error:  # noqa: BLE001  (handed to the reader's thread)
+                    self._thread_error = error
+                    self.stop()
+                    return
+                if size != seen:
+                    seen = size
+                    self.notify()

@@ -1,0 +1,1 @@
+"""Bundles that an auditor checks offline with one standard-library file."""

@@ -1,0 +1,1 @@
+"""Pure mathematics of proof: Merkle tree, proofs, signed notes, checkpoints. No database."""

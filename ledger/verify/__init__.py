@@ -1,0 +1,1 @@
+"""Recompute everything the ledger says about itself; report what does not fit."""

@@ -1,0 +1,214 @@
+"""Checkpoints against the recomputed tree: what was once signed must still be true.
+
+A checkpoint says "at N records the root was R". Whoever kept one elsewhere can tell whether
+those N records are still the same ones, however consistently everything here was rewritten.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from ledger.append.tables import checkpoints
+from ledger.tree.checkpoint import Checkpoint, open_checkpoint
+from ledger.tree.signed_note import Note, NoteError, VerifierKey
+from ledger.verify.findings import Findings, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+    from ledger.verify.tree import TreeCheck
+
+CHECKPOINT = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What one checkpoint says. `label` names it in findings; `is_signed`: by the known key."""
+
+    label: str
+    checkpoint: Checkpoint
+    is_signed: bool
+    is_given: bool
+
+
+class CheckpointCheck:
+    """Compares checkpoints, kept and given, while the tree grows past their sizes."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        findings: Findings,
+        given: Sequence[bytes],
+        key: VerifierKey | None,
+    ) -> None:
+        self._connection = connection
+        self._findings = findings
+        self._key = key
+        self._given = sorted(
+            (self._given_claim(number, note) for number, note in enumerate(given, 1)),
+            key=lambda claim: claim.checkpoint.size,
+        )
+        self._next_given = 0
+        self._last_signed: tuple[int, bytes] | None = None
+        self._by_origin: Counter[str] = Counter()
+        self._kept = self._unverified = 0
+        self._newest = 0
+        self._confirmed_given: list[int] = []
+        self._pending = self._claims()
+        self._claim = next(self._pending, None)
+
+    def grow(self, tree: TreeCheck, leaf_hashes: Sequence[bytes]) -> None:
+        """Add leaves to the tree, stopping at each size that a checkpoint is about."""
+        start = tree.frontier.size
+        done = 0
+        while self._claim is not None and self._claim.checkpoint.size <= start + len(leaf_hashes):
+            upto = max(self._claim.checkpoint.size - start, 0)
+            if upto > done:
+                tree.grow(leaf_hashes[done:upto])
+                done = upto
+            self._compare(self._claim, tree.frontier.root())
+            self._claim = next(self._pending, None)
+        tree.grow(leaf_hashes[done:])
+
+    def finish(self, size: int) -> None:
+        """What is signed for sizes that the ledger does not have (any more)."""
+        while self._claim is not None:
+            claim = self._claim
+            self._note_fork(claim)
+            self._findings.add(
+                CHECKPOINT,
+                size + 1,
+                f"{claim.label} is of {claim.checkpoint.size} records, but the ledger has only "
+                f"{size}: it was cut, or this is another ledger",
+                f"at least {claim.checkpoint.size} records",
+                f"{size} records",
+            )
+            self._claim = next(self._pending, None)
+
+    def notes(self, size: int) -> Iterator[str]:
+        """What was found that is not bad."""
+        if self._kept:
+            names = ", ".join(map(show, sorted(self._by_origin)))
+            yield (
+                f"checkpoints kept in the ledger: {self._kept}, of {names}; the newest covers "
+                f"{self._newest} of {size} records"
+            )
+        for each in self._confirmed_given:
+            more = f"; records added since: {size - each}" if each < size else ""
+            yield f"the given checkpoint of {each} records is part of this history{more}"
+
+    def not_checked(self) -> Iterator[str]:
+        """What stays open about checkpoints."""
+        if not self._given:
+            yield (
+                "whether all of history was rewritten before it was first signed, or together "
+                "with the kept checkpoints: give a checkpoint that you keep elsewhere, with "
+                "--checkpoint FILE --public-key VKEY"
+            )
+        if self._unverified:
+            yield (
+                f"the signatures of {self._unverified} checkpoints kept here: no public key was "
+                "given for them"
+            )
+
+    def _claims(self) -> Iterator[_Claim]:
+        """Kept and given checkpoints by size, few in memory at a time."""
+        for kept in self._kept_claims():
+            yield from self._given_up_to(kept.checkpoint.size)
+            yield kept
+        yield from self._given_up_to(None)
+
+    def _given_up_to(self, size: int | None) -> Iterator[_Claim]:
+        while self._next_given < len(self._given):
+            claim = self._given[self._next_given]
+            if size is not None and claim.checkpoint.size > size:
+                return
+            self._next_given += 1
+            yield claim
+
+    def _kept_claims(self) -> Iterator[_Claim]:
+        statement = select(checkpoints.c.id, checkpoints.c.size, checkpoints.c.note).order_by(
+            checkpoints.c.size, checkpoints.c.id
+        )
+        with self._connection.execute(statement, execution_options={"yield_per": 100}) as found:
+            for row in found:
+                self._kept += 1
+                claim = self._kept_claim(row.id, row.size, row.note)
+                if claim is not None:
+                    yield claim
+
+    def _kept_claim(self, number: Any, size: Any, data: Any) -> _Claim | None:
+        label = f"the kept checkpoint {number}"
+        try:
+            note = Note.from_bytes(data if isinstance(data, bytes) else b"")
+            checkpoint = Checkpoint.from_text(note.text)
+        except NoteError as error:
+            self._bad(label, "cannot be read", "a signed checkpoint", str(error))
+            return None
+        if checkpoint.size != size:
+            self._bad(label, "is not of the size that stands beside it", checkpoint.size, size)
+            return None
+        self._newest = checkpoint.size
+        self._by_origin[checkpoint.origin] += 1
+        is_known = self._key is not None and checkpoint.origin == self._key.name
+        if not is_known:
+            self._unverified += 1
+        is_signed = is_known and self._check_signature(label, data)
+        return _Claim(label, checkpoint, is_signed, is_given=False)
+
+    def _given_claim(self, number: int, data: bytes) -> _Claim:
+        checkpoint = Checkpoint.from_text(Note.from_bytes(data).text)
+        label = f"the given checkpoint {number}"
+        return _Claim(label, checkpoint, self._check_signature(label, data), is_given=True)
+
+    def _check_signature(self, label: str, data: bytes) -> bool:
+        assert self._key is not None
+        try:
+            open_checkpoint(data, self._key)
+        except NoteError as error:
+            wanted = f"a signature by {self._key.to_text()}"
+            self._bad(label, "is not signed by the given public key", wanted, str(error))
+            return False
+        return True
+
+    def _compare(self, claim: _Claim, root: bytes) -> None:
+        self._note_fork(claim)
+        size = claim.checkpoint.size
+        if claim.checkpoint.root == root:
+            if claim.is_given and claim.is_signed:
+                self._confirmed_given.append(size)
+            return
+        self._findings.add(
+            CHECKPOINT,
+            None,
+            f"{claim.label} is of another history: records 1 to {size} are not the ones that "
+            "were signed; the ledger was rewritten, forked, or is another one",
+            f"root {claim.checkpoint.root.hex()} at {size} records, as signed",
+            f"root {root.hex()} at {size} records",
+        )
+
+    def _note_fork(self, claim: _Claim) -> None:
+        """Two signatures by one key on different trees of one size: both cannot be honest."""
+        if not claim.is_signed:
+            return
+        size, root = claim.checkpoint.size, claim.checkpoint.root
+        if self._last_signed is not None and self._last_signed[0] == size:
+            if self._last_signed[1] != root:
+                self._findings.add(
+                    "fork",
+                    None,
+                    f"a fork: the same key signed two different histories of {size} records",
+                    f"root {self._last_signed[1].hex()}",
+                    f"root {root.hex()}",
+                )
+            return
+        self._last_signed = (size, root)
+
+    def _bad(self, label: str, problem: str, expected: object, found: object) -> None:
+        self._findings.add(CHECKPOINT, None, f"{label} {problem}", expected, found)

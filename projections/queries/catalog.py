@@ -1,0 +1,167 @@
+"""Questions to the backup catalog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, or_, select
+
+from ledger.vocabulary import BackupStatus
+from projections.folds.backup import Backup
+from projections.tables.columns import backup_catalog as catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+PRESENT = (BackupStatus.OK, BackupStatus.CORRUPT)
+"""Backups whose file should be there."""
+
+_NEWEST_FIRST = (catalog.c.created_at.desc(), catalog.c.position.desc())
+LOOKUP_IDS = 500
+
+
+def backups_of_store(
+    connection: Connection, store: str | None, statuses: Collection[str] | None = PRESENT
+) -> list[Backup]:
+    """Backups of one store (None: of all), newest first; every status for None."""
+    conditions = [] if store is None else [catalog.c.store == store]
+    if statuses is not None:
+        conditions.append(catalog.c.status.in_(statuses))
+    return _backups(connection, *conditions)
+
+
+def backups_of_owner(connection: Connection, store: str, user_id: int) -> list[Backup]:
+    """What is there of one user, newest first."""
+    return _backups(
+        connection,
+        catalog.c.store == store,
+        catalog.c.user_id == user_id,
+        catalog.c.status.in_(PRESENT),
+    )
+
+
+def backups_of_owners(
+    connection: Connection, store: str, user_ids: Collection[int]
+) -> dict[int, list[Backup]]:
+    """The same for several users."""
+    ordered = sorted(user_ids)
+    found: dict[int, list[Backup]] = {user_id: [] for user_id in ordered}
+    for start in range(0, len(ordered), LOOKUP_IDS):
+        some = catalog.c.user_id.in_(ordered[start : start + LOOKUP_IDS])
+        conditions = (catalog.c.store == store, some, catalog.c.status.in_(PRESENT))
+        for backup in _backups(connection, *conditions):
+            if backup.user_id is not None:
+                found[backup.user_id].append(backup)
+    return found
+
+
+def backup_named(connection: Connection, store: str | None, filename: str) -> Backup | None:
+    """The newest backup of a file name that is not deleted, or else the newest deleted one.
+
+    `store`: None for whichever has it.
+    """
+    of_store = [] if store is None else [catalog.c.store == store]
+    found = _backups(connection, *of_store, catalog.c.filename == filename)
+    there = [backup for backup in found if backup.status != BackupStatus.DELETED]
+    candidates = there or found
+    return max(candidates, key=lambda backup: backup.position) if candidates else None
+
+
+def backup_with_id(connection: Connection, backup_id: str) -> Backup | None:
+    found = _backups(connection, catalog.c.backup_id == backup_id)
+    return found[0] if found else None
+
+
+def backups_with_ids(connection: Connection, backup_ids: Collection[str]) -> dict[str, Backup]:
+    ordered = sorted(backup_ids)
+    found: dict[str, Backup] = {}
+    for start in range(0, len(ordered), LOOKUP_IDS):
+        some = catalog.c.backup_id.in_(ordered[start : start + LOOKUP_IDS])
+        found |= {backup.backup_id: backup for backup in _backups(connection, some)}
+    return found
+
+
+def backups_sharing(connection: Connection, backup_id: str) -> list[Backup]:
+    """The first entry on a shared inode and those that share with it."""
+    return _backups(
+        connection, (catalog.c.backup_id == backup_id) | (catalog.c.shared_with == backup_id)
+    )
+
+
+def backups_of_runs(connection: Connection, run_ids: Collection[str]) -> dict[str, Backup]:
+    """What runs recorded, by run_id; those that recorded nothing are not in it."""
+    ordered = sorted(run_ids)
+    found: dict[str, Backup] = {}
+    for start in range(0, len(ordered), LOOKUP_IDS):
+        some = catalog.c.run_id.in_(ordered[start : start + LOOKUP_IDS])
+        found |= {str(backup.run_id): backup for backup in _backups(connection, some)}
+    return found
+
+
+def last_backup_of_source(connection: Connection, source: str) -> Backup | None:
+    """The backup made last of a source, whatever became of it."""
+    row = connection.execute(
+        select(catalog)
+        .where(catalog.c.source == source)
+        .order_by(catalog.c.position.desc())
+        .limit(1)
+    ).mappings()
+    found = row.one_or_none()
+    return None if found is None else Backup(**found)
+
+
+def last_good_backup_of_user(
+    connection: Connection, store: str, source: str, user_id: int | None
+) -> Backup | None:
+    """A user's last backup of a source that is there and good; of nobody's where it is None."""
+    row = connection.execute(
+        select(catalog)
+        .where(
+            catalog.c.store == store,
+            catalog.c.source == source,
+            catalog.c.user_id == user_id,
+            catalog.c.status == BackupStatus.OK,
+        )
+        .order_by(catalog.c.position.desc())
+        .limit(1)
+    ).mappings()
+    found = row.one_or_none()
+    return None if found is None else Backup(**found)
+
+
+def _backups(connection: Connection, *conditions: Any) -> list[Backup]:
+    rows = connection.execute(select(catalog).where(*conditions).order_by(*_NEWEST_FIRST))
+    return [Backup(**row) for row in rows.mappings()]
+
+
+def catalog_page(
+    connection: Connection,
+    store: str,
+    statuses: Collection[str],
+    *,
+    user_id: int | None = None,
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[Backup]:
+    """Some backups, newest first, of one user or of any. `before`: (created_at, position).
+
+    Each status is asked for by itself: the index has the newest of one status, not of several.
+    """
+    conditions = [catalog.c.store == store]
+    if user_id is not None:
+        conditions.append(catalog.c.user_id == user_id)
+    if before is not None:
+        moment, position = before
+        is_older = catalog.c.created_at < moment
+        is_as_old = and_(catalog.c.created_at == moment, catalog.c.position < position)
+        conditions += [catalog.c.created_at <= moment, or_(is_older, is_as_old)]
+    found: list[Backup] = []
+    for status in statuses:
+        statement = select(catalog).where(catalog.c.status == status, *conditions)
+        rows = connection.execute(statement.order_by(*_NEWEST_FIRST).limit(limit))
+        found += [Backup(**row) for row in rows.mappings()]
+    found.sort(key=lambda each: (each.created_at, each.position), reverse=True)
+    return found[:limit]

@@ -1,0 +1,83 @@
+"""What is due now: the scheduler's questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, bindparam, not_, or_, select, text
+
+from projections.folds.schedule import Schedule
+from projections.tables.columns import backup_settings as settings
+from projections.tables.schema import has_users
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+
+_DUE = (
+    select(settings)
+    .where(
+        settings.c.enabled.is_(True),
+        settings.c.next_backup_at <= bindparam("now"),
+        settings.c.paused.is_(False),
+        settings.c.open_run_id.is_(None),
+    )
+    .order_by(settings.c.next_backup_at, settings.c.id)
+    .limit(bindparam("at_most"))
+)
+
+
+_HAS_A_USER = text("EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+
+
+_HAS_NO_USER = text("NOT EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+
+
+_DUE_OF_USERS = _DUE.where(_HAS_A_USER)
+
+
+_KNOWN = text("SELECT id FROM users WHERE id IN :wanted").bindparams(
+    bindparam("wanted", expanding=True)
+)
+
+
+def due_schedules(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    *,
+    after: Schedule | None = None,
+    ranges: Collection[tuple[int, int]] | None = None,
+    is_rest: bool = False,
+) -> list[Schedule]:
+    """What should run now, longest waiting first. A user who is gone is not due.
+
+    `after`: the last one of a page; those that come after it. `ranges`: only users within them,
+    first and last included; with `is_rest` only the others.
+    """
+    statement = _DUE_OF_USERS if has_users(connection) else _DUE
+    if after is not None:
+        moment = settings.c.next_backup_at
+        is_as_long = and_(moment == after.next_backup_at, settings.c.id > after.id)
+        statement = statement.where(
+            moment >= after.next_backup_at, or_(moment > after.next_backup_at, is_as_long)
+        )
+    if ranges is not None:
+        within = or_(*(settings.c.user_id.between(first, last) for first, last in ranges))
+        statement = statement.where(not_(within) if is_rest else within)
+    rows = connection.execute(statement, {"now": now, "at_most": limit})
+    return [Schedule(**row) for row in rows.mappings()]
+
+
+def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> list[Schedule]:
+    """Settings whose next run is later than their frequency's limit, found by the index."""
+    later = or_(
+        *(
+            and_(settings.c.frequency == frequency, settings.c.next_backup_at > limit)
+            for frequency, limit in limits.items()
+        )
+    )
+    return [Schedule(**row) for row in connection.execute(select(settings).where(later)).mappings()]

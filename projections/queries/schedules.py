@@ -1,0 +1,151 @@
+"""Questions to the users' settings and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, select, text
+
+from ledger.events.scheduling import BackupStarted
+from projections.folds.run import Run
+from projections.folds.schedule import Schedule
+from projections.queries.due import _HAS_NO_USER, _KNOWN
+from projections.tables.columns import audit_trail as trail
+from projections.tables.columns import backup_runs as runs
+from projections.tables.columns import backup_settings as settings
+from projections.tables.schema import has_users
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from sqlalchemy import Column, Connection, RowMapping
+
+_OF_USER = select(settings).where(settings.c.user_id == bindparam("wanted"))
+LOOKUP_VALUES = 500
+
+
+def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
+    found = connection.execute(_OF_USER, {"wanted": user_id}).mappings().one_or_none()
+    return None if found is None else Schedule(**found)
+
+
+def schedules_of(connection: Connection, user_ids: Collection[int]) -> dict[int, Schedule]:
+    """The settings of those users who have any."""
+    rows = _rows_with(connection, settings.c.user_id, user_ids)
+    return {row["user_id"]: Schedule(**row) for row in rows}
+
+
+def all_schedules(connection: Connection) -> list[Schedule]:
+    """Every user's settings, by user."""
+    rows = connection.execute(select(settings).order_by(settings.c.user_id))
+    return [Schedule(**row) for row in rows.mappings()]
+
+
+def schedules_page(connection: Connection, after: int, limit: int) -> list[Schedule]:
+    """Settings of users beyond one, by user."""
+    statement = select(settings).where(settings.c.user_id > after)
+    rows = connection.execute(statement.order_by(settings.c.user_id).limit(limit))
+    return [Schedule(**row) for row in rows.mappings()]
+
+
+def count_schedules(connection: Connection) -> tuple[int, int]:
+    """How many settings are enabled, and how many there are."""
+    enabled = func.count().filter(settings.c.enabled.is_(True))
+    row = connection.execute(select(enabled, func.count()).select_from(settings)).one()
+    return int(row[0]), int(row[1])
+
+
+def orphaned_users(connection: Connection) -> set[int]:
+    """Users with settings whom the application no longer knows."""
+    if not has_users(connection):
+        return set()
+    gone = select(settings.c.user_id).where(_HAS_NO_USER)
+    return set(connection.execute(gone).scalars())
+
+
+def unknown_users(connection: Connection, user_ids: Collection[int]) -> set[int]:
+    """Those of these users whom the application no longer knows, whatever the settings say."""
+    if not has_users(connection):
+        return set()
+    ordered, known = sorted(user_ids), set()
+    for start in range(0, len(ordered), LOOKUP_VALUES):
+        wanted = {"wanted": ordered[start : start + LOOKUP_VALUES]}
+        known |= set(connection.execute(_KNOWN, wanted).scalars())
+    return set(ordered) - known
+
+
+def user_exists(connection: Connection, user_id: int) -> bool:
+    """Whether the application knows a user; True where it keeps no users here."""
+    if not has_users(connection):
+        return True
+    found = connection.execute(text("SELECT 1 FROM users WHERE id = :id"), {"id": user_id})
+    return found.first() is not None
+
+
+def run_with_id(connection: Connection, run_id: str) -> Run | None:
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
+    return None if row is None else Run(**row)
+
+
+def runs_with_ids(connection: Connection, run_ids: Collection[str]) -> dict[str, Run]:
+    """Runs by run_id; unknown ones are not in it."""
+    rows = _rows_with(connection, runs.c.run_id, run_ids)
+    return {row["run_id"]: Run(**row) for row in rows}
+
+
+def _rows_with(
+    connection: Connection, column: Column[Any], wanted: Collection[Any]
+) -> Iterator[RowMapping]:
+    """The rows of a column's table that have one of these values in it."""
+    ordered = sorted(wanted)
+    for start in range(0, len(ordered), LOOKUP_VALUES):
+        some = column.in_(ordered[start : start + LOOKUP_VALUES])
+        yield from connection.execute(select(column.table).where(some)).mappings()
+
+
+def latest_runs(connection: Connection, limit: int) -> list[Run]:
+    """The newest runs, newest first."""
+    rows = connection.execute(select(runs).order_by(runs.c.position.desc()).limit(limit))
+    return [Run(**row) for row in rows.mappings()]
+
+
+def runs_page(
+    connection: Connection,
+    user_id: int | None,
+    outcome: str | None,
+    *,
+    before: int | None,
+    limit: int,
+) -> tuple[list[Run], int | None]:
+    """Runs, newest first, and where the next page begins; None at the end.
+
+    Of one user or outcome, or of any. `before`: where the page before ended.
+    """
+    if user_id is None and outcome is None:
+        return _newest_claims(connection, before, limit)
+    statement = select(runs)
+    if before is not None:
+        statement = statement.where(runs.c.position < before)
+    if user_id is not None:
+        statement = statement.where(runs.c.user_id == user_id)
+    if outcome is not None:
+        statement = statement.where(runs.c.outcome == str(outcome))
+    rows = connection.execute(statement.order_by(runs.c.position.desc()).limit(limit))
+    found = [Run(**row) for row in rows.mappings()]
+    return found, found[-1].position if len(found) == limit else None
+
+
+def _newest_claims(
+    connection: Connection, before: int | None, limit: int
+) -> tuple[list[Run], int | None]:
+    """By the trail's index of types: the runs of all users have no order of their own."""
+    claims = select(trail.c.position, trail.c.event_id).where(
+        trail.c.event_type == BackupStarted.event_type
+    )
+    if before is not None:
+        claims = claims.where(trail.c.position < before)
+    claimed = connection.execute(claims.order_by(trail.c.position.desc()).limit(limit)).all()
+    wanted = select(runs).where(runs.c.run_id.in_([each.event_id for each in claimed]))
+    found = {row["run_id"]: Run(**row) for row in connection.execute(wanted).mappings()}
+    ordered = [found[each.event_id] for each in claimed if each.event_id in found]
+    return ordered, claimed[-1].position if len(claimed) == limit else None

@@ -1,0 +1,1 @@
+"""The read models as tables: columns, keys, and which fold fills each."""
