@@ -160,7 +160,7 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("division by zero\nand more")
 
-    monkeypatch.setattr("commands.opening.look_around", broken)
+    monkeypatch.setattr("commands.site.opening.look_around", broken)
     ended = place.run("status")
     assert ended.code == 1
     assert ended.err.count("\n") == 1

@@ -19,8 +19,8 @@ from time import sleep
 from ledger.append.database import create_ledger, database_url, open_engine
 from ledger.append.ledger import Ledger
 from ledger.clock import SystemClock
+from projections.projector import projector, rebuild
 from projections.projector.comparison import differences
-from projections.projector.projector import projector, rebuild
 from projections.projector.read_models import ReadModels
 from tests.sample_events import CONTEXT, NOW, draft, uuid_of
 

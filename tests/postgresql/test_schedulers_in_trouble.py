@@ -72,7 +72,7 @@ def test_renewing_leaves_no_row_locked_and_waits_for_none(served: World) -> None
 
 def test_waiting_for_the_head_has_an_end(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever holds it for too long is told of as busy; nothing is appended."""
-    monkeypatch.setattr("ledger.database.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.append.database.BUSY_SECONDS", 0.2)
     first, second = served.open(), served.open("act")
     size = first.ledger.log_recorder.head().size
     with first.ledger.locked(), pytest.raises(LedgerBusy, match="locked by another process"):
@@ -264,7 +264,7 @@ def test_who_is_locked_out_by_another_projector_reads_the_rows_that_are_there(
     served: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ledger is not folded into memory for that; and what was is given back afterwards."""
-    monkeypatch.setattr("projections.read_models.WRITE_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("projections.projector.read_models.WRITE_WAIT_SECONDS", 0.1)
     site = served.open()
     served.configure(1)
     with ExitStack() as other:
@@ -348,7 +348,7 @@ def test_a_scheduler_outlives_a_server_that_is_away(
     served: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where its stop cannot be recorded: that is logged, and is no reason to fail."""
-    monkeypatch.setattr("ledger.application.RECONNECT_SECONDS", (None,))
+    monkeypatch.setattr("ledger.append.ledger.RECONNECT_SECONDS", (None,))
     monkeypatch.setattr(Presence, "first_check_after", lambda _self: 0.0)
     site = served.open()
     append = Ledger.append

@@ -105,7 +105,7 @@ def test_records_roots_and_proofs_are_the_same_on_both(
 ) -> None:
     """The same commands at the same time give the same bytes, whatever keeps them."""
     numbers = iter(range(1, 10_000))
-    monkeypatch.setattr("ledger.application.uuid4", lambda: UUID(int=next(numbers), version=4))
+    monkeypatch.setattr("ledger.append.ledger.uuid4", lambda: UUID(int=next(numbers), version=4))
     found = []
     for databases in (SQLiteDatabases(), PostgreSQLDatabases(postgresql)):
         numbers = iter(range(1, 10_000))
@@ -216,7 +216,7 @@ def test_a_server_that_stays_away_is_said_to(postgresql: Server) -> None:
     ledger.engine.dispose()
     ledger.engine.dialect.connect = _refused  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ledger.application.RECONNECT_SECONDS", (0.01, 0.01, None))
+        patch.setattr("ledger.append.ledger.RECONNECT_SECONDS", (0.01, 0.01, None))
         with pytest.raises(LedgerUnreachable, match="is the server up"):
             ledger.append(context(), a_draft())
 

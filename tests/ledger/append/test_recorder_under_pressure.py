@@ -18,7 +18,7 @@ from tests.ledger.appending_process import drafts_of
 from tests.ledger.stored_tree import recomputed_tree, stored_tree
 from tests.sample_events import draft
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def appender(path: Path, name: str, count: int, events: int) -> subprocess.Popen[str]:

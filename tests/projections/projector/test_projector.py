@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.append.ledger import Ledger
-from projections.projector.projector import projector, read_progress
+from projections.projector import projector
+from projections.projector.projector import read_progress
 from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of

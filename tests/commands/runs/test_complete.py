@@ -113,7 +113,7 @@ def test_where_the_ledger_is_away_no_run_is_failed_and_the_next_check_ends_them(
         times.append(None)
         raise LedgerUnreachable("the server cannot be reached")
 
-    monkeypatch.setattr("ledger.application.RECONNECT_SECONDS", (None,))
+    monkeypatch.setattr("ledger.append.ledger.RECONNECT_SECONDS", (None,))
     with monkeypatch.context() as patched:
         patched.setattr(module, where, away)
         assert checked(herd.site) == CheckReport(failed=1)

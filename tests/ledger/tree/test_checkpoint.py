@@ -27,7 +27,7 @@ from ledger.tree.signed_note import (
 )
 from tests.ledger.slow_merkle import StoredTree
 
-LOG = json.loads((Path(__file__).parent / "vectors.json").read_text())["log"]
+LOG = json.loads((Path(__file__).parents[1] / "vectors.json").read_text())["log"]
 LOG_KEY = SignerKey.parse(LOG["skey"])
 LOG_VKEY = VerifierKey.parse(LOG["vkey"])
 WITNESS = generate_key("witness.example/w1", bytes(32), SignatureType.COSIGNATURE)

@@ -15,7 +15,7 @@ from ledger.append.tables import leases, names
 from ledger.errors import NameTaken
 from ledger.events.scheduling import BackupFailed
 from tests.conftest import MakeContext, OpenLedger
-from tests.ledger.test_operational import OWNER, RUN, claim, created, deleted
+from tests.ledger.append.test_leases_and_names import OWNER, RUN, claim, created, deleted
 from tests.sample_events import CONTEXT, NAME, STORE, draft, uuid_of
 
 

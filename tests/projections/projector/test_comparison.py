@@ -12,9 +12,9 @@ from ledger.append.ledger import Ledger
 from ledger.errors import LedgerBusy
 from ledger.events.scheduling import SettingsCreated
 from projections.errors import UnknownProjection
+from projections.projector import comparison
+from projections.projector import read_models as read_models_module
 from projections.projector.comparison import Difference, differences
-from projections.projector.projector import comparison
-from projections.projector.projector import read_models as read_models_module
 from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
 from tests.projections.conftest import OpenReadModels, rows_of

@@ -20,7 +20,7 @@ from ledger.tree.proofs import (
 )
 from tests.ledger.slow_merkle import SlowTree, StoredTree
 
-LOG = json.loads((Path(__file__).parent / "vectors.json").read_text())["log"]
+LOG = json.loads((Path(__file__).parents[1] / "vectors.json").read_text())["log"]
 PUBLISHED = [text.encode() for text in LOG["leaves_ascii"]]
 SMALL = 300
 LARGE = 70_001

@@ -12,7 +12,7 @@ from commands.reporting.metrics import exposition, metrics, quantile
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World, break_database
 
-DOCS = Path(__file__).parents[2] / "docs" / "prometheus"
+DOCS = Path(__file__).parents[3] / "docs" / "prometheus"
 
 
 def read(world: World) -> dict[tuple[str, ...], float]:

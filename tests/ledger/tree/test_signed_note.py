@@ -21,7 +21,7 @@ from ledger.tree.signed_note import (
     generate_key,
 )
 
-VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors.json").read_text())
 NOTES = VECTORS["signed_note"]
 GO_SKEY, GO_VKEY = NOTES[0]["skey"], NOTES[0]["vkey"]
 # Published as a working cosignature key in the tests of github.com/transparency-dev/formats.

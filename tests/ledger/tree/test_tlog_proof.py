@@ -20,7 +20,7 @@ from ledger.tree.proofs import ProofError, inclusion_proof, root_at
 from ledger.tree.signed_note import NoteError, SignatureType, SignerKey, VerifierKey, generate_key
 from tests.ledger.slow_merkle import StoredTree
 
-LOG = json.loads((Path(__file__).parent / "vectors.json").read_text())["log"]
+LOG = json.loads((Path(__file__).parents[1] / "vectors.json").read_text())["log"]
 INCLUSION = LOG["inclusion"]
 LEAF = b64decode(INCLUSION["leaf_hash"])
 LOG_KEY = SignerKey.parse(LOG["skey"])

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from ledger.append.ledger import Ledger
 from ledger.errors import LedgerBusy
 from ledger.events.scheduling import SchedulePaused, SettingsCreated
-from projections.projector.projector import read_models as read_models_module
+from projections.projector import read_models as read_models_module
 from projections.projector.read_models import ReadModels
 from projections.queries.schedules import schedule_of
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of

@@ -18,8 +18,8 @@ from projections.projector import projector
 from projections.projector.generations import BUILDING, KEPT, read_generations
 from projections.projector.read_models import ReadModels
 from projections.projector.rebuild import Rebuild
+from projections.tables import registry as catalogue
 from projections.tables.backup_runs import BackupRuns
-from projections.tables.columns import registry as catalogue
 from projections.tables.projection import Projection
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import births_aside, tell
@@ -31,8 +31,8 @@ NAMES = ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
     """So that a short story has many moments in between."""
-    monkeypatch.setattr("projections.projector.BATCH_EVENTS", 7)
-    monkeypatch.setattr("projections.rebuild.BATCH_EVENTS", 7)
+    monkeypatch.setattr("projections.projector.projector.BATCH_EVENTS", 7)
+    monkeypatch.setattr("projections.projector.rebuild.BATCH_EVENTS", 7)
     return 7
 
 
@@ -446,6 +446,6 @@ def test_each_record_is_read_once_for_all(ledger: Ledger, models: ReadModels) ->
 
     models.catch_up()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("projections.rebuild.read_batch", counted)
+        patch.setattr("projections.projector.rebuild.read_batch", counted)
         models.rebuild(None)
     assert len(read) == len(set(read)) == ledger.log_recorder.head().size

@@ -43,7 +43,7 @@ from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_whole
 from tests.commands.world import World
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def due(world: World) -> list[Schedule]:
