@@ -24,7 +24,6 @@ from commands.reporting.terminal import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from commands.site.site import Site
     from projections.projector.comparison import Difference
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
@@ -46,10 +45,11 @@ def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
     Example:
       backup-ledger projections list
     """
+    from commands.health.read_models import read_model_facts
     from ledger.append.database import place_of
 
     with opened(ctx, "read") as session:
-        found = projections_json(session.site)
+        found = read_model_facts(session.site)
         if in_json:
             write_json(found)
             return
@@ -167,30 +167,6 @@ def diff(ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOptio
             _show_differences(found)
     if found:
         raise typer.Exit(FOUND_SOMETHING)
-
-
-def projections_json(site: Site) -> list[dict[str, Any]]:
-    """Where each read model stands, and each generation beside it."""
-    from projections.errors import ProjectionError
-    from projections.projector.standing import standing
-
-    try:
-        site.read_models.catch_up()
-    except ProjectionError as error:  # what stands there can be told all the same
-        note(str(error))
-    return [
-        {
-            "name": each.name,
-            "version": each.version,
-            "position": each.position,
-            "lag": each.lag,
-            "rows": each.rows,
-            "root": each.root,
-            "state": each.state,
-            "problem": each.problem,
-        }
-        for each in standing(site.read_models.engine, site.ledger)
-    ]
 
 
 def _state(found: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ def status(
       backup-ledger status
       backup-ledger status --watch
     """
-    from commands.cli.status_facts import status_facts
+    from commands.health.facts import status_facts
 
     if watch:
         from commands.cli.status_watch import watch_status

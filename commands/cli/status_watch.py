@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from commands.cli.session import opened
-from commands.cli.status_facts import status_facts
 from commands.cli.status_lines import lines, verdict
 from commands.errors import CommandError, InvalidArgument
+from commands.health.facts import status_facts
 from commands.reporting import humanize as moments
 from commands.reporting.sentences import told_with_subject
 from commands.reporting.terminal import add_row, console, new_table, plain

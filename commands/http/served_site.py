@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
+from commands.health.presence import present_among
 from commands.http.callers import caller_of
 from commands.http.daily_counts import History
 from commands.http.idempotency import RequestBook
 from commands.http.jobs import JobBoard
-from commands.scheduler.presence import present_among
 from ledger.records.record import Actor
 from projections.queries.audit import newest_matching_resources
 

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
+from commands.health.presence import count_others_ready, count_schedulers
 from commands.recovery.expired_claims import settle_expired
 from commands.recovery.recover import recover
 from commands.reporting.logs import Timing, log_event
 from commands.runs.claim import claim_due, correct_far_ahead
 from commands.runs.run import run_claims
-from commands.scheduler.presence import count_others_ready, count_schedulers
 from commands.scheduler.readiness import leaves_it_to_others
 from commands.site import actors
 from projections.queries.due import due_schedules

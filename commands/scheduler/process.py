@@ -8,10 +8,10 @@ import socket
 from typing import TYPE_CHECKING
 
 from commands.audit.sign_checkpoint import sign_when_due
+from commands.health.presence import Presence
 from commands.notifications.thread import NotifierThread
 from commands.recovery.expired_claims import give_up
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.presence import Presence
 from commands.scheduler.wake import Alarm
 from commands.site import actors
 from commands.site.version import software_version

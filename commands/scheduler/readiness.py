@@ -13,7 +13,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from commands.errors import CommandError
-from commands.scheduler.presence import is_on_server
+from commands.health.presence import is_on_server
 from commands.site.store import read_store_id
 from ledger.append.ledger import Draft
 from ledger.events.scheduling import CheckFailed

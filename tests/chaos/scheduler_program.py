@@ -20,9 +20,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from commands.health.presence import Presence
 from commands.runs import run as run_backups
 from commands.scheduler.check import check as scheduler
-from commands.scheduler.presence import Presence
 from commands.scheduler.process import checked, record_start, record_stop
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from commands.health import roster as schedulers_module
+from commands.health.presence import Presence
+from commands.health.roster import schedulers_of, unserved_labels
 from commands.runs import run as run_backups
-from commands.scheduler import roster as schedulers_module
 from commands.scheduler.check import INDEPENDENT_PER_BATCH, check
-from commands.scheduler.presence import Presence
 from commands.scheduler.process import record_start
 from commands.scheduler.readiness import leaves_it_to_others
-from commands.scheduler.roster import schedulers_of, unserved_labels
 from commands.site import actors
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site

@@ -14,17 +14,17 @@ from sqlalchemy import text, update
 from commands.backups.delete import delete_backup
 from commands.backups.hold import place_hold
 from commands.errors import InvalidArgument, Refused
+from commands.health import roster as schedulers_module
+from commands.health.presence import Presence, count_others_ready, count_schedulers
+from commands.health.roster import schedulers_of
 from commands.recovery import expired_claims
 from commands.recovery.expired_claims import settle_expired
 from commands.runs import schedules as run_schedules
 from commands.runs.claim import claim_due
 from commands.runs.heartbeat import renew
-from commands.scheduler import roster as schedulers_module
 from commands.scheduler.check import CheckReport, check
 from commands.scheduler.check import check as scheduler
-from commands.scheduler.presence import Presence, count_others_ready, count_schedulers
 from commands.scheduler.process import checked, record_start, run_scheduler, watched_check
-from commands.scheduler.roster import schedulers_of
 from commands.site import actors
 from commands.site.site import Site
 from ledger.append.leases_and_names import all_leases

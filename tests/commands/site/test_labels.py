@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from commands.errors import InvalidArgument
-from commands.scheduler import presence
+from commands.health import presence
+from commands.health.presence import Presence
+from commands.health.roster import schedulers_of
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.presence import Presence
 from commands.scheduler.process import checked, record_start
-from commands.scheduler.roster import schedulers_of
 from commands.site.configuration import load_configuration
 from commands.site.labels import Served, parse_users, served_users
 from commands.site.site import Site

@@ -1,7 +1,7 @@
 """The schedulers of a ledger: who is alive, and who does what.
 
 Their start and stop are events; that one is alive shows in its lock
-(`commands.scheduler.presence`), and what it does in its leases. None of it decides anything.
+(`commands.health.presence`), and what it does in its leases. None of it decides anything.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from commands.scheduler.presence import (
+from commands.health.presence import (
     LOOK_SECONDS,
     Seen,
     labels_alive,

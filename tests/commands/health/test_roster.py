@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
+from commands.health import presence
+from commands.health.presence import Presence, count_schedulers, present_among
+from commands.health.roster import holds, schedulers_of
 from commands.runs.claim import claim_due
-from commands.scheduler import presence
 from commands.scheduler.check import batch_of
-from commands.scheduler.presence import Presence, count_schedulers, present_among
 from commands.scheduler.process import record_start, record_stop
-from commands.scheduler.roster import holds, schedulers_of
 from commands.site import actors
 from commands.site.opening import open_site
 from commands.site.site import Site

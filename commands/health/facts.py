@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, and_, func, select, type_coerce
 
-from commands.cli.projections import projections_json
 from commands.errors import StoreUnknown
+from commands.health.read_models import read_model_facts
+from commands.health.roster import holds, schedulers_of, unserved_labels
 from commands.reporting.humanize import count
-from commands.scheduler.roster import holds, schedulers_of, unserved_labels
 from ledger.append.database import place_of
 from projections.queries.schedules import orphaned_users
 from projections.tables.columns import backup_catalog as catalog
@@ -66,7 +66,7 @@ def status_facts(site: Site, now: datetime) -> dict[str, Any]:
     facts["schedulers"] = _schedulers(site)
     facts["unserved_labels"] = unserved_labels(site)
     _add_holds(site, facts["open_runs"])
-    facts["projections"] = projections_json(site)
+    facts["projections"] = read_model_facts(site)
     facts["warnings"] = _warnings(facts)
     return facts
 
