@@ -30,7 +30,7 @@ def written_files(folder: Path = ROOT) -> Iterator[Path]:
         if entry.is_dir():
             if not NOT_OURS.fullmatch(entry.name):
                 yield from written_files(entry)
-        else:
+        elif entry.name != ".git":  # a file in a worktree; it names where the others are
             yield entry
 
 
