@@ -69,8 +69,14 @@ class TargetExists(CommandError, FileExistsError):
     exit_code = CONFLICT
 
 
-class OtherApplication(CommandError, ValueError):
-    """The backup shares no table with the database that it was to replace."""
+class OtherSource(CommandError, PermissionError):
+    """The backup is of another database than the one it was to replace."""
+
+    exit_code = CONFLICT
+
+
+class FolderOfAnother(CommandError, OSError):
+    """The backups folder belongs to another database."""
 
     exit_code = CONFLICT
 

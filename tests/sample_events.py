@@ -34,6 +34,7 @@ _TOKEN = {"token_id": TOKEN, "role": "user", "user": "1", "expires": None}
 _RESTORE = {
     "backup_id": BACKUP,
     "pre_restore_backup_id": None,
+    "forced": True,
     "mode": "transaction",
     "target": "/srv/app.db",
     "sha256": SHA,
@@ -142,6 +143,11 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     restoring.RestoreFailed: {**_RESTORE, "error_type": "OSError"},
     restoring.RestoreInterrupted: {**_RESTORE, "outcome": "unknown"},
     housekeeping.SourceRegistered: {"source": SOURCE, "store": STORE, "path": "/srv/app.db"},
+    housekeeping.SourceMoved: {
+        "source": SOURCE,
+        "path_before": "/srv/app.db",
+        "path": "/srv/new/app.db",
+    },
     housekeeping.SourceOptimized: {"source": SOURCE, "size_before": 2, "size_after": 1},
     housekeeping.TokenCreated: _TOKEN,
     housekeeping.TokenRevoked: _TOKEN,

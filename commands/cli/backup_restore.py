@@ -33,7 +33,7 @@ def restore(
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would happen.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Even a backup of another application.")
+        bool, typer.Option("--force", help="Even a backup of another database.")
     ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -79,13 +79,14 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
     made = moments.both(backup.created_at, now)
     facts = [
         ("backup", f"{backup.filename}, {moments.size(backup.size)}, made {made}"),
+        ("made of", plan.source or "not known: a file that was adopted"),
         ("into", str(plan.target)),
         ("how", _HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
         ("kept first", _kept(plan)),
         ("room", _room(session, plan)),
     ]
     if plan.is_foreign:
-        facts.append(("refused", "it has no table in common with the database; see --force"))
+        facts.append(("refused", f"{plan.foreign}; see --force"))
     show_facts(facts)
     say("Nothing was done.", style="dim")
 
@@ -122,6 +123,7 @@ def _plan_json(plan: RestorePlan) -> dict[str, Any]:
         "reason": plan.reason,
         "keeps_current": plan.keeps_current,
         "needed_bytes": plan.needed_bytes,
+        "source_path": plan.source,
         "is_foreign": plan.is_foreign,
     }
 

@@ -93,6 +93,7 @@ def plan_shape(plan: RestorePlan) -> dict[str, Any]:
         "reason": plan.reason,
         "keeps_current": plan.keeps_current,
         "needed_bytes": plan.needed_bytes,
+        "source_path": plan.source,
         "is_foreign": plan.is_foreign,
     }
 

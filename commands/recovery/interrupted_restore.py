@@ -57,6 +57,7 @@ def _finish(site: Site, restore: Restore, finished: list[str]) -> None:
             mode=started.mode,
             target=started.target,
             sha256=started.sha256,
+            forced=started.forced,
             outcome=outcome,
         )
         stream = restore_stream(restore.restore_id)

@@ -196,7 +196,11 @@ def _restore(told: str) -> Callable[[Event, Any], str]:
     }
 
     def sentence_of(_event: Event, details: Any) -> str:
-        return f"{told} {details.target}, {how[details.mode]}, from backup {details.backup_id}."
+        forced = ", by force" if details.forced else ""
+        return (
+            f"{told} {details.target}, {how[details.mode]}{forced}, from backup "
+            f"{details.backup_id}."
+        )
 
     return sentence_of
 
@@ -275,6 +279,10 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "backup_restore.error": _restore("Could not restore into"),
     "backup_restore.interrupted": _interrupted,
     "ledger.source_registered": lambda _, d: f"The database {d.path} was seen for the first time.",
+    "ledger.source_moved": lambda _, d: (
+        f"The database moved from {d.path_before} to {d.path}: the first path is gone, and the "
+        "tables are those of its last good backup."
+    ),
     "ledger.source_optimized": lambda _, d: (
         f"The database was optimized: {moments.size(d.size_before)} before, "
         f"{moments.size(d.size_after)} after."

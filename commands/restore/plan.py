@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
-from commands.errors import BackupNotFound, OtherApplication, TargetExists
+from commands.errors import BackupNotFound, OtherSource, TargetExists
 from commands.sqlite.connections import open_immutable, open_live, sidecar
 from commands.sqlite.errors import shown, translated
-from commands.sqlite.inspection import application_tables
+from commands.sqlite.inspection import table_names
 from commands.sqlite.raw_files import is_sqlite
 from commands.sqlite.replacement import (
     needs_replacement,
 )
 from commands.sqlite.space import RESERVE_BYTES, on_one_file_system, require_space
-from ledger.events.catalog import BackupCreated
-from ledger.vocabulary import BackupStatus, RestoreMode, backup_stream
+from ledger.vocabulary import BackupStatus, RestoreMode
 
 if TYPE_CHECKING:
     from commands.site.site import Site
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
 class RestorePlan:
     """What a restore would do. `reason`: why the mode is not a transaction.
 
-    `needed_bytes`: at most, on the target's file system. `is_foreign`: it shares no table with
-    the target and is refused, unless forced.
+    `needed_bytes`: at most, on the target's file system. `source`: the path of the database that
+    the backup was made of; None where that is not known, as of an adopted file. `foreign`: why the
+    backup is another database's, and refused unless forced; None where it is not.
     """
 
     backup: Backup
@@ -41,7 +41,12 @@ class RestorePlan:
     reason: str | None
     keeps_current: bool
     needed_bytes: int = 0
-    is_foreign: bool = False
+    source: str | None = None
+    foreign: str | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        return self.foreign is not None
 
 
 def plan_restore(site: Site, filename: str, to: Path | None = None) -> RestorePlan:
@@ -58,16 +63,18 @@ def plan_restore(site: Site, filename: str, to: Path | None = None) -> RestorePl
         target = to.absolute()
         if os.path.lexists(target):
             raise TargetExists(f"{shown(target)} exists already; give a path that does not")
-        plan = RestorePlan(backup, target, "elsewhere", None, keeps_current=False)
+        plan = _sourced(site, RestorePlan(backup, target, "elsewhere", None, keeps_current=False))
         return replace(plan, needed_bytes=needed_bytes(site, plan))
     target = Path(os.path.realpath(site.database))
     reason = _why_replaced(site, target, filename)
     mode: RestoreMode = "transaction" if reason is None else "replace"
     keeps = reason != "missing" and target.stat().st_size > 0
-    plan = RestorePlan(backup, target, mode, reason, keeps_current=keeps)
-    # A target that SQLite cannot read has nothing to compare the backup with.
-    foreign = keeps and reason != "damaged" and is_foreign(site, backup, target)
-    return replace(plan, needed_bytes=needed_bytes(site, plan), is_foreign=foreign)
+    plan = _sourced(site, RestorePlan(backup, target, mode, reason, keeps_current=keeps))
+    return replace(plan, needed_bytes=needed_bytes(site, plan), foreign=_why_foreign(site, plan))
+
+
+def _sourced(site: Site, plan: RestorePlan) -> RestorePlan:
+    return replace(plan, source=site.folder_source.book.path_of(plan.backup.source))
 
 
 def _why_replaced(site: Site, target: Path, filename: str) -> str | None:
@@ -81,7 +88,7 @@ def _why_replaced(site: Site, target: Path, filename: str) -> str | None:
     return needs_replacement(target, site.store.path(filename), wait_seconds=wait_seconds)
 
 
-def _sketch(site: Site, backup: Backup, to: Path | None) -> RestorePlan:
+def sketch(site: Site, backup: Backup, to: Path | None) -> RestorePlan:
     """What is known before anything was looked at, for recording a failure."""
     if to is not None:
         return RestorePlan(backup, to.absolute(), "elsewhere", None, keeps_current=False)
@@ -89,23 +96,27 @@ def _sketch(site: Site, backup: Backup, to: Path | None) -> RestorePlan:
     return RestorePlan(backup, target, "transaction", None, keeps_current=False)
 
 
-def is_foreign(site: Site, backup: Backup, target: Path) -> bool:
-    """Whether a backup is another application's: not made of this database, no table in common.
+def _why_foreign(site: Site, plan: RestorePlan) -> str | None:
+    """Why a backup is another database's; None where it is of this one.
 
-    A backup of this database may be from before any migration. The target can be read.
+    One that says what it was made of is judged by that alone: it may be from before any migration.
+    An adopted file is foreign where it has no table in common with a target that can be read.
 
     Raises:
         SQLiteFileError: one of the files cannot be read; the target is busy.
     """
-    made = site.ledger.stream(backup_stream(backup.backup_id))[0].details
-    if isinstance(made, BackupCreated) and made.source == site.known_source_id():
-        return False
-    path = site.store.path(backup.filename)
+    if plan.backup.source is not None:
+        if plan.backup.source == site.known_source_id():
+            return None
+        return f"it was made of {shown(plan.source)}"
+    if not plan.keeps_current or plan.reason == "damaged":
+        return None  # nothing to compare it with
+    path = site.store.path(plan.backup.filename)
     with closing(open_immutable(path)) as connection:
         theirs = _tables(connection, path)
-    with closing(open_live(target, site.configuration.restore_wait_seconds)) as connection:
-        ours = _tables(connection, target)
-    return bool(ours) and not ours & theirs
+    with closing(open_live(plan.target, site.configuration.restore_wait_seconds)) as connection:
+        ours = _tables(connection, plan.target)
+    return "it has no table in common with it" if ours and not ours & theirs else None
 
 
 def needed_bytes(site: Site, plan: RestorePlan) -> int:
@@ -132,14 +143,14 @@ def require_restorable(site: Site, plan: RestorePlan, *, force: bool) -> None:
     """See that a plan may be carried out; nothing was touched yet.
 
     Raises:
-        OtherApplication: the backup is foreign, and `force` was not given.
+        OtherSource: the backup is foreign, and `force` was not given.
         NotEnoughSpace: it would not fit.
     """
     if plan.is_foreign and not force:
-        raise OtherApplication(
-            f"backup {plan.backup.filename!r} has no table in common with {shown(plan.target)}, "
-            "so it is another application's; nothing was touched, choose another backup, "
-            "look at it with --to PATH, or restore it all the same with --force"
+        raise OtherSource(
+            f"backup {plan.backup.filename!r} is not one of {shown(plan.target)}: {plan.foreign}; "
+            "nothing was touched. Choose another backup, look at it with --to PATH, or restore it "
+            "all the same with --force"
         )
     if plan.target.parent.is_dir():
         require_space(
@@ -152,8 +163,7 @@ def require_restorable(site: Site, plan: RestorePlan, *, force: bool) -> None:
 
 
 def _tables(connection: sqlite3.Connection, path: Path) -> set[str]:
-    """Names without case, as SQLite compares them."""
     try:
-        return {name.lower() for name in application_tables(connection)}
+        return table_names(connection)
     except sqlite3.Error as error:
         raise translated(error, path) from error

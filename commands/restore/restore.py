@@ -13,9 +13,9 @@ from commands.backups.find import find_backup
 from commands.errors import BackupNotFound, CorruptBackup, TargetExists
 from commands.restore.plan import (
     RestorePlan,
-    _sketch,
     plan_restore,
     require_restorable,
+    sketch,
 )
 from commands.restore.pre_restore import keep_damaged, take_pre_restore
 from commands.sqlite.errors import SQLiteFileError, shown
@@ -57,6 +57,7 @@ class _Act:
     context: Context
     plan: RestorePlan
     restore_id: str
+    forced: bool
     pre_restore: Backup | None = None
 
     @property
@@ -72,6 +73,7 @@ class _Act:
             "mode": self.plan.mode,
             "target": os.fsencode(self.plan.target).decode("utf-8", "backslashreplace"),
             "sha256": self.plan.backup.sha256,
+            "forced": self.forced,
         }
 
 
@@ -89,13 +91,13 @@ def restore_backup(
     Raises:
         BackupNotFound, TargetExists: as `plan_restore`.
         CorruptBackup: its content is not what was recorded; nothing was touched.
-        OtherApplication: it shares no table with the database, and `force` was not given.
+        OtherSource: it is of another database, and `force` was not given.
         NotEnoughSpace: it would not fit; nothing was touched.
         DatabaseBusy: the database stayed locked; it is untouched.
     """
     backup = find_backup(site, filename)
     found = verify_backup(site, context, backup, "digest", trigger="restore")
-    act = _Act(site, context, _sketch(site, backup, to), str(uuid4()))
+    act = _Act(site, context, sketch(site, backup, to), str(uuid4()), force)
     try:
         if not found.is_good:
             raise CorruptBackup(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from threading import RLock
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from commands.errors import NoDatabase, StoreUnknown
+from commands.errors import StoreUnknown
 from commands.site.actors import SYSTEM
 from commands.site.owner import Owner, owner_name
+from commands.site.sources import FolderSource
+from commands.sqlite.errors import SourceMissing
 from commands.sqlite.space import FreeBytes, free_bytes
 from ledger.append.ledger import Context, Draft, Ledger
 from ledger.errors import LedgerBusy
-from ledger.events.housekeeping import ProjectionRebuilt, SourceRegistered
+from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.records.record import Actor
 from ledger.vocabulary import LEDGER_STREAM
 from projections.errors import ProjectionError
@@ -59,6 +59,7 @@ class Site:
         self.not_ready: str | None = None
         self._owner: Owner | None = None
         self._source_id: str | None = None
+        self._folder_source: FolderSource | None = None
         self._lock = RLock()
 
     @property
@@ -110,29 +111,57 @@ class Site:
         """A new command of an actor, as of now."""
         return Context(actor=actor, now=self.clock.now())
 
+    @property
+    def folder_source(self) -> FolderSource:
+        """The database that the backups folder belongs to.
+
+        Raises:
+            StoreUnknown: as `store`.
+        """
+        with self._lock:
+            if self._folder_source is None:
+                self._folder_source = FolderSource(
+                    self.ledger,
+                    self.store,
+                    self.configuration.database and self.database,
+                    lambda: self.read_models.reading(),  # noqa: PLW0108  (they may be exchanged)
+                )
+            return self._folder_source
+
+    def require_own_folder(self, context: Context) -> None:
+        """See that the folder belongs to the database given; every command that acts asks.
+
+        Raises:
+            SourceMissing: the database is not there.
+            FolderOfAnother: the folder belongs to another one.
+        """
+        recorded = self.folder_source.require_own(context)
+        if recorded:
+            self.announce(recorded)
+
     def source_id(self, context: Context) -> str:
-        """The UUID of the database, given to it when it is first seen."""
+        """The UUID of the database, given to it when it is first seen.
+
+        Raises:
+            NoDatabase, SourceMissing, FolderOfAnother: there is none here.
+        """
         with self._lock:
             if self._source_id is None:
-                self._source_id = self.known_source_id() or self._register_source(context)
+                self.require_own_folder(context)
+                found = self.known_source_id()
+                if found is None:
+                    raise SourceMissing(f"there is no database at {self.database}; check the path")
+                self._source_id = found
             return self._source_id
 
     def known_source_id(self) -> str | None:
-        """The same, or None where the database was never seen."""
-        if self._source_id is not None:
+        """The UUID of the database, or None where the folder is not its own."""
+        if self._source_id is not None or self._store is None:
             return self._source_id
-        path = self._source_path()
-        if path is None or self._store is None:
-            return None
-        for event in self.ledger.stream(LEDGER_STREAM):
-            seen = event.details
-            if (
-                isinstance(seen, SourceRegistered)
-                and seen.store == self.store.store_id
-                and seen.path == path
-            ):
-                self._source_id = seen.source
-        return self._source_id
+        found = self.folder_source.known_id()
+        if found is not None and self.database.exists():
+            self._source_id = found
+        return found
 
     def announce(self, recorded: list[RecordedEvent], *, is_last: bool = True) -> None:
         """After an append: bring the read models along, tell who listens.
@@ -176,18 +205,3 @@ class Site:
             self._owner = None
         self.read_models.close()
         self.ledger.close()
-
-    def _register_source(self, context: Context) -> str:
-        path = self._source_path()
-        if path is None:
-            raise NoDatabase("which database? give --database PATH (or BACKUP_LEDGER_DATABASE)")
-        source = str(uuid4())
-        details = SourceRegistered(source=source, store=self.store.store_id, path=path)
-        self.ledger.append(context, Draft(LEDGER_STREAM, details))
-        return source
-
-    def _source_path(self) -> str | None:
-        if self.configuration.database is None:
-            return None
-        real = os.path.realpath(self.database)
-        return os.fsencode(real).decode("utf-8", "backslashreplace")

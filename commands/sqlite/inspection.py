@@ -25,6 +25,7 @@ __all__ = [
     "open_immutable",
     "schema_fingerprint",
     "sha256_of",
+    "table_names",
 ]
 
 OUR_TABLES = frozenset({"backup_settings", "backup_catalog", "backup_runs", "audit_trail"})
@@ -75,6 +76,15 @@ def application_tables(connection: sqlite3.Connection) -> list[str]:
         sqlite3.Error: as SQLite says it.
     """
     return [name for kind, name, _, _ in _schema(connection) if kind == "table"]
+
+
+def table_names(connection: sqlite3.Connection) -> set[str]:
+    """Names of the application's tables in lower case: SQLite compares them without case.
+
+    Raises:
+        sqlite3.Error: as SQLite says it.
+    """
+    return {name.lower() for name in application_tables(connection)}
 
 
 def schema_fingerprint(connection: sqlite3.Connection) -> str:

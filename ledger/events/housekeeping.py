@@ -24,6 +24,16 @@ class SourceRegistered(_LedgerDetails):
     path: str
 
 
+class SourceMoved(_LedgerDetails):
+    """The same database, found at another path after the first one was gone."""
+
+    event_type = "ledger.source_moved"
+    action = "move"
+    source: Identifier
+    path_before: str
+    path: str
+
+
 class SourceOptimized(_LedgerDetails):
     event_type = "ledger.source_optimized"
     action = "optimize"
@@ -106,6 +116,7 @@ class NotificationFailed(_LedgerDetails):
 
 EVENTS: tuple[type[Details], ...] = (
     SourceRegistered,
+    SourceMoved,
     SourceOptimized,
     TokenCreated,
     TokenRevoked,

@@ -10,6 +10,9 @@ from ledger.vocabulary import RESTORE, RestoreMode
 
 
 class _RestoreDetails(Details):
+    """Version 2 added `forced`; null in version 1, which did not record it."""
+
+    schema_version = 2
     resource_type: ClassVar[_ResourceType] = "backup_restore"
     stream_kind: ClassVar[str] = RESTORE
     action = "restore"
@@ -18,6 +21,7 @@ class _RestoreDetails(Details):
     mode: RestoreMode
     target: str
     sha256: Digest
+    forced: bool | None
 
 
 class RestoreStarted(_RestoreDetails):

@@ -13,7 +13,16 @@ from ledger.errors import UnknownEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _restore_without_forced(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 did not record whether a restore was forced."""
+    return details | {"forced": None}
+
+
+UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    (f"backup_restore.{name}", 1): _restore_without_forced
+    for name in ("started", "completed", "error", "interrupted")
+}
 
 
 def upcast(

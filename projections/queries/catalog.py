@@ -113,6 +113,13 @@ def last_backup_of_source(connection: Connection, source: str) -> Backup | None:
     return None if found is None else Backup(**found)
 
 
+def newest_source_of_store(connection: Connection, store: str) -> str | None:
+    """The source of the backup made last in a store, whatever became of it."""
+    made_here = (catalog.c.store == store) & catalog.c.source.is_not(None)
+    newest = select(catalog.c.source).where(made_here).order_by(catalog.c.position.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none()
+
+
 def last_good_backup_of_user(
     connection: Connection, store: str, source: str, user_id: int | None
 ) -> Backup | None:

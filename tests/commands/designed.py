@@ -14,7 +14,7 @@ ENVELOPE = {
     "success", "timestamp", "user_id",
 }  # fmt: skip
 
-_RESTORE = "backup_id pre_restore_backup_id mode target sha256"
+_RESTORE = "backup_id pre_restore_backup_id mode target sha256 forced"
 
 DETAILS = {
     "backup_scheduler.start": "check_interval_seconds host pid software_version",
@@ -58,6 +58,7 @@ DETAILS = {
     "backup_restore.error": f"{_RESTORE} error_type",
     "backup_restore.interrupted": f"{_RESTORE} outcome",
     "ledger.source_registered": "source store path",
+    "ledger.source_moved": "source path_before path",
     "ledger.source_optimized": "source size_before size_after",
     "ledger.token_created": "token_id role user expires",
     "ledger.token_revoked": "token_id role user expires",
@@ -85,6 +86,7 @@ ACTIONS = {
     "backup_missing": "lose",
     "backup_verified": "verify", "backup_corrupt": "verify", "hold_placed": "hold",
     "hold_released": "release", "source_registered": "register",
+    "source_moved": "move",
     "projection_rebuilt": "rebuild", "evidence_exported": "export",
     "notification_queued": "notify", "notification_sent": "notify",
     "notification_error": "notify",

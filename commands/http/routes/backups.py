@@ -59,10 +59,12 @@ class RestoreInput(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {"backup_filename": "before.db"}})
 
     backup_filename: Annotated[str, Field(max_length=MAX_NAME)]
+    force: bool = False
+    """Even a backup of another database."""
 
 
 class Forced(BaseModel):
-    """`force`: even a backup of another application."""
+    """`force`: even a backup of another database."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -214,7 +216,8 @@ def restore_work(
 @router.post("/restore", summary="Restore one, and wait for it")
 def restore(_caller: Operator, context: Command, served: Served, body: RestoreInput) -> Response:
     reconcile(served.site, served.listing())
-    return answer(_restored(served, restore_backup(served.site, context, body.backup_filename)))
+    done = restore_backup(served.site, context, body.backup_filename, force=body.force)
+    return answer(_restored(served, done))
 
 
 def own_backup(caller: Caller, served: ServedSite, filename: str) -> Backup:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from commands.backups.take import take_backup
-from commands.errors import OtherApplication, exit_code_of
+from commands.errors import OtherSource, exit_code_of
 from commands.recovery.reconcile import reconcile
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
-from ledger.events.restoring import RestoreFailed
+from ledger.events.restoring import RestoreCompleted, RestoreFailed, RestoreStarted
 from tests.commands.world import World, add_case, break_database, titles_in
 
 
@@ -37,12 +37,12 @@ def test_backup_of_another_application_is_refused_and_nothing_is_touched(world: 
     adopt(world, "wiki.db", "CREATE TABLE pages (text); INSERT INTO pages VALUES ('x')")
     assert plan_restore(world.site, "wiki.db").is_foreign
     before = titles_in(world.database)
-    with pytest.raises(OtherApplication, match="--force") as caught:
+    with pytest.raises(OtherSource, match="--force") as caught:
         restore_backup(world.site, world.context(), "wiki.db")
     assert exit_code_of(caught.value) == 5
     assert titles_in(world.database) == before
     assert world.files() == {"wiki.db"}
-    assert [each.error_type for each in world.recorded(RestoreFailed)] == ["OtherApplication"]
+    assert [each.error_type for each in world.recorded(RestoreFailed)] == ["OtherSource"]
 
 
 def test_it_can_be_forced_and_written_elsewhere(world: World) -> None:
@@ -54,6 +54,8 @@ def test_it_can_be_forced_and_written_elsewhere(world: World) -> None:
     outcome = restore_backup(world.site, world.context(), "wiki.db", force=True)
     assert tables(world.database) == {"pages"}
     assert outcome.pre_restore is not None
+    assert [each.forced for each in world.recorded(RestoreStarted)] == [False, True]
+    assert [each.forced for each in world.recorded(RestoreCompleted)] == [False, True]
 
 
 def test_older_schema_of_the_same_application_is_restored(world: World) -> None:

@@ -89,3 +89,12 @@ def test_every_older_version_in_the_registry_has_its_upcaster() -> None:
         for version in range(1, kind.schema_version)
     }
     assert set(UPCASTERS) == wanted
+
+
+def test_restore_of_version_1_does_not_say_whether_it_was_forced() -> None:
+    """0.1.0 did not record it: null, never a guess."""
+    for name in ("started", "completed", "error", "interrupted"):
+        assert upcast(f"backup_restore.{name}", 1, 2, {"mode": "replace"}) == {
+            "mode": "replace",
+            "forced": None,
+        }
