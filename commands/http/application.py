@@ -20,7 +20,7 @@ from commands.http.host_guard import Guard
 from commands.http.problems import answer_to
 from commands.http.router import DEFAULT_PREFIX, create_router
 from commands.http.served_site import ServedSite
-from commands.site.version import software_version
+from ledger.append.software import software_version
 
 if TYPE_CHECKING:
     from commands.site.site import Site

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import text
 
 from commands.errors import CommandError
-from commands.site.version import software_version
 from ledger.append.kept_checkpoints import newest_kept
+from ledger.append.software import software_version
 from projections.projector.projector import read_progress
 from projections.queries import health
 

@@ -14,10 +14,11 @@ from commands.recovery.expired_claims import give_up
 from commands.scheduler.check import CheckReport, check
 from commands.scheduler.wake import Alarm
 from commands.site import actors
-from commands.site.version import software_version
 from commands.verification.daily_drills import drill_share, give_up_for_today
+from ledger.append.database import read_meta
 from ledger.append.ledger import Draft
-from ledger.errors import LedgerBusy
+from ledger.append.software import software_version
+from ledger.errors import LedgerBusy, LedgerTooNew
 from ledger.events.scheduling import CheckFailed, SchedulerStarted, SchedulerStopped
 from ledger.records.record import cut_text
 from ledger.vocabulary import scheduler_stream
@@ -109,9 +110,16 @@ def watched_check(site: Site, notifier: NotifierThread, stop: Event) -> CheckRep
 
 
 def checked(site: Site, stop: Event | None = None) -> CheckReport:
-    """One check whose failure is recorded and survived."""
+    """One check whose failure is recorded and survived.
+
+    Raises:
+        LedgerTooNew: newer software has worked on the ledger since; this one must be updated.
+    """
     try:
+        read_meta(site.ledger.engine)
         report = check(site, stop)
+    except LedgerTooNew:
+        raise
     except Exception as error:
         logger.exception("the check for due backups failed")
         record_check_failure(site, error)

@@ -30,7 +30,7 @@ from ledger.append.database import (
     translated_errors,
 )
 from ledger.append.ledger import Ledger
-from ledger.append.migrations import migrate
+from ledger.append.migrations import migrate, note_software
 from ledger.append.tables import meta
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerMissing
@@ -89,6 +89,7 @@ def open_site(
     try:
         if mode != "read":
             migrate(engine)  # reading changes nothing, and can do with older tables
+            note_software(engine)
         ledger = Ledger(engine, clock)
     except BaseException:
         engine.dispose()

@@ -170,8 +170,8 @@ def _require_earlier(
     if there.schema_version != version:
         raise CopyRefused(
             f"the source's tables have version {version}, the target's {there.schema_version}; "
-            "nothing was written. Run `backup-ledger reconcile` on the older one, which brings "
-            "them up to date"
+            "nothing was written. Run `backup-ledger backup reconcile` on the older one, which "
+            "brings them up to date"
         )
     with translated_errors(target), target.connect() as connection:
         begun = read_head(connection)

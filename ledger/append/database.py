@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ledger.append import tables
+from ledger.append.software import is_newer, software_version
 from ledger.clock import format_instant
 from ledger.errors import (
     LedgerBroken,
@@ -77,6 +78,7 @@ class LedgerMeta:
 
     ledger_id: str
     schema_version: int
+    software_version: str | None = None
 
 
 def database_url(text: str) -> URL:
@@ -220,6 +222,7 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
                     ledger_id=ledger_id,
                     schema_version=tables.SCHEMA_VERSION,
                     created_at=format_instant(now),
+                    software_version=software_version(),
                 )
             )
             connection.execute(
@@ -228,7 +231,7 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
                 )
             )
             connection.commit()
-    return LedgerMeta(ledger_id, tables.SCHEMA_VERSION)
+    return LedgerMeta(ledger_id, tables.SCHEMA_VERSION, software_version())
 
 
 def _require_room(connection: Connection) -> None:
@@ -261,15 +264,23 @@ def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta
         rows = connection.execute(
             select(tables.meta.c.ledger_id, tables.meta.c.schema_version)
         ).all()
-    if len(rows) != 1:
-        raise LedgerBroken(f"{_place(engine)}: ledger_meta has {len(rows)} rows, not one")
-    found = LedgerMeta(rows[0].ledger_id, rows[0].schema_version)
-    if found.schema_version > newest:
+        if len(rows) != 1:
+            raise LedgerBroken(f"{_place(engine)}: ledger_meta has {len(rows)} rows, not one")
+        (ledger_id, version) = rows[0]
+        if version > newest:
+            raise LedgerTooNew(
+                f"{_place(engine)} has schema version {version}, this software knows {newest}; "
+                "update backup-ledger"
+            )
+        software = None
+        if version >= tables.meta.c.software_version.info[tables.SINCE]:
+            software = connection.execute(select(tables.meta.c.software_version)).scalar_one()
+    if is_newer(software, software_version()):
         raise LedgerTooNew(
-            f"{_place(engine)} has schema version {found.schema_version}, this software knows "
-            f"{newest}; update backup-ledger"
+            f"{_place(engine)} was written by backup-ledger {software}, and this is "
+            f"{software_version()}; update backup-ledger"
         )
-    return found
+    return LedgerMeta(ledger_id, version, software)
 
 
 def may_not_write(error: DBAPIError) -> bool:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 
-from ledger.append.database import read_meta, writing
-from ledger.append.tables import SCHEMA_VERSION, meta
-from ledger.errors import LedgerBroken
+from ledger.append.database import may_not_write, read_meta, writing
+from ledger.append.software import is_newer, software_version
+from ledger.append.tables import SCHEMA_VERSION, meta, verified
+from ledger.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +24,14 @@ if TYPE_CHECKING:
 
     Steps = Mapping[int, Callable[[Connection], None]]
 
-STEPS: Steps = {}
+
+def _remember_more(connection: Connection) -> None:
+    """Version 2: the software that wrote the ledger, and when it was last verified."""
+    connection.execute(text(f"ALTER TABLE {meta.name} ADD COLUMN software_version TEXT"))
+    verified.create(connection)
+
+
+STEPS: Steps = {1: _remember_more}
 """Version n -> what makes it n + 1."""
 
 
@@ -50,3 +59,18 @@ def migrate(engine: Engine, steps: Steps = STEPS, newest: int = SCHEMA_VERSION) 
             step(connection)
         connection.execute(update(meta).values(schema_version=newest))
     return newest - int(version)
+
+
+def note_software(engine: Engine) -> None:
+    """Note this version of the software in the ledger, where an older one is noted or none.
+
+    A login that may only append leaves it to the owner's.
+    """
+    own = software_version()
+    try:
+        if is_newer(own, read_meta(engine).software_version or "0"):
+            with writing(engine) as connection:
+                connection.execute(update(meta).values(software_version=own))
+    except LedgerError as error:
+        if not (isinstance(error.__cause__, DBAPIError) and may_not_write(error.__cause__)):
+            raise

@@ -20,8 +20,14 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION = 1
-"""Version of these tables; a ledger with a newer one is refused."""
+SCHEMA_VERSION = 2
+"""Version of these tables; a ledger with a newer one is refused. 1 is that of 0.1.0.
+
+A table or column that came later says so (`SINCE_2`), so that an older ledger can still be read.
+"""
+
+SINCE = "since"
+SINCE_2 = {SINCE: 2}
 
 _Big = BigInteger().with_variant(Integer(), "sqlite")
 # A range of streams is one of bytes, whatever language the server's database speaks.
@@ -61,6 +67,8 @@ meta = Table(
     Column("ledger_id", Text, primary_key=True),
     Column("schema_version", Integer, nullable=False),
     Column("created_at", Text, nullable=False),
+    # The newest version of this software that worked on the ledger.
+    Column("software_version", Text, info=SINCE_2),
 )
 
 nodes = Table(
@@ -108,6 +116,19 @@ snapshots = Table(
     Column("topic", Text, nullable=False),
     Column("state", LargeBinary, nullable=False),
 )
+
+verified = Table(
+    "ledger_verified",
+    metadata,
+    Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("verified_at", _Big, nullable=False),
+    Column("size", _Big, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("findings", Integer, nullable=False),
+    Column("checked", Text, nullable=False),
+    info=SINCE_2,
+)
+"""When all of history was last verified: a reminder for `status`, no proof of anything."""
 
 _SQLITE_TRIGGERS = (
     """CREATE TRIGGER ledger_events_no_update BEFORE UPDATE ON ledger_events

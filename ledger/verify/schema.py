@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, func, inspect, select, text
 
 from ledger.append import tables
 from ledger.errors import LedgerBroken
@@ -12,7 +12,7 @@ from ledger.errors import LedgerBroken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Table
+    from sqlalchemy import Column, Table
 
     from ledger.verify.findings import Findings
 
@@ -29,12 +29,14 @@ def check_schema(connection: Connection, findings: Findings) -> None:
     """
     found = inspect(connection)
     present = set(found.get_table_names())
-    missing = sorted(set(tables.metadata.tables) - present)
+    version = _version(connection, present)
+    required = [each for each in tables.metadata.sorted_tables if _is_of(each, version)]
+    missing = sorted({each.name for each in required} - present)
     if missing:
         raise LedgerBroken(f"tables of the ledger are missing: {', '.join(missing)}")
-    for table in tables.metadata.sorted_tables:
+    for table in required:
         columns = {each["name"] for each in found.get_columns(table.name)}
-        gone = sorted(set(table.columns.keys()) - columns)
+        gone = sorted({each.name for each in table.columns if _is_of(each, version)} - columns)
         if gone:
             raise LedgerBroken(f"columns of {table.name} are missing: {', '.join(gone)}")
         _check_keys(found, table, findings)
@@ -42,6 +44,19 @@ def check_schema(connection: Connection, findings: Findings) -> None:
         _check_triggers(connection, findings)
     else:
         _check_server_triggers(connection, findings)
+
+
+def _version(connection: Connection, present: set[str]) -> int:
+    """Of the ledger's tables: one that only older software used has fewer."""
+    if tables.meta.name not in present:
+        return tables.SCHEMA_VERSION
+    found = connection.execute(select(func.min(tables.meta.c.schema_version))).scalar_one()
+    return found if isinstance(found, int) else tables.SCHEMA_VERSION
+
+
+def _is_of(thing: Table | Column[Any], version: int) -> bool:
+    since: int = thing.info.get(tables.SINCE, 1)
+    return since <= version
 
 
 def not_checked(connection: Connection) -> Iterator[str]:

@@ -11,8 +11,8 @@ from threading import Barrier
 import pytest
 
 from commands.health.presence import Presence
+from commands.scheduler import check as scheduler
 from commands.scheduler.check import check
-from commands.scheduler.check import check as scheduler
 from commands.site.site import Site
 from tests.commands.world import World
 

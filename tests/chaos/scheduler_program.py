@@ -22,7 +22,7 @@ from typing import Any
 
 from commands.health.presence import Presence
 from commands.runs import run as run_backups
-from commands.scheduler.check import check as scheduler
+from commands.scheduler import check as scheduler
 from commands.scheduler.process import checked, record_start, record_stop
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site

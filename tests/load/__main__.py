@@ -23,9 +23,9 @@ import httpx
 
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site
-from commands.site.version import software_version
 from ledger.append.database import open_engine
 from ledger.append.ledger import Ledger
+from ledger.append.software import software_version
 from ledger.clock import ManualClock, SystemClock
 from tests.benchmarks.years_of_use import FIRST_DAY, YearsOfUse
 from tests.commands.world import make_database

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from commands.http.console.static_files import address_of
 from commands.reporting import humanize as moments
-from commands.site.version import software_version
+from ledger.append.software import software_version
 from ledger.clock import format_instant
 
 if TYPE_CHECKING:

@@ -7,14 +7,17 @@ from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from commands.runs import run as run_backups
+from commands.scheduler import check as scheduler
 from commands.scheduler import process as scheduler_process
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.check import check as scheduler
 from commands.scheduler.process import checked, run_scheduler
 from commands.schedules.settings import configure, pause, resume
 from commands.site import actors
+from ledger.append.tables import meta
+from ledger.errors import LedgerTooNew
 from ledger.events.scheduling import (
     BackupCompleted,
     BackupFailed,
@@ -184,3 +187,16 @@ def test_next_run_is_counted_from_now_after_a_late_one(world: World) -> None:
     world.check()
     due = world.schedule().next_backup_at
     assert due == now.replace(hour=3) + timedelta(days=7)
+
+
+def test_a_scheduler_ends_where_newer_software_took_over(world: World) -> None:
+    """It says so, and claims nothing more; its next check would stop midway."""
+    world.configure()
+    world.due_again()
+    with world.site.ledger.engine.begin() as connection:
+        connection.execute(update(meta).values(software_version="99.0.0"))
+    with pytest.raises(LedgerTooNew, match="update backup-ledger"):
+        run_scheduler(world.site, once=False, stop=Event())
+    assert world.recorded(BackupCompleted) == []
+    (stopped,) = world.recorded(SchedulerStopped)
+    assert "update backup-ledger" in stopped.reason

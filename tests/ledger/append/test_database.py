@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 
 from ledger.append.database import create_ledger, database_url, open_engine, read_meta
 from ledger.append.ledger import Ledger
+from ledger.append.tables import SCHEMA_VERSION
 from ledger.clock import ManualClock
 from ledger.errors import (
     LedgerBroken,
@@ -158,7 +159,7 @@ def test_a_new_ledger_is_recognised(tmp_path: Path, engine_at: OpenEngine) -> No
     path.touch()
     made = create_ledger(engine_at(path), uuid_of(3), START)
     assert read_meta(engine_at(path)) == made
-    assert (made.ledger_id, made.schema_version) == (uuid_of(3), 1)
+    assert (made.ledger_id, made.schema_version) == (uuid_of(3), SCHEMA_VERSION)
 
 
 def test_a_ledger_survives_power_loss_as_far_as_sqlite_can(ledger: Ledger) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ledger import verify as verification
 from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
 from ledger.events import REGISTRY
@@ -18,6 +17,7 @@ from ledger.records.record import encode_event
 from ledger.tree.merkle import EMPTY_ROOT
 from ledger.verify import records as record_check
 from ledger.verify import streams as stream_check
+from ledger.verify import verify as verification
 from ledger.verify.verify import verify
 from tests.conftest import OpenLedger
 from tests.ledger.stored_tree import recomputed_tree
