@@ -14,7 +14,7 @@ from commands.errors import BackupNotFound, OtherSource, TargetExists
 from commands.sqlite.connections import open_immutable, open_live, sidecar
 from commands.sqlite.errors import shown, translated
 from commands.sqlite.inspection import table_names
-from commands.sqlite.raw_files import is_sqlite
+from commands.sqlite.raw_files import can_be_written
 from commands.sqlite.replacement import (
     needs_replacement,
 )
@@ -82,7 +82,7 @@ def _why_replaced(site: Site, target: Path, filename: str) -> str | None:
 
     What is plainly no database is never opened by SQLite, which would take away its sidecars.
     """
-    if target.is_file() and target.stat().st_size and not is_sqlite(target):
+    if target.is_file() and target.stat().st_size and not can_be_written(target):
         return "damaged"
     wait_seconds = site.configuration.restore_wait_seconds
     return needs_replacement(target, site.store.path(filename), wait_seconds=wait_seconds)

@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from commands.sqlite.errors import FileAccessFailed, NotADatabase, SourceMissing, shown, translated
+from ledger.sqlite_driver import Connection
 
 SIDECAR_SUFFIXES = ("-wal", "-shm", "-journal")
 
@@ -85,6 +86,7 @@ def _connect(path: Path, options: str, wait_seconds: float) -> sqlite3.Connectio
             timeout=wait_seconds,
             isolation_level=None,
             check_same_thread=False,
+            factory=Connection,
         )
     except sqlite3.Error as error:
         raise translated(error, path) from error

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from commands.sqlite.connections import open_immutable
 from commands.sqlite.errors import DamagedDatabase, NotADatabase, SQLiteFileError, shown, translated
-from commands.sqlite.files import CHUNK_BYTES
+from commands.sqlite.files import CHUNK_BYTES, file_error
 from commands.sqlite.inspection import integrity_problems
+from commands.sqlite.raw_files import KNOWN_VERSIONS, WRITE_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def content_problem(path: Path) -> str | None:
     """
     try:
         with closing(open_immutable(path)) as connection:
-            problems = integrity_problems(connection)
+            problems = integrity_problems(connection) or _header_problems(path)
     except (NotADatabase, DamagedDatabase) as error:
         return shown(error)
     except sqlite3.Error as error:
@@ -52,6 +53,18 @@ def content_problem(path: Path) -> str | None:
             raise translated(error, path) from error
         return shown(error)
     return "; ".join(shown(each) for each in problems) or None
+
+
+def _header_problems(path: Path) -> list[str]:
+    """An unknown write version: SQLite reads such a file, and would never write to it."""
+    try:
+        with path.open("rb") as file:
+            version = file.read(WRITE_VERSION + 1)[-1]
+    except OSError as error:
+        raise file_error(error, path) from error
+    if version in KNOWN_VERSIONS:
+        return []
+    return [f"its header has write version {version}, which SQLite cannot write to"]
 
 
 def count_problem(kept: BackupCreated, found: Inspection) -> str | None:

@@ -4,7 +4,7 @@
     python raw_copy_process.py copy SOURCE DESTINATION
     python raw_copy_process.py begin PATH
 
-Prints "<sha256> <bytes>", or for `begin` the first 16 bytes in hex and how many. SQLite's locks
+Prints "<sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many. SQLite's locks
 belong to the process that closes a descriptor, so the application's process never opens such
 files this way. Standard library only.
 """
@@ -14,7 +14,7 @@ import os
 import sys
 
 CHUNK_BYTES = 1024 * 1024
-BEGINNING_BYTES = 16
+BEGINNING_BYTES = 20
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,10 @@ from commands.sqlite import raw_copy_process
 from commands.sqlite.errors import FileAccessFailed, shown
 
 SQLITE_BEGINNING = b"SQLite format 3\0"
+WRITE_VERSION = 18
+"""Where in the header the write version stands; the read version follows it."""
+KNOWN_VERSIONS = (1, 2)
+"""Rollback journal, WAL."""
 
 
 def hash_raw(path: Path) -> str:
@@ -30,16 +34,19 @@ def copy_raw(source: Path, destination: Path) -> tuple[str, int]:
     return _run("copy", source, destination)
 
 
-def is_sqlite(path: Path) -> bool:
-    """Whether a file begins as every SQLite database does; asked without SQLite.
+def can_be_written(path: Path) -> bool:
+    """Whether a file begins as a SQLite database that SQLite would write; asked without SQLite.
 
-    SQLite itself would roll back or remove the sidecars that it finds beside the file.
+    SQLite itself would roll back or remove the sidecars that it finds beside the file. A file
+    whose header has an unknown write version can be read, and never written.
     See https://www.sqlite.org/fileformat2.html#the_database_header.
 
     Raises:
         FileAccessFailed: it cannot be read.
     """
-    return _run("begin", path)[0] == SQLITE_BEGINNING.hex()
+    begun = bytes.fromhex(_run("begin", path)[0])
+    versions = begun[WRITE_VERSION:]
+    return begun.startswith(SQLITE_BEGINNING) and all(each in KNOWN_VERSIONS for each in versions)
 
 
 def _run(action: str, *paths: Path) -> tuple[str, int]:

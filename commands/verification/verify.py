@@ -147,6 +147,8 @@ def look_closely(
         VerificationFailed: the check could not be made.
         StoreUnknown: the folder is not the store any more.
     """
+    if level == "digest" and backup.verified_level is None:
+        level = "integrity"  # the digest of what was damaged when it was found proves nothing
     try:
         seen = os.lstat(site.store.path(backup.filename))
         if not stat.S_ISREG(seen.st_mode):

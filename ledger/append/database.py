@@ -25,6 +25,7 @@ from ledger.errors import (
     LedgerUnreachable,
     NotALedger,
 )
+from ledger.sqlite_driver import Connection as SQLiteConnection
 from ledger.tree.merkle import EMPTY_ROOT
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool =
     """
     if url.get_backend_name() != "sqlite":
         return _server_engine(url)
-    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "factory": SQLiteConnection})
     synchronous = "FULL" if durable else "NORMAL"
 
     @event.listens_for(engine, "connect")
