@@ -13,8 +13,8 @@ import pytest
 
 from commands.backups.delete import delete_backup
 from commands.backups.take import take_backup
+from commands.recovery import reconcile as module
 from commands.recovery.reconcile import reconcile
-from commands.recovery.reconcile import reconcile as module
 from ledger.events.catalog import (
     BackupCorrupt,
     BackupFound,

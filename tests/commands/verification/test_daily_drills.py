@@ -269,7 +269,7 @@ def test_an_interrupt_leaves_nothing_and_keeps_what_was_recorded(world: World) -
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from commands import restore_drill
+from commands.verification import drill as restore_drill
 from commands.site.actors import operator
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site
