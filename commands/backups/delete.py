@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ from ledger.append.ledger import Draft
 from ledger.errors import LedgerError
 from ledger.events.catalog import BackupDeleted, DeletionStarted
 from ledger.events.retention import DeletionFailed
-from ledger.vocabulary import BackupStatus, DeletionReason, backup_stream, retention_stream
-from projections.queries.catalog import backups_of_store
+from ledger.vocabulary import DeletionReason, backup_stream, retention_stream
 from projections.queries.locked import backup_locked, backups_being_restored
 
 if TYPE_CHECKING:
@@ -108,13 +106,6 @@ def outcome_drafts(deletions: Sequence[Deletion], failures: Sequence[Failure]) -
     return drafts + [_failed_draft(each.deletion.backup, each.error) for each in failures]
 
 
-def good_backups_by_source(site: Site, own_source: str | None) -> Counter[str | None]:
-    """How many good backups of each source the store has; adopted ones count as its own."""
-    with site.read_models.reading() as connection:
-        good = backups_of_store(connection, site.store.store_id, (BackupStatus.OK,))
-    return Counter(each.source or own_source for each in good)
-
-
 def refusal_locked(
     locked: LockedHead,
     context: Context,
@@ -144,7 +135,7 @@ def refusal_locked(
 
 def _announce(site: Site, context: Context, backup: Backup, *, force: bool) -> Deletion:
     deletion = Deletion(backup, "person", forced=force)
-    site.owner  # noqa: B018  (its lock is held before anything is announced)
+    site.hold_owner_lock()  # its lock is held before anything is announced
 
     def decide(locked: LockedHead) -> list[Draft]:
         found, refusal = refusal_locked(locked, context, backup.backup_id, "person", forced=force)

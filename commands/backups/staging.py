@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from commands.sqlite.copy import Pace
 from commands.sqlite.files import remove_database
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from commands.site.site import Site
     from commands.sqlite.files import Progress
-    from ledger.append.ledger import RecordedEvent
     from projections.folds.backup import Backup
 
 
@@ -42,9 +41,7 @@ def staged_of(site: Site, backup: Backup) -> list[Path]:
     return [path for path in staged if path.name in same | {backup.backup_id, first}]
 
 
-def append_or_discard(
-    site: Site, staged: Path, append: Callable[[], list[RecordedEvent]]
-) -> list[RecordedEvent]:
+def append_or_discard(site: Site, staged: Path, append: Callable[[], Appended]) -> Appended:
     """Append what a staged file stands for; where that fails, nothing is left of the file.
 
     Unless the disk failed below the commit: then nobody can say yet whether it counts.
@@ -118,6 +115,9 @@ def publish_all(site: Site, staged: Path, filenames: Iterable[str]) -> dict[str,
     if not failed:
         site.store.discard(staged)
     return failed
+
+
+Appended = TypeVar("Appended")
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def _take_over(
     One that changed hands or ended meanwhile is somebody else's. One whose backup is in another
     store is left as it is: a lease that were ours would keep those away who can finish it.
     """
-    site.owner  # noqa: B018  (its lock is held before the lease is ours, or nobody sees us die)
+    site.hold_owner_lock()  # its lock is held before the lease is ours, or nobody sees us die
     taken = []
     with site.ledger.locked() as locked:
         committed |= _committed_since(locked, position)

@@ -106,7 +106,7 @@ def restore_backup(
             )
         act = replace(act, plan=plan_restore(site, filename, to))
         require_restorable(site, act.plan, force=force)
-        site.owner  # noqa: B018  (its lock is held until the outcome is recorded)
+        site.hold_owner_lock()  # its lock is held until the outcome is recorded
         if act.plan.keeps_current:
             act = replace(act, pre_restore=_keep_current(act, on_progress))
         if act.plan.mode == "elsewhere":

@@ -108,28 +108,27 @@ def announce_retention(
 
     An order whose run lost its lease is left out of the answer, and nothing of it is appended.
     """
-    site.owner  # noqa: B018  (its lock is held before anything is announced)
+    site.hold_owner_lock()  # its lock is held before anything is announced
     site.known_source_id()
     are_runs = all(order.run_id is not None for order in orders)
     before, position = _where_to_look(site, orders, at_head=not are_runs)
-    outcomes: list[RetentionOutcome] = []
 
-    def decide(locked: LockedHead) -> list[Draft]:
+    def decide(locked: LockedHead) -> tuple[list[Draft], list[RetentionOutcome]]:
         backups = _as_of_now(site, locked, before, position)
         restoring = backups_being_restored(locked.connection)
         planned = [
             _planned(site, context, order, backups[order.user_id], restoring)
             for order in held_among(site, locked, orders)
         ]
-        # A decision is made again where the connection was lost.
-        outcomes[:] = _checked(locked, context, planned, restoring)
-        return [
+        outcomes = _checked(locked, context, planned, restoring)
+        drafts = [
             of_run(started_draft(site, deletion), outcome.order.run_id)
             for outcome in outcomes
             for deletion in outcome.deletions
         ]
+        return drafts, outcomes
 
-    recorded = site.ledger.decide(context, decide)
+    recorded, outcomes = site.ledger.decide_with_result(context, decide)
     if recorded:
         site.announce(recorded, is_last=False)
     return outcomes

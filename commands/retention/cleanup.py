@@ -84,17 +84,16 @@ def _delete_where(
     reason: DeletionReason,
     rule: str,
 ) -> list[Deletion]:
-    site.owner  # noqa: B018  (its lock is held before anything is announced)
+    site.hold_owner_lock()  # its lock is held before anything is announced
     own_source = site.known_source_id()
     with site.read_models.reading() as connection:
         there = backups_of_store(connection, site.store.store_id)
     chosen = [backup for backup in reversed(there) if is_chosen(backup)]
-    announced: list[Deletion] = []
 
-    def decide(locked: LockedHead) -> list[Draft]:
+    def decide(locked: LockedHead) -> tuple[list[Draft], list[Deletion]]:
+        announced: list[Deletion] = []
         restoring = backups_being_restored(locked.connection)
         going: set[str] = set()
-        announced.clear()  # it may be decided again
         for backup in chosen:
             is_last = _is_last_good(locked, backup, there, going, own_source)
             found, refusal = refusal_locked(
@@ -108,9 +107,9 @@ def _delete_where(
             if found is not None and refusal is None:
                 going.add(backup.backup_id)
                 announced.append(Deletion(found, reason, rule=rule))
-        return [started_draft(site, each) for each in announced]
+        return [started_draft(site, each) for each in announced], announced
 
-    recorded = site.ledger.decide(context, decide)
+    recorded, announced = site.ledger.decide_with_result(context, decide)
     if recorded:
         site.announce(recorded)
     failures = unlink_files(site, announced)

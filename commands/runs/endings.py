@@ -38,18 +38,18 @@ def append_ends(
 
     `drafts_of`: what is to be recorded of one, by its user's schedule as of the locked head.
     """
-    held: list[EndOfRun] = []
 
-    def decide(locked: LockedHead) -> list[Draft]:
-        held[:] = held_among(site, locked, runs)  # it may be decided again
+    def decide(locked: LockedHead) -> tuple[list[Draft], list[EndOfRun]]:
+        held = held_among(site, locked, runs)
         now = schedules.under(locked)
-        return [
+        drafts = [
             of_run(draft, each.run_id)
             for each in held
             for draft in drafts_of(each, now.get(each.claim.user_id))
         ]
+        return drafts, held
 
-    recorded = site.ledger.decide(context, decide)
+    recorded, held = site.ledger.decide_with_result(context, decide)
     if recorded:
         site.announce(recorded)
     return held

@@ -65,12 +65,11 @@ def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[i
 
 def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
     """Stage once, append an entry for each claim that still owns its lease, publish, finish."""
-    entries: list[_Entry] = []
     try:
         with site.owner.staging(str(uuid4())) as path:
             staged = stage_snapshot(site, path)
-            recorded = append_or_discard(
-                site, path, lambda: _append(site, context, staged, claims, entries)
+            recorded, entries = append_or_discard(
+                site, path, lambda: _append(site, context, staged, claims)
             )
             failed = publish_all(site, path, [entry.filename for entry in entries])
     except LedgerBusy:
@@ -93,16 +92,16 @@ def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
 
 
 def _append(
-    site: Site, context: Context, staged: Staged, claims: list[Claim], entries: list[_Entry]
-) -> list[RecordedEvent]:
+    site: Site, context: Context, staged: Staged, claims: list[Claim]
+) -> tuple[list[RecordedEvent], list[_Entry]]:
     source = site.source_id(context)
     warnings = size_warnings(site, staged.snapshot, source, at_head=False)
     # For a herd the first user's: all of them have one file between them.
     shared = share_with_last(site, staged, source, claims[0].user_id, at_head=False)
 
-    def decide(locked: LockedHead) -> list[Draft]:
-        entries[:] = _entries(site, context, locked, claims, staged.backup_id)
-        return [
+    def decide(locked: LockedHead) -> tuple[list[Draft], list[_Entry]]:
+        entries = _entries(site, context, locked, claims, staged.backup_id)
+        drafts = [
             _created_draft(
                 site,
                 staged,
@@ -113,8 +112,9 @@ def _append(
             )
             for entry in entries
         ]
+        return drafts, entries
 
-    return site.ledger.decide(context, decide)
+    return site.ledger.decide_with_result(context, decide)
 
 
 def _folded(recorded: Sequence[RecordedEvent]) -> dict[str, Backup]:

@@ -160,7 +160,7 @@ def record_check_failure(site: Site, error: Exception) -> None:
 
 def record_start(site: Site, check_interval_seconds: float | None = None) -> None:
     """Record that a scheduler began, and hold the lock that shows it is alive."""
-    site.owner  # noqa: B018  (its lock shows that we are alive)
+    site.hold_owner_lock()  # its lock shows that we are alive
     details = SchedulerStarted(
         check_interval_seconds=int(
             check_interval_seconds or site.configuration.check_interval_seconds

@@ -103,9 +103,9 @@ class Site:
                 self._owner = Owner(self.store.staging, self.instance)
             return self._owner
 
-    @property
-    def has_acted(self) -> bool:
-        return self._owner is not None
+    def hold_owner_lock(self) -> None:
+        """Take this process's lock, and keep it until the site is closed."""
+        _ = self.owner
 
     def context(self, actor: Actor) -> Context:
         """A new command of an actor, as of now."""

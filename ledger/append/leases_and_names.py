@@ -163,14 +163,6 @@ def name_owners(connection: Connection, store: str, filenames: Sequence[str]) ->
     return found
 
 
-def names_of_store(connection: Connection, store: str) -> dict[str, str]:
-    """File name -> backup_id, of everything in a store that is not deleted."""
-    rows = connection.execute(
-        select(names.c.filename, names.c.backup_id).where(names.c.store == store)
-    )
-    return {row.filename: row.backup_id for row in rows}
-
-
 def all_leases(connection: Connection) -> list[Lease]:
     return [
         Lease(row.run_id, row.owner, row.expires_at) for row in connection.execute(select(leases))

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("backup_ledger.ledger")
 State = TypeVar("State")
+Result = TypeVar("Result")
 Evolve = Callable[[State | None, Event], State | None]
 
 RECONNECT_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, None)
@@ -56,9 +57,6 @@ class Context:
     now: datetime
     correlation_id: str = field(default_factory=lambda: str(uuid4()))
     causation_id: str | None = None
-
-    def caused_by(self, event_id: str) -> Context:
-        return replace(self, causation_id=event_id)
 
     def correlated(self, correlation_id: str) -> Context:
         return replace(self, correlation_id=correlation_id)
@@ -153,7 +151,19 @@ class Ledger(Application[str]):
     def decide(
         self, context: Context, decision: Callable[[LockedHead], Iterable[Draft]]
     ) -> list[RecordedEvent]:
-        """Lock the head, let `decision` look at all of history, append what it says.
+        """Lock the head, let `decision` look at all of history, append the drafts that it returns.
+
+        Raises:
+            ConcurrencyConflict: a stream is not at its draft's expected version.
+            LedgerUnreachable: the server stayed away.
+            Exception: whatever the decision raises; then nothing is appended.
+        """
+        return self.decide_with_result(context, lambda locked: (decision(locked), None))[0]
+
+    def decide_with_result(
+        self, context: Context, decision: Callable[[LockedHead], tuple[Iterable[Draft], Result]]
+    ) -> tuple[list[RecordedEvent], Result]:
+        """Like `decide`; the decision also returns what it found, which is handed back.
 
         Where the connection to a server is lost, it is decided again; what was appended already,
         but not confirmed, is known by its event_id and not appended twice.
@@ -163,13 +173,15 @@ class Ledger(Application[str]):
             LedgerUnreachable: the server stayed away.
             Exception: whatever the decision raises; then nothing is appended.
         """
-        unconfirmed: list[RecordedEvent] = []
+        unconfirmed: tuple[list[RecordedEvent], Result] | None = None
         for wait in RECONNECT_SECONDS:
             try:
                 with self.log_recorder.locked() as locked:
-                    if not _holds(locked, unconfirmed):
-                        unconfirmed = []
-                        unconfirmed = self.append_locked(locked, context, list(decision(locked)))
+                    if unconfirmed is None or not _holds(locked, unconfirmed[0]):
+                        unconfirmed = None
+                        drafts, result = decision(locked)
+                        recorded = self.append_locked(locked, context, list(drafts))
+                        unconfirmed = recorded, result
             except LedgerUnreachable as error:
                 if wait is None:
                     raise

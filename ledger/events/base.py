@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -35,6 +36,11 @@ ChangedFields = dict[str, str | int | bool | None]
 """Just the fields concerned: of `before`, `after` and `attempted`."""
 
 
+_registered: dict[str, type[Details]] = {}
+REGISTRY: MappingProxyType[str, type[Details]] = MappingProxyType(_registered)
+"""Event type -> its class at the newest schema version, filled as the classes are defined."""
+
+
 class Details(BaseModel):
     """An event's own fields. A subclass is one event type at its newest schema version."""
 
@@ -46,6 +52,19 @@ class Details(BaseModel):
     stream_kind: ClassVar[str]
     schema_version: ClassVar[int] = 1
     success: ClassVar[bool] = True
+    is_audited: ClassVar[bool] = False
+    """Whether it is one of the audit types that readers of the former service filter on."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Enter a class that names an event type of its own into the registry."""
+        super().__pydantic_init_subclass__(**kwargs)
+        event_type = cls.__dict__.get("event_type")
+        if event_type is None:
+            return  # what several events have in common
+        if event_type in _registered:
+            raise TypeError(f"event type {event_type!r} is defined twice")
+        _registered[event_type] = cls
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, every field present."""

@@ -135,17 +135,3 @@ class HoldPlaced(_HoldDetails):
 class HoldReleased(_HoldDetails):
     event_type = "backup_catalog.hold_released"
     action = "release"
-
-
-EVENTS: tuple[type[Details], ...] = (
-    BackupCreated,
-    BackupNotCreated,
-    BackupFound,
-    BackupMissing,
-    BackupVerified,
-    BackupCorrupt,
-    DeletionStarted,
-    BackupDeleted,
-    HoldPlaced,
-    HoldReleased,
-)

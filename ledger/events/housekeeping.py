@@ -112,17 +112,3 @@ class NotificationFailed(_LedgerDetails):
     notification_id: Identifier
     attempt: Count
     error_type: str
-
-
-EVENTS: tuple[type[Details], ...] = (
-    SourceRegistered,
-    SourceMoved,
-    SourceOptimized,
-    TokenCreated,
-    TokenRevoked,
-    ProjectionRebuilt,
-    EvidenceExported,
-    NotificationQueued,
-    NotificationSent,
-    NotificationFailed,
-)

@@ -47,11 +47,3 @@ class RestoreInterrupted(_RestoreDetails):
     event_type = "backup_restore.interrupted"
     success = False
     outcome: Literal["old", "new", "unknown"]
-
-
-EVENTS: tuple[type[Details], ...] = (
-    RestoreStarted,
-    RestoreCompleted,
-    RestoreFailed,
-    RestoreInterrupted,
-)

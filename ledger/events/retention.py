@@ -12,6 +12,7 @@ from ledger.vocabulary import RETENTION
 
 
 class _RetentionDetails(Details):
+    is_audited = True
     resource_type: ClassVar[_ResourceType] = "backup_retention"
     stream_kind: ClassVar[str] = RETENTION
 
@@ -87,13 +88,3 @@ class OldProtectedCleaned(_RetentionDetails):
     deleted_count: Count
     part: int
     parts: int
-
-
-EVENTS: tuple[type[Details], ...] = (
-    RetentionApplied,
-    RetentionSpared,
-    RetentionFailed,
-    DeletionFailed,
-    EmptyBackupsCleaned,
-    OldProtectedCleaned,
-)

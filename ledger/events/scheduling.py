@@ -43,6 +43,7 @@ class _SchedulerDetails(Details):
 
 class SchedulerStarted(_SchedulerDetails):
     event_type = "backup_scheduler.start"
+    is_audited = True
     stream_kind = SCHEDULER
     action = "start"
     check_interval_seconds: Count
@@ -53,6 +54,7 @@ class SchedulerStarted(_SchedulerDetails):
 
 class SchedulerStopped(_SchedulerDetails):
     event_type = "backup_scheduler.stop"
+    is_audited = True
     stream_kind = SCHEDULER
     action = "stop"
     reason: str
@@ -60,6 +62,7 @@ class SchedulerStopped(_SchedulerDetails):
 
 class CheckFailed(_SchedulerDetails):
     event_type = "backup_scheduler.check_error"
+    is_audited = True
     stream_kind = SCHEDULER
     action = "check"
     success = False
@@ -68,6 +71,7 @@ class CheckFailed(_SchedulerDetails):
 
 class SettingsCreated(_SchedulerDetails):
     event_type = "backup_scheduler.settings_created"
+    is_audited = True
     action = "create"
     enabled: bool
     frequency: Frequency
@@ -79,6 +83,7 @@ class SettingsCreated(_SchedulerDetails):
 
 class SettingsUpdated(_SchedulerDetails):
     event_type = "backup_scheduler.settings_updated"
+    is_audited = True
     action = "update"
     before: ChangedFields
     after: ChosenFields
@@ -87,6 +92,7 @@ class SettingsUpdated(_SchedulerDetails):
 
 class SettingsRejected(_SchedulerDetails):
     event_type = "backup_scheduler.settings_error"
+    is_audited = True
     action = "update"
     success = False
     attempted: ChangedFields
@@ -106,6 +112,7 @@ class BackupStarted(_SchedulerDetails):
 
 class BackupCompleted(_SchedulerDetails):
     event_type = "backup_scheduler.backup_completed"
+    is_audited = True
     action = "backup"
     run_id: Identifier
     backup_id: Identifier
@@ -122,6 +129,7 @@ class BackupCompleted(_SchedulerDetails):
 
 class BackupFailed(_SchedulerDetails):
     event_type = "backup_scheduler.backup_error"
+    is_audited = True
     action = "backup"
     success = False
     run_id: Identifier
@@ -167,20 +175,3 @@ class ScheduleResumed(_SchedulerDetails):
     action = "resume"
     note: str | None
     next_backup_at: Instant | None
-
-
-EVENTS: tuple[type[Details], ...] = (
-    SchedulerStarted,
-    SchedulerStopped,
-    CheckFailed,
-    SettingsCreated,
-    SettingsUpdated,
-    SettingsRejected,
-    BackupStarted,
-    BackupCompleted,
-    BackupFailed,
-    BackupAbandoned,
-    SlotsMissed,
-    SchedulePaused,
-    ScheduleResumed,
-)

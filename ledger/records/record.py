@@ -9,7 +9,6 @@ Every record has exactly these keys, sorted, in canonical JSON of at most 65,535
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Self
 
@@ -25,7 +24,7 @@ from pydantic import (
 from typing_extensions import TypeVar
 
 from ledger.canonical_json import MAX_INTEGER, canonical_bytes, parse_json
-from ledger.clock import format_instant, parse_instant
+from ledger.clock import format_instant
 from ledger.errors import RecordError, UnknownEvent
 from ledger.events import REGISTRY, Details
 from ledger.events.base import Identifier, Instant, ResourceType
@@ -225,11 +224,6 @@ def cut_text(text: str, limit_bytes: int = MAX_ERROR_MESSAGE_BYTES) -> str:
     """At most so many bytes of UTF-8, cut on a character; lone surrogates become "?"."""
     data = text.encode("utf-8", "replace")
     return data[:limit_bytes].decode("utf-8", "ignore")
-
-
-def peek_timestamp(fields: dict[str, Any]) -> datetime:
-    """The timestamp of a parsed record."""
-    return parse_instant(fields["timestamp"])
 
 
 def reason_of(error: Exception) -> str:

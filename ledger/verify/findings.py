@@ -55,9 +55,6 @@ class Findings:
         """Count findings without keeping them."""
         self._counts[kind] += more
 
-    def has_room(self, kind: str) -> bool:
-        return self._counts[kind] < KEPT_OF_A_KIND
-
     def listed(self) -> tuple[Finding, ...]:
         """The findings that were kept, and for each kind how many more there were."""
         more = [

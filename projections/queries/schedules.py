@@ -103,12 +103,6 @@ def _rows_with(
         yield from connection.execute(select(column.table).where(some)).mappings()
 
 
-def latest_runs(connection: Connection, limit: int) -> list[Run]:
-    """The newest runs, newest first."""
-    rows = connection.execute(select(runs).order_by(runs.c.position.desc()).limit(limit))
-    return [Run(**row) for row in rows.mappings()]
-
-
 def runs_page(
     connection: Connection,
     user_id: int | None,

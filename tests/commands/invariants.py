@@ -111,7 +111,7 @@ def require_nothing_open(site: Site, records: list[Record]) -> None:
     with site.ledger.engine.connect() as connection:
         assert connection.execute(select(leases)).all() == []
     staged = [path for path in site.store.staging.rglob("*") if path.is_file()]
-    assert [path.name for path in staged] == ["lock"] * site.has_acted
+    assert [path.name for path in staged] == ["lock"] * (site._owner is not None)
     history: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         history[record["stream"]].append(record)

@@ -23,7 +23,7 @@ from commands.site.configuration import Configuration
 from commands.site.opening import open_site
 from commands.verification.verify import look_closely
 from projections.queries.catalog import backups_of_store
-from projections.queries.schedules import latest_runs
+from projections.queries.schedules import runs_page
 
 COLUMNS = 80
 
@@ -81,7 +81,7 @@ def test_what_the_demo_left_is_whole(lived: Lived) -> None:
     with closing(site):
         with site.read_models.reading() as connection:
             there = backups_of_store(connection, site.store.store_id)
-            runs = latest_runs(connection, 1_000)
+            runs = runs_page(connection, None, None, before=None, limit=1_000)[0]
         assert {each.filename for each in there} == {
             each.name for each in (lived.folder / "backups").glob("*.db")
         }

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from ledger.append import leases_and_names as operational
 from ledger.append.leases_and_names import Lease
 from ledger.append.ledger import Draft, Ledger
+from ledger.append.tables import names
 from ledger.clock import ManualClock
 from ledger.errors import LeaseLost, NameTaken
 from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound, DeletionStarted
@@ -48,7 +50,8 @@ def lease_of(ledger: Ledger, run_id: str = RUN) -> Lease | None:
 
 def names_of(ledger: Ledger) -> dict[str, str]:
     with ledger.engine.connect() as connection:
-        return operational.names_of_store(connection, STORE)
+        rows = connection.execute(select(names).where(names.c.store == STORE))
+        return {row.filename: row.backup_id for row in rows}
 
 
 def require(ledger: Ledger, owner: str = OWNER) -> None:

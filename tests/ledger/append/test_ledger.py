@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -32,7 +33,7 @@ def test_drafts_become_events_with_the_contexts_envelope(
     ledger: Ledger, clock: ManualClock, context: MakeContext
 ) -> None:
     """Who, why and when; the timestamp is the clock's at the append, not the context's now."""
-    command = context("user", "7").caused_by(uuid_of(8)).correlated(uuid_of(9))
+    command = replace(context("user", "7"), causation_id=uuid_of(8)).correlated(uuid_of(9))
     clock.advance(timedelta(seconds=2))
     (recorded,) = ledger.append(command, draft(SettingsCreated, owner=1, event_id=uuid_of(5)))
     event = recorded.event
@@ -53,7 +54,7 @@ def test_a_drafts_own_cause_and_correlation_come_before_the_contexts(
 ) -> None:
     """A run's events carry the run, whichever command appends them."""
     one = draft(SettingsCreated, causation_id=uuid_of(1), correlation_id=uuid_of(2))
-    (recorded,) = ledger.append(context().caused_by(uuid_of(3)), one)
+    (recorded,) = ledger.append(replace(context(), causation_id=uuid_of(3)), one)
     assert recorded.event.causation_id == uuid_of(1)
     assert recorded.event.correlation_id == uuid_of(2)
 
