@@ -174,18 +174,18 @@ class World:
 def counted_appends() -> Iterator[list[int]]:
     """How many events each append of any ledger has, in order; of a decision against one, 0."""
     counts: list[int] = []
-    decide = Ledger.decide
+    decide = Ledger.decide_with_result
 
-    def counted(ledger: Ledger, context: Context, decision: Any) -> list[RecordedEvent]:
-        recorded = decide(ledger, context, decision)
+    def counted(ledger: Ledger, context: Context, decision: Any) -> tuple[list[RecordedEvent], Any]:
+        recorded, result = decide(ledger, context, decision)
         counts.append(len(recorded))
-        return recorded
+        return recorded, result
 
-    Ledger.decide = counted  # type: ignore[method-assign]
+    Ledger.decide_with_result = counted  # type: ignore[method-assign]
     try:
         yield counts
     finally:
-        Ledger.decide = decide  # type: ignore[method-assign]
+        Ledger.decide_with_result = decide  # type: ignore[method-assign]
 
 
 def mode_of(path: Path) -> int:

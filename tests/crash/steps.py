@@ -69,7 +69,7 @@ class Steps:
         return stepped
 
     def _around_appends(self) -> None:
-        append_locked, decide = Ledger.append_locked, Ledger.decide
+        append_locked, decide = Ledger.append_locked, Ledger.decide_with_result
 
         def inserted(ledger: Ledger, *arguments: Any) -> Any:
             recorded = append_locked(ledger, *arguments)
@@ -78,15 +78,15 @@ class Steps:
             return recorded
 
         def committed(ledger: Ledger, *arguments: Any) -> Any:
-            recorded = decide(ledger, *arguments)
+            recorded, result = decide(ledger, *arguments)
             for each in recorded:
                 os.write(self._acknowledged, f"{each.position} {each.event.event_id}\n".encode())
             for each in recorded[-1:]:
                 self.passed(f"after commit of {each.event.event_type}")
-            return recorded
+            return recorded, result
 
         Ledger.append_locked = inserted  # type: ignore[method-assign]
-        Ledger.decide = committed  # type: ignore[method-assign]
+        Ledger.decide_with_result = committed  # type: ignore[method-assign]
 
     def _around_restore(self) -> None:
         sqlite_restore.STEP_BYTES = RESTORE_STEP_BYTES

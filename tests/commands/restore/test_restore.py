@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from commands import restore as module
 from commands.backups.delete import delete_backup
 from commands.backups.take import take_backup
 from commands.errors import (
@@ -20,6 +19,7 @@ from commands.errors import (
     TargetExists,
     exit_code_of,
 )
+from commands.restore import restore as module
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
 from commands.sqlite.errors import DatabaseBusy

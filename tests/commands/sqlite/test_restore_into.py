@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.sqlite import restore_into as sqlite_restore
 from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
 from commands.sqlite.errors import (
     DatabaseBusy,
@@ -31,7 +32,6 @@ from commands.sqlite.restore_into import (
     schema_version,
     sole_access,
 )
-from commands.sqlite.restore_into import restore_into as sqlite_restore
 from commands.sqlite.snapshot import take_snapshot
 from tests.commands.sqlite_writers import (
     ROOT,
