@@ -1,0 +1,1 @@
+"""What happened, and how it is proved: events, records, the append, the tree. Knows nobody."""

@@ -1,0 +1,1 @@
+"""What the ledger adds up to: read models folded from its events. Knows the ledger only."""

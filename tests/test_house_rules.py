@@ -14,7 +14,9 @@ import pytest
 
 from tests.readme import README, ROOT, blocks
 
-MAX_FILE_LINES = 450
+MAX_FILE_LINES = 400
+MAX_MODULES = 20
+"""A folder with more is a bag."""
 MAX_FUNCTION_LINES = 60
 CODE = ("ledger", "projections", "commands", "tests")
 NOT_OURS = re.compile(r"(\.(?!ci$).*|__pycache__|build|dist|.*\.egg-info|backup-ledger-demo.*)")
@@ -56,8 +58,28 @@ def test_a_file_is_one_noun_and_a_function_one_thought(path: Path) -> None:
             assert length <= MAX_FUNCTION_LINES, f"{where} has {length} lines"
 
 
+def folders() -> list[Path]:
+    """The folders of the three packages."""
+    return sorted({path.parent for path in code_files() if "tests" not in path.parts})
+
+
+@pytest.mark.parametrize("folder", folders(), ids=name_of)
+def test_a_folder_is_no_bag_and_has_a_face(folder: Path) -> None:
+    """At most twenty modules, and a docstring that says what is in there."""
+    modules = sorted(path.name for path in folder.glob("*.py") if path.name != "__init__.py")
+    assert len(modules) <= MAX_MODULES
+    face = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    assert ast.get_docstring(face)
+
+
+def test_commands_holds_rooms_only() -> None:
+    """What would stand beside the rooms has a room."""
+    beside = {path.name for path in (ROOT / "commands").glob("*.py")}
+    assert beside == {"__init__.py", "errors.py"}
+
+
 def test_imports_go_one_way() -> None:
-    """Commands know projections, projections know the ledger, the ledger knows nobody."""
+    """From room to room as the contract in pyproject.toml has it, and never in a circle."""
     linter = Path(sys.executable).with_name("lint-imports")
     finished = subprocess.run(
         [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -1,4 +1,4 @@
-"""The command line: one file a command group."""
+"""The command line: a file or a folder for each command group."""
 
 from __future__ import annotations
 

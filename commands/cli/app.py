@@ -11,12 +11,15 @@ from typing import Annotated
 
 import typer
 
-from commands.cli import audit, backup, ledger, notify, projections, retention, settings, tokens
+from commands.cli import notify, projections, retention, settings, tokens
+from commands.cli.audit import group as audit
+from commands.cli.backup import group as backup
 from commands.cli.demo import demo
 from commands.cli.errors import EXIT_CODES, GlobalOptions, ReportingGroup
+from commands.cli.ledger import group as ledger
 from commands.cli.run import run
 from commands.cli.serve import serve
-from commands.cli.status import status
+from commands.cli.status.status import status
 
 app = typer.Typer(
     name="backup-ledger",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.cli.audit_csv import safe_cell
+from commands.cli.audit.csv import safe_cell
 from tests.acceptance.place import PROGRAM, Place
 
 

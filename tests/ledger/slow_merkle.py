@@ -5,6 +5,7 @@ https://www.rfc-editor.org/rfc/rfc6962#section-2.1 with their recursion and thei
 shares no code with `ledger`. D[a:b] is written (a, b). Only MTH remembers its results.
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
@@ -77,3 +78,17 @@ class StoredTree:
     def nodes(self, wanted: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
         self.node_reads.append(len(wanted))
         return {each: self.stored[each] for each in wanted if each in self.stored}
+
+
+LARGE = 70_001
+"""Leaves of the trees that tests share."""
+
+
+def records(count: int) -> list[bytes]:
+    return [b"record %d" % number for number in range(count)]
+
+
+def sampled(size: int, count: int) -> list[int]:
+    """Both ends, and some indexes in between."""
+    chosen = random.Random(size).sample(range(size), min(count, size))
+    return sorted({0, size - 1, *chosen})

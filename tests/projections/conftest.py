@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy import select
 
 from ledger.append.database import database_url
 from ledger.append.ledger import Ledger
+from projections.projector.generations import read_generations
 from projections.projector.read_models import ReadModels
 from projections.tables.registry import all_projections
 from tests.databases import Databases
@@ -69,3 +71,15 @@ def open_models(
 @pytest.fixture
 def models(open_models: OpenReadModels) -> ReadModels:
     return open_models()
+
+
+def labels(models: ReadModels) -> list[tuple[str, str]]:
+    with models.engine.connect() as connection:
+        return [(each.label, each.state) for each in read_generations(connection)]
+
+
+def edit(path: Path, *statements: str) -> None:
+    with sqlite3.connect(path) as connection:
+        for each in statements:
+            connection.execute(each)
+    connection.close()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from commands.cli.backup_create import create
-from commands.cli.backup_delete import delete, hold, release
-from commands.cli.backup_list import list_backups, show
-from commands.cli.backup_reconcile import reconcile
-from commands.cli.backup_restore import restore
-from commands.cli.backup_verify import verify
+from commands.cli.backup.create import create
+from commands.cli.backup.delete import delete, hold, release
+from commands.cli.backup.list import list_backups, show
+from commands.cli.backup.reconcile import reconcile
+from commands.cli.backup.restore import restore
+from commands.cli.backup.verify import verify
 from commands.cli.errors import EXIT_CODES
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli.backup_table import backup_json, show_backups
+from commands.cli.backup.table import backup_json, show_backups
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_time_or_position
 from commands.cli.session import opened

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli.backup_table import backup_json
+from commands.cli.backup.table import backup_json
 from commands.cli.options import JsonOption, NameArgument, YesOption, parse_moment
 from commands.cli.session import Session, confirm, opened
 from commands.reporting import humanize as moments

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli.backup_table import backup_json
+from commands.cli.backup.table import backup_json
 from commands.cli.options import JsonOption, RateOption, parse_user_id
 from commands.cli.session import configured, opened
 from commands.reporting import humanize as moments

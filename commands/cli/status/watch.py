@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from commands.cli.session import opened
-from commands.cli.status_lines import lines, verdict
+from commands.cli.status.lines import lines, verdict
 from commands.errors import CommandError, InvalidArgument
 from commands.health.facts import status_facts
 from commands.reporting import humanize as moments

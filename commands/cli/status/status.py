@@ -8,7 +8,7 @@ import typer
 
 from commands.cli.options import JsonOption
 from commands.cli.session import opened
-from commands.cli.status_lines import lines, verdict
+from commands.cli.status.lines import lines, verdict
 from commands.reporting.terminal import say, show_facts, write_json
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def status(
     from commands.health.facts import status_facts
 
     if watch:
-        from commands.cli.status_watch import watch_status
+        from commands.cli.status.watch import watch_status
 
         watch_status(ctx, every, as_json=as_json)
         return

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from commands.cli.audit.bundles import KeyOption, export, verify_bundle
 from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING
-from commands.cli.evidence_bundles import KeyOption, export, verify_bundle
 from commands.cli.options import JsonOption, parse_integer
 from commands.cli.session import configured
 from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json

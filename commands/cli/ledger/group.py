@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.cli import ledger_copy as ledger_places
 from commands.cli.errors import EXIT_CODES
-from commands.cli.ledger_copy import PREFIX, PrefixOption
+from commands.cli.ledger import copy as ledger_places
+from commands.cli.ledger.copy import PREFIX, PrefixOption
 from commands.cli.options import JsonOption
 from commands.cli.session import configured, opened
 from commands.reporting.humanize import count

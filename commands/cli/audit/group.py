@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli import audit_as_of, evidence
+from commands.cli.audit import as_of as audit_as_of
+from commands.cli.audit import evidence
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_moment, parse_time_or_position
 from commands.cli.session import Session, opened
@@ -215,7 +216,7 @@ def _follow(session: Session, wanted: AuditFilter, last: int, write: Write | Non
 
 
 def _write_csv(records: Iterable[StoredRecord]) -> int:
-    from commands.cli.audit_csv import write_csv
+    from commands.cli.audit.csv import write_csv
 
     return write_csv(records)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli.backup_table import (
+from commands.cli.backup.table import (
     backup_json,
     checked,
     disk_json,

@@ -1,0 +1,1 @@
+"""backup-ledger audit: read, prove, sign and export the history."""

@@ -1,0 +1,1 @@
+"""backup-ledger backup: make, list, verify, restore and delete backups."""

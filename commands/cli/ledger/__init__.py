@@ -1,0 +1,1 @@
+"""backup-ledger ledger: begin, copy and look after a ledger."""

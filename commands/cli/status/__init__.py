@@ -1,0 +1,1 @@
+"""backup-ledger status: what needs attention, once or again and again."""
