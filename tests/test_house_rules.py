@@ -15,6 +15,7 @@ import pytest
 from tests.readme import README, ROOT, blocks
 
 MAX_FILE_LINES = 400
+MAX_TEST_LINES = 450
 MAX_MODULES = 20
 """A folder with more is a bag."""
 MAX_FUNCTION_LINES = 60
@@ -49,7 +50,8 @@ def test_a_file_is_one_noun_and_a_function_one_thought(path: Path) -> None:
     """Neither grows beyond what a reader can hold."""
     text = path.read_text("utf-8")
     lines = len(text.splitlines())
-    assert lines <= MAX_FILE_LINES, f"{name_of(path)} has {lines} lines; cut it by its nouns"
+    most = MAX_TEST_LINES if "tests" in path.parts else MAX_FILE_LINES
+    assert lines <= most, f"{name_of(path)} has {lines} lines; cut it by its nouns"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
