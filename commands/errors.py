@@ -81,6 +81,12 @@ class FolderOfAnother(CommandError, OSError):
     exit_code = CONFLICT
 
 
+class TooMany(CommandError):
+    """A limit on how much one caller may have or ask for at once."""
+
+    exit_code = CONFLICT
+
+
 class CorruptBackup(CommandError, OSError):
     """The backup's bytes are not the ones that were recorded."""
 

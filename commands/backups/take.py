@@ -47,18 +47,22 @@ def take_backup(
     filename: str | None = None,
     kind: BackupKind = BackupKind.MANUAL,
     user_id: int | None = None,
+    allow_scheduled_name: bool = False,
     on_progress: Progress | None = None,
 ) -> Backup:
     """Take a verified backup of the database now.
 
     `filename`: a plain name, `.db` added if missing; None for one with the time in it.
+    `allow_scheduled_name`: it may be one that a scheduled backup could have.
     `user_id`: whose backup it is; None for nobody's.
 
     Raises:
         InvalidBackupName, BackupNameTaken: the name; nothing was done.
         SQLiteFileError: the database cannot be backed up; recorded, nothing is left behind.
     """
-    name = None if filename is None else person_backup_name(filename)
+    name = None
+    if filename is not None:
+        name = person_backup_name(filename, allow_scheduled=allow_scheduled_name)
     backup_id = str(uuid4())
     with site.owner.staging(backup_id) as path:
         try:
@@ -191,7 +195,7 @@ def _refuse_taken(site: Site, name: str) -> None:
 
 
 def _taken(name: str) -> BackupNameTaken:
-    return BackupNameTaken(f"there is a backup or file named {name!r} already; choose another name")
+    return BackupNameTaken(f"the name {name!r} is in use; choose another name")
 
 
 def _record_failure(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.cli.options import LogFormatOption
 from commands.cli.session import log_work, opened
 from commands.reporting.terminal import note, say
+
+if TYPE_CHECKING:
+    from commands.cli.session import Session
 
 
 def serve(
@@ -27,10 +30,10 @@ def serve(
     ] = False,
     log_format: LogFormatOption = None,
 ) -> None:
-    """Serve the HTTP API. Needs the extra: backup-ledger[http].
+    """Serve the HTTP API and console. Needs the extra: backup-ledger[http].
 
-    On this machine, and until a token was made, whoever asks is an operator, as on the command
-    line. From the first token on, every request needs one: see `tokens create`.
+    Every request needs a token. The first start makes one for an operator and prints it once, on
+    stderr; make the others with `tokens create`.
 
     \b
     Examples:
@@ -57,15 +60,27 @@ def serve(
         address = f"http://{shown}:{listening.getsockname()[1]}"
         say(f"Backup Ledger is at {address}{chosen}")
         say(f"and for people at   {address}/console")
+        _describe_access(session)
         if in_json:
             http.run(server, listening)
             return
-        if http.has_token(site):
-            note("A token is needed; Ctrl-C stops.", style="dim")
-        else:
-            note("No token yet: whoever is at this machine is operator; Ctrl-C stops.", style="dim")
+        note("Ctrl-C stops.", style="dim")
         http.run(server, listening)
         note("Stopped.", style="dim")
+
+
+def _describe_access(session: Session) -> None:
+    """Make and show the first token, or say that none is valid."""
+    from commands.upkeep.tokens import TokenBook, first_token
+
+    token = first_token(session.site, session.context)
+    if token is not None:
+        note("No token was made before. This one is for an operator; it is shown only now:")
+        note(token, style=None)
+        return
+    now = session.site.clock.now()
+    if not any(each.is_valid(now) for each in TokenBook(session.site.ledger).all()):
+        note("No token is valid; make one: backup-ledger tokens create --role operator")
 
 
 def checked_prefix(prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""backup-ledger tokens: who may come in over HTTP."""
+"""backup-ledger tokens: manage API tokens."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def create(
 ) -> None:
     """Make a token, and print it: this once, as only its hash is kept.
 
-    The token stands alone on the last line. From the first token on, `serve` lets nobody in
-    without one.
+    The token stands alone on the last line. `serve` lets nobody in without one.
 
     \b
     Examples:

@@ -168,7 +168,7 @@ class BackupService:
     def _take(self, kind: BackupKind, filename: str | None = None) -> BackupMetadataResponse:
         site = self.site
         context = site.context(actors.FACADE)
-        backup = take_backup(site, context, filename=filename, kind=kind)
+        backup = take_backup(site, context, filename=filename, kind=kind, allow_scheduled_name=True)
         return BackupMetadataResponse.of(backup, site.store)
 
     def _reconciled(self) -> Site:

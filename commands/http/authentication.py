@@ -1,9 +1,8 @@
-"""Who may come in: bearer tokens, or the person at this machine where no token was made yet."""
+"""Authenticate callers by bearer token; nobody is let in without one."""
 
 from __future__ import annotations
 
 from collections import deque
-from ipaddress import ip_address
 from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,7 +20,6 @@ FAILURES = 10
 FAILURE_SECONDS = 60.0
 MAX_ADDRESSES = 10_000
 READING = ("GET", "HEAD")
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Authentication:
@@ -36,20 +34,12 @@ class Authentication:
         """The caller.
 
         Raises:
-            HTTPException: 401 without a token that is accepted, 429 after too many tries, 403
-                where a page of another site seems to ask.
+            HTTPException: 401 without a token that is accepted, 429 after too many tries.
         """
         given = request.headers.getlist("authorization")
-        if given:
-            return self._by_token(request, given)
-        if self.has_tokens():
+        if not given:
             raise HTTPException(401, "a token is needed: Authorization: Bearer blt_...", CHALLENGE)
-        require_local(request)
-        return Caller.local()
-
-    def has_tokens(self) -> bool:
-        """Whether a token was ever made; from then on one is needed."""
-        return bool(self._tokens.all())
+        return self._by_token(request, given)
 
     def caller_with(self, text: str) -> Caller:
         """Whose token this is.
@@ -125,45 +115,6 @@ class FailedLogins:
             return wait
 
 
-def require_local(request: Request) -> None:
-    """Make sure that a person at this machine asks, and no page of somebody else's.
-
-    A page that the person's browser shows could ask for them (cross-site request forgery): so an
-    origin must be our own, and a body must be JSON, which no page can send elsewhere without
-    asking first.
-
-    Raises:
-        HTTPException: 401 where a token is needed, 403 or 415 where it looks forged.
-    """
-    require_here(request)
-    require_own_origin(request)
-    headers = request.headers
-    kind = headers.get("content-type")
-    if request.method not in READING and kind is not None:
-        if kind.partition(";")[0].strip().lower() != "application/json":
-            raise HTTPException(415, "without a token, send application/json")
-    elif request.method not in READING and headers.get("content-length", "0") != "0":
-        raise HTTPException(415, "without a token, send application/json")
-
-
-def require_here(request: Request) -> None:
-    """Make sure that who asks is at this machine, and by a name that always means it.
-
-    Raises:
-        HTTPException: 401, a token is needed.
-    """
-    headers = request.headers
-    client = request.client.host if request.client else ""
-    forwarded = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-    host = request.headers.get("host", "")
-    if not is_loopback(client) or forwarded or host_name(host) not in LOOPBACK_NAMES:
-        raise HTTPException(
-            401,
-            "a token is needed from here; make one: backup-ledger tokens create --role ROLE",
-            CHALLENGE,
-        )
-
-
 def require_own_origin(request: Request) -> None:
     """Make sure that no page of another site asks.
 
@@ -174,14 +125,6 @@ def require_own_origin(request: Request) -> None:
     is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
     if not is_ours or request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         raise HTTPException(403, "a page of another site asked for this; nothing was done")
-
-
-def is_loopback(address: str) -> bool:
-    """Whether this is an address of this very machine."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def host_name(host: str) -> str:

@@ -12,7 +12,6 @@ from typing import Annotated, Literal, cast
 
 from fastapi import Depends, HTTPException, Request
 
-from commands.site import actors
 from ledger.records.record import Actor
 
 Role = Literal["user", "operator", "auditor"]
@@ -43,11 +42,6 @@ class Caller:
     @classmethod
     def user(cls, user_id: int) -> Caller:
         return cls(str(user_id), "user", user_id)
-
-    @classmethod
-    def local(cls) -> Caller:
-        """The person at this machine, as on the command line."""
-        return cls(actors.operator().id, "operator")
 
     @property
     def actor(self) -> Actor:

@@ -14,12 +14,10 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from commands.errors import CommandError, InvalidArgument
+from commands.errors import CommandError
 from commands.http.application import create_app
-from commands.http.authentication import is_loopback
 from commands.http.served_site import ServedSite
 from commands.scheduler.process import run_scheduler
-from commands.upkeep.tokens import TokenBook
 
 if TYPE_CHECKING:
     from commands.site.site import Site
@@ -104,17 +102,8 @@ def make_server(
     prefix: str,
     scheduler_runs: Callable[[], bool] = lambda: False,
 ) -> uvicorn.Server:
-    """A server that is not running yet.
-
-    Raises:
-        InvalidArgument: the address is not of this machine only, and no token was made.
-    """
+    """A server that is not running yet."""
     site = served.site
-    if not is_loopback("127.0.0.1" if host == "localhost" else host) and not has_token(site):
-        raise InvalidArgument(
-            f"everybody could reach {host}, and no token was made yet; make one: "
-            "backup-ledger tokens create --role operator"
-        )
     served.scheduler_runs = scheduler_runs
     app = create_app(served, prefix=prefix, hosts=site.configuration.http_hosts)
     config = uvicorn.Config(
@@ -163,12 +152,6 @@ def run(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until a signal says to stop."""
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
-
-
-def has_token(site: Site) -> bool:
-    """Whether somebody could come in with a token now."""
-    now = site.clock.now()
-    return any(each.is_valid(now) for each in TokenBook(site.ledger).all())
 
 
 @contextmanager

@@ -142,7 +142,7 @@ def create_token(
         UnknownUser: the application's database has no such user.
     """
     if role not in ROLES:
-        raise InvalidArgument(f"{role!r} is no role; give {', '.join(ROLES)}")
+        raise InvalidArgument(f"{role!r} is not a valid role; use {', '.join(ROLES)}")
     if (role == "user") != (user is not None):
         raise InvalidArgument("--user N belongs to --role user, and to no other role")
     if user is not None:
@@ -160,6 +160,17 @@ def create_token(
     site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details, user)))
     made = next(each for each in TokenBook(site.ledger).all() if each.token_id == details.token_id)
     return PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("="), made
+
+
+def first_token(site: Site, context: Context) -> str | None:
+    """An operator's token for a ledger in which none was ever made; None where one was.
+
+    Revoking every token does not bring this back: who can start the service could then let
+    themselves in again unnoticed.
+    """
+    if TokenBook(site.ledger).all():
+        return None
+    return create_token(site, context, "operator")[0]
 
 
 def revoke_token(site: Site, context: Context, token_id: str) -> Token:

@@ -84,6 +84,7 @@ def evolve_backup(backup: Backup | None, event: Event) -> Backup | None:
             "hold_id": details.hold_id,
             "reason": details.reason,
             "until": None if details.until is None else format_instant(details.until),
+            "placed_by": {"id": event.actor.id, "kind": event.actor.kind},
         }
         backup.holds = [*backup.holds, hold]
     elif isinstance(details, HoldReleased):

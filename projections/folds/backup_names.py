@@ -29,6 +29,8 @@ _MAX_USER_ID = 2**63 - 1  # the largest that a column of the users table holds
 _SCHEDULED = re.compile(r"auto_backup_user([1-9][0-9]{0,18})_.*", re.DOTALL)
 _PRE_MIGRATION = "pre_migration_"
 _PRE_RESTORE = "pre_restore_backup"
+RESERVED_PREFIXES: Final = ("auto_backup_user", _PRE_MIGRATION, _PRE_RESTORE)
+"""What a name says of a file that nobody knows: whose it is, and that retention keeps it."""
 # Controls (C0, C1), surrogates (no valid Unicode), line and paragraph separators.
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They make a name look like another one on a screen.
@@ -151,19 +153,32 @@ def free_name(name: str, taken: Callable[[str], bool]) -> str:
     return next(candidate for candidate in candidates if not taken(candidate))
 
 
-def person_backup_name(text: str) -> str:
+def person_backup_name(text: str, *, allow_scheduled: bool = False) -> str:
     """The file name for a name that a person gave: the same, with `.db`.
 
+    A name that makes a backup protected, or another user's, is reserved.
+    `allow_scheduled`: also a name that a scheduled backup could have.
+
     Raises:
-        InvalidBackupName: it is blank or too long, begins with a dot, or holds a separator,
-            a control character, one that turns the direction of text, or invalid Unicode.
+        InvalidBackupName: it is blank, reserved or too long, begins with a dot, or holds a
+            separator, a control character, one that turns the direction of text, or invalid
+            Unicode.
     """
     name = text if text.endswith(SUFFIX) else text + SUFFIX
-    problem = _problem(name)
+    reserved = (_PRE_MIGRATION, _PRE_RESTORE) if allow_scheduled else RESERVED_PREFIXES
+    problem = _problem(name) or _reserved(name, reserved)
     if problem:
         shown = f"{text[:_SHOWN_CHARACTERS]!r}" + ("..." if len(text) > _SHOWN_CHARACTERS else "")
         raise InvalidBackupName(f"the backup name {shown} {problem}")
     return name
+
+
+def _reserved(name: str, prefixes: tuple[str, ...]) -> str | None:
+    """Compared without case: some file systems take both for one name."""
+    found = next((each for each in prefixes if name.lower().startswith(each)), None)
+    if found is None:
+        return None
+    return f"begins with {found!r}, which is reserved: choose another beginning"
 
 
 def _problem(name: str) -> str | None:

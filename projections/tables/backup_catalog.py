@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class BackupCatalog(KeyedProjection[Backup]):
     name = "backup_catalog"
-    version = 1
+    version = 2
     table = tables.backup_catalog
     key = "backup_id"
     state_class = Backup

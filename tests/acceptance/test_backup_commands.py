@@ -104,7 +104,7 @@ def test_list_leaves_out_what_is_gone_unless_all_are_asked_for(place: Place) -> 
 
 def test_tables_stay_within_80_columns_and_names_stay_whole(place: Place) -> None:
     """What a person copies from the screen is the name."""
-    name = "auto_backup_user1_2025-01-13T03-00-00.db"
+    name = "before_migration1_2025-01-13T03-00-00.db"
     place.done("backup", "create", name)
     said = place.done("backup", "list").out
     assert max(len(line) for line in said.splitlines()[:-1]) <= 80

@@ -32,12 +32,15 @@ class Place:
         site = self.world.site
         return create_token(site, site.context(actors.operator()), role, user)[0]
 
-    def client(self, role: str | None = None, user: int | None = None) -> httpx.Client:
-        """A client as a caller of a role; without one, the person at this machine."""
+    def client(self, role: str = "operator", user: int | None = None) -> httpx.Client:
+        """A client with a token of a role."""
         client = client_of(self.app)
-        if role is not None:
-            client.headers["Authorization"] = f"Bearer {self.token(role, user)}"
+        client.headers["Authorization"] = f"Bearer {self.token(role, user)}"
         return client
+
+    def stranger(self) -> httpx.Client:
+        """A client without a token."""
+        return client_of(self.app)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from commands.audit.keys import make_key
 from commands.http import create_app
 from commands.http.examples import KEPT_AT
 from commands.http.router import DEFAULT_PREFIX
+from commands.upkeep.tokens import create_token
 from ledger.clock import ManualClock
 from tests.commands.world import World, make_database
 from tests.http.conftest import finished
@@ -43,6 +44,8 @@ def real_answers(folder: Path) -> dict[str, Any]:
     world = World(folder, ManualClock(NIGHT), {"checkpoint_key": folder / "ledger.key"})
     app = create_app(world.open())
     client = client_of(app)
+    token, _ = create_token(world.site, world.context(), "operator")
+    client.headers["Authorization"] = f"Bearer {token}"
     found: dict[str, Any] = {}
 
     def ask(operation: str, address: str = "", **request: Any) -> httpx.Response:

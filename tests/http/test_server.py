@@ -21,8 +21,8 @@ from commands.http import ledger_route as route
 from commands.http import server
 from commands.site import actors
 from commands.site.configuration import Configuration
-from commands.site.opening import begin
-from commands.upkeep.tokens import revoke_token, token_id_of
+from commands.site.opening import begin, open_site
+from commands.upkeep.tokens import TokenBook, create_token, first_token, revoke_token, token_id_of
 from ledger.clock import SystemClock
 from tests.commands.world import make_database
 from tests.http.conftest import Place
@@ -48,7 +48,8 @@ def test_who_follows_is_told_at_once_and_the_stream_ends_with_the_server(place: 
     """An event that is recorded while somebody listens arrives; a stop does not wait for them."""
     with listening(place) as (host, port):
         address = f"http://{host}:{port}/database/audit/follow"
-        with httpx.stream("GET", address, timeout=20, trust_env=False) as answer:
+        headers = {"Authorization": f"Bearer {place.token('auditor')}"}
+        with httpx.stream("GET", address, headers=headers, timeout=20, trust_env=False) as answer:
             lines = answer.iter_lines()
             assert next(lines) == "retry: 1000"
             place.world.configure(9)
@@ -80,7 +81,10 @@ def test_a_keyed_command_whose_process_is_killed_is_done_once(
     """Killed at any moment, asked again with its key: never two backups, and the answer says so."""
     database = make_database(tmp_path / "app.db", rows=20_000)
     begin(Configuration(database=database), SystemClock())
-    key = {"Idempotency-Key": "once"}
+    site = open_site(Configuration(database=database), "act")
+    token, _ = create_token(site, site.context(actors.operator()), "operator")
+    site.close()
+    key = {"Idempotency-Key": "once", "Authorization": f"Bearer {token}"}
     with serving(tmp_path) as (process, address):
         asking = threading.Thread(target=_ask, args=(f"{address}/backup", key))
         asking.start()
@@ -94,7 +98,7 @@ def test_a_keyed_command_whose_process_is_killed_is_done_once(
         again = _ask(f"{address}/backup", key)
         assert again is not None
         assert again.status_code == answer.status_code
-        listed = httpx.get(f"{address}/backups", timeout=20, trust_env=False).json()
+        listed = httpx.get(f"{address}/backups", headers=key, timeout=20, trust_env=False).json()
         if answer.status_code == 201:
             assert listed["count"] == 1
         else:  # killed after it had begun, before or after the copy was there
@@ -143,48 +147,69 @@ def test_headers_and_bodies_that_do_not_come_are_not_waited_for(
             assert odd.recv(1000).split(b" ")[1] in (b"400", b"421")
 
 
-def test_another_address_is_refused_until_a_token_was_made(place: Place) -> None:
-    """Everybody could reach it, and everybody would be operator."""
-    served = place.app.state.served
-    for host in ("0.0.0.0", "::", "192.0.2.7"):  # noqa: S104  (that is what is refused)
-        with pytest.raises(InvalidArgument, match="tokens create"):
-            server.make_server(served, host=host, prefix="/database")
-    place.token("operator")
-    server.make_server(served, host="192.0.2.7", prefix="/database")
-
-
-def test_serve_says_where_it_is_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
-    """A token made beside it counts at once; SIGTERM ends it with exit code 0."""
+def test_the_first_start_prints_a_token_once_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    """On stderr, for an operator; a token made beside it counts at once; SIGTERM: exit code 0."""
     database = make_database(tmp_path / "app.db")
     command = [str(PROGRAM), "--database", str(database)]
     subprocess.run([*command, "ledger", "init"], check=True, capture_output=True)
-    with subprocess.Popen(
-        [*command, "serve", "--port", "0", "--prefix", "/b", "--with-scheduler"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        found = re.search(r"at (http://127\.0\.0\.1:\d+/b)$", first.strip())
-        assert found, first
-        with httpx.Client(base_url=found[1], trust_env=False, timeout=20) as client:
-            assert client.get("/scheduler/stats").json()["is_running"] is True
+    with started([*command, "serve", "--port", "0", "--prefix", "/b", "--with-scheduler"]) as (
+        process,
+        address,
+    ):
+        assert process.stderr is not None
+        token = next(line.strip() for line in process.stderr if line.startswith("blt_"))
+        with httpx.Client(base_url=address, trust_env=False, timeout=20) as client:
+            assert client.get("/stats").status_code == 401
+            operator = {"Authorization": f"Bearer {token}"}
+            found = client.get("/scheduler/stats", headers=operator).json()
+            assert found["is_running"] is True
             made = subprocess.run(
                 [*command, "tokens", "create", "--role", "auditor"],
                 check=True,
                 capture_output=True,
                 text=True,
             )
-            assert client.get("/stats").status_code == 401
-            token = made.stdout.splitlines()[-1]
-            headers = {"Authorization": f"Bearer {token}"}
-            assert client.get("/stats", headers=headers).status_code == 200
+            auditor = {"Authorization": f"Bearer {made.stdout.splitlines()[-1]}"}
+            assert client.get("/stats", headers=auditor).status_code == 200
+            assert client.post("/backup", headers=auditor).status_code == 403
+            assert client.post("/backup", headers=operator).status_code == 201
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
     assert "Stopped." in errors
-    assert token not in errors
+    with started([*command, "serve", "--port", "0"]) as (process, _address):
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert "blt_" not in errors
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A service as a process, and where it says that it listens."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            found = re.search(r"at (http://127\.0\.0\.1:\d+/\w+)$", first.strip())
+            assert found, first
+            yield process, found[1]
+        finally:
+            process.kill()
+
+
+def test_revoking_every_token_brings_no_first_token_back(place: Place) -> None:
+    """Whoever starts the service would let themselves in again, and nobody would see why."""
+    site = place.world.site
+    context = site.context(actors.operator())
+    text = first_token(site, context)
+    assert text is not None
+    (token,) = TokenBook(site.ledger).all()
+    assert (token.role, token.created_by) == ("operator", f"operator {context.actor.id}")
+    assert first_token(site, context) is None
+    revoke_token(site, context, token.token_id)
+    assert first_token(site, context) is None
 
 
 def test_a_scheduler_that_cannot_run_ends_the_service(place: Place) -> None:

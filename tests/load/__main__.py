@@ -21,8 +21,10 @@ from pathlib import Path
 
 import httpx
 
+from commands.site.actors import operator
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site
+from commands.upkeep.tokens import create_token
 from ledger.append.database import open_engine
 from ledger.append.ledger import Ledger
 from ledger.append.software import software_version
@@ -57,8 +59,8 @@ PATHS = {
 }
 
 
-def build(folder: Path, events: int, users: int) -> int:
-    """A folder with so many events, its read models folded; how many there are."""
+def build(folder: Path, events: int, users: int) -> tuple[int, str]:
+    """A folder with this many events, its read models folded; its size and a token."""
     database = folder / "app.db"
     configuration = Configuration(database=database)
     if not database.exists():
@@ -69,10 +71,11 @@ def build(folder: Path, events: int, users: int) -> int:
         YearsOfUse(ledger, clock, users).write(events)
         ledger.close()
     site = open_site(configuration, "act")
+    token, _ = create_token(site, site.context(operator()), "operator")
     site.catch_up()
     size = site.ledger.log_recorder.head().size
     site.close()
-    return size
+    return size, token
 
 
 @contextmanager
@@ -91,7 +94,7 @@ def served(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-async def seconds(address: str, path: str, requests: int, clients: int) -> list[float]:
+async def seconds(address: str, path: str, requests: int, clients: int, token: str) -> list[float]:
     """How long each of so many answers took, in order of length."""
     taken: list[float] = []
     left = iter(range(requests))
@@ -103,16 +106,22 @@ async def seconds(address: str, path: str, requests: int, clients: int) -> list[
             taken.append(time.perf_counter() - before)
             answer.raise_for_status()
 
-    async with httpx.AsyncClient(base_url=address, timeout=120, trust_env=False) as client:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(
+        base_url=address, headers=headers, timeout=120, trust_env=False
+    ) as client:
+        await client.post("/console/login", data={"token": token})  # pages go by the session
         (await client.get(path)).raise_for_status()
         await asyncio.gather(*(ask(client) for _ in range(clients)))
     return sorted(taken)
 
 
-def measure(address: str, size: int, wanted: argparse.Namespace) -> Iterator[dict[str, object]]:
+def measure(
+    address: str, size: int, token: str, wanted: argparse.Namespace
+) -> Iterator[dict[str, object]]:
     for name, path in PATHS.items():
         chosen = path.format(middle=size // 2)
-        taken = asyncio.run(seconds(address, chosen, wanted.requests, wanted.clients))
+        taken = asyncio.run(seconds(address, chosen, wanted.requests, wanted.clients, token))
         yield {
             "name": name,
             "requests": len(taken),
@@ -134,9 +143,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = wanted.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        size = build(folder, wanted.events, wanted.users)
+        size, token = build(folder, wanted.events, wanted.users)
         with served(folder) as address:
-            rows = list(measure(address, size, wanted))
+            rows = list(measure(address, size, token, wanted))
     if wanted.json:
         found = {"version": software_version(), "events": size, "rows": rows}
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

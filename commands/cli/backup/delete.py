@@ -80,7 +80,7 @@ def hold(
 
 
 def release(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
-    """Release all holds of a backup; it may be deleted again.
+    """Release all holds of a backup, so that it may be deleted again.
 
     \b
     Example:

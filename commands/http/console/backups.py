@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from commands.backups.delete import delete_backup
-from commands.backups.hold import place_hold, release_holds
+from commands.backups.hold import may_release, place_hold, release_holds
 from commands.backups.take import take_backup
 from commands.http.callers import Anybody, Caller, Writer
 from commands.http.console.job import job_page
@@ -211,6 +211,7 @@ def _details(
             (each["reason"], None if each["until"] is None else parse_instant(each["until"]))
             for each in backup.holds_at(now)
         ],
+        may_release=any(may_release(each, caller.actor) for each in backup.holds_at(now)),
         levels=LEVELS,
         problem=problem,
         may_change=caller.role != "auditor",

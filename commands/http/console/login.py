@@ -30,7 +30,6 @@ def create_login(door: Door) -> APIRouter:
             "login.html",
             onward=next,
             problem=None,
-            has_tokens=door.authentication.has_tokens(),
         )
 
     @router.post(f"{BASE}/login")
@@ -58,9 +57,7 @@ def _log_in(door: Door, request: Request, form: dict[str, str]) -> Response:
         wait = door.authentication.count_failure(request)
         told = f"too many failed logins; wait {wait} s" if wait else str(error)
         status = 429 if wait else 401
-        return page(
-            request, None, "login.html", status, onward=onward, problem=told, has_tokens=True
-        )
+        return page(request, None, "login.html", status, onward=onward, problem=told)
     door.sessions.end(request.cookies.get(COOKIE))
     response = RedirectResponse(onward if is_own(onward) else BASE, 303)
     set_cookie(request, response, cookie)

@@ -113,7 +113,6 @@ def page(
         csrf="" if visit is None else visit.session.csrf,
         form_key=secrets.token_urlsafe(12),
         said=[] if visit is None or not is_looked_at(request) else _taken(visit.session.said),
-        is_local=visit is not None and visit.session.token_id is None,
         now=now,
         ago=partial(_ago, now=now),
         **context,

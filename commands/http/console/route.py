@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from commands.http.console.page import BASE, page_of_problem, referring_page
-from commands.http.console.session import DoneBefore, LoginNeeded, set_cookie
+from commands.http.console.session import DoneBefore, LoginNeeded
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import answer_to
 
 
 class ConsoleRoute(LedgerRoute):
     """A route that answers pages."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        inner = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            response = await inner(request)
-            visit = getattr(request.state, "console_visit", None)
-            if visit is not None and visit.cookie is not None:
-                set_cookie(request, response, visit.cookie)
-            return response
-
-        return handle
 
     def failed(self, request: Request, error: Exception) -> Response:
         if isinstance(error, LoginNeeded):

@@ -1,4 +1,4 @@
-"""Who looks at a page: sessions of people who logged in, and of the person at this machine."""
+"""Who looks at a page: sessions of people who logged in with a token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
-from commands.http.authentication import READING, require_here, require_own_origin
+from commands.http.authentication import READING, require_own_origin
 from commands.http.callers import Caller
 from commands.upkeep.tokens import TokenRefused, token_id_of
 
@@ -31,7 +31,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class LoginNeeded(Exception):
-    """Nobody is logged in; `refused`: as the token is not accepted any more."""
+    """Nobody is logged in, or the token is not accepted any more."""
 
 
 class DoneBefore(Exception):
@@ -44,9 +44,9 @@ class DoneBefore(Exception):
 
 @dataclass
 class Session:
-    """What is remembered of a visitor. `token_id`: None for the person at this machine."""
+    """What is remembered of a visitor."""
 
-    token_id: str | None
+    token_id: str
     seen_at: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     said: deque[str] = field(default_factory=lambda: deque(maxlen=5))
@@ -60,7 +60,7 @@ class Sessions:
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
         self._lock = Lock()
 
-    def begin(self, token_id: str | None, now: float) -> tuple[str, Session]:
+    def begin(self, token_id: str, now: float) -> tuple[str, Session]:
         """A session and what its cookie says."""
         text, session = secrets.token_urlsafe(32), Session(token_id, now)
         with self._lock:
@@ -91,11 +91,10 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request of a visitor. `cookie`: to be set, where the session has just begun."""
+    """One request of a visitor."""
 
     session: Session
     form: dict[str, str]
-    cookie: str | None = None
 
 
 class Door:
@@ -111,13 +110,12 @@ class Door:
 
         Raises:
             LoginNeeded: nobody is logged in.
-            HTTPException: 401 or 403 where it is not the person at this machine, or the request
-                looks forged.
+            HTTPException: 403 where the request looks forged.
             DoneBefore: the form was sent before.
         """
-        caller, session, cookie = await run_in_threadpool(self._enter, request)
+        caller, session = await run_in_threadpool(self._enter, request)
         form = {} if request.method in READING else await _checked_form(request, session)
-        request.state.console_visit = Visit(session, form, cookie)
+        request.state.console_visit = Visit(session, form)
         return caller
 
     def now(self) -> float:
@@ -130,24 +128,20 @@ class Door:
             TokenRefused: the token is not accepted.
         """
         caller = self.authentication.caller_with(text)
-        return caller, self.sessions.begin(token_id_of(text), self.now())[0]
+        token_id = token_id_of(text)
+        assert token_id is not None  # it was accepted
+        return caller, self.sessions.begin(token_id, self.now())[0]
 
-    def _enter(self, request: Request) -> tuple[Caller, Session, str | None]:
+    def _enter(self, request: Request) -> tuple[Caller, Session]:
         text = request.cookies.get(COOKIE)
         session = self.sessions.find(text, self.now())
-        if session is not None and session.token_id is not None:
-            try:
-                return self.authentication.caller_of_token(session.token_id), session, None
-            except TokenRefused:
-                self.sessions.end(text)
-                raise LoginNeeded from None
-        if self.authentication.has_tokens():
-            raise LoginNeeded
-        require_here(request)
-        cookie = None
         if session is None:
-            cookie, session = self.sessions.begin(None, self.now())
-        return Caller.local(), session, cookie
+            raise LoginNeeded
+        try:
+            return self.authentication.caller_of_token(session.token_id), session
+        except TokenRefused:
+            self.sessions.end(text)
+            raise LoginNeeded from None
 
 
 class ReadingOnly:

@@ -160,7 +160,9 @@ def hold(
     return answer(held | {"hold_id": hold_id}, 201)
 
 
-@router.delete("/backups/{filename}/hold", summary="Release all holds of one")
+@router.delete(
+    "/backups/{filename}/hold", summary="Release the holds of one that the caller may release"
+)
 def release(caller: Writer, context: Command, served: Served, filename: str) -> Response:
     own_backup(caller, served, filename)
     released = release_holds(served.site, context, filename)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
 from commands.backups.delete import delete_backup
-from commands.backups.hold import place_hold, release_holds
+from commands.backups.hold import MAX_OWN_HOLDS, place_hold, release_holds
 from commands.backups.take import take_backup
 from commands.errors import (
     BackupNotFound,
     CommandError,
     InvalidArgument,
     Refused,
+    TooMany,
     exit_code_of,
 )
 from commands.recovery.reconcile import reconcile
 from commands.retention.apply import apply_retention
+from ledger.append.ledger import Context
 from ledger.events.catalog import HoldPlaced, HoldReleased
+from ledger.records.record import Actor
+from ledger.vocabulary import ActorKind
 from tests.commands.world import World
 
 
@@ -116,3 +121,49 @@ def test_what_is_not_there_cannot_be_held(held: World) -> None:
     reconcile(held.site, held.context())
     with pytest.raises(CommandError, match="missing"):
         place_hold(held.site, held.context(), "held.db", "why")
+
+
+def as_actor(world: World, kind: ActorKind, name: str) -> Context:
+    return world.site.context(Actor(id=name, kind=kind))
+
+
+def test_a_user_releases_no_operators_hold(held: World) -> None:
+    """Nor another user's; the backup stays held, and nothing is recorded."""
+    place_hold(held.site, as_actor(held, "user", "2"), "newer.db", "mine")
+    for name in ("held.db", "newer.db"):
+        with pytest.raises(Refused, match="operator"):
+            release_holds(held.site, as_actor(held, "user", "1"), name)
+    assert held.recorded(HoldReleased) == []
+    with pytest.raises(Refused, match="held"):
+        delete_backup(held.site, as_actor(held, "user", "1"), "held.db", force=True)
+
+
+def test_an_actor_of_another_kind_with_the_same_name_is_somebody_else(held: World) -> None:
+    """User 1 is not auditor 1, nor an operator who happens to be called 1."""
+    place_hold(held.site, as_actor(held, "operator", "1"), "newer.db", "an order of the court")
+    for kind in ("user", "auditor", "scheduler", "system"):
+        with pytest.raises(Refused, match="operator"):
+            release_holds(held.site, as_actor(held, cast("ActorKind", kind), "1"), "newer.db")
+
+
+def test_a_user_releases_the_users_own_holds_and_no_others(held: World) -> None:
+    """The operator's stays, and is what refuses from then on; an operator releases all."""
+    own = place_hold(held.site, as_actor(held, "user", "1"), "held.db", "mine")
+    assert release_holds(held.site, as_actor(held, "user", "1"), "held.db") == 1
+    assert [each.hold_id for each in held.recorded(HoldReleased)] == [own]
+    with pytest.raises(Refused, match="the auditor comes"):
+        delete_backup(held.site, held.context(), "held.db", force=True)
+    place_hold(held.site, as_actor(held, "user", "1"), "held.db", "mine")
+    assert release_holds(held.site, as_actor(held, "operator", "another"), "held.db") == 2
+
+
+def test_one_actor_places_ten_holds_on_a_backup_and_no_more(held: World) -> None:
+    """Each is read with every list; others, and released ones, do not count."""
+    user = as_actor(held, "user", "1")
+    for number in range(MAX_OWN_HOLDS):
+        place_hold(held.site, user, "held.db", f"reason {number}")
+    with pytest.raises(TooMany, match="release them first"):
+        place_hold(held.site, user, "held.db", "one more")
+    place_hold(held.site, held.context(), "held.db", "the operator's")
+    release_holds(held.site, user, "held.db")
+    place_hold(held.site, user, "held.db", "again")

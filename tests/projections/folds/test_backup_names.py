@@ -227,6 +227,29 @@ def test_a_persons_name_is_taken_or_refused_as_the_table_says(text: str, name: s
     assert len(str(refused.value)) < 800
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "auto_backup_user2_2026-12-24T03-00-00",
+        "auto_backup_user",
+        "pre_migration_mine.db",
+        "pre_restore_backup_2026-12-24T03-00-00",
+        "Pre_Migration_mine",
+        "AUTO_BACKUP_USER7_x",
+    ],
+)
+def test_a_persons_name_never_says_that_it_is_protected_or_another_users(text: str) -> None:
+    """The beginnings are reserved, whatever their case; the former service passed one of them."""
+    with pytest.raises(InvalidBackupName, match="reserved"):
+        person_backup_name(text)
+    if text.lower().startswith("auto_backup_user"):
+        assert person_backup_name(text, allow_scheduled=True) == f"{text}.db"
+    else:
+        with pytest.raises(InvalidBackupName, match="reserved"):
+            person_backup_name(text, allow_scheduled=True)
+    assert person_backup_name(f"my_{text}").startswith("my_")
+
+
 def refusal(text: str) -> str | None:
     """The message with which a person's name is refused, if it is."""
     try:
