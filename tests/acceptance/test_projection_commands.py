@@ -109,12 +109,12 @@ def test_what_a_rebuild_replaced_can_serve_again_and_can_be_dropped(place: Place
     place.done("backup", "create", "one")
     place.done("projections", "rebuild", "backup_catalog")
     kept = place.json("projections", "list")[-1]
-    assert (kept["name"], kept["state"], kept["rows"]) == ("backup_catalog@1", "kept", 1)
+    assert (kept["name"], kept["state"], kept["rows"]) == ("backup_catalog@2", "kept", 1)
     assert "serves again: 1 rows" in place.done("projections", "rollback", "backup_catalog").out
     assert place.json("projections", "diff") == []
-    assert "Dropped backup_catalog@1" in place.done("projections", "drop", "backup_catalog@1").out
+    assert "Dropped backup_catalog@2" in place.done("projections", "drop", "backup_catalog@2").out
     assert [each["name"] for each in place.json("projections", "list")] == NAMES
-    for refused in (("rollback", "backup_catalog"), ("drop", "backup_catalog@1"), ("drop", "x")):
+    for refused in (("rollback", "backup_catalog"), ("drop", "backup_catalog@2"), ("drop", "x")):
         ended = place.run("projections", *refused)
         assert ended.code == 4
         assert "projections list" in ended.err

@@ -16,6 +16,7 @@ from projections.errors import ProjectionsTooNew, UnknownProjection, UnreadableE
 from projections.projector.read_models import ReadModels
 from projections.projector.rebuild import Rebuilt
 from projections.tables.columns import progress
+from projections.tables.registry import all_projections
 from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, draft
@@ -34,7 +35,10 @@ def test_a_rebuild_gives_the_same_rows(
     rebuilt = models.rebuild(name, lambda done, total: told.append((done, total)))
     assert rows_of(models) == before
     chosen = [name] if name else list(before)
-    assert rebuilt == [Rebuilt(each, 1, end, len(before[each]), 1, 0) for each in chosen]
+    version = {each.name: each.version for each in all_projections()}
+    assert rebuilt == [
+        Rebuilt(each, version[each], end, len(before[each]), version[each], 0) for each in chosen
+    ]
     assert told[-1] == (end, end)
     assert models.take_healed() == []
 
