@@ -22,6 +22,7 @@ from commands.restore.restore import restore_backup
 from commands.site import actors
 from commands.site.configuration import load_configuration
 from commands.site.opening import open_read_models, open_site
+from ledger.append.database import file_of
 from ledger.vocabulary import BackupKind
 from projections.queries.catalog import backups_of_store
 
@@ -187,9 +188,9 @@ def _file_url(session: Any) -> URL | None:
     bind = session.get_bind()
     engine = getattr(bind, "engine", bind)
     url: URL = make_url(engine.url)
-    if url.get_backend_name() != "sqlite":
+    database = file_of(url)
+    if database is None:
         return url
-    database = url.database or ""
     in_memory = database in ("", ":memory:") or "mode=memory" in database or ":memory:" in database
     if in_memory or url.query.get("mode") == "memory":
         logger.warning(

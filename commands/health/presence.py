@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from sqlalchemy import text
 
 from commands.site.owner import is_alive
+from ledger.append.backend import backend_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -226,4 +227,4 @@ def _number(name: str) -> int:
 
 
 def is_on_server(site: Site) -> bool:
-    return site.ledger.engine.dialect.name != "sqlite"
+    return not backend_of(site.ledger.engine).is_of_one_machine

@@ -14,7 +14,8 @@ from commands.runs.complete import Made, complete_runs
 from commands.runs.fail import Failure, fail_runs
 from commands.site.actors import SYSTEM
 from commands.site.owner import is_alive
-from ledger.append.leases_and_names import SECOND, Lease, all_leases, lease_now, take_over_lease
+from ledger.append.backend import SECOND, backend_of
+from ledger.append.leases_and_names import Lease, all_leases, lease_now, take_over_lease
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
 from projections.queries.catalog import backups_of_runs, backups_with_ids
@@ -99,7 +100,7 @@ def is_over(site: Site, lease: Lease, now: int) -> bool:
         return True
     if lease.owner == site.instance:
         return True  # ours, and no longer being worked on
-    if site.ledger.engine.dialect.name != "sqlite":
+    if not backend_of(site.ledger.engine).is_of_one_machine:
         return False
     folder = site.store.staging / lease.owner
     return folder.is_dir() and not is_alive(site.store.staging, lease.owner)

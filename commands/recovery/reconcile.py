@@ -15,6 +15,7 @@ from commands.sqlite.content import content_problem
 from commands.sqlite.errors import SQLiteFileError
 from commands.sqlite.files import sha256_of
 from commands.verification.verify import look_closely, record_verification
+from ledger.append.database import file_of
 from ledger.append.leases_and_names import name_owner
 from ledger.append.ledger import Draft
 from ledger.clock import from_microseconds
@@ -175,7 +176,7 @@ def _welcome_back(site: Site, context: Context, backup: Backup, result: Reconcil
 def _is_in_use(site: Site, found: FoundFile) -> bool:
     """Whether it is the source, the ledger or the read models: never a backup, never opened."""
     urls = (site.configuration.ledger_url, site.read_models.engine.url)
-    paths = [url.database for url in urls if url.get_backend_name() == "sqlite" and url.database]
+    paths = [path for url in urls if (path := file_of(url))]
     if site.configuration.database is not None:
         paths.append(str(site.database))
     return any(_is_same(path, found) for path in paths)

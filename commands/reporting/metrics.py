@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
-
 from commands.errors import CommandError
+from ledger.append.backend import backend_of
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.software import software_version
 from projections.projector.projector import read_progress
@@ -170,10 +169,10 @@ def _ledger(site: Site, now: datetime) -> list[Metric]:
     size = site.ledger.log_recorder.head().size
     with site.ledger.engine.connect() as connection:
         kept = newest_kept(connection)
-        stored = connection.execute(text(_SIZE[connection.dialect.name])).scalar_one()
+        stored = backend_of(connection).size_bytes(connection)
     found = [
         _one("events", "Events in the ledger.", size),
-        _one("ledger_bytes", "Size of the ledger's database.", int(stored)),
+        _one("ledger_bytes", "Size of the ledger's database.", stored),
         _one(
             "events_after_checkpoint",
             "Events that no signed checkpoint covers yet.",
@@ -184,12 +183,6 @@ def _ledger(site: Site, now: datetime) -> list[Metric]:
         age = now.timestamp() - kept.created_at / 1_000_000
         found.append(_one("checkpoint_age_seconds", "Age of the newest signed checkpoint.", age))
     return found
-
-
-_SIZE = {
-    "sqlite": "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-    "postgresql": "SELECT pg_database_size(current_database())",
-}
 
 
 def _space(site: Site) -> list[Metric]:

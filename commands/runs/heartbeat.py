@@ -6,7 +6,6 @@ import logging
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
-from ledger.append.database import translated_errors
 from ledger.append.leases_and_names import renew_leases
 
 if TYPE_CHECKING:
@@ -47,16 +46,8 @@ class Heartbeat:
 
 
 def renew(site: Site) -> int:
-    """Renew this process's leases; how many that is.
-
-    A server needs no lock of the head for it, so nobody who is frozen while holding the head can
-    make others lose their leases. What takes a lease over checks that it is as it was seen. It is
-    one message to the server, so nobody can be frozen in the middle of it and keep the rows.
-    """
-    owner, seconds = site.instance, site.configuration.lease_seconds
-    if site.ledger.engine.dialect.name == "sqlite":
-        with site.ledger.locked() as locked:
-            return renew_leases(locked.connection, owner, site.clock.monotonic(), seconds)
-    at_once = site.ledger.engine.execution_options(isolation_level="AUTOCOMMIT")
-    with translated_errors(site.ledger.engine), at_once.connect() as connection:
-        return renew_leases(connection, owner, site.clock.monotonic(), seconds)
+    """Renew this process's leases; how many that is. What takes one over checks how it was seen."""
+    with site.ledger.log_recorder.renewing() as connection:
+        return renew_leases(
+            connection, site.instance, site.clock.monotonic(), site.configuration.lease_seconds
+        )

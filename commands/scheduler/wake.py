@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Self
 
 from commands.scheduler.check import is_anything_due
-from ledger.append.listening import Listener
+from ledger.append.backend import backend_of
 
 if TYPE_CHECKING:
     from threading import Event
@@ -25,7 +25,8 @@ class Alarm:
         self._site = site
         self._stop = stop
         engine = site.ledger.engine
-        self._listener = None if engine.dialect.name == "sqlite" else Listener(engine, stop)
+        backend = backend_of(engine)
+        self._listener = backend.listener(engine, stop) if backend.notifies else None
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ from commands.site.store import Store, make_folder, make_store, read_store_id
 from commands.sqlite.files import create_private
 from ledger.append.database import (
     create_ledger,
+    file_of,
     open_engine,
     place_of,
     read_meta,
@@ -104,9 +105,9 @@ def open_read_models(
 ) -> ReadModels:
     """Read models in the application's database, or in a file of their own."""
     url = application_url or configuration.projections_url
-    own_file = application_url is None and url.get_backend_name() == "sqlite"
-    if own_file and url.database is not None:
-        _make_private_file(url.database)
+    path = file_of(url)
+    if application_url is None and path:
+        _make_private_file(path)
     is_applications = application_url is not None or configuration.projections is not None
     if is_applications:
         import_former_settings(ledger, url)
@@ -148,8 +149,9 @@ def look_around(configuration: Configuration) -> Found:
     url = configuration.ledger_url
     is_named = configuration.names_a_folder
     store_id = read_store_id(configuration.backups_folder) if is_named else None
-    if url.get_backend_name() == "sqlite":
-        return Found(store_id, url.database is not None and os.path.lexists(url.database))
+    path = file_of(url)
+    if path is not None:
+        return Found(store_id, os.path.lexists(path))
     engine = open_engine(url)
     try:
         with translated_errors(engine), engine.connect() as connection:
@@ -182,8 +184,9 @@ def _half_there(configuration: Configuration, found: Found) -> str:
 
 def _make_ledger(configuration: Configuration, clock: Clock) -> None:
     url = configuration.ledger_url
-    if url.get_backend_name() == "sqlite" and url.database is not None:
-        _make_private_file(url.database)
+    path = file_of(url)
+    if path:
+        _make_private_file(path)
     engine = open_engine(url)
     try:
         create_ledger(engine, str(uuid4()), clock.now())
@@ -209,10 +212,8 @@ def _refuse_rows_of_another_ledger(
     configuration: Configuration, application_url: URL | None, *, new: bool
 ) -> None:
     url = application_url or configuration.projections_url
-    if new or (
-        url.get_backend_name() == "sqlite"
-        and (url.database is None or not os.path.exists(url.database))
-    ):
+    path = file_of(url)
+    if new or (path is not None and not os.path.exists(path)):
         return
     engine = open_engine(url)
     try:

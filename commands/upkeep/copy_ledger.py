@@ -10,7 +10,7 @@ from commands.errors import InvalidArgument
 from commands.site.configuration import load_configuration
 from commands.sqlite.files import create_private, file_error
 from ledger.append.copy import Copied, Progress, copy_ledger
-from ledger.append.database import open_engine, read_meta
+from ledger.append.database import file_of, open_engine, read_meta
 from ledger.errors import CopyRefused
 
 if TYPE_CHECKING:
@@ -46,15 +46,14 @@ def _url(name: str, place: str) -> URL:
     if not place.strip():
         raise InvalidArgument(f"{name} is empty; give a URL or the path of a ledger")
     url = load_configuration(ledger=place).ledger_url
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+    if file_of(url) in ("", ":memory:"):
         raise InvalidArgument(f"{name} names no file; give sqlite:////srv/ledger.sqlite or a path")
     return url
 
 
 def _file_of(url: URL) -> Path | None:
-    if url.get_backend_name() != "sqlite" or url.database is None:
-        return None
-    return Path(os.path.realpath(url.database))
+    path = file_of(url)
+    return None if path is None else Path(os.path.realpath(path))
 
 
 def _make(path: Path) -> None:

@@ -31,7 +31,7 @@ def script_of(configuration: Configuration, prefix: str) -> str:
 def require_roles(configuration: Configuration) -> None:
     """Raises InvalidArgument where the ledger is a file: it has no roles."""
     try:
-        require_server(configuration.ledger_url.get_backend_name())
+        require_server(configuration.ledger_url)
     except ValueError as error:
         raise InvalidArgument(str(error)) from error
 

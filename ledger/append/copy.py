@@ -13,14 +13,14 @@ after its head as it was at the start is left for the next time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, insert, inspect, select, text, update
+from sqlalchemy import BigInteger, bindparam, insert, inspect, select, update
 
 from ledger.append import leases_and_names as operational
+from ledger.append.backend import backend_of
 from ledger.append.database import (
     create_ledger,
     read_meta,
@@ -295,10 +295,5 @@ def _copy_checkpoints(source: Engine, target: Engine, end: Head) -> int:
 
 def _identity(engine: Engine) -> tuple[object, ...]:
     """Which database this is, however it is called."""
-    if engine.dialect.name == "sqlite":
-        return ("sqlite", os.path.realpath(engine.url.database or ""))
-    server = (
-        "SELECT system_identifier, current_database(), current_schema() FROM pg_control_system()"
-    )
     with translated_errors(engine), engine.connect() as connection:
-        return ("postgresql", *connection.execute(text(server)).one())
+        return backend_of(engine).identity(connection)

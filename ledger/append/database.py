@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, insert, inspect, select
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ledger.append import tables
+from ledger.append.backend import BUSY_SECONDS, WRITE, Backend, backend_of
+from ledger.append.postgresql_backend import PostgreSQLBackend
 from ledger.append.software import is_newer, software_version
+from ledger.append.sqlite_backend import SQLiteBackend
 from ledger.clock import format_instant
 from ledger.errors import (
     LedgerBroken,
@@ -25,7 +27,6 @@ from ledger.errors import (
     LedgerUnreachable,
     NotALedger,
 )
-from ledger.sqlite_driver import Connection as SQLiteConnection
 from ledger.tree.merkle import EMPTY_ROOT
 
 if TYPE_CHECKING:
@@ -34,34 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import URL
 
-BUSY_SECONDS = 30.0
-"""How long a writer waits for another one before it gives up."""
-
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
-
-CREATION_LOCK = int.from_bytes(b"backupn")
-"""The advisory lock on a server of whoever makes a ledger's tables."""
-
-IDLE_WRITER_SECONDS = 15
-"""On a server: how long a writer may hold the head and do nothing before it is cut off."""
-
-CONNECTION = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
-"""How long a server may be silent (s; the last one ms), unless its URL says otherwise.
-
-Without these, whoever talks to a machine that lost its power or its network waits for hours.
-"""
-
-_NO_LOST_COMMIT = (
-    "SELECT set_config('synchronous_commit', 'on', false) "
-    "WHERE current_setting('synchronous_commit') = 'off'"
-)
-"""Where a server is set to confirm what it may still lose, our commits are not among that."""
 
 _CUT_OFF = ("57P01", "57P02", "57P03", "57P05", "25P03")
 """SQL states of a server that shuts down, crashed, begins, or ends who idles too long."""
@@ -69,8 +43,7 @@ _CUT_OFF = ("57P01", "57P02", "57P03", "57P05", "25P03")
 _REFUSED = ("42501", "25006")
 """SQLSTATE: insufficient privilege, read-only transaction."""
 
-WRITE = "ledger_write"
-"""Execution option: this connection's transactions take the write lock at once."""
+_BACKENDS: dict[str, Backend] = {each.name: each for each in (SQLiteBackend(), PostgreSQLBackend())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,70 +80,47 @@ def database_url(text: str) -> URL:
     return url
 
 
-def open_engine(url: URL, *, busy_seconds: float = BUSY_SECONDS, durable: bool = True) -> Engine:
-    """An engine whose transactions begin when they are told to.
+def backend_for(url: URL) -> Backend:
+    """What the kind of database at a URL does differently.
 
-    `durable`: SQLite waits until each commit is on disk (synchronous=FULL).
+    Raises:
+        LedgerError: it is neither SQLite nor PostgreSQL.
+    """
+    backend = _BACKENDS.get(url.get_backend_name())
+    if backend is None:
+        raise LedgerError(
+            f"{url.get_backend_name()} is not supported; use sqlite:// or postgresql://"
+        )
+    return backend
+
+
+def file_of(url: URL) -> str | None:
+    """The path of a database's file; None of one on a server."""
+    return backend_for(url).file_of(url)
+
+
+def place_of(url: URL) -> str:
+    """Where a database is, for messages: a file's path, or a server's address; no password."""
+    return backend_for(url).place_of(url)
+
+
+def open_engine(
+    url: URL,
+    *,
+    busy_seconds: float = BUSY_SECONDS,
+    durable: bool = True,
+    own_cache_kib: int | None = None,
+) -> Engine:
+    """An engine whose transactions begin when they are told to, with its backend.
+
+    `durable`: a file's commits wait until they are on disk. `own_cache_kib`: a file is ours
+    alone; it is kept in WAL mode, and a connection keeps so many KiB of its pages.
 
     Raises:
         LedgerError: the database's driver is not installed.
     """
-    if url.get_backend_name() != "sqlite":
-        return _server_engine(url)
-    engine = create_engine(url, connect_args={"timeout": busy_seconds, "factory": SQLiteConnection})
-    synchronous = "FULL" if durable else "NORMAL"
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get(WRITE, False)
-        raw: Any = connection.connection.driver_connection
-        try:
-            raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-        except sqlite3.Error as error:
-            raise DBAPIError.instance("BEGIN", None, error, sqlite3.Error) from error
-
-    return engine
-
-
-def _server_engine(url: URL) -> Engine:
-    try:
-        engine = create_engine(
-            url,
-            pool_pre_ping=True,
-            # Whatever the database's default: the head is locked first and read then.
-            isolation_level="READ COMMITTED",
-            connect_args={name: CONNECTION[name] for name in CONNECTION.keys() - url.query.keys()},
-        )
-    except ImportError as error:
-        raise LedgerError(
-            f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
-        ) from error
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(_NO_LOST_COMMIT)
-        connection.commit()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(WRITE, False):
-            connection.exec_driver_sql(bounded_writer())
-
-    return engine
-
-
-def bounded_writer() -> str:
-    """Sets how long a transaction that writes may do nothing, and wait for another one's lock."""
-    return (
-        "SELECT set_config('idle_in_transaction_session_timeout', "
-        f"'{IDLE_WRITER_SECONDS}s', true), "
-        f"set_config('lock_timeout', '{BUSY_SECONDS:g}s', true)"
+    return backend_for(url).open(
+        url, busy_seconds=busy_seconds, durable=durable, own_cache_kib=own_cache_kib
     )
 
 
@@ -192,9 +142,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def reading_snapshot(engine: Engine) -> Iterator[Connection]:
     """A connection whose statements all see one moment: SQLite's do, a server's when told."""
-    if engine.dialect.name != "sqlite":
-        engine = engine.execution_options(isolation_level="REPEATABLE READ")
-    with engine.connect() as connection:
+    with backend_of(engine).snapshot_engine(engine).connect() as connection:
         yield connection
 
 
@@ -204,19 +152,15 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
     Raises:
         NotALedger: the database holds something already.
     """
+    backend = backend_of(engine)
     with translated_errors(engine):
-        if engine.dialect.name == "sqlite":
-            with engine.connect() as connection:
-                _require_room(connection)
-                raw: Any = connection.connection.driver_connection
-                connection.rollback()
-                raw.execute("PRAGMA journal_mode=WAL").fetchall()
+        with engine.connect() as connection:
+            _require_room(connection, backend)
+        backend.prepare_new(engine)
         with engine.connect().execution_options(**{WRITE: True}) as connection:
             connection.begin()
-            if engine.dialect.name != "sqlite":
-                # Several machines may begin at once; the first one makes the tables.
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATION_LOCK})")
-            _require_room(connection)
+            backend.make_alone(connection)
+            _require_room(connection, backend)
             tables.metadata.create_all(connection)
             connection.execute(
                 insert(tables.meta).values(
@@ -235,10 +179,10 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
     return LedgerMeta(ledger_id, tables.SCHEMA_VERSION, software_version())
 
 
-def _require_room(connection: Connection) -> None:
-    """A SQLite file is a ledger's alone; on a server only our tables must not be there."""
+def _require_room(connection: Connection, backend: Backend) -> None:
+    """A file is a ledger's alone; on a server only our tables must not be there."""
     found = set(inspect(connection).get_table_names())
-    if connection.dialect.name != "sqlite":
+    if not backend.is_ours_alone:
         if tables.meta.name in found:
             raise LedgerBusy(
                 f"{_place(connection.engine)}: another process has just begun the ledger there; "
@@ -366,17 +310,11 @@ def _is_refused_lock(error: OperationalError) -> bool:
 
 def _is_missing_file(url: URL) -> bool:
     """SQLite would make the file that it was only asked to look into."""
-    if url.get_backend_name() != "sqlite" or not url.database or "uri" in url.query:
+    path = file_of(url)
+    if not path or "uri" in url.query:
         return False
-    return url.database != ":memory:" and not os.path.lexists(url.database)
+    return path != ":memory:" and not os.path.lexists(path)
 
 
 def _place(engine: Engine) -> str:
     return place_of(engine.url)
-
-
-def place_of(url: URL) -> str:
-    """Where a database is, for messages: a file's path, or a server's address; no password."""
-    if url.get_backend_name() == "sqlite":
-        return url.database or str(url)
-    return url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)

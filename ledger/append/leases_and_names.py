@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from ledger.append.backend import SECOND, backend_of
 from ledger.append.prepared import Prepared
 from ledger.append.tables import leases, names
 from ledger.errors import LeaseLost, NameTaken
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
     from ledger.records.record import Event
 
-# Not now(): a transaction may have waited long for its lock since it began.
-_SERVER_NOW = literal_column(
-    "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", type_=BigInteger()
-)
 _END_LEASE = Prepared(delete(leases).where(leases.c.run_id == bindparam("wanted")))
 _FREE_NAME = Prepared(
     delete(names).where(
@@ -52,7 +49,6 @@ _NAME_OWNER = Prepared(
 EXPIRED = -1
 """Before every moment of the monotonic clock, which may start at 0."""
 
-SECOND = 1_000_000
 LOOKUP_NAMES = 500
 _Rows = list[dict[str, Any]]
 
@@ -73,9 +69,7 @@ def lease_end(monotonic_seconds: float, lease_seconds: int) -> int:
 
 def lease_now(connection: Connection, monotonic: float) -> int:
     """The moment by which leases are judged: the server's own, or `monotonic` (in seconds)."""
-    if connection.dialect.name == "sqlite":
-        return lease_end(monotonic, 0)
-    return int(connection.execute(select(_SERVER_NOW)).scalar_one())
+    return backend_of(connection).lease_now(connection, monotonic)
 
 
 def apply_events(connection: Connection, events: Iterable[Event], monotonic: float) -> None:
@@ -183,13 +177,8 @@ def runs_held_among(
 
 
 def _held_by(connection: Connection, owner: str, monotonic: float) -> Select[str]:
-    is_unexpired = leases.c.expires_at >= _now(connection, monotonic)
+    is_unexpired = leases.c.expires_at >= backend_of(connection).lease_clock(monotonic)
     return select(leases.c.run_id).where(leases.c.owner == owner, is_unexpired)
-
-
-def _now(connection: Connection, monotonic: float) -> Any:
-    """For use in a statement, which on a server reads the clock itself."""
-    return _SERVER_NOW if connection.dialect.name != "sqlite" else lease_end(monotonic, 0)
 
 
 def renew_leases(connection: Connection, owner: str, monotonic: float, lease_seconds: int) -> int:
@@ -197,14 +186,13 @@ def renew_leases(connection: Connection, owner: str, monotonic: float, lease_sec
 
     On a server the statement itself reads the clock: whoever is frozen before it renews nothing.
     """
-    now, ours = _now(connection, monotonic), _held_by(connection, owner, monotonic)
-    if connection.dialect.name != "sqlite":
-        # Those that an append is just ending, or somebody taking over, are waited for by nobody.
-        ours = ours.with_for_update(skip_locked=True)
+    backend = backend_of(connection)
+    # Those that an append is just ending, or somebody taking over, are waited for by nobody.
+    ours = backend.lock_free_rows(_held_by(connection, owner, monotonic))
     result = connection.execute(
         update(leases)
         .where(leases.c.run_id.in_(ours))
-        .values(expires_at=now + lease_seconds * SECOND)
+        .values(expires_at=backend.lease_clock(monotonic) + lease_seconds * SECOND)
     )
     return result.rowcount
 

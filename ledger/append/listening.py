@@ -21,8 +21,26 @@ TRY_AGAIN_SECONDS = 2.0
 logger = logging.getLogger("backup_ledger.listening")
 
 
+class Looking:
+    """Says every moment that there may be something new: nobody tells of appends to a file."""
+
+    def __init__(self, stop: Event) -> None:
+        self._stop = stop
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing is open."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the next look, no longer than this."""
+        self._stop.wait(min(POLL_SECONDS, seconds))
+        return True
+
+
 class Listener:
-    """Waits for appends of anybody. One thread uses it; `stop` may be set by any."""
+    """Waits for appends of anybody to a server. One thread uses it; any may set `stop`."""
 
     def __init__(self, engine: Engine, stop: Event) -> None:
         self._engine = engine
@@ -41,8 +59,6 @@ class Listener:
 
         What was appended while nobody listened is not told: look once after the first wait.
         """
-        if self._engine.dialect.name == "sqlite":
-            return self._stop.wait(min(POLL_SECONDS, seconds)) or True
         if self._raw is None and (self._deaf_for > 0 or not self._listen()):
             waited = min(POLL_SECONDS, seconds)
             self._deaf_for = max(0.0, self._deaf_for - waited)

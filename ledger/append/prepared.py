@@ -29,6 +29,11 @@ class Prepared:
         self._names = names
         self._compiled: dict[str, _Compiled] = {}
 
+    @property
+    def statement(self) -> Executable:
+        """The same for those who need all that Core offers."""
+        return self._statement
+
     def run(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
         """Execute once; the driver's cursor."""
         compiled = self._for(connection.dialect)

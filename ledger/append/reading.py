@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from ledger.append.database import WRITE
+from ledger.append.backend import WRITE
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, head
 from ledger.errors import LedgerBroken

@@ -20,8 +20,8 @@ from eventsourcing.persistence import (
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
+from ledger.append.backend import backend_of
 from ledger.append.database import translated_errors, writing
-from ledger.append.listening import Listener
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
     _EVENT,
@@ -142,7 +142,7 @@ class LockedHead:
         return list(range(first, frontier.size + 1))
 
     def _are_few(self, streams: Sequence[str]) -> bool:
-        return len(streams) < FEW_STREAMS or self.connection.dialect.name == "sqlite"
+        return len(streams) < FEW_STREAMS or backend_of(self.connection).is_near
 
     def _write_head(self, frontier: Frontier, completed: list[Node], recorded_at: int) -> None:
         if completed:
@@ -262,6 +262,21 @@ class LedgerRecorder(ApplicationRecorder):
         """Events after a position, and from then on each one as it is appended."""
         return FollowingSubscription(self, self._subscriptions, gt=gt, topics=topics)
 
+    @contextmanager
+    def renewing(self) -> Iterator[Connection]:
+        """A connection that changes rows of ours alone, which on a server locks nothing else.
+
+        So nobody who is frozen while holding the head can make others lose their leases. What
+        is done in it is one message, so nobody can be frozen in the middle and keep the rows.
+        """
+        if backend_of(self.engine).is_of_one_machine:
+            with self.locked() as locked:
+                yield locked.connection
+            return
+        at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with translated_errors(self.engine), at_once.connect() as connection:
+            yield connection
+
     def head(self) -> Head:
         """The ledger's end as of now."""
         with translated_errors(self.engine), self.engine.connect() as connection:
@@ -347,7 +362,8 @@ class FollowingSubscription(ListenNotifySubscription["LedgerRecorder"]):
 
     def _listen(self) -> None:
         seen = -1
-        with Listener(self._recorder.engine, self._stopping) as listener:
+        engine = self._recorder.engine
+        with backend_of(engine).listener(engine, self._stopping) as listener:
             while not self._stopping.is_set():
                 listener.wait(LOOK_ANYWAY_SECONDS)
                 try:

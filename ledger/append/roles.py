@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import ProgrammingError
 
 from ledger.append import tables
+from ledger.append.database import backend_for
 from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import URL, Engine
 
 PREFIX = "backup_ledger"
 READ_MODEL_FAMILY = "ledger_projection_"
@@ -88,7 +89,7 @@ def make_roles(engine: Engine, prefix: str = PREFIX, read_models: Sequence[str] 
         ValueError: the prefix is no lower-case name, or the ledger is not on PostgreSQL.
         LedgerError: this login may not make roles, or does not own the tables.
     """
-    require_server(engine.dialect.name)
+    require_server(engine.url)
     statements = role_statements(prefix, read_models)
     try:
         # Without parameters, or the driver would look for some at every "%".
@@ -100,9 +101,9 @@ def make_roles(engine: Engine, prefix: str = PREFIX, read_models: Sequence[str] 
         raise _not_made(error) from error
 
 
-def require_server(backend: str) -> None:
+def require_server(url: URL) -> None:
     """Raises ValueError where the ledger is a file: it has no roles."""
-    if backend != "postgresql":
+    if backend_for(url).is_of_one_machine:
         raise ValueError(
             "a ledger in SQLite has no roles: who may write its file may do everything. Roles "
             "need a ledger on PostgreSQL: --ledger postgresql://..."

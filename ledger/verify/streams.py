@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from ledger.append.backend import backend_of
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from sqlalchemy import Connection
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 STREAM = "stream versions"
 BATCH = 1_000
-_STATEMENT = select(events.c.stream, events.c.stream_version, events.c.position).order_by(
-    events.c.stream, events.c.stream_version, events.c.position
+_IN_ORDER = Prepared(
+    select(events.c.stream, events.c.stream_version, events.c.position).order_by(
+        events.c.stream, events.c.stream_version, events.c.position
+    )
 )
-_IN_ORDER = Prepared(_STATEMENT)
 
 
 def check_streams(
@@ -30,7 +32,7 @@ def check_streams(
     """Walk the events by stream and version, in the order of their unique key; how many."""
     stream, version, position = None, 0, 0
     rows = 0
-    for batch in _batches(connection):
+    for batch in backend_of(connection).in_batches(connection, _IN_ORDER, BATCH):
         for its_stream, its_version, its_position in batch:
             if its_stream != stream:
                 stream, version, position = its_stream, 0, 0
@@ -42,18 +44,6 @@ def check_streams(
         rows += len(batch)
         on_rows(len(batch))
     return rows
-
-
-def _batches(connection: Connection) -> Iterator[Sequence[Any]]:
-    """In the order of the unique key, a few in memory at a time."""
-    if connection.dialect.name == "sqlite":
-        # The driver's own cursor: SQLAlchemy's rows would double the time of this pass.
-        cursor = _IN_ORDER.run(connection, {})
-        while batch := cursor.fetchmany(BATCH):
-            yield batch
-        return
-    with connection.execute(_STATEMENT, execution_options={"yield_per": BATCH}) as result:
-        yield from result.partitions()
 
 
 def _explain(

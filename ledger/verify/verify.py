@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 
+from ledger.append.backend import backend_of
 from ledger.append.database import reading_snapshot
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, meta
@@ -250,7 +251,7 @@ class _Verification:
                 *self._open,
                 *self._checkpoints.not_checked(),
                 *_ALWAYS_OPEN,
-                *schema_check.not_checked(self._connection),
+                backend_of(self._connection).unchecked,
             ),
         )
 

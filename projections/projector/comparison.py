@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import inspect, select, type_coerce
 from sqlalchemy.types import NullType
 
+from ledger.append.backend import backend_of
 from ledger.append.database import translated_errors
 from projections.projector.projector import Projector, read_progress
 from projections.projector.read_models import ReadModels
@@ -127,11 +128,10 @@ def _rows(connection: Connection, stored: Connection, projection: Projection) ->
 
 def _statement(projection: Projection, connection: Connection, stored: Connection) -> Executable:
     table, key = projection.table, projection.table.c[projection.key]
-    if stored.dialect.name == "sqlite":
+    if backend_of(stored).holds_any_value:
         # Unconverted: an edited row may hold anything, in any column.
         return select(*(type_coerce(each, NullType()) for each in table.columns)).order_by(key)
-    is_text = connection.dialect.name == "postgresql" and key.type.python_type is str
-    return select(table).order_by(key.collate("C") if is_text else key)
+    return select(table).order_by(backend_of(connection).in_order_of_bytes(key))
 
 
 def _compare(

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from ledger.append.backend import backend_of
 from projections.tables import columns as tables
 from projections.tables.projection import upsert
 
@@ -125,20 +126,6 @@ def drop_table(connection: Connection, name: str) -> None:
     connection.execute(text(f"DROP TABLE IF EXISTS {_quoted(connection, name)}"))
 
 
-def rename_table(connection: Connection, old: str, new: str) -> None:
-    """Rename a table of ours; what the application's views and triggers name stays as it was."""
-    before, after = _quoted(connection, old), _quoted(connection, new)
-    if connection.dialect.name == "sqlite":
-        # Otherwise SQLite would rewrite the application's views to follow the old rows.
-        connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
-        try:
-            connection.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
-        finally:
-            connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
-    else:
-        connection.execute(text(f"ALTER TABLE {before} RENAME TO {after}"))
-
-
 def has_shape(connection: Connection, table: Table) -> bool:
     """Whether a table is there, with all of its columns."""
     inspector = inspect(connection)
@@ -160,7 +147,7 @@ def shadow_of(table: Table, name: str) -> Table:
 
 def add_indexes(connection: Connection, table: Table, shadow: Table) -> None:
     """The indexes of a table on its shadow, under names that are free."""
-    taken = _index_names(connection)
+    taken = backend_of(connection).index_names(connection)
     present = {tuple(each["column_names"]) for each in inspect(connection).get_indexes(shadow.name)}
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
         columns = [column.name for column in index.columns]
@@ -177,29 +164,19 @@ def add_indexes(connection: Connection, table: Table, shadow: Table) -> None:
 def exchange(connection: Connection, coming: Generation, going: Generation) -> None:
     """Let one generation serve in the place of another, in the caller's transaction."""
     name = coming.name
-    triggers = _triggers_on(connection, name)
+    backend = backend_of(connection)
+    triggers = backend.triggers_on(connection, name)
     aside = f"ledger_projection_{name}_aside"
-    rename_table(connection, name, aside)
-    rename_table(connection, coming.table_name, name)
+    backend.rename_table(connection, name, aside)
+    backend.rename_table(connection, coming.table_name, name)
     if going.table_name != coming.table_name:
         drop_table(connection, going.table_name)
-    rename_table(connection, aside, going.table_name)
+    backend.rename_table(connection, aside, going.table_name)
     _move_triggers(connection, triggers)
     forget_generation(connection, coming)
     write_generation(connection, going)
     row = {each: getattr(coming, each) for each in tables.progress.columns.keys()}  # noqa: SIM118
     upsert(connection, tables.progress, ("name",), [row])
-
-
-def _triggers_on(connection: Connection, table: str) -> list[tuple[str, str]]:
-    """The application's triggers on a table, on SQLite: name and statement."""
-    if connection.dialect.name != "sqlite":
-        return []
-    rows = connection.execute(
-        text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table"),
-        {"table": table},
-    )
-    return [(row.name, row.sql) for row in rows]
 
 
 def _move_triggers(connection: Connection, triggers: list[tuple[str, str]]) -> None:
@@ -235,14 +212,6 @@ def differing_rows(connection: Connection, shadow: Table, table: Table, key: str
     mine, both, changed = found
     theirs = connection.execute(select(func.count()).select_from(table)).scalar_one()
     return int(changed + (mine - both) + (theirs - both))
-
-
-def _index_names(connection: Connection) -> set[str]:
-    kinds: dict[str, Any] = {
-        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
-        "postgresql": "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()",
-    }
-    return set(connection.execute(text(kinds[connection.dialect.name])).scalars())
 
 
 def _quoted(connection: Connection, name: str) -> str:

@@ -7,22 +7,20 @@ answers come from the same fold into memory; nothing that was appended is ever i
 from __future__ import annotations
 
 import logging
-import sqlite3
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.pool import StaticPool
 
+from ledger.append.backend import WRITE, backend_of
 from ledger.append.database import (
-    WRITE,
     may_not_write,
     open_engine,
     reading_snapshot,
     translated_errors,
 )
+from ledger.append.sqlite_backend import SQLiteBackend
 from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
 from projections.projector.generations import (
     KEPT,
@@ -53,18 +51,8 @@ WRITE_WAIT_SECONDS = 2.0
 COMPARE_ATTEMPTS = 3
 """Where others append all the time, the two may never stand at one position."""
 
-PROJECTOR_LOCK = int.from_bytes(b"backupl")
-"""The advisory lock on PostgreSQL that whoever writes read models holds."""
-
 CACHE_KIB = 32 * 1024
 """Of pages that a connection may keep: rows of large tables are folded in no order of theirs."""
-
-_AS_THEIR_OWNER = text(
-    "SELECT set_config('role', tableowner, true) FROM pg_tables "
-    "WHERE schemaname = current_schema() AND tablename = :table AND tableowner <> current_user "
-    "AND pg_has_role(current_user, tableowner, 'MEMBER')"
-)
-"""Whoever may: an administrator's rebuild must not make tables that others cannot use."""
 
 logger = logging.getLogger("backup_ledger.projections")
 
@@ -100,25 +88,18 @@ class ReadModels:
 
         `projections`: which there are; by default all of the catalogue.
         """
-        engine = open_engine(url, busy_seconds=WRITE_WAIT_SECONDS, durable=is_applications)
-        if not is_applications and engine.dialect.name == "sqlite":
-
-            @event.listens_for(engine, "connect")
-            def _use_wal(connection: Any, _record: Any) -> None:
-                connection.execute("PRAGMA journal_mode=WAL").fetchall()
-                connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-
+        engine = open_engine(
+            url,
+            busy_seconds=WRITE_WAIT_SECONDS,
+            durable=is_applications,
+            own_cache_kib=None if is_applications else CACHE_KIB,
+        )
         return cls(engine, ledger, projections)
 
     @classmethod
     def in_memory(cls, ledger: Ledger, *, spills: bool = False) -> ReadModels:
         """Read models that nobody keeps. `spills`: what is much goes to a temporary file."""
-
-        def connect() -> sqlite3.Connection:
-            # SQLite keeps a database without a name in memory for as long as it is small.
-            return sqlite3.connect("" if spills else ":memory:", check_same_thread=False)
-
-        return cls(create_engine("sqlite://", poolclass=StaticPool, creator=connect), ledger)
+        return cls(SQLiteBackend().open_in_memory(spills=spills), ledger)
 
     def catch_up(self, up_to: int | None = None) -> bool:
         """Fold what is new. False, and logged, where the database cannot be written now.
@@ -154,7 +135,7 @@ class ReadModels:
         has just caught up: then nothing is folded, unless their database cannot be read. On a
         server whoever is locked out by another projector can read all the same.
         """
-        is_blocked = self._is_locked_out and self.engine.dialect.name == "sqlite"
+        is_blocked = self._is_locked_out and backend_of(self.engine).writers_block_readers
         is_readable = not at_head and self._prepared and not is_blocked
         if is_readable or self.catch_up():
             with reading_snapshot(self.engine) as connection:
@@ -330,28 +311,15 @@ class ReadModels:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self.engine.connect().execution_options(**{WRITE: True}) as connection:
+            backend = backend_of(connection)
             # Wait for the lock once; while it stays taken, only look whether it is free.
-            self._set_patience(connection, 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS)
+            backend.set_patience(connection, 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS)
             try:
                 with connection.begin():
-                    self._alone(connection)
+                    backend.fold_alone(connection, WRITE_WAIT_SECONDS, progress.name)
                     yield connection
             finally:
-                self._set_patience(connection, WRITE_WAIT_SECONDS)
-
-    def _alone(self, connection: Connection) -> None:
-        """One projector at a time: SQLite's write lock, or one of ours beside the tables."""
-        if self.engine.dialect.name == "postgresql":
-            # Other projectors are no application that keeps its lock: each has it for a moment.
-            wait = int(WRITE_WAIT_SECONDS * 1_000)
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {wait}")
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({PROJECTOR_LOCK})")
-            connection.execute(_AS_THEIR_OWNER, {"table": progress.name})
-
-    def _set_patience(self, connection: Connection, seconds: float) -> None:
-        if self.engine.dialect.name == "sqlite":
-            raw: Any = connection.connection.driver_connection
-            raw.execute(f"PRAGMA busy_timeout={int(seconds * 1_000)}")
+                backend.set_patience(connection, WRITE_WAIT_SECONDS)
 
 
 def _why_not_back(connection: Connection, projection: Projection) -> str:

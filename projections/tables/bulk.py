@@ -5,14 +5,13 @@ SQLAlchemy spends more on the parameters of a large INSERT than SQLite on runnin
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON
-from sqlalchemy.dialects import postgresql, sqlite
 
+from ledger.append.backend import Backend, backend_of
 from ledger.append.prepared import Prepared
-from projections.tables.columns import PlainText, UtcDateTime, plain, stored_instant
+from projections.tables.columns import PlainText, UtcDateTime, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,38 +28,33 @@ class BulkWriter:
     def __init__(self, table: Table, keys: tuple[str, ...] = ()) -> None:
         self._table = table
         self._keys = keys
-        self._converters: dict[str, Converters] = {}
+        self._ways: dict[str, tuple[Prepared, Converters]] = {}
 
     def write(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows whose values come in the order of the table's columns."""
         if not rows:
             return
+        statement, converters = self._for(connection)
         columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-        for place, convert in self._for(connection.dialect):
+        for place, convert in converters:
             columns[place] = [None if value is None else convert(value) for value in columns[place]]
-        converted = list(zip(*columns, strict=True))
-        self._statements[connection.dialect.name].run_rows(connection, converted)
+        statement.run_rows(connection, list(zip(*columns, strict=True)))
 
-    def _for(self, dialect: Dialect) -> Converters:
-        found = self._converters.get(dialect.name)
-        if found is None:
-            found = self._converters[dialect.name] = [
+    def _for(self, connection: Connection) -> tuple[Prepared, Converters]:
+        backend = backend_of(connection)
+        way = self._ways.get(backend.name)
+        if way is None:
+            converters = [
                 (place, convert)
                 for place, column in enumerate(self._table.columns)
-                if (convert := _converter(column.type, dialect)) is not None
+                if (convert := _converter(column.type, connection.dialect, backend)) is not None
             ]
-        return found
+            way = self._ways[backend.name] = self._statement(backend), converters
+        return way
 
-    @cached_property
-    def _statements(self) -> dict[str, Prepared]:
-        return {
-            name: self._statement(dialect.insert)
-            for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
-        }
-
-    def _statement(self, insert: Callable[..., Any]) -> Prepared:
+    def _statement(self, backend: Backend) -> Prepared:
         names = self._table.columns.keys()
-        statement = insert(self._table)
+        statement = backend.insert(self._table)
         if self._keys:
             others = {name: statement.excluded[name] for name in names if name not in self._keys}
             statement = statement.on_conflict_do_update(
@@ -69,9 +63,9 @@ class BulkWriter:
         return Prepared(statement, names)
 
 
-def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+def _converter(kind: Any, dialect: Dialect, backend: Backend) -> Callable[[Any], Any] | None:
     if isinstance(kind, UtcDateTime):
-        return stored_instant(dialect.name)
+        return backend.stored_instant
     if isinstance(kind, PlainText):
         return plain
     if isinstance(kind, JSON):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,20 +56,6 @@ class PlainText(TypeDecorator[str]):
 
 def plain(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
-
-
-def stored_instant(dialect: str) -> Callable[[datetime], Any]:
-    """The same conversion for writing in bulk: an aware instant as the driver takes it."""
-    return _sqlite_instant if dialect == "sqlite" else _naive_instant
-
-
-def _sqlite_instant(value: datetime) -> str:
-    instant = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return instant.isoformat(" ", "microseconds")[:-6]
-
-
-def _naive_instant(value: datetime) -> datetime:
-    return value.astimezone(UTC).replace(tzinfo=None)
 
 
 metadata = MetaData()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, select
 
-from ledger.append.prepared import Prepared
+from ledger.append.backend import backend_of
 from projections.errors import ProjectionsTooNew, TableInTheWay
 from projections.tables import columns as tables
 from projections.tables.projection import upsert
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Connection, Table
-
-# Through sqlite_master, because a pragma alone may answer from a schema that is out of date.
-_USERS_ID = Prepared(
-    text(
-        "SELECT 1 FROM sqlite_master AS found, pragma_table_info(found.name) AS its "
-        "WHERE lower(found.name) = 'users' AND lower(its.name) = 'id'"
-    )
-)
 
 FORMER_COLUMNS = frozenset({"user_id", "enabled", "frequency", "backup_time", "keep_count"})
 """By these the former service's backup_settings is known."""
@@ -82,15 +74,11 @@ def _refuse_newer(connection: Connection, present: Collection[str]) -> None:
 
 def has_users(connection: Connection) -> bool:
     """Whether the database these read models live in knows its users."""
-    if connection.dialect.name == "sqlite":  # asked at every check, where reflection is slow
-        return _USERS_ID.run(connection, {}).fetchone() is not None
-    inspector = inspect(connection)
-    return inspector.has_table("users") and any(
-        column["name"] == "id" for column in inspector.get_columns("users")
-    )
+    return backend_of(connection).has_column(connection, "users", "id")
 
 
 def _shape_of(table: Table, *, has_users: bool, connection: Connection) -> Table:
-    if table is tables.backup_settings and has_users and connection.dialect.name == "sqlite":
+    declares = backend_of(connection).leaves_foreign_keys_unchecked
+    if table is tables.backup_settings and has_users and declares:
         return tables.backup_settings_of_users
     return table

@@ -27,7 +27,7 @@ from commands.scheduler.process import checked, record_start, record_stop
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site
 from commands.site.site import Site
-from ledger.append import database
+from ledger.append import postgresql_backend
 from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT
 
@@ -94,7 +94,9 @@ def serve(site: Site, clock: ManualClock, offset: timedelta) -> None:
 def main(settings: dict[str, Any]) -> None:
     """Start, check as told, stop."""
     offset = timedelta(seconds=settings.pop("clock_offset_seconds", 0))
-    database.IDLE_WRITER_SECONDS = settings.pop("idle_writer_seconds", database.IDLE_WRITER_SECONDS)
+    postgresql_backend.IDLE_WRITER_SECONDS = settings.pop(
+        "idle_writer_seconds", postgresql_backend.IDLE_WRITER_SECONDS
+    )
     scheduler.CLAIMS_PER_BATCH = settings.pop("claims_per_batch", scheduler.CLAIMS_PER_BATCH)
     logging.basicConfig(level=logging.WARNING, format="%(process)d %(name)s %(message)s")
     clock = SharedMachineClock(datetime.fromisoformat(settings.pop("at", str(MIDNIGHT))) + offset)

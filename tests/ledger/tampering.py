@@ -14,7 +14,8 @@ from typing import Any
 
 import psycopg
 
-from ledger.append.database import WRITE, database_url, open_engine
+from ledger.append.backend import WRITE
+from ledger.append.database import database_url, open_engine
 from ledger.append.kept_checkpoints import sign_head
 from ledger.append.ledger import Ledger
 from ledger.append.tables import sqlite_triggers

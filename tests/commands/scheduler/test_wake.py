@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from commands.scheduler.wake import Alarm
+from ledger.append.backend import backend_of
 from tests.commands.world import World
 
 TRIES = 60
@@ -17,7 +18,7 @@ def test_an_append_that_makes_work_due_ends_the_wait(world: World) -> None:
     """On a server at once; in files nobody tells, and the interval ends it."""
     world.configure(1)
     waiting, stop, done = world.open("act"), threading.Event(), threading.Event()
-    is_server = waiting.ledger.engine.dialect.name != "sqlite"
+    is_server = backend_of(waiting.ledger.engine).notifies
     with Alarm(waiting, stop) as alarm:
 
         def wait() -> None:
