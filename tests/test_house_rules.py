@@ -145,3 +145,19 @@ def test_every_link_in_the_documents_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{name_of(document)}: {target}"
+
+
+def test_databases_are_told_apart_where_an_engine_is_opened() -> None:
+    """Everything else asks the object of its database: a third kind would be one more object."""
+    asks = re.compile(r"dialect\.name|get_backend_name|drivername ==")
+    found = {
+        name_of(path)
+        for room in ("ledger", "projections", "commands")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if asks.search(path.read_text("utf-8"))
+    }
+    assert found == {
+        "ledger/append/database.py",
+        "ledger/append/postgresql_backend.py",
+        "ledger/append/prepared.py",
+    }

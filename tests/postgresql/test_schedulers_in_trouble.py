@@ -177,7 +177,7 @@ def test_a_check_that_fails_is_not_made_again_at_once_because_of_its_own_record(
     served.open()
     served.configure(1)
     served.due_again()
-    monkeypatch.setattr(scheduler, "recover", broken)
+    monkeypatch.setattr("commands.scheduler.check.recover", broken)
     monkeypatch.setattr(Presence, "first_check_after", lambda _self: 0.0)
     stop = Event()
     site = served.open("act")

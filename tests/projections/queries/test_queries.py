@@ -23,6 +23,7 @@ from ledger.events.scheduling import (
 )
 from projections.projector.read_models import ReadModels
 from projections.queries import catalog as catalog_queries
+from projections.queries import due as due_queries
 from projections.queries import schedules as schedule_queries
 from tests.sample_events import CONTEXT, SOURCE, STORE, draft, uuid_of
 
@@ -56,8 +57,8 @@ def test_what_is_due_comes_longest_waiting_first(ledger: Ledger, models: ReadMod
         settings(2, NOW + timedelta(microseconds=1)),
     )
     with models.reading() as connection:
-        due = [each.user_id for each in schedule_queries.due_schedules(connection, NOW, 10)]
-        first = [each.user_id for each in schedule_queries.due_schedules(connection, NOW, 2)]
+        due = [each.user_id for each in due_queries.due_schedules(connection, NOW, 10)]
+        first = [each.user_id for each in due_queries.due_schedules(connection, NOW, 2)]
     assert due == [3, 5, 4, 1]
     assert first == [3, 5]
 
@@ -74,11 +75,11 @@ def test_what_is_due_can_be_asked_for_a_page_at_a_time(
     )
     found: list[int] = []
     with models.reading() as connection:
-        whole = [each.user_id for each in schedule_queries.due_schedules(connection, NOW, 10)]
-        page = schedule_queries.due_schedules(connection, NOW, size)
+        whole = [each.user_id for each in due_queries.due_schedules(connection, NOW, 10)]
+        page = due_queries.due_schedules(connection, NOW, size)
         while page:
             found += [each.user_id for each in page]
-            page = schedule_queries.due_schedules(connection, NOW, size, after=page[-1])
+            page = due_queries.due_schedules(connection, NOW, size, after=page[-1])
     assert found == whole
     assert sorted(found) == list(range(1, 8))
 
@@ -97,7 +98,7 @@ def test_who_is_disabled_paused_or_running_is_not_due(ledger: Ledger, models: Re
         draft(BackupStarted, "schedule/4"),
     )
     with models.reading() as connection:
-        due = schedule_queries.due_schedules(connection, NOW, 10)
+        due = due_queries.due_schedules(connection, NOW, 10)
         everybody = schedule_queries.all_schedules(connection)
         assert schedule_queries.count_schedules(connection) == (4, 5)
         assert schedule_queries.schedule_of(connection, 9) is None
@@ -119,7 +120,7 @@ def test_runs_too_far_ahead_are_found_by_their_frequency(
     )
     limits = {"daily": NOW + 48 * HOUR, "weekly": NOW + 192 * HOUR}
     with models.reading() as connection:
-        beyond = schedule_queries.schedules_beyond(connection, limits)
+        beyond = due_queries.schedules_beyond(connection, limits)
     assert sorted(each.user_id for each in beyond) == [1, 4]
 
 
