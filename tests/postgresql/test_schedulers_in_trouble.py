@@ -22,7 +22,6 @@ from commands.recovery.expired_claims import settle_expired
 from commands.runs import schedules as run_schedules
 from commands.runs.claim import claim_due
 from commands.runs.heartbeat import renew
-from commands.scheduler import check as scheduler
 from commands.scheduler.check import CheckReport, check
 from commands.scheduler.process import checked, record_start, run_scheduler, watched_check
 from commands.site import actors
