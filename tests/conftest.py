@@ -19,6 +19,20 @@ from tests.postgresql_server import Server, running_server
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
+TESTS = Path(__file__).parent
+SLOW_FOLDERS = {
+    "browser",
+    "chaos",
+    "crash",
+    "faults",
+    "postgresql",
+    "properties",
+    "schema_changes",
+    "simulation",
+    "soak",
+}
+"""Whole systems, many times over. Single slow tests elsewhere carry the mark themselves."""
+
 START = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 
 OpenLedger = Callable[..., Ledger]
@@ -35,14 +49,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ledger-on", choices=BOTH, help="the database of every ledger")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the quick inner loop (`-m "not slow"`) leaves out by its folder."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests marked `both_databases` run on both; the others on SQLite."""
+    """Tests marked `both_databases` run on both, PostgreSQL being slow; the others on SQLite."""
     if "databases" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--ledger-on")
         if chosen is not None:
             metafunc.parametrize("databases", [chosen], indirect=True)
         elif metafunc.definition.get_closest_marker("both_databases"):
-            metafunc.parametrize("databases", BOTH, indirect=True)
+            metafunc.parametrize(
+                "databases",
+                ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)],
+                indirect=True,
+            )
 
 
 @pytest.fixture(scope="session")
