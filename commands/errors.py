@@ -120,4 +120,9 @@ def exit_code_of(error: BaseException) -> int:
     return FAILED
 
 
+def message_of(error: BaseException) -> str:
+    """What an error says; its kind where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 OUR_ERRORS = (CommandError, LedgerError, SQLiteFileError)

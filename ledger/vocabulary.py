@@ -51,6 +51,11 @@ RestoreMode = Literal["transaction", "replace", "elsewhere"]
 Engine = Literal["copy", "backup_api"]
 ActorKind = Literal["user", "operator", "auditor", "scheduler", "system"]
 
+Role = Literal["user", "operator", "auditor"]
+"""What a token allows."""
+
+MAX_USER_ID = 2**63 - 1
+"""The largest key that a table of users can have."""
 KEEP_COUNT_MIN = 1
 KEEP_COUNT_MAX = 30
 MAX_RETRIES = 5

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
 from commands.backups.guard import require_deletable, why_refused
+from commands.errors import message_of
 from ledger.append.ledger import Draft
 from ledger.errors import LedgerError
 from ledger.events.catalog import BackupDeleted, DeletionStarted
@@ -164,5 +165,5 @@ def _failed_draft(backup: Backup, error: Exception) -> Draft:
     details = DeletionFailed(
         backup_id=backup.backup_id, filename=backup.filename, error_type=type(error).__name__
     )
-    message = str(error) or type(error).__name__
+    message = message_of(error)
     return Draft(retention_stream(backup.user_id), details, backup.user_id, error_message=message)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from commands.backups.staging import Staged, append_or_discard, publish, stage_snapshot
 from commands.backups.unchanged import share_with_last
-from commands.errors import BackupNameTaken
+from commands.errors import BackupNameTaken, message_of
 from commands.sqlite.snapshot import Snapshot
 from ledger.append.leases_and_names import name_owner
 from ledger.append.ledger import Draft
@@ -210,7 +210,7 @@ def _record_failure(
     details = BackupNotCreated(
         store=site.store.store_id, filename=name, kind=kind.value, error_type=type(error).__name__
     )
-    draft = Draft(stream, details, user_id, error_message=str(error) or type(error).__name__)
+    draft = Draft(stream, details, user_id, error_message=message_of(error))
     site.announce(site.ledger.append(context, draft))
 
 

@@ -117,9 +117,9 @@ def _report_usage(error: Any, message: str) -> int:
 
 def _explained(error: Exception) -> tuple[int, str]:
     """Exit code and message; only errors of ours are trusted to say what to do."""
-    from commands.errors import exit_code_of
+    from commands.errors import exit_code_of, message_of
 
-    text = str(error) or type(error).__name__
+    text = message_of(error)
     if type(error).__module__.partition(".")[0] in _OUR_PACKAGES:
         return exit_code_of(error), text
     if isinstance(error, OSError) and error.strerror:

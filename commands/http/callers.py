@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 from fastapi import Depends, HTTPException, Request
 
 from ledger.records.record import Actor
+from ledger.vocabulary import Role
 
-Role = Literal["user", "operator", "auditor"]
 EVERYBODY: tuple[Role, ...] = ("user", "operator", "auditor")
 
 

@@ -94,7 +94,7 @@ def _judge_transaction(site: Site, restore: Restore, target: Path) -> Outcome:
         return "unknown"
     if current == before:
         return "old"
-    if current == before + 1 and _fingerprint(site, target) == _backup_fingerprint(site, restore):
+    if current == before + 1 and _fingerprint(target) == _backup_fingerprint(site, restore):
         return "new"
     return "unknown"
 
@@ -123,8 +123,7 @@ def _judge_elsewhere(restore: Restore, target: Path) -> Outcome:
     return "new" if hash_raw(target) == restore.started.sha256 else "unknown"
 
 
-def _fingerprint(site: Site, target: Path) -> str:
-    del site
+def _fingerprint(target: Path) -> str:
     with closing(open_live(target, LOOK_SECONDS)) as connection:
         return schema_fingerprint(connection)
 

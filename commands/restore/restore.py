@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from commands.backups.find import find_backup
-from commands.errors import BackupNotFound, CorruptBackup, TargetExists
+from commands.errors import BackupNotFound, CorruptBackup, TargetExists, message_of
 from commands.restore.plan import (
     RestorePlan,
     plan_restore,
@@ -18,7 +18,7 @@ from commands.restore.plan import (
     sketch,
 )
 from commands.restore.pre_restore import keep_damaged, take_pre_restore
-from commands.sqlite.errors import SQLiteFileError, shown
+from commands.sqlite.errors import DatabaseBusy, shown
 from commands.sqlite.files import copy_file, flush_directory
 from commands.sqlite.raw_files import hash_raw
 from commands.sqlite.replacement import (
@@ -208,9 +208,9 @@ def _record_start(act: _Act, version: int | None, target_sha256: str | None) -> 
 
 
 def _record_failure(act: _Act, error: Exception) -> None:
-    busy = isinstance(error, SQLiteFileError) and type(error).__name__ == "DatabaseBusy"
-    details = RestoreFailed(**act.facts, error_type="busy" if busy else type(error).__name__)
-    _record(act, details, str(error) or type(error).__name__)
+    kind = "busy" if isinstance(error, DatabaseBusy) else type(error).__name__
+    details = RestoreFailed(**act.facts, error_type=kind)
+    _record(act, details, message_of(error))
 
 
 def _record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.errors import message_of
 from commands.retention.parts import cut_into_parts
 from ledger.append.ledger import Draft
 from ledger.events.retention import (
@@ -73,7 +74,7 @@ def failed_draft(keep_count: int, user_id: int | None, error: Exception) -> Draf
         keep_count=keep_count if type(keep_count) is int and abs(keep_count) < 2**53 else 0,
         error_type=type(error).__name__,
     )
-    message = str(error) or type(error).__name__
+    message = message_of(error)
     return Draft(retention_stream(user_id), details, user_id, error_message=message)
 
 

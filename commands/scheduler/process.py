@@ -8,6 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from commands.audit.sign_checkpoint import sign_when_due
+from commands.errors import message_of
 from commands.health.presence import Presence
 from commands.notifications.thread import NotifierThread
 from commands.recovery.expired_claims import give_up
@@ -153,7 +154,7 @@ def record_check_failure(site: Site, error: Exception) -> None:
     """Record that a check failed; where even that fails, it is logged."""
     try:
         details = CheckFailed(error_type=type(error).__name__)
-        _record(site, details, str(error) or type(error).__name__)
+        _record(site, details, message_of(error))
     except Exception:
         logger.exception("the failed check could not be recorded")
 

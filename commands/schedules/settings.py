@@ -6,7 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from commands.errors import InvalidArgument, InvalidSettings, SettingsNotFound, UnknownUser
+from commands.errors import (
+    InvalidArgument,
+    InvalidSettings,
+    SettingsNotFound,
+    UnknownUser,
+    message_of,
+)
 from commands.schedules.rules import next_slot, spread_offset
 from commands.site.texts import checked_text
 from ledger.append.ledger import Draft
@@ -23,6 +29,7 @@ from ledger.records.record import cut_text
 from ledger.vocabulary import (
     KEEP_COUNT_MAX,
     KEEP_COUNT_MIN,
+    MAX_USER_ID,
     BackupFrequency,
     schedule_stream,
 )
@@ -45,7 +52,6 @@ DEFAULTS: dict[str, Any] = {
     "timezone": "UTC",
 }
 TIMING_FIELDS = {"enabled", "frequency", "backup_time", "timezone"}
-MAX_USER_ID = 2**63 - 1
 MAX_ATTEMPTED_BYTES = 256
 CONFLICT_ATTEMPTS = 5
 """A run of the same user may get in between; more often than this is no accident."""
@@ -243,7 +249,7 @@ def _record_rejection(
         for name, value in wanted.items()
     }
     details = SettingsRejected(attempted=attempted, error_type=type(error).__name__)
-    message = str(error) or type(error).__name__
+    message = message_of(error)
     draft = Draft(schedule_stream(user_id), details, user_id, error_message=message)
     site.announce(site.ledger.append(context, draft))
 

@@ -17,7 +17,7 @@ import secrets
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast, get_args
 from uuid import UUID
 
 from commands.errors import CommandError, InvalidArgument
@@ -25,7 +25,7 @@ from commands.schedules.settings import require_known_user, require_user_id
 from ledger.append.ledger import Draft
 from ledger.clock import require_aware
 from ledger.events.housekeeping import TokenCreated, TokenRevoked
-from ledger.vocabulary import LEDGER_STREAM
+from ledger.vocabulary import LEDGER_STREAM, Role
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 PREFIX = "blt_"
 SECRET_BYTES = 32
 DOMAIN = b"backup-ledger token 1\n"
-ROLES = ("user", "operator", "auditor")
-Role = Literal["user", "operator", "auditor"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class TokenNotFound(CommandError, LookupError):
@@ -153,7 +152,7 @@ def create_token(
     secret = secrets.token_bytes(SECRET_BYTES)
     details = TokenCreated(
         token_id=_id_of(secret),
-        role=cast("Role", role),
+        role=role,
         user=None if user is None else str(user),
         expires=expires,
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from ledger.events.base import ChangedFields, Count, Details, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import LEDGER_STREAM
+from ledger.vocabulary import LEDGER_STREAM, Role
 
 
 class _LedgerDetails(Details):
@@ -44,7 +44,7 @@ class SourceOptimized(_LedgerDetails):
 
 class _TokenDetails(_LedgerDetails):
     token_id: Identifier
-    role: Literal["user", "operator", "auditor"]
+    role: Role
     user: str | None
     expires: Instant | None
 

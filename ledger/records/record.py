@@ -32,6 +32,7 @@ from ledger.records.upcasters import upcast
 from ledger.vocabulary import (
     BACKUP,
     LEDGER_STREAM,
+    MAX_USER_ID,
     RESTORE,
     RETENTION,
     SCHEDULE,
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 65_535
 MAX_ERROR_MESSAGE_BYTES = 4_096
 
-MAX_USER_ID = 2**63 - 1
-"""The largest key that a table of users can have."""
 
 _USER_ID = r"[1-9][0-9]{0,18}"
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -17,6 +17,7 @@ from datetime import datetime
 from itertools import count
 from typing import Final, Literal
 
+from ledger.vocabulary import MAX_USER_ID
 from projections.folds.local_time import as_utc
 
 Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
@@ -25,7 +26,6 @@ SUFFIX: Final = ".db"
 MAX_NAME_BYTES: Final = 200
 """In UTF-8, with `.db`. File systems take 255; the rest is room for what tools append."""
 
-_MAX_USER_ID = 2**63 - 1  # the largest that a column of the users table holds
 _SCHEDULED = re.compile(r"auto_backup_user([1-9][0-9]{0,18})_.*", re.DOTALL)
 _PRE_MIGRATION = "pre_migration_"
 _PRE_RESTORE = "pre_restore_backup"
@@ -57,7 +57,7 @@ class Classified:
 def classify(filename: str) -> Classified:
     """What kind of backup a file of this name is, for files nobody has told us about."""
     scheduled = _SCHEDULED.fullmatch(filename)
-    if scheduled and int(scheduled[1]) <= _MAX_USER_ID:
+    if scheduled and int(scheduled[1]) <= MAX_USER_ID:
         return Classified("scheduled", int(scheduled[1]))
     if filename.startswith(_PRE_MIGRATION):
         return Classified("pre_migration", None)
@@ -77,7 +77,7 @@ def auto_backup_name(user_id: int, now: datetime) -> str:
     Raises:
         ValueError: no positive user id, or a naive `now`.
     """
-    if not 1 <= user_id <= _MAX_USER_ID:
+    if not 1 <= user_id <= MAX_USER_ID:
         raise ValueError(f"there is no user {user_id}: user ids are positive 64-bit integers")
     return f"auto_backup_user{user_id}_{_stamp(now)}{SUFFIX}"
 

@@ -25,6 +25,8 @@ from sqlalchemy import (
     text,
 )
 
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN
+
 _Big = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -86,7 +88,10 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         Column("next_attempt", Integer, nullable=False, server_default=text("1")),
         Column("open_run_id", String(36)),
         Column("stream_version", _Big, nullable=False, server_default=text("0")),
-        CheckConstraint("keep_count >= 1 AND keep_count <= 30", name="ck_keep_count"),
+        CheckConstraint(
+            f"keep_count >= {KEEP_COUNT_MIN} AND keep_count <= {KEEP_COUNT_MAX}",
+            name="ck_keep_count",
+        ),
         CheckConstraint("frequency IN ('daily', 'weekly', 'monthly')", name="ck_frequency"),
         Index("idx_backup_settings_next_backup", "enabled", "next_backup_at"),
         # Finds times further ahead than a frequency allows, without reading what is in order.

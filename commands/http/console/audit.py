@@ -23,10 +23,10 @@ from commands.http.routes.audit import MAX_TEXT, ExportInput, export_work, verif
 from commands.http.served_site import Served, ServedSite
 from commands.reporting.humanize import parse_moment
 from commands.reporting.sentences import backups_mentioned, told_with_subject, who
-from commands.schedules.settings import MAX_USER_ID
 from ledger.errors import RecordError
 from ledger.events import REGISTRY
 from ledger.records.record import decode_event
+from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
 from projections.queries.catalog import backups_with_ids
 

@@ -13,7 +13,7 @@ from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.served_site import Served
-from commands.schedules.settings import MAX_USER_ID
+from ledger.vocabulary import MAX_USER_ID
 from projections.queries.overview import schedules_in_state
 
 router = APIRouter(route_class=ConsoleRoute)

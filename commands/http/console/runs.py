@@ -13,8 +13,7 @@ from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.problems import not_found
 from commands.http.served_site import Served
-from commands.schedules.settings import MAX_USER_ID
-from ledger.vocabulary import RunOutcome
+from ledger.vocabulary import MAX_USER_ID, RunOutcome
 from projections.queries.catalog import backups_with_ids
 from projections.queries.schedules import run_with_id, runs_page
 

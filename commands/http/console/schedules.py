@@ -22,14 +22,13 @@ from commands.http.served_site import Served, ServedSite
 from commands.schedules.rules import preview, spread_offset
 from commands.schedules.settings import (
     DEFAULTS,
-    MAX_USER_ID,
     checked_settings,
     configure,
     find_settings,
     pause,
     resume,
 )
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID, BackupFrequency
 from projections.folds.schedule import SETTINGS_FIELDS
 from projections.queries.overview import STATES, State, schedules_in_state
 from projections.queries.schedules import orphaned_users

@@ -13,9 +13,8 @@ from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.served_site import Served
 from commands.reporting.humanize import parse_moment, size
-from commands.schedules.settings import MAX_USER_ID
 from ledger.clock import format_instant
-from ledger.vocabulary import BackupStatus
+from ledger.vocabulary import MAX_USER_ID, BackupStatus
 from projections.past.as_of import AsOf, as_of, moment_of
 from projections.past.changes import changes_between
 from projections.queries.catalog import backups_with_ids

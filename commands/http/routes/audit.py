@@ -20,13 +20,13 @@ from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
-from commands.schedules.settings import MAX_USER_ID
 from ledger.append.database import translated_errors
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.reading import StoredRecord
 from ledger.clock import format_instant
 from ledger.evidence.bundle import Choice
 from ledger.verify.verify import verify as verify_ledger
+from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
 
 if TYPE_CHECKING:

@@ -28,9 +28,9 @@ from commands.http.shapes import (
 from commands.recovery.reconcile import reconcile
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
-from commands.schedules.settings import MAX_USER_ID, require_known_user
+from commands.schedules.settings import require_known_user
 from commands.verification.verify import verify_backup
-from ledger.vocabulary import BackupKind, Level
+from ledger.vocabulary import MAX_USER_ID, BackupKind, Level
 from projections.folds.backup import Backup
 from projections.queries.catalog import PRESENT, backups_of_owner, backups_of_store
 

@@ -17,7 +17,7 @@ from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
 from commands.http.routes.audit import Wanted
 from commands.http.served_site import Served, ServedSite
-from commands.schedules.settings import MAX_USER_ID
+from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
 
 router = APIRouter(route_class=LedgerRoute, tags=["following"])

@@ -16,8 +16,7 @@ from commands.http.shapes import answer, retention_shape
 from commands.recovery.reconcile import reconcile
 from commands.retention.apply import apply_retention, preview_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
-from commands.schedules.settings import MAX_USER_ID
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID
 
 router = APIRouter(route_class=LedgerRoute, tags=["retention"])
 

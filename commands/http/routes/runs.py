@@ -11,8 +11,7 @@ from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served
 from commands.http.shapes import answer, run_shape
-from commands.schedules.settings import MAX_USER_ID
-from ledger.vocabulary import RunOutcome
+from ledger.vocabulary import MAX_USER_ID, RunOutcome
 from projections.queries.schedules import run_with_id, runs_page
 
 router = APIRouter(route_class=LedgerRoute, tags=["runs"])

@@ -14,13 +14,13 @@ from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer, settings_shape
 from commands.schedules.rules import preview, spread_offset
 from commands.schedules.settings import (
-    MAX_USER_ID,
     configure,
     find_settings,
     pause,
     resume,
     settings_of,
 )
+from ledger.vocabulary import MAX_USER_ID
 from projections.queries.schedules import orphaned_users, schedules_page
 
 router = APIRouter(route_class=LedgerRoute, tags=["settings"])
