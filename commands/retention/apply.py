@@ -14,6 +14,8 @@ from commands.backups.guard import why_refused
 from commands.retention.drafts import applied_drafts, failed_draft, spared_drafts
 from commands.retention.rules import Candidate, RetentionPlan, plan
 from commands.site.fence import held_among, of_run
+from ledger.append.reading import position_by
+from ledger.clock import to_microseconds
 from ledger.events.catalog import BackupDeleted
 from ledger.vocabulary import BackupStatus, backup_stream
 from projections.folds.backup import Backup
@@ -22,6 +24,7 @@ from projections.queries.locked import (
     backup_locked,
     backups_being_restored,
     backups_locked,
+    birth_positions,
     events_after,
     new_backups,
     position_of,
@@ -29,6 +32,8 @@ from projections.queries.locked import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Connection
 
     from commands.site.site import Site
     from ledger.append.ledger import Context, Draft
@@ -75,7 +80,7 @@ def preview_retention(
     backups, _position = _where_to_look(site, [order])
     with site.ledger.engine.connect() as connection:
         restoring = backups_being_restored(connection)
-    return _planned(site, context, order, backups[user_id], restoring)
+        return _planned(site, context, order, backups[user_id], connection, restoring)
 
 
 def apply_retention(
@@ -117,7 +122,7 @@ def announce_retention(
         backups = _as_of_now(site, locked, before, position)
         restoring = backups_being_restored(locked.connection)
         planned = [
-            _planned(site, context, order, backups[order.user_id], restoring)
+            _planned(site, context, order, backups[order.user_id], locked.connection, restoring)
             for order in held_among(site, locked, orders)
         ]
         outcomes = _checked(locked, context, planned, restoring)
@@ -172,9 +177,11 @@ def _as_of_now(
     """The same, with what was appended since."""
     owners = {user: dict(backups) for user, backups in before.items()}
     newer = backups_locked(locked, new_backups(events_after(locked, position)))
+    born_at = birth_positions(locked.connection, newer)
     for backup_id, backup in newer.items():
         if backup is None or backup.store != site.store.store_id:
             continue
+        backup.position = born_at[backup_id]
         for user in {None, backup.user_id} & owners.keys():
             if backup.is_present:
                 owners[user][backup_id] = backup
@@ -188,30 +195,54 @@ def _planned(
     context: Context,
     order: Order,
     backups: dict[str, Backup],
+    ledger: Connection,
     restoring: set[str],
 ) -> RetentionOutcome:
-    own_source = site.known_source_id()
     candidates = [
-        Candidate(
-            backup_id=each.backup_id,
-            filename=each.filename,
-            created_at=each.created_at,
-            status=each.status,  # type: ignore[arg-type]
-            is_protected=each.is_protected,
-            held=each.is_held(context.now),
-            being_restored=each.backup_id in restoring,
-            source=each.source or own_source,
-            position=each.position,
-        )
-        for each in backups.values()
+        _candidate(site, context, order, backup, ledger, restoring) for backup in backups.values()
     ]
     within = site.configuration.keep_within_days
-    made = plan(candidates, order.keep_count, context.now, keep_within_days=within)
+    # A batch may take a while, and others go on making backups: those are not from the future.
+    present = max(context.now, site.clock.now())
+    made = plan(candidates, order.keep_count, present, keep_within_days=within)
     rule = f"keep {order.keep_count}" + (f", {within} days" if within else "")
     deletions = tuple(
         Deletion(backups[each.backup_id], "retention", rule=rule) for each in made.deleted
     )
     return RetentionOutcome(order, made, backups, deletions)
+
+
+def _candidate(
+    site: Site,
+    context: Context,
+    order: Order,
+    backup: Backup,
+    ledger: Connection,
+    restoring: set[str],
+) -> Candidate:
+    return Candidate(
+        backup_id=backup.backup_id,
+        filename=backup.filename,
+        created_at=backup.created_at,
+        status=backup.status,  # type: ignore[arg-type]
+        is_protected=backup.is_protected,
+        held=backup.is_held(context.now),
+        being_restored=backup.backup_id in restoring,
+        just_made=order.run_id is not None and backup.run_id == order.run_id,
+        source=backup.source or site.known_source_id(),
+        position=backup.position,
+        stands_at=_stands_at(ledger, backup),
+    )
+
+
+def _stands_at(ledger: Connection, backup: Backup) -> int:
+    """A backup's age as a position: an adopted file stands where its mtime puts it.
+
+    Never later than where it was found, whatever mtime somebody gave it.
+    """
+    if not backup.was_adopted:
+        return backup.position
+    return min(position_by(ledger, to_microseconds(backup.created_at)), backup.position)
 
 
 def _checked(

@@ -1,8 +1,12 @@
 """Which backups are kept and which may go: one pure function, for the plan and the act.
 
-Backups are looked at newest first. A kept one has all the reasons that apply, in this order:
+Backups are looked at newest first. Age and order are the ledger's position, never a wall clock
+alone: a clock that ran ahead once would make its backup the newest for weeks. A kept one has all
+the reasons that apply, in this order:
 
     within_keep_count    one of the newest `keep_count` good, unprotected backups
+    just_made            made by the run that this retention is part of
+    dated_ahead          dated after now, so not counted: stays until the count is full without it
     within_days          younger than `keep_within_days`
     protected            made before a migration or a restore
     held                 a person ordered it
@@ -43,10 +47,14 @@ class Candidate:
     is_protected: bool
     held: bool
     being_restored: bool
+    just_made: bool
+    """By the run that this retention is part of."""
     source: str | None
     """Which database it is of; None where nobody knows, as for adopted files."""
     position: int
-    """In the ledger: of two made at the same time the greater one is newer."""
+    """Where the ledger first says that it is there."""
+    stands_at: int
+    """The position that tells its age: its own, or for an adopted file that of its mtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,15 @@ def plan(
     _check(keep_count, keep_within_days)
     present = as_utc(now, "now")
     newest_first = _newest_first(backups)
-    counted = [backup for backup in newest_first if _counts(backup)][:keep_count]
+    counted = [backup for backup in newest_first if _counts(backup, present)][:keep_count]
     reasons = {
-        backup.backup_id: _reasons(backup, counted, _is_young(backup, present, keep_within_days))
+        backup.backup_id: _reasons(
+            backup,
+            present,
+            keep_within_days,
+            is_older=bool(counted) and _age_order(backup) < _age_order(counted[-1]),
+            is_full=len(counted) == keep_count,
+        )
         for backup in newest_first
     }
     spared = _last_good(newest_first, {backup_id for backup_id in reasons if reasons[backup_id]})
@@ -113,8 +127,11 @@ def _check(keep_count: int, keep_within_days: int) -> None:
         raise ValueError(f"keep_within_days is {keep_within_days}: use 0 (none) or more")
 
 
-def _age_order(backup: Candidate) -> tuple[datetime, int, str]:
-    return as_utc(backup.created_at, "created_at"), backup.position, backup.backup_id
+def _age_order(backup: Candidate) -> tuple[int, bool, datetime, int, str]:
+    # Adopted files that stand at the same place follow what was recorded there, by their mtimes.
+    created_at = as_utc(backup.created_at, "created_at")
+    is_put_back = backup.stands_at < backup.position
+    return backup.stands_at, is_put_back, created_at, backup.position, backup.backup_id
 
 
 def _newest_first(backups: Sequence[Candidate]) -> list[Candidate]:
@@ -122,8 +139,13 @@ def _newest_first(backups: Sequence[Candidate]) -> list[Candidate]:
     return sorted(there, key=_age_order, reverse=True)
 
 
-def _counts(backup: Candidate) -> bool:
-    return backup.status == "ok" and not backup.is_protected
+def _counts(backup: Candidate, now: datetime) -> bool:
+    is_regular = backup.status == "ok" and not backup.is_protected
+    return is_regular and (backup.just_made or not _is_dated_ahead(backup, now))
+
+
+def _is_dated_ahead(backup: Candidate, now: datetime) -> bool:
+    return as_utc(backup.created_at, "created_at") > now
 
 
 def _is_young(backup: Candidate, now: datetime, keep_within_days: int) -> bool:
@@ -133,12 +155,17 @@ def _is_young(backup: Candidate, now: datetime, keep_within_days: int) -> bool:
     return keep_within_days > 0 and age_days < keep_within_days
 
 
-def _reasons(backup: Candidate, counted: list[Candidate], is_young: bool) -> tuple[str, ...]:
-    is_older = bool(counted) and _age_order(backup) < _age_order(counted[-1])
+def _reasons(
+    backup: Candidate, now: datetime, keep_within_days: int, *, is_older: bool, is_full: bool
+) -> tuple[str, ...]:
+    """`is_older`: than all that are counted. `is_full`: as many are counted as are asked for."""
     is_corrupt = backup.status == "corrupt" and not backup.is_protected
+    is_uncounted = backup.status == "ok" and not backup.is_protected and not _counts(backup, now)
     applying = {
-        "within_keep_count": _counts(backup) and not is_older,
-        "within_days": is_young,
+        "within_keep_count": _counts(backup, now) and not is_older,
+        "just_made": backup.just_made,
+        "dated_ahead": is_uncounted and not (is_full and is_older),
+        "within_days": _is_young(backup, now, keep_within_days),
         "protected": backup.is_protected,
         "held": backup.held,
         "being_restored": backup.being_restored,

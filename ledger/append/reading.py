@@ -60,6 +60,14 @@ _RECORDS = Prepared(
 )
 
 
+_WRITTEN_BY = Prepared(
+    select(events.c.position)
+    .where(events.c.recorded_at <= bindparam("moment", type_=BigInteger))
+    .order_by(events.c.recorded_at.desc(), events.c.position.desc())
+    .limit(1)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The ledger's end: its tree, and when it last grew (microseconds since 1970, UTC)."""
@@ -138,3 +146,13 @@ def read_leaf_hash(connection: Connection, position: int) -> bytes | None:
 def stream_version(connection: Connection, stream: str) -> int:
     """The newest version of a stream; 0 where there is none."""
     return int(_STREAM_VERSION.run(connection, {"wanted": stream}).fetchone()[0] or 0)
+
+
+def position_by(connection: Connection, moment: int) -> int:
+    """Where a time (microseconds since 1970) stands among the recorded ones; 0 before the first.
+
+    One look at the index: the event with the latest time that is not later, and of several the
+    last.
+    """
+    row = _WRITTEN_BY.run(connection, {"moment": moment}).fetchone()
+    return 0 if row is None else int(row[0])

@@ -58,6 +58,11 @@ class Backup:
         return bool(self.holds_at(now))
 
     @property
+    def was_adopted(self) -> bool:
+        """It was found in the folder: `created_at` is its mtime, which anybody can set."""
+        return self.source is None
+
+    @property
     def is_present(self) -> bool:
         """Its file should be there."""
         return self.status in (BackupStatus.OK, BackupStatus.CORRUPT)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import exists, select
 
 from ledger.append.prepared import Prepared
+from ledger.append.recorder import LOOKUP_STREAMS
 from ledger.append.tables import events
 from ledger.events.restoring import RestoreStarted
 from ledger.records.record import Event, decode_event
@@ -63,6 +64,20 @@ def backups_locked(locked: LockedHead, backup_ids: Sequence[str]) -> dict[str, B
     for stream, stored in locked.select_streams(list(ids)).items():
         for each in stored:
             found[ids[stream]] = evolve_backup(found[ids[stream]], decode_event(each.state))
+    return found
+
+
+def birth_positions(connection: Connection, backup_ids: Iterable[str]) -> dict[str, int]:
+    """Where the ledger first says of each backup that it is there."""
+    streams = [backup_stream(backup_id) for backup_id in backup_ids]
+    found: dict[str, int] = {}
+    for start in range(0, len(streams), LOOKUP_STREAMS):
+        some = events.c.stream.in_(streams[start : start + LOOKUP_STREAMS])
+        firsts = select(events.c.stream, events.c.position).where(
+            some, events.c.stream_version == 1
+        )
+        for stream, position in connection.execute(firsts):
+            found[stream.removeprefix(backup_stream(""))] = position
     return found
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 COUNTED = "within_keep_count"
 REASONS = {
     COUNTED: "one of the newest",
+    "just_made": "made just now",
+    "dated_ahead": "dated after now, not counted",
     "within_days": "younger than the limit",
     "protected": "protected",
     "held": "held",
@@ -33,6 +35,7 @@ GOES = {
     "being_restored": "not while it is being restored",
     "protected": "never by retention",
     "corrupt_not_counted": "when the good ones around it go",
+    "dated_ahead": "when newer ones fill the count",
     "last_good": "when there is another good one",
 }
 """What has to end first, the strongest first."""

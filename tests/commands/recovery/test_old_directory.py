@@ -60,6 +60,8 @@ def former(world: World) -> World:
     (folder / "notes.txt").write_text("keep these")
     (folder / "link.db").symlink_to(world.database)
     (folder / FOREIGN).write_bytes(whole)
+    for name in ("log left behind.db", "truncated.db", "empty.db", "text.db"):
+        age(folder / name, DAYS[2])
     (folder / "x.db").mkdir()
     (folder / "x.db" / "inside.db").write_bytes(whole)
     world.move_to(datetime(2025, 6, 1, tzinfo=UTC))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from commands.backups.hold import place_hold
 from commands.backups.take import take_backup
+from commands.recovery.reconcile import reconcile
 from commands.retention import apply as module
-from commands.retention.apply import apply_retention, preview_retention
+from commands.retention.apply import Order, apply_retention, preview_retention
 from commands.retention.rules import InvalidKeepCount
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site
@@ -238,3 +241,59 @@ def test_other_stores_backups_are_not_judged(four: World) -> None:
     four.sites.append(second)
     assert apply_retention(second, four.context(), 1, None).deletions == ()
     assert len(four.files()) == 5
+
+
+def test_a_clock_that_ran_ahead_once_costs_no_later_backup(world: World) -> None:
+    """What it dated takes no place, and goes when its time by position has come."""
+    world.configure(1, keep_count=2)
+    today = world.clock.now()
+    world.move_to(today + timedelta(days=20))
+    take(world, "ahead.db")
+    world.move_to(today)
+    for number in range(3):
+        take(world, f"{number}.db")
+        apply_retention(world.site, world.context(), 2, 1)
+        assert f"{number}.db" in world.files()
+    world.advance(days=2)
+    take(world, "3.db")
+    apply_retention(world.site, world.context(), 2, 1)
+    assert world.files() == {"2.db", "3.db"}
+
+
+@pytest.mark.parametrize(
+    ("mtime", "left"),
+    [
+        (datetime(2030, 1, 1, tzinfo=UTC), {"adopted.db", "1.db", "2.db"}),
+        (datetime(1999, 1, 1, tzinfo=UTC), {"1.db", "2.db"}),
+        (datetime(2025, 1, 1, 0, 30, tzinfo=UTC), {"1.db", "2.db"}),
+        (datetime(2025, 1, 1, 1, 30, tzinfo=UTC), {"adopted.db", "2.db"}),
+    ],
+)
+def test_an_adopted_file_stands_where_its_time_is(
+    world: World, mtime: datetime, left: set[str]
+) -> None:
+    """Of the future: found last, and not counted. Of the past: among those of its time."""
+    world.configure(1, enabled=False)
+    for number in range(3):
+        take(world, f"{number}.db")
+    path = world.backups / "adopted.db"
+    path.write_bytes((world.backups / "0.db").read_bytes())
+    os.utime(path, (mtime.timestamp(), mtime.timestamp()))
+    reconcile(world.site, world.context())
+    apply_retention(world.site, world.context(), 2, None)
+    assert world.files() == left
+
+
+def test_a_run_never_deletes_what_it_has_just_made(world: World) -> None:
+    """However many files with later dates were found before its retention."""
+    world.configure(1, keep_count=1)
+    world.due_again()
+    assert world.check().completed == 1
+    (made,) = world.present(1)
+    order = Order(1, 1, made.run_id)
+    take(world, "later.db")
+    with world.site.ledger.engine.connect() as ledger:
+        backups = {each.backup_id: each for each in world.present(1)}
+        outcome = module._planned(world.site, world.context(), order, backups, ledger, set())
+    assert outcome.deletions == ()
+    assert {each.reasons for each in outcome.plan.kept} == {("within_keep_count",), ("just_made",)}

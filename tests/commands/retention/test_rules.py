@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from commands.retention.rules import Candidate, InvalidKeepCount, Kept, RetentionPlan, Status, plan
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
+OLDEST = 1_000
+"""More tenths of a day than any backup here is old: the older, the earlier in the ledger."""
 FLAGS = {"P": "is_protected", "H": "held", "R": "being_restored"}
 
 
@@ -23,10 +25,12 @@ def backup(name: str, age_days: float, marks: str = "", **fields: Any) -> Candid
         "filename": f"{name}.db",
         "created_at": NOW - timedelta(days=age_days),
         "status": "corrupt" if "C" in marks else "ok",
+        "just_made": False,
         "source": "justice",
-        "position": 1,
+        "position": OLDEST - int(age_days * 10),
     }
-    return Candidate(**(values | flags | fields))
+    found = values | flags | fields
+    return Candidate(**({"stands_at": found["position"]} | found))
 
 
 def kept_reasons(found: RetentionPlan) -> dict[str, str]:
@@ -130,13 +134,19 @@ GOLDEN: dict[str, tuple[str, int, int, dict[str, str], str]] = {
         dict.fromkeys("abc", "within_keep_count within_days") | {"good": "within_days"},
         "old",
     ),
-    "one from the future is the newest": ("f -5, a 1", 1, 0, {"f": "within_keep_count"}, "a"),
-    "the future keeps nothing by its age": (
+    "one from the future takes no place": (
+        "f -5, a 1, b 2",
+        1,
+        0,
+        {"f": "dated_ahead", "a": "within_keep_count"},
+        "b",
+    ),
+    "where all are from the future, all stay": (
         "f -5, g -4",
         1,
         0,
-        {"f": "within_keep_count"},
-        "g",
+        dict.fromkeys("fg", "dated_ahead"),
+        "",
     ),
 }
 
@@ -215,8 +225,48 @@ def test_of_two_made_at_the_same_time_the_later_in_the_ledger_is_newer() -> None
 def test_ages_are_compared_as_instants() -> None:
     """Noon in India is before the morning in London, though its clocks show more."""
     india = datetime.fromisoformat("2025-01-30T12:00:00+05:30")
-    backups = [backup("india", 0, created_at=india), backup("utc", 1.1)]
+    backups = [
+        backup("india", 0, created_at=india, position=900, stands_at=5),
+        backup("utc", 1.1, position=901, stands_at=5),
+    ]
     assert ids(plan(backups, 1, NOW).deleted) == ["india"]
+
+
+def test_order_is_the_ledgers_and_no_clocks() -> None:
+    """A clock that was wrong once makes its backup neither older nor newer than it is."""
+    backups = [
+        backup("first", 1, position=1),
+        backup("of 1970", 20_000, position=2),
+        backup("last", 2, position=3),
+    ]
+    assert ids(plan(backups, 2, NOW).deleted) == ["first"]
+
+
+def test_one_dated_ahead_goes_when_enough_newer_ones_are_counted() -> None:
+    """It takes no place, and does not stay for ever either."""
+    ahead = backup("ahead", -20, position=1)
+    newer = [backup(name, 1, position=number) for number, name in enumerate("ab", 2)]
+    assert kept_reasons(plan([ahead, newer[0]], 2, NOW))["ahead"] == "dated_ahead"
+    assert ids(plan([ahead, *newer], 2, NOW).deleted) == ["ahead"]
+
+
+def test_what_the_run_made_stays_whatever_the_others_are_dated() -> None:
+    """Adopted files with late mtimes do not push out the backup of the night."""
+    made = backup("made", 0, just_made=True, position=9)
+    others = [backup(name, 0, position=10 + number) for number, name in enumerate("abc")]
+    found = plan([made, *others], 1, NOW)
+    assert kept_reasons(found) == {"c": "within_keep_count", "made": "just_made"}
+    clock_is_behind = plan([backup("made", -1, just_made=True), others[0]], 1, NOW)
+    assert kept_reasons(clock_is_behind)["made"].split()[-1] == "just_made"
+
+
+def test_an_adopted_file_stands_among_those_of_its_time() -> None:
+    """Found last, but made before the others; what was recorded just before it stays older."""
+    adopted = backup("adopted", 5, source=None, position=9, stands_at=2)
+    made = [backup(str(position), 1, position=position) for position in (1, 2, 3)]
+    found = plan([adopted, *made], 2, NOW)
+    assert list(kept_reasons(found)) == ["3", "adopted"]
+    assert ids(found.deleted) == ["1", "2"]
 
 
 @pytest.mark.parametrize("keep_count", [0, -1, 31, True, False, 7.0, "7", None])
@@ -262,12 +312,19 @@ def folders(draw: st.DrawFn) -> list[Candidate]:
         is_protected=st.sampled_from([False, False, True]),
         held=st.sampled_from([False, False, False, True]),
         being_restored=st.sampled_from([False, False, False, False, True]),
+        just_made=st.sampled_from([False, False, False, False, True]),
         source=st.sampled_from(["justice", "mail", None]),
-        position=st.integers(1, 3),
+        position=st.integers(4, 6),
+        stands_at=st.integers(1, 6),
     )
     drawn = draw(st.lists(candidate, max_size=14))
     return [
-        replace(each, backup_id=f"b{number}", filename=f"b{number}.db")
+        replace(
+            each,
+            backup_id=f"b{number}",
+            filename=f"b{number}.db",
+            stands_at=min(each.stands_at, each.position),
+        )
         for number, each in enumerate(drawn)
     ]
 
@@ -286,10 +343,10 @@ def test_every_backup_that_is_there_is_kept_with_a_reason_or_deleted(
     there = {each.backup_id: each for each in backups if each.status in {"ok", "corrupt"}}
     assert sorted([kept.backup_id for kept in found.kept] + ids(found.deleted)) == sorted(there)
     assert all(kept.reasons for kept in found.kept)
-    ages = [there[kept.backup_id].created_at for kept in found.kept]
-    assert ages == sorted(ages, reverse=True)
-    deleted_ages = [each.created_at for each in found.deleted]
-    assert deleted_ages == sorted(deleted_ages)
+    places = [there[kept.backup_id].stands_at for kept in found.kept]
+    assert places == sorted(places, reverse=True)
+    deleted_places = [each.stands_at for each in found.deleted]
+    assert deleted_places == sorted(deleted_places)
 
 
 @settings(deadline=None)
@@ -297,9 +354,9 @@ def test_every_backup_that_is_there_is_kept_with_a_reason_or_deleted(
 def test_a_guarded_backup_is_never_deleted(
     backups: list[Candidate], keep_count: int, days: int
 ) -> None:
-    """Protected, held, being restored, young: each alone is enough."""
+    """Protected, held, being restored, just made, young: each alone is enough."""
     for each in plan(backups, keep_count, NOW, keep_within_days=days).deleted:
-        assert not any((each.is_protected, each.held, each.being_restored))
+        assert not any((each.is_protected, each.held, each.being_restored, each.just_made))
         assert each.created_at <= NOW - timedelta(days=days) or days == 0
 
 
@@ -323,12 +380,17 @@ def test_the_newest_good_ones_are_kept_before_older_ones(
 ) -> None:
     """As many as asked for, and none deleted that is newer than one of them."""
     found = plan(backups, keep_count, NOW, keep_within_days=days)
-    regular = [each for each in backups if each.status == "ok" and not each.is_protected]
+    regular = [
+        each
+        for each in backups
+        if each.status == "ok" and not each.is_protected
+        if each.just_made or each.created_at <= NOW
+    ]
     counted = {kept.backup_id for kept in found.kept if "within_keep_count" in kept.reasons}
     assert len(counted) == min(keep_count, len(regular))
     for each in regular:
         if each.backup_id in counted:
-            assert all(other.created_at <= each.created_at for other in found.deleted)
+            assert all(other.stands_at <= each.stands_at for other in found.deleted)
 
 
 @settings(deadline=None)
