@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, and_, func, select, type_coerce
 
 from commands.errors import StoreUnknown
+from commands.health.clocks import clock_facts, clock_warnings
 from commands.health.read_models import read_model_facts
 from commands.health.roster import holds, schedulers_of, unserved_labels
 from commands.reporting.humanize import count
@@ -59,6 +60,7 @@ def status_facts(site: Site, now: datetime) -> dict[str, Any]:
             "last_backup": _last_backup(connection),
             "next_backup_at": _next_backup_at(connection),
             "backups": _backups(connection) | {"bytes_on_disk": _bytes_on_disk(site)},
+            "clock": clock_facts(connection, now),
             "verification": _verification(connection, now, site.configuration.drill_days),
             "open_runs": _open_runs(connection),
             "overdue": _overdue(connection, now),
@@ -225,7 +227,12 @@ def _add_holds(site: Site, open_runs: list[dict[str, Any]]) -> None:
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
     """What is not all right, each with what to do about it."""
-    return [*_place_warnings(facts), *_schedule_warnings(facts), *_backup_warnings(facts)]
+    return [
+        *_place_warnings(facts),
+        *clock_warnings(facts["clock"]),
+        *_schedule_warnings(facts),
+        *_backup_warnings(facts),
+    ]
 
 
 def _place_warnings(facts: dict[str, Any]) -> list[str]:
