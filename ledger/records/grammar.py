@@ -8,6 +8,9 @@ The expression says yes to a subset of what is valid: dates that need a calendar
 year 0), very large numbers and types whose fields are free (`before`, `after`) are left to the
 full check of `ledger.records.record`. A yes here is a yes there; a no here means nothing yet.
 
+Why it exists: verifying may take four times a bare loop of SELECT and SHA-256. With it 20,000
+records took 4.0 times the loop, with the full check of each record in its place 21.8 times.
+
 Worked example, a `rows` of type Count within `{"name":"users","rows":3}`:
 
     \{"name":"[^"\\\x00-\x1f]*+","rows":(?:0|[1-9][0-9]{0,14}+)\}
