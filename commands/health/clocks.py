@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from commands.health.finding import Finding, named
 from projections.queries.catalog import PRESENT
 from projections.tables.columns import backup_catalog as catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from sqlalchemy import Connection
 
+    from commands.health.finding import Look
+
 MAX_NAMES = 100
-MAX_NAMES_SHOWN = 3
 
 
 def clock_facts(connection: Connection, now: datetime) -> dict[str, Any]:
@@ -29,15 +32,13 @@ def clock_facts(connection: Connection, now: datetime) -> dict[str, Any]:
     return {"dated_ahead": list(connection.execute(ahead).scalars())}
 
 
-def clock_warnings(facts: dict[str, Any]) -> list[str]:
-    """Each with what to do about it."""
-    names = facts["dated_ahead"]
-    if not names:
-        return []
-    more = " and more" if len(names) > MAX_NAMES_SHOWN else ""
-    number = "1 backup is" if len(names) == 1 else f"{len(names)} backups are"
-    advice = (
-        "A clock was wrong when it was made; retention does not count it until then. "
-        "Check this machine's clock: date -u"
-    )
-    return [f"{number} dated after now: {', '.join(names[:MAX_NAMES_SHOWN])}{more}. {advice}"]
+def clock_findings(look: Look) -> Iterator[Finding]:
+    names = look.facts["clock"]["dated_ahead"]
+    if names:
+        number = "1 backup is" if len(names) == 1 else f"{len(names)} backups are"
+        yield Finding(
+            "future",
+            f"{number} dated after now{named(names)}",
+            "a clock was wrong when it was made; retention does not count it until then. Check "
+            "this machine's clock: date -u",
+        )

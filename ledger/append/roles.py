@@ -38,7 +38,7 @@ APPENDER_MAY = {
     tables.leases: "SELECT, INSERT, UPDATE, DELETE",
     tables.names: "SELECT, INSERT, UPDATE, DELETE",
     tables.snapshots: "SELECT, INSERT, DELETE",
-    tables.verified: "SELECT, INSERT, UPDATE",
+    tables.verified: "SELECT, INSERT, DELETE",
 }
 """What the appender may do with each table of the ledger."""
 

@@ -28,13 +28,35 @@ CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A checkpoint from outside the ledger. `label` names it in findings, as a file's name.
+
+    `must_be_signed`: by one of the known keys; otherwise one of a key that is not known is
+    compared all the same, and counted.
+    """
+
+    label: str
+    note: bytes
+    must_be_signed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class _Claim:
-    """What one checkpoint says. `label` names it in findings; `is_signed`: by the known key."""
+    """What one checkpoint says. `label` names it in findings; `key`: who is known to sign it."""
 
     label: str
     checkpoint: Checkpoint
-    is_signed: bool
+    key: VerifierKey | None
     is_given: bool
+
+
+@dataclass(slots=True)
+class _Counted:
+    """How many checkpoints there are, are signed by a known key, or by one that is not known."""
+
+    number: int = 0
+    signed: int = 0
+    unknown: int = 0
 
 
 class CheckpointCheck:
@@ -44,22 +66,22 @@ class CheckpointCheck:
         self,
         connection: Connection,
         findings: Findings,
-        given: Sequence[bytes],
-        key: VerifierKey | None,
+        given: Sequence[Given],
+        keys: Sequence[VerifierKey],
     ) -> None:
         self._connection = connection
         self._findings = findings
-        self._key = key
-        self._given = sorted(
-            (self._given_claim(number, note) for number, note in enumerate(given, 1)),
-            key=lambda claim: claim.checkpoint.size,
-        )
-        self._next_given = 0
-        self._last_signed: tuple[int, bytes] | None = None
+        self._keys = tuple(keys)
+        self._last_signed: dict[bytes, tuple[int, bytes]] = {}
         self._by_origin: Counter[str] = Counter()
-        self._kept = self._unverified = 0
+        self._kept, self._outside = _Counted(), _Counted()
         self._newest = 0
         self._confirmed_given: list[int] = []
+        claims = [self._given_claim(each) for each in given]
+        self._given = sorted(
+            (each for each in claims if each is not None), key=lambda claim: claim.checkpoint.size
+        )
+        self._next_given = 0
         self._pending = self._claims()
         self._claim = next(self._pending, None)
 
@@ -93,29 +115,40 @@ class CheckpointCheck:
 
     def notes(self, size: int) -> Iterator[str]:
         """What was found that is not bad."""
-        if self._kept:
+        if self._kept.number:
             names = ", ".join(map(show, sorted(self._by_origin)))
             yield (
-                f"checkpoints kept in the ledger: {self._kept}, of {names}; the newest covers "
-                f"{self._newest} of {size} records"
+                f"checkpoints kept in the ledger: {self._kept.number}, of {names}; the newest "
+                f"covers {self._newest} of {size} records"
             )
         for each in self._confirmed_given:
             more = f"; records added since: {size - each}" if each < size else ""
             yield f"the given checkpoint of {each} records is part of this history{more}"
 
+    def checked(self) -> Iterator[str]:
+        """What was compared, and with which keys; for the sentence of the verdict."""
+        names = ", ".join(each.name for each in self._keys)
+        for counted, where in ((self._kept, "kept in the ledger"), (self._outside, "from outside")):
+            if not counted.number:
+                continue
+            signed = f"{counted.signed} of {counted.number} signatures checked"
+            by = f" (by {names})" if counted.signed else ""
+            yield f"{_checkpoints(counted.number)} {where}, {signed}{by}"
+
     def not_checked(self) -> Iterator[str]:
         """What stays open about checkpoints."""
-        if not self._given:
+        if not self._outside.number:
             yield (
                 "whether all of history was rewritten before it was first signed, or together "
                 "with the kept checkpoints: give a checkpoint that you keep elsewhere, with "
-                "--checkpoint FILE --public-key VKEY"
+                "--checkpoint FILE --public-key VKEY, or set checkpoint_folder"
             )
-        if self._unverified:
-            yield (
-                f"the signatures of {self._unverified} checkpoints kept here: no public key was "
-                "given for them"
-            )
+        for counted, where in ((self._kept, "kept here"), (self._outside, "from outside")):
+            if counted.unknown:
+                yield (
+                    f"the signatures of {counted.unknown} checkpoints {where}: no public key was "
+                    "given for them"
+                )
 
     def _claims(self) -> Iterator[_Claim]:
         """Kept and given checkpoints by size, few in memory at a time."""
@@ -138,7 +171,7 @@ class CheckpointCheck:
         )
         with self._connection.execute(statement, execution_options={"yield_per": 100}) as found:
             for row in found:
-                self._kept += 1
+                self._kept.number += 1
                 claim = self._kept_claim(row.id, row.size, row.note)
                 if claim is not None:
                     yield claim
@@ -156,32 +189,57 @@ class CheckpointCheck:
             return None
         self._newest = checkpoint.size
         self._by_origin[checkpoint.origin] += 1
-        is_known = self._key is not None and checkpoint.origin == self._key.name
-        if not is_known:
-            self._unverified += 1
-        is_signed = is_known and self._check_signature(label, data)
-        return _Claim(label, checkpoint, is_signed, is_given=False)
+        key = self._checked_signature(label, checkpoint, data, self._kept)
+        return _Claim(label, checkpoint, key, is_given=False)
 
-    def _given_claim(self, number: int, data: bytes) -> _Claim:
-        checkpoint = Checkpoint.from_text(Note.from_bytes(data).text)
-        label = f"the given checkpoint {number}"
-        return _Claim(label, checkpoint, self._check_signature(label, data), is_given=True)
-
-    def _check_signature(self, label: str, data: bytes) -> bool:
-        assert self._key is not None
+    def _given_claim(self, given: Given) -> _Claim | None:
+        self._outside.number += 1
         try:
-            open_checkpoint(data, self._key)
+            checkpoint = Checkpoint.from_text(Note.from_bytes(given.note).text)
         except NoteError as error:
-            wanted = f"a signature by {self._key.to_text()}"
-            self._bad(label, "is not signed by the given public key", wanted, str(error))
-            return False
-        return True
+            if given.must_be_signed:
+                raise  # whoever gave it is told, and nothing is said about the ledger
+            self._bad(given.label, "cannot be read", "a signed checkpoint", str(error))
+            return None
+        key = self._checked_signature(
+            given.label, checkpoint, given.note, self._outside, required=given.must_be_signed
+        )
+        return _Claim(given.label, checkpoint, key, is_given=True)
+
+    def _checked_signature(
+        self,
+        label: str,
+        checkpoint: Checkpoint,
+        data: bytes,
+        counted: _Counted,
+        *,
+        required: bool = False,
+    ) -> VerifierKey | None:
+        """The known key that signed a checkpoint; None where it is another's, or a finding."""
+        known = [each for each in self._keys if each.name == checkpoint.origin]
+        if not known and not required:
+            counted.unknown += 1
+            return None
+        problem = ""
+        for key in known or self._keys:
+            try:
+                open_checkpoint(data, key)
+            except NoteError as error:
+                problem = problem or str(error)
+            else:
+                counted.signed += 1
+                return key
+        wanted = ", ".join(each.to_text() for each in known or self._keys)
+        self._bad(
+            label, "is not signed by the given public key", f"a signature by {wanted}", problem
+        )
+        return None
 
     def _compare(self, claim: _Claim, root: bytes) -> None:
         self._note_fork(claim)
         size = claim.checkpoint.size
         if claim.checkpoint.root == root:
-            if claim.is_given and claim.is_signed:
+            if claim.is_given and claim.key is not None:
                 self._confirmed_given.append(size)
             return
         self._findings.add(
@@ -195,20 +253,25 @@ class CheckpointCheck:
 
     def _note_fork(self, claim: _Claim) -> None:
         """Two signatures by one key on different trees of one size: both cannot be honest."""
-        if not claim.is_signed:
+        if claim.key is None:
             return
         size, root = claim.checkpoint.size, claim.checkpoint.root
-        if self._last_signed is not None and self._last_signed[0] == size:
-            if self._last_signed[1] != root:
+        last = self._last_signed.get(claim.key.key_id)
+        if last is not None and last[0] == size:
+            if last[1] != root:
                 self._findings.add(
                     "fork",
                     None,
                     f"a fork: the same key signed two different histories of {size} records",
-                    f"root {self._last_signed[1].hex()}",
+                    f"root {last[1].hex()}",
                     f"root {root.hex()}",
                 )
             return
-        self._last_signed = (size, root)
+        self._last_signed[claim.key.key_id] = (size, root)
 
     def _bad(self, label: str, problem: str, expected: object, found: object) -> None:
         self._findings.add(CHECKPOINT, None, f"{label} {problem}", expected, found)
+
+
+def _checkpoints(number: int) -> str:
+    return "1 checkpoint" if number == 1 else f"{number:,} checkpoints"

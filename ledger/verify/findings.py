@@ -7,7 +7,7 @@ are kept and the rest counted, so that a ledger with a million broken rows fits 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 KEPT_OF_A_KIND = 50
@@ -36,6 +36,32 @@ class Report:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     not_checked: tuple[str, ...]
+    checked: tuple[str, ...] = ()
+    """What else than the records themselves was checked: it makes the verdict's sentence."""
+
+    @property
+    def verdict(self) -> str:
+        """One sentence, for every surface: it says what was checked and no more."""
+        if not self.ok:
+            number = len(self.findings)
+            problems = "1 problem" if number == 1 else f"{number:,} problems"
+            return (
+                f"The ledger is NOT what it was: {problems} found. Nothing was changed; nothing "
+                "is repaired."
+            )
+        records = "1 record" if self.size == 1 else f"{self.size:,} records"
+        records += " with their hashes, columns and streams, the tree and the head"
+        whole = "; ".join(
+            (f"The history is whole as far as it was checked: {records}", *self.checked)
+        )
+        open_end = "" if self.checked else "; no signature, and nothing from outside"
+        return f"{whole}{open_end}."
+
+    def as_json(self) -> dict[str, Any]:
+        """As programs get it."""
+        names = ("ok", "size", "root", "findings", "notes", "not_checked")
+        fields = asdict(self)
+        return {name: fields[name] for name in names}
 
 
 class Findings:

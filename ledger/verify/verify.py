@@ -30,7 +30,7 @@ from ledger.append.tables import events, meta
 from ledger.errors import LedgerBroken
 from ledger.tree.merkle import HASH_BYTES, leaf_hash
 from ledger.verify import schema as schema_check
-from ledger.verify.checkpoints import CheckpointCheck
+from ledger.verify.checkpoints import CheckpointCheck, Given
 from ledger.verify.clocks import ClockNotes
 from ledger.verify.findings import Finding, Findings, Report
 from ledger.verify.records import Problem, Row, problems_of, sound_rows, timestamp_of
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from ledger.tree.signed_note import VerifierKey
 
-__all__ = ["Finding", "Report", "verify"]
+__all__ = ["Finding", "Given", "Report", "verify"]
 
 BATCH_ROWS = 5_000
 """Leaves that are added to the tree at a time."""
@@ -75,28 +75,29 @@ _ALWAYS_OPEN = (
 def verify(
     engine: Engine,
     *,
-    checkpoints: Sequence[bytes] = (),
-    public_key: VerifierKey | None = None,
+    checkpoints: Sequence[Given] = (),
+    public_keys: Sequence[VerifierKey] = (),
     on_progress: Progress | None = None,
 ) -> Report:
     """Check the whole history behind an engine.
 
-    `checkpoints`: signed notes that somebody kept elsewhere; `public_key` must have signed them.
+    `checkpoints`: signed notes that somebody kept elsewhere. `public_keys`: of their signers, and
+    of those of the checkpoints that the ledger keeps.
 
     Raises:
-        ValueError: checkpoints without a public key.
-        NoteError: a given checkpoint is none.
+        ValueError: a checkpoint that must be signed, and no public key.
+        NoteError: a checkpoint that must be signed is none.
         LedgerBroken: the tables of a ledger are not all there.
     """
-    if checkpoints and public_key is None:
+    if not public_keys and any(each.must_be_signed for each in checkpoints):
         raise ValueError("checkpoints can only be checked with the public key of their signer")
     with reading_snapshot(engine) as connection:
         try:
-            return _Verification(connection, checkpoints, public_key, on_progress).run()
+            return _Verification(connection, checkpoints, public_keys, on_progress).run()
         except _TextIsNotUnicode:
             # Once more, reading text as it stands, for the finding that it becomes.
             with _any_text(connection):
-                return _Verification(connection, checkpoints, public_key, on_progress).run()
+                return _Verification(connection, checkpoints, public_keys, on_progress).run()
 
 
 class _TextIsNotUnicode(Exception):
@@ -109,15 +110,15 @@ class _Verification:
     def __init__(
         self,
         connection: Connection,
-        checkpoints: Sequence[bytes],
-        public_key: VerifierKey | None,
+        checkpoints: Sequence[Given],
+        public_keys: Sequence[VerifierKey],
         on_progress: Progress | None,
     ) -> None:
         self._connection = connection
         self._findings = Findings()
         self._clocks = ClockNotes()
         self._tree = TreeCheck(connection, self._findings)
-        self._checkpoints = CheckpointCheck(connection, self._findings, checkpoints, public_key)
+        self._checkpoints = CheckpointCheck(connection, self._findings, checkpoints, public_keys)
         self._on_progress = on_progress
         self._open: list[str] = []
         self._total = self._position = self._done = 0
@@ -253,6 +254,7 @@ class _Verification:
                 *_ALWAYS_OPEN,
                 backend_of(self._connection).unchecked,
             ),
+            checked=tuple(self._checkpoints.checked()),
         )
 
 

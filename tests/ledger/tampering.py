@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,9 +23,9 @@ from ledger.canonical_json import canonical_bytes
 from ledger.clock import ManualClock
 from ledger.events import Details, catalog, housekeeping, restoring, retention, scheduling
 from ledger.tree.merkle import Frontier, leaf_hash
-from ledger.tree.signed_note import generate_key
+from ledger.tree.signed_note import VerifierKey, generate_key
 from ledger.verify.findings import Finding, Report
-from ledger.verify.verify import verify
+from ledger.verify.verify import Given, Progress, verify
 from ledger.vocabulary import SCHEDULE
 from tests.conftest import START, open_ledger_at
 from tests.postgresql_server import Server
@@ -96,11 +96,18 @@ def sign(place: Place, key: Any = KEY) -> bytes:
         engine.dispose()
 
 
-def report_on(place: Place, **options: Any) -> Report:
+def report_on(
+    place: Place,
+    checkpoints: Sequence[bytes] = (),
+    public_key: VerifierKey | None = PUBLIC,
+    on_progress: Progress | None = None,
+) -> Report:
     """What verification says; by default it knows the public key."""
+    given = [Given(f"the given checkpoint {at}", note) for at, note in enumerate(checkpoints, 1)]
+    keys = [] if public_key is None else [public_key]
     engine = open_engine(database_url(url_of(place)))
     try:
-        return verify(engine, **{"public_key": PUBLIC, **options})
+        return verify(engine, checkpoints=given, public_keys=keys, on_progress=on_progress)
     finally:
         engine.dispose()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +22,11 @@ if TYPE_CHECKING:
 
     from commands.site.configuration import Configuration
     from ledger.verify.findings import Report
+    from ledger.verify.verify import Given
+
+_NOT_REMEMBERED = (
+    "`status` will not know of it: the ledger's database could not be written by this login."
+)
 
 PublicKeyOption = Annotated[
     str | None,
@@ -56,9 +60,10 @@ def verify(
 ) -> None:
     """Recompute the whole history and say what does not fit.
 
-    Every record, column, hash, node and checkpoint is looked at; nothing is repaired. Exit code
-    3 where something is found. It also says what it did not check. In --json, root and hashes
-    are lower-case hex.
+    Every record, column, hash, node and checkpoint is looked at; nothing is repaired. The
+    configured checkpoint_key and every file of checkpoint_folder are used without being named.
+    Exit code 3 where something is found. It also says what it did not check. In --json, root and
+    hashes are lower-case hex.
 
     \b
     Examples:
@@ -66,19 +71,28 @@ def verify(
       backup-ledger audit verify --checkpoint kept.checkpoint --public-key "$(cat ledger.pub)"
     """
     from commands.audit.keys import parse_public_key
+    from commands.audit.verify_ledger import verify_ledger
     from commands.errors import InvalidArgument
-    from ledger.verify.verify import verify as verify_ledger
+    from ledger.clock import SystemClock
+    from ledger.verify.remembered import remember_verified
 
-    if checkpoint and public_key is None:
+    configuration = configured(ctx)
+    if checkpoint and public_key is None and configuration.checkpoint_key is None:
         raise InvalidArgument("--checkpoint needs --public-key: whose signature is to be checked?")
-    key = None if public_key is None else parse_public_key(public_key)
-    notes = [_checkpoint_in(path) for path in checkpoint or ()]
-    with _ledger_engine(configured(ctx)) as engine, progress_bar("verifying") as progress:
-        report = verify_ledger(engine, checkpoints=notes, public_key=key, on_progress=progress)
+    keys = [] if public_key is None else [parse_public_key(public_key)]
+    given = [_checkpoint_in(path) for path in checkpoint or ()]
+    with _ledger_engine(configuration) as engine:
+        with progress_bar("verifying") as progress:
+            report = verify_ledger(
+                engine, configuration, checkpoints=given, public_keys=keys, on_progress=progress
+            )
+        is_remembered = remember_verified(engine, report, SystemClock().now())
     if as_json:
-        write_json(asdict(report))
+        write_json(report.as_json())
     else:
         _show_report(report)
+        if not is_remembered:
+            note(_NOT_REMEMBERED, style="dim")
     if not report.ok:
         raise typer.Exit(FOUND_SOMETHING)
 
@@ -185,11 +199,12 @@ def _ledger_engine(configuration: Configuration) -> Iterator[Engine]:
         engine.dispose()
 
 
-def _checkpoint_in(path: Path) -> bytes:
+def _checkpoint_in(path: Path) -> Given:
     from commands.audit.sign_checkpoint import read_checkpoint
     from commands.errors import InvalidArgument
     from ledger.tree.checkpoint import Checkpoint
     from ledger.tree.signed_note import Note, NoteError
+    from ledger.verify.verify import Given
 
     try:
         data = read_checkpoint(path)
@@ -198,7 +213,7 @@ def _checkpoint_in(path: Path) -> bytes:
         raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
     except NoteError as error:
         raise InvalidArgument(f"{path} is no checkpoint: {error}") from error
-    return data
+    return Given(f"the given checkpoint {path}", data)
 
 
 def _write_bytes(data: bytes) -> None:
@@ -218,7 +233,4 @@ def _show_report(report: Report) -> None:
         say(f"Note: {each}.")
     for each in report.not_checked:
         note(f"Not checked: {each}.", style="dim")
-    if report.ok:
-        say("The history is whole: everything that was checked fits.", "green")
-    else:
-        say(f"{len(report.findings)} findings. Nothing was changed; nothing is repaired.", "red")
+    say(report.verdict, "green" if report.ok else "red")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commands.reporting import humanize as moments
+from ledger.clock import parse_instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,12 +14,9 @@ if TYPE_CHECKING:
 MAX_OPEN_RUNS = 5
 
 
-def verdict(warnings: list[str]) -> tuple[str, str]:
-    """The first line, and its colour."""
-    if not warnings:
-        return "All is well.", "bold green"
-    count = "1 thing" if len(warnings) == 1 else f"{len(warnings)} things"
-    return f"Please look at {count}:", "bold yellow"
+def style_of(facts: dict[str, Any]) -> str:
+    """The colour of the first line."""
+    return "bold yellow" if facts["findings"] else "bold green"
 
 
 def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
@@ -36,8 +34,15 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         ("database", _database(database)),
         ("folder", facts["store"]["path"] or "not given (--backups)"),
         ("ledger", f"{ledger['size']:,} events, {ledger['path']}"),
+        ("", _verified(ledger, now)),
         ("root", ledger["root"]),
     ]
+
+
+def _verified(ledger: dict[str, Any], now: datetime) -> str:
+    if ledger["verified_at"] is None:
+        return "never verified (backup-ledger audit verify)"
+    return f"last verified {moments.relative(parse_instant(ledger['verified_at']), now)}"
 
 
 def _last(last: dict[str, Any], now: datetime) -> str:
@@ -93,5 +98,5 @@ def _scheduler(scheduler: dict[str, Any], now: datetime) -> str:
 def _database(database: dict[str, Any] | None) -> str:
     if database is None:
         return "not given (--database)"
-    size = f" ({moments.size(database['size'])})" if database["exists"] else " (missing)"
+    size = f" ({moments.size(database['size'])})" if database["exists"] else " (not there)"
     return f"{database['path']}{size}"

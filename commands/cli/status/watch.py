@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from commands.cli.session import opened
-from commands.cli.status.lines import lines, verdict
+from commands.cli.status.lines import lines, style_of
 from commands.errors import CommandError, InvalidArgument
 from commands.health.facts import status_facts
 from commands.reporting import humanize as moments
@@ -114,13 +114,13 @@ def _screen(site: Site, every: float) -> Group:
         failures = _failures(site, now)
     except (LedgerError, ProjectionError, CommandError, OSError) as error:
         return Group(Text(f"It cannot be read now: {plain(error)}", style="bold red"), "", footer)
-    line, style = verdict(facts["warnings"])
     warnings = [Text(plain(f"- {each}"), style="yellow") for each in facts["warnings"]]
     table = new_table("", "")
     table.show_header = False
     for name, value in [*lines(facts, now), ("free", _free(site)), *failures]:
         add_row(table, name, value)
-    return Group(Text(line, style=style), *warnings, "", table, "", footer)
+    first = Text(plain(facts["verdict"]), style=style_of(facts))
+    return Group(first, *warnings, "", table, "", footer)
 
 
 def _failures(site: Site, now: datetime) -> list[tuple[str, str]]:

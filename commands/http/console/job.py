@@ -81,16 +81,16 @@ def verdict_of(job: Job) -> Verdict | None:
     if "ok" in found:
         good = {
             "verify_backup": "The backup is good.",
-            "verify_ledger": "The ledger is whole: every record, every hash, every signature.",
+            "verify_ledger": found.get("verdict"),
             "diff": "The projection is what the ledger says, row for row.",
         }
         bad = {
             "verify_backup": f"The backup is not good: {found.get('problem')}",
-            "verify_ledger": "The ledger is NOT what it was. See the findings below.",
+            "verify_ledger": f"{found.get('verdict')} See the findings below.",
             "diff": f"{found.get('count')} rows are not what the ledger says; rebuild it.",
         }
         told = good if found["ok"] else bad
-        return Verdict("ok" if found["ok"] else "bad", told.get(job.kind, "Done."))
+        return Verdict("ok" if found["ok"] else "bad", told.get(job.kind) or "Done.")
     return Verdict("ok", "Done.")
 
 
@@ -104,7 +104,7 @@ def _rows(result: Any) -> list[tuple[str, str]]:
     shown = [
         (name.replace("_", " "), _text(value))
         for name, value in result.items()
-        if name not in ("ok", "message") and value not in (None, [], {}, "")
+        if name not in ("ok", "message", "verdict") and value not in (None, [], {}, "")
     ]
     return shown[:MAX_SHOWN]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -15,6 +14,7 @@ from commands.audit.keys import read_private_key
 from commands.audit.log import audit_page
 from commands.audit.prove import prove
 from commands.audit.sign_checkpoint import sign_checkpoint
+from commands.audit.verify_ledger import verify_ledger
 from commands.http.callers import Reader
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
@@ -25,7 +25,7 @@ from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.reading import StoredRecord
 from ledger.clock import format_instant
 from ledger.evidence.bundle import Choice
-from ledger.verify.verify import verify as verify_ledger
+from ledger.verify.remembered import remember_verified
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
 
@@ -187,7 +187,10 @@ def verify_work(served: ServedSite) -> Callable[[Job, Tell], dict[str, Any]]:
     """Recomputing the whole history, as a job."""
 
     def work(_job: Job, tell: Tell) -> dict[str, Any]:
-        return asdict(verify_ledger(served.site.ledger.engine, on_progress=tell))
+        site = served.site
+        report = verify_ledger(site.ledger.engine, site.configuration, on_progress=tell)
+        remember_verified(site.ledger.engine, report, site.clock.now())
+        return report.as_json() | {"verdict": report.verdict}
 
     return work
 

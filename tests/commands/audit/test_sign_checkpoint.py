@@ -237,7 +237,7 @@ def test_a_new_key_with_a_new_name_continues_the_ledger(
     sign_checkpoint(site.ledger.engine, read_private_key(key_path), site.clock)
     new = generate_key("example.com/backups-2026")
     sign_checkpoint(site.ledger.engine, new, site.clock)
-    report = verify(site.ledger.engine, public_key=new.verifier())
+    report = verify(site.ledger.engine, public_keys=[new.verifier()])
     assert report.ok
     assert any("signatures of 1 checkpoints" in each for each in report.not_checked)
 

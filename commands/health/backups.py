@@ -1,0 +1,221 @@
+"""The backups: which one is the last, are all there, and is any in doubt?"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer, func, select, type_coerce
+
+from commands.health.finding import Finding, named
+from commands.health.schedules import are
+from commands.reporting.humanize import count, minute
+from ledger.events.catalog import BackupCreated, BackupNotCreated
+from ledger.vocabulary import BackupKind, BackupStatus
+from projections.queries.audit import AuditFilter, newest_matching
+from projections.queries.catalog import PRESENT
+from projections.tables.columns import backup_catalog as catalog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from commands.health.finding import Look
+    from commands.site.site import Site
+
+MAX_NAMES = 100
+MAX_DRILL_DAYS = 36_500
+WARNED_FILES = 100
+"""Newest backups whose warnings are read; those that share a file have the same."""
+
+FAILURES_LOOKED_AT = 20
+_MISTAKES = ("BackupNameTaken", "InvalidBackupName")
+"""Errors of who typed a name; the database was not at fault, and nobody waits for that backup."""
+
+_HINTS = (
+    ("missing", "gone from the folder", "see: backup-ledger backup list --all"),
+    ("corrupt", "damaged", "see: backup-ledger backup list"),
+    ("deleting", "still to be deleted", "finish it: backup-ledger backup reconcile"),
+)
+_OF_THE_DATABASE = catalog.c.kind != BackupKind.PRE_RESTORE
+"""A copy that a restore kept of what it replaced is no backup of what the database holds."""
+
+
+def backup_facts(connection: Connection, now: datetime, drill_days: int) -> dict[str, Any]:
+    return {
+        "last_backup": _last_backup(connection, now),
+        "backups": _backups(connection),
+        "verification": _verification(connection, now, drill_days),
+    }
+
+
+def bytes_on_disk(site: Site) -> int | None:
+    """A file that several backups share counts once; None where the folder is not there."""
+    try:
+        return site.store.bytes_on_disk() if site.has_store else None
+    except OSError:
+        return None
+
+
+def status_findings(look: Look) -> Iterator[Finding]:
+    """What is lost, damaged or half deleted; none that is good; none verified in time."""
+    by_status = look.facts["backups"]["by_status"]
+    verification = look.facts["verification"]
+    for status, what, advice in _HINTS:
+        number = by_status[status]["count"]
+        if number:
+            names = named(verification.get(status, []), number)
+            is_bad = status != "deleting"
+            yield Finding(status, f"{are(number, 'backup')} {what}{names}", advice, is_bad=is_bad)
+    if look.facts["last_backup"] is None:
+        advice = "make one: backup-ledger backup create"
+        yield Finding("no_backup", "there is no good backup", advice, is_bad=True)
+    late = verification["not_verified_in_time"]
+    if late and verification["drill_days"]:
+        days = count(verification["drill_days"], "day")
+        text = f"{count(late, 'backup')} not verified for more than {days}: does the scheduler run?"
+        yield Finding("unverified", text, "verify what is due: backup-ledger backup verify --due")
+
+
+def folder_findings(look: Look) -> Iterator[Finding]:
+    """What the folder holds and the catalog does not, and the other way round."""
+    site = look.site
+    if not site.has_store:
+        return
+    try:
+        candidates, _unreadable = site.store.list_candidates()
+        staged = {each.name for each in site.store.staged_files()}
+    except OSError as error:
+        text = f"the backups folder {site.store.folder} cannot be read: {error.strerror}"
+        advice = "check its permissions, and that it is mounted"
+        yield Finding("store", text, advice, is_bad=True)
+        return
+    there = {each.filename for each in candidates}
+    known = select(catalog.c.filename, catalog.c.backup_id, catalog.c.status).where(
+        catalog.c.store == site.store.store_id, catalog.c.status != BackupStatus.DELETED
+    )
+    rows = look.connection.execute(known).all()
+    gone = [
+        row.filename
+        for row in rows
+        if row.status in PRESENT and row.filename not in there and row.backup_id not in staged
+    ]
+    if gone:
+        text = f"{count(len(gone), 'file')} of backups not in the folder{named(sorted(gone))}"
+        yield Finding("gone", text, "record it: backup-ledger backup reconcile", is_bad=True)
+    unknown = sorted(there - {row.filename for row in rows} - _source_name(site))
+    if unknown:
+        text = f"{count(len(unknown), 'file')} in the folder not in the ledger{named(unknown)}"
+        yield Finding(
+            "unknown_files", text, "adopt what is a backup: backup-ledger backup reconcile"
+        )
+
+
+def failure_findings(look: Look) -> Iterator[Finding]:
+    """A `backup create` that failed, with no good backup since."""
+    newest_good = select(func.max(catalog.c.position)).where(
+        catalog.c.status == BackupStatus.OK, _OF_THE_DATABASE
+    )
+    since = look.connection.execute(newest_good).scalar_one() or 0
+    failed = AuditFilter(event_type=BackupNotCreated.event_type)
+    for position in reversed(newest_matching(look.connection, failed, FAILURES_LOOKED_AT)):
+        if position <= since:
+            return
+        for recorded in look.site.ledger.recorded(after=position - 1, up_to=position):
+            details, when = recorded.event.details, minute(recorded.event.timestamp)
+            if isinstance(details, BackupNotCreated) and details.error_type not in _MISTAKES:
+                text = f"the last backup create failed ({when}): {recorded.event.error_message}"
+                yield Finding("failed", text, "try again: backup-ledger backup create", is_bad=True)
+                return
+
+
+def warning_findings(look: Look) -> Iterator[Finding]:
+    """What the newest backup of each owner warned of when it was made."""
+    newest = (
+        select(func.max(catalog.c.position).label("position"))
+        .where(catalog.c.status == BackupStatus.OK, _OF_THE_DATABASE)
+        .group_by(catalog.c.user_id)
+        .subquery()
+    )
+    files = (
+        select(func.max(catalog.c.position))
+        .join(newest, newest.c.position == catalog.c.position)
+        .group_by(func.coalesce(catalog.c.shared_with, catalog.c.backup_id))
+        .order_by(func.max(catalog.c.position).desc())
+        .limit(WARNED_FILES)
+    )
+    warned = []
+    for position in look.connection.execute(files).scalars().all():
+        for recorded in look.site.ledger.recorded(after=position - 1, up_to=position):
+            details = recorded.event.details
+            if isinstance(details, BackupCreated) and details.warnings:
+                warned.append(f"{details.filename}: {details.warnings[0]}")
+    if warned:
+        text = f"{count(len(warned), 'newest backup')} with a warning{named(warned)}"
+        yield Finding("warnings", text, "see: backup-ledger backup show NAME")
+
+
+def _source_name(site: Site) -> set[str]:
+    """The database itself is no backup, where it stands in the folder."""
+    database = site.configuration.database
+    is_inside = database is not None and database.absolute().parent == site.store.folder
+    return {database.name} if database is not None and is_inside else set()
+
+
+def _last_backup(connection: Connection, now: datetime) -> dict[str, Any] | None:
+    """The newest good one of the database's content; a date after now is nobody's last."""
+    row = connection.execute(
+        select(catalog.c.filename, catalog.c.created_at, catalog.c.size, catalog.c.user_id)
+        .where(
+            catalog.c.status == BackupStatus.OK,
+            _OF_THE_DATABASE,
+            catalog.c.created_at <= now,
+        )
+        .order_by(catalog.c.created_at.desc(), catalog.c.position.desc())
+        .limit(1)
+    ).mappings()
+    found = row.one_or_none()
+    return None if found is None else dict(found)
+
+
+def _backups(connection: Connection) -> dict[str, Any]:
+    size = type_coerce(func.coalesce(func.sum(catalog.c.size), 0), Integer)
+    rows = connection.execute(
+        select(catalog.c.status, func.count(), size).group_by(catalog.c.status)
+    )
+    by_status = {str(status): {"count": 0, "bytes": 0} for status in BackupStatus}
+    for status, number, total in rows:
+        by_status[status] = {"count": number, "bytes": int(total)}
+    present = [by_status["ok"], by_status["corrupt"]]
+    return {
+        "count": sum(each["count"] for each in present),
+        "bytes": sum(each["bytes"] for each in present),
+        "by_status": by_status,
+    }
+
+
+def _verification(connection: Connection, now: datetime, drill_days: int) -> dict[str, Any]:
+    """What is damaged or lost, by name, and what nobody has looked at for too long."""
+    unseen = select(func.count()).where(
+        catalog.c.status == BackupStatus.OK,
+        func.coalesce(catalog.c.verified_at, catalog.c.created_at)
+        < now - timedelta(days=drill_days or MAX_DRILL_DAYS),
+    )
+    return {
+        **{status: _names(connection, status) for status in ("corrupt", "missing")},
+        "drill_days": drill_days,
+        "not_verified_in_time": connection.execute(unseen).scalar_one(),
+    }
+
+
+def _names(connection: Connection, status: str) -> list[str]:
+    newest_first = (catalog.c.created_at.desc(), catalog.c.position.desc())
+    rows = connection.execute(
+        select(catalog.c.filename)
+        .where(catalog.c.status == status)
+        .order_by(*newest_first)
+        .limit(MAX_NAMES)
+    )
+    return list(rows.scalars())

@@ -1,0 +1,41 @@
+"""A first look at a database that others may be using: is it one at all?"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from commands.sqlite.connections import open_immutable
+from commands.sqlite.errors import SQLiteFileError, translated
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOOKS = 3
+"""A checkpoint may be writing the first page while we read it."""
+
+
+def header_problem(path: Path) -> str | None:
+    """What is wrong with a database's file at first sight: header and length; None if nothing.
+
+    It is opened through SQLite (closing a plain descriptor would drop the locks that this process
+    holds on it), without a lock, and nothing beside it is made or touched.
+    """
+    problem = None
+    for _ in range(_LOOKS):
+        problem = _problem(path)
+        if problem is None:
+            return None
+    return problem
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        with closing(open_immutable(path)) as connection:
+            connection.execute("PRAGMA main.schema_version").fetchone()
+    except SQLiteFileError as error:
+        return str(error)
+    except sqlite3.Error as error:
+        return str(translated(error, path))
+    return None
