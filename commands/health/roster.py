@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from commands.health.presence import (
@@ -22,8 +23,6 @@ from ledger.events.scheduling import SchedulerStarted, SchedulerStopped
 from projections.queries.audit import AuditFilter, newest_matching, newest_matching_resources
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from commands.site.site import Site
     from ledger.append.leases_and_names import Lease
 
@@ -32,6 +31,9 @@ STARTS_LOOKED_AT = 2_000
 
 SILENT_SECONDS = 3 * LOOK_SECONDS
 """Who has not told the server for so long that it is there does nothing else either."""
+
+NEWS = timedelta(days=7)
+"""So long after another one began on its host is it still named that one ended without a word."""
 
 State = Literal["working", "idle", "stuck", "not ready", "gone"]
 
@@ -42,7 +44,8 @@ class Scheduler:
 
     `state`: working: it has runs. idle: it has none. stuck: it is there, but does not renew its
     leases or has been silent, as if frozen. not ready: its database or folder is not there. gone:
-    it ended without a word, and none began on its host since. `labels`: None where they cannot be
+    it ended without a word, and none began on its host since, or only in the last week; one that
+    began there later and has stopped properly ends that, too. `labels`: None where they cannot be
     seen, as are those of who is gone.
     """
 
@@ -76,10 +79,11 @@ def schedulers_of(site: Site) -> list[Scheduler]:
     held: dict[str, list[Lease]] = defaultdict(list)
     for lease in leases:
         held[lease.owner].append(lease)
-    found, hosts = [], set()
+    found: list[Scheduler] = []
+    successors: dict[str, datetime] = {}
     for each in started:
-        is_first_of_host = each.host not in hosts
-        hosts.add(each.host)
+        successor_at = successors.get(each.host)
+        successors[each.host] = each.started_at
         own = held[each.instance]
         if each.instance in present:
             seen = present[each.instance]
@@ -91,7 +95,9 @@ def schedulers_of(site: Site) -> list[Scheduler]:
                     silent_seconds=seen.silent_seconds,
                 )
             )
-        elif is_first_of_host and not each.has_successor:
+        elif not each.has_successor and (
+            successor_at is None or own or site.clock.now() - successor_at <= NEWS
+        ):
             found.append(each.as_seen("gone", len(own)))
     return found
 

@@ -6,11 +6,14 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from commands.sqlite.connections import open_immutable
-from commands.sqlite.errors import SQLiteFileError, translated
+from commands.sqlite.connections import open_immutable, require_database_file
+from commands.sqlite.errors import SQLiteFileError, shown, translated
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+SMALLEST_PAGE = 512
+"""Bytes; SQLite takes a shorter file for an empty database, and so would nobody else."""
 
 _LOOKS = 3
 """A checkpoint may be writing the first page while we read it."""
@@ -32,6 +35,8 @@ def header_problem(path: Path) -> str | None:
 
 def _problem(path: Path) -> str | None:
     try:
+        if require_database_file(path).st_size < SMALLEST_PAGE:
+            return f"{shown(path)} is too short to be a SQLite database; check the path"
         with closing(open_immutable(path)) as connection:
             connection.execute("PRAGMA main.schema_version").fetchone()
     except SQLiteFileError as error:

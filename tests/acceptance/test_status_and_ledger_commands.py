@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tests.acceptance.place import Place
+from tests.acceptance.place import USAGE, Place, require_clear
 
 KEYS = [
     "ledger",
@@ -21,6 +21,9 @@ KEYS = [
     "unserved_labels",
     "projections",
     "warnings",
+    "verdict",
+    "findings",
+    "not_looked_at",
 ]
 
 
@@ -56,7 +59,8 @@ def test_status_in_json_has_everything(place: Place) -> None:
         "orphans": 0,
     }
     assert {each["lag"] for each in facts["projections"]} == {0}
-    assert facts["warnings"] == []
+    assert (facts["warnings"], facts["findings"], facts["not_looked_at"]) == ([], [], [])
+    assert facts["verdict"] == "All is well."
 
 
 def test_what_is_not_all_right_is_named_with_what_to_do(place: Place) -> None:
@@ -75,10 +79,39 @@ def test_what_is_not_all_right_is_named_with_what_to_do(place: Place) -> None:
         path.unlink()
     assert place.run("run", "--once").code == 1
     ended = place.done("status")
-    assert "Please look at 5 things:" in ended.out
+    assert "5 problems need attention:" in ended.out
     assert "the last scheduled backup of 1 user failed" in ended.out
     flat = "".join(ended.out.split())
     assert f"the database {place.database} is missing".replace(" ", "") in flat
+
+
+def test_check_is_for_programs(place: Place) -> None:
+    """Exit code 3 where something needs attention; what, is said as always."""
+    place.done("settings", "set", "1")
+    place.done("backup", "create", "one")
+    assert place.done("status", "--check").out.startswith("All is well.")
+    (place.backups / "one.db").unlink()
+    ended = place.run("status", "--check")
+    assert (ended.code, ended.out.splitlines()[0]) == (3, "1 problem needs attention:")
+    found = place.run("status", "--check", "--json")
+    assert found.code == 3
+    assert [each["kind"] for each in found.json["findings"]] == ["gone"]
+    assert place.done("status").out == ended.out
+    require_clear(place.run("status", "--check", "--watch"), USAGE, "--check needs an end")
+
+
+def test_status_says_when_the_ledger_was_verified(place: Place) -> None:
+    """And `audit verify` is what makes it so, whatever it finds."""
+    place.done("settings", "set", "1")
+    place.done("backup", "create", "one")
+    assert "never verified" in place.done("status").out
+    before = place.types()
+    place.done("audit", "verify")
+    assert place.types() == before
+    facts = place.json("status")["ledger"]
+    assert (facts["verified_size"], facts["verified_findings"]) == (facts["size"], 0)
+    assert facts["verified_at"].endswith("Z")
+    assert "last verified" in place.done("status").out
 
 
 def test_status_without_its_store_file_says_so(place: Place) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text, update
 
 from commands.health import presence
+from commands.health.facts import verdict_of
 from commands.health.presence import Presence, count_schedulers, present_among
 from commands.health.roster import holds, schedulers_of
 from commands.runs.claim import claim_due
@@ -59,15 +60,33 @@ def test_a_scheduler_is_idle_working_stuck_or_gone(world: World) -> None:
     assert (seen.pid, seen.check_interval_seconds) == (os.getpid(), 60)
 
 
-def test_whoever_came_after_a_dead_one_is_what_counts(world: World) -> None:
-    """A dead scheduler is no news once another began on its host, also if that one has stopped."""
+def test_a_dead_one_is_named_although_another_began_on_its_host(world: World) -> None:
+    """For a week, or until one that came later has stopped properly; who has runs, for longer."""
     dead, later = world.open(), world.open("act")
     record_start(dead)
     die(dead)
     record_start(later)
+    assert states(later) == [(later.instance, "idle", 0), (dead.instance, "gone", 0)]
+    world.advance(days=8)
     assert states(later) == [(later.instance, "idle", 0)]
     record_stop(later, "told to")
     assert states(later) == []
+
+
+def test_status_names_who_ended_without_a_word(world: World) -> None:
+    """Whether a newer one runs there makes the difference in what to do."""
+    dead, later = world.open(), world.open("act")
+    record_start(dead)
+    die(dead)
+    found = verdict_of(later, world.clock.now()).findings
+    (gone,) = (each for each in found if each.kind == "scheduler")
+    assert gone.text == f"1 scheduler ended without a word: {dead.instance}"
+    assert gone.advice == "start another one: backup-ledger run"
+    record_start(later)
+    found = verdict_of(later, world.clock.now()).findings
+    (gone,) = (each for each in found if each.kind == "scheduler")
+    assert gone.text == f"1 scheduler ended without a word: {dead.instance}"
+    assert "a newer one runs there" in gone.advice
 
 
 def test_schedulers_on_other_machines_are_seen_through_the_server(
