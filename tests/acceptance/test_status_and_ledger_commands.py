@@ -14,6 +14,7 @@ KEYS = [
     "last_backup",
     "next_backup_at",
     "backups",
+    "clock",
     "verification",
     "open_runs",
     "overdue",
