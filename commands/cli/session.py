@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from commands.cli.errors import GlobalOptions
+from commands.reporting.humanize import count
 from commands.reporting.terminal import note, plain, progress_bar
 
 if TYPE_CHECKING:
@@ -66,17 +67,22 @@ def configured(ctx: typer.Context) -> Configuration:
 def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[Session]:
     """Open the site for a command; closed whatever happens.
 
-    `adopt`: unknown files in the folder are adopted first, and missing ones noticed.
+    `adopt`: unknown files in the folder are adopted first, and missing ones noticed; as always
+    where a ledger begins.
     """
     from commands.site.actors import operator
     from commands.site.opening import open_site
 
     configuration = configured(ctx)
     show_log(logging.WARNING)
-    site = open_site(configuration, mode)
+    site = open_site(configuration, mode, actor=operator())
     try:
         context = site.context(operator())
-        found = _settle(site, context, adopt=adopt) if mode != "read" else None
+        if site.is_new:
+            note(f"A ledger begins in {configuration.backups_folder}")
+        found = _settle(site, context, adopt=adopt or site.is_new) if mode != "read" else None
+        if site.is_new and found is not None and found.adopted:
+            note(f"Adopted {count(len(found.adopted), 'older backup')} that stood there")
         yield Session(site, context, found)
     finally:
         site.close()

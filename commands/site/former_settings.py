@@ -16,9 +16,26 @@ from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency, s
 from projections.folds.local_time import parse_backup_time
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Inspector
 
 _COLUMNS = "user_id, enabled, frequency, backup_time, keep_count, next_backup_at"
+
+
+def has_former_settings(application_url: URL) -> bool:
+    """Whether the former service's table is there, and was not taken over yet."""
+    engine = open_engine(application_url)
+    try:
+        with engine.connect() as connection:
+            return _is_former(inspect(connection))
+    finally:
+        engine.dispose()
+
+
+def _is_former(inspector: Inspector) -> bool:
+    if not inspector.has_table("backup_settings"):
+        return False
+    columns = {column["name"] for column in inspector.get_columns("backup_settings")}
+    return "stream_version" not in columns and set(_COLUMNS.split(", ")) <= columns
 
 
 def import_former_settings(ledger: Ledger, application_url: URL) -> int:
@@ -30,11 +47,7 @@ def import_former_settings(ledger: Ledger, application_url: URL) -> int:
     engine = open_engine(application_url)
     try:
         with engine.connect() as connection:
-            inspector = inspect(connection)
-            if not inspector.has_table("backup_settings"):
-                return 0
-            columns = {column["name"] for column in inspector.get_columns("backup_settings")}
-            if "stream_version" in columns or not set(_COLUMNS.split(", ")) <= columns:
+            if not _is_former(inspect(connection)):
                 return 0
             rows = connection.execute(
                 text(f"SELECT {_COLUMNS} FROM backup_settings ORDER BY id")  # noqa: S608

@@ -1,8 +1,8 @@
 """Opening a site: when a ledger may be made, and when its absence is an error.
 
 An unmounted folder looks like an empty one. So a ledger and its `.store` are made together,
-by commands that a person uses to begin with, and in a folder that has neither; anything else
-asks the person.
+by commands that a person uses to begin with, and in a folder that has neither; where the marker
+beside the database names a ledger, or anything else is odd, the person is asked.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from uuid import uuid4
 from sqlalchemy import inspect
 
 from commands.errors import StoreUnknown
-from commands.site.former_settings import import_former_settings
+from commands.site.actors import SYSTEM
+from commands.site.former_settings import has_former_settings, import_former_settings
+from commands.site.marker import keep_marker, read_marker, remove_marker
 from commands.site.site import Site
 from commands.site.store import Store, make_folder, make_store, read_store_id
+from commands.sqlite.errors import SourceMissing, shown
 from commands.sqlite.files import create_private
 from ledger.append.database import (
     create_ledger,
@@ -38,6 +41,7 @@ from ledger.errors import LedgerMissing
 from projections.projector.projector import read_progress
 from projections.projector.read_models import ReadModels
 from projections.tables.columns import progress
+from projections.tables.schema import refuse_tables_in_the_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
     from commands.site.configuration import Configuration
+    from ledger.records.record import Actor
 
 Mode = Literal["begin", "act", "read"]
 """begin: may make a ledger. act: needs one, exit 1. read: needs one, exit 4."""
@@ -70,19 +75,25 @@ def open_site(
     *,
     clock: Clock | None = None,
     application_url: URL | None = None,
+    actor: Actor = SYSTEM,
 ) -> Site:
     """Open the ledger, its folder and read models.
 
-    `application_url`: the application's own database, where the read models then live.
+    `application_url`: the application's own database, where the read models then live. `actor`:
+    who acts, if the database has to be recorded as the folder's.
 
     Raises:
         LedgerMissing: mode "read", and there is none.
         StoreUnknown: there is no ledger or no `.store`, and this command may not make one.
+        SourceMissing: a ledger would begin for a database that is not there.
+        FolderOfAnother: modes "begin" and "act", and the folder is that of another database.
         NotALedger, LedgerTooNew: the ledger's file is something else, or of newer software.
     """
     clock = clock or SystemClock()
     found = look_around(configuration)
-    if mode == "begin" and not found.is_whole:
+    begins = mode == "begin" and not found.is_whole
+    if begins:
+        _require_database(configuration)
         begin(configuration, clock, application_url)
         found = look_around(configuration)
     _require(configuration, found, mode)
@@ -96,20 +107,47 @@ def open_site(
         engine.dispose()
         raise
     store = found.store_id and Store(configuration.backups_folder, found.store_id)
-    read_models = open_read_models(configuration, ledger, application_url)
-    return Site(configuration, clock, ledger, read_models, store or None)
+    read_models = open_read_models(
+        configuration, ledger, application_url, is_question=mode == "read"
+    )
+    site = Site(configuration, clock, ledger, read_models, store or None, is_new=begins)
+    if mode != "read":
+        try:
+            _take_possession(site, actor)
+        except BaseException:
+            site.close()
+            raise
+    return site
+
+
+def _take_possession(site: Site, actor: Actor) -> None:
+    """See that the folder belongs to the database, and leave word of that beside the database."""
+    if site.configuration.database is None or not site.has_store:
+        return
+    site.require_own_folder(site.context(actor))
+    keep_marker(site.database, site.marker)
 
 
 def open_read_models(
-    configuration: Configuration, ledger: Ledger, application_url: URL | None
+    configuration: Configuration,
+    ledger: Ledger,
+    application_url: URL | None,
+    *,
+    is_question: bool = False,
 ) -> ReadModels:
-    """Read models in the application's database, or in a file of their own."""
+    """Read models in the application's database, or in a file of their own.
+
+    `is_question`: nothing may be recorded. The former service's settings are not taken over then,
+    and its table is left alone: the answer is folded in memory.
+    """
     url = application_url or configuration.projections_url
     path = file_of(url)
     if application_url is None and path:
         _make_private_file(path)
     is_applications = application_url is not None or configuration.projections is not None
-    if is_applications:
+    if is_applications and is_question and has_former_settings(url):
+        return ReadModels.in_memory(ledger)
+    if is_applications and not is_question:
         import_former_settings(ledger, url)
     return ReadModels.at(url, ledger, is_applications=is_applications)
 
@@ -126,19 +164,26 @@ def begin(
     `new`: a person said so where one of the two is there without the other.
 
     Raises:
-        StoreUnknown: one of them is there without the other; or the read models' database
-            holds rows of another ledger.
+        StoreUnknown: one of them is there without the other; the read models' database holds
+            rows of another ledger; or the marker beside the database names a ledger.
+        TableInTheWay: the read models' database has a table of a name of ours.
     """
+    before = look_around(configuration)
+    if not (new or before.store_id or before.has_ledger):
+        _refuse_marked(configuration)
+    if not before.has_ledger:
+        _refuse_read_models(configuration, application_url, new=new)
     make_folder(configuration.backups_folder)
     with _alone_in(configuration.backups_folder):
         found = look_around(configuration)
+        if new and configuration.database is not None:
+            remove_marker(configuration.database_path)  # the next command that acts writes it
         if found.is_whole:
             return
         unfinished = found.has_ledger and _is_empty(configuration)
         if (found.store_id or found.has_ledger) and not (new or unfinished):
             raise StoreUnknown(_half_there(configuration, found))
         if not found.has_ledger:
-            _refuse_rows_of_another_ledger(configuration, application_url, new=new)
             _make_ledger(configuration, clock)
         if found.store_id is None:
             make_store(configuration.backups_folder)
@@ -158,6 +203,26 @@ def look_around(configuration: Configuration) -> Found:
             return Found(store_id, inspect(connection).has_table(meta.name))
     finally:
         engine.dispose()
+
+
+def _require_database(configuration: Configuration) -> None:
+    """A typing error must not leave a new folder and a new ledger behind."""
+    if configuration.database is not None and not configuration.database_path.exists():
+        path = configuration.database_path
+        raise SourceMissing(f"there is no database at {shown(path)}; check the path")
+
+
+def _refuse_marked(configuration: Configuration) -> None:
+    if configuration.database is None:
+        return
+    marker = read_marker(configuration.database_path)
+    if marker is not None:
+        raise StoreUnknown(
+            f"{shown(configuration.database_path)} has its ledger at {shown(marker.ledger)}, and "
+            f"there is none at {place_of(configuration.ledger_url)}: is its folder mounted, are "
+            "--backups and --ledger right? To begin a new one all the same: "
+            "backup-ledger ledger init --new"
+        )
 
 
 def _require(configuration: Configuration, found: Found, mode: Mode) -> None:
@@ -208,19 +273,20 @@ def _is_empty(configuration: Configuration) -> bool:
         engine.dispose()
 
 
-def _refuse_rows_of_another_ledger(
+def _refuse_read_models(
     configuration: Configuration, application_url: URL | None, *, new: bool
 ) -> None:
     url = application_url or configuration.projections_url
     path = file_of(url)
-    if new or (path is not None and not os.path.exists(path)):
+    if path is not None and not os.path.exists(path):
         return
     engine = open_engine(url)
     try:
         with translated_errors(engine), engine.connect() as connection:
+            refuse_tables_in_the_way(connection)
             if not inspect(connection).has_table(progress.name):
                 return
-            if read_progress(connection):
+            if read_progress(connection) and not new:
                 raise StoreUnknown(
                     f"{place_of(url)} holds read models of another ledger, which is not at "
                     f"{place_of(configuration.ledger_url)}: is its folder mounted? To begin a new "

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from commands.errors import StoreUnknown
 from commands.site.actors import SYSTEM
+from commands.site.marker import Marker
 from commands.site.owner import Owner, owner_name
 from commands.site.sources import FolderSource
 from commands.sqlite.errors import SourceMissing
 from commands.sqlite.space import FreeBytes, free_bytes
+from ledger.append.database import place_of
 from ledger.append.ledger import Context, Draft, Ledger
-from ledger.errors import LedgerBusy
+from ledger.errors import ConcurrencyConflict, LedgerBusy
 from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.records.record import Actor
 from ledger.vocabulary import LEDGER_STREAM
@@ -32,10 +35,13 @@ if TYPE_CHECKING:
     from commands.site.store import Store
     from ledger.append.ledger import RecordedEvent
     from ledger.clock import Clock
+    from ledger.records.record import Event
+    from projections.projector.projector import Healed
     from projections.projector.read_models import ReadModels
 
 
 logger = logging.getLogger("backup_ledger.site")
+RECORD_ATTEMPTS = 10
 
 
 @dataclass
@@ -47,6 +53,8 @@ class Site:
     ledger: Ledger
     read_models: ReadModels
     _store: Store | None
+    is_new: bool = False
+    """Its ledger began just now."""
     random: Random = field(default_factory=Random)
     free_bytes: FreeBytes = free_bytes
     listeners: list[Callable[[list[RecordedEvent]], None]] = field(default_factory=list)
@@ -90,6 +98,11 @@ class Site:
             StoreUnknown: one was named, and has no `.store` file.
         """
         return self.store.store_id if self.configuration.names_a_folder else None
+
+    @property
+    def marker(self) -> Marker:
+        """What the marker beside the database should say."""
+        return Marker(self.ledger.meta.ledger_id, place_of(self.configuration.ledger_url))
 
     @property
     def database(self) -> Path:
@@ -179,24 +192,45 @@ class Site:
 
     def catch_up(self) -> None:
         """Bring the read models to the head; what had to be discarded is recorded."""
-        self.read_models.catch_up()
-        healed = self.read_models.take_healed()
-        if not healed:
+        if not self.read_models.catch_up():
             return
-        drafts = []
-        with self.read_models.reading() as connection:
+        healed = self.read_models.heals()
+        if healed:
+            self._record_heals(healed)
+            self.read_models.forget_heals(healed)
+            self.read_models.catch_up()
+
+    def _record_heals(self, healed: list[Healed]) -> None:
+        """Record each once, whoever healed it: another process may be about to, or was killed."""
+        context, first = self.context(SYSTEM), min(each.after_version for each in healed)
+        first = min(first, self.ledger.stream_version(LEDGER_STREAM))  # it may be another history
+        for _attempt in range(RECORD_ATTEMPTS):
+            tail = list(self.ledger.events.get(LEDGER_STREAM, gt=first))
+            recorded = {cast("Event", each).event_id for each in tail}
+            drafts = self._heal_drafts([each for each in healed if each.event_id not in recorded])
+            with suppress(ConcurrencyConflict):
+                wanted = [replace(each, expected_version=first + len(tail)) for each in drafts]
+                self.ledger.append(context, *wanted)
+                return
+        raise LedgerBusy("other processes record all the time; the read models are healed")
+
+    def _heal_drafts(self, healed: list[Healed]) -> list[Draft]:
+        with self.read_models.reading(at_head=False) as connection:
             progress = read_progress(connection)
-            for each in healed:
-                details = ProjectionRebuilt(
-                    name=each.name,
-                    version=each.version,
-                    position=progress[each.name].position,
-                    rows=count_rows(connection, projections_named(each.name)[0]),
-                    reason=each.reason,
+            return [
+                Draft(
+                    LEDGER_STREAM,
+                    ProjectionRebuilt(
+                        name=each.name,
+                        version=each.version,
+                        position=progress[each.name].position,
+                        rows=count_rows(connection, projections_named(each.name)[0]),
+                        reason=each.reason,
+                    ),
+                    event_id=each.event_id,
                 )
-                drafts.append(Draft(LEDGER_STREAM, details))
-        self.ledger.append(self.context(SYSTEM), *drafts)
-        self.read_models.catch_up()
+                for each in healed
+            ]
 
     def close(self) -> None:
         """Give up the owner's lock and every connection."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from sqlalchemy import case, delete, exists, false, func, inspect, select
 from sqlalchemy.exc import DBAPIError
@@ -65,11 +66,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """Rows that belonged to another history were discarded and folded again."""
+    """Rows that belonged to another history were discarded and folded again.
+
+    `event_id`: of the record of it. `after_version`: of the ledger's own stream, when it happened.
+    """
 
     name: str
     version: int
     reason: str
+    event_id: str = field(default_factory=lambda: str(uuid4()))
+    after_version: int = 0
 
 
 class Projector:

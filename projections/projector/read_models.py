@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import asdict
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from sqlalchemy import delete, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from ledger.append.backend import WRITE, backend_of
@@ -21,6 +23,7 @@ from ledger.append.database import (
     translated_errors,
 )
 from ledger.append.sqlite_backend import SQLiteBackend
+from ledger.vocabulary import LEDGER_STREAM
 from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
 from projections.projector.generations import (
     KEPT,
@@ -33,7 +36,8 @@ from projections.projector.generations import (
 )
 from projections.projector.projector import Healed, Projector, read_progress
 from projections.projector.rebuild import Rebuild, Rebuilt
-from projections.tables.columns import progress
+from projections.tables.columns import heals, progress
+from projections.tables.projection import upsert
 from projections.tables.registry import all_projections, projections_named
 
 if TYPE_CHECKING:
@@ -73,7 +77,6 @@ class ReadModels:
         self._memory: ReadModels | None = None
         self._memory_readers = 0
         self._lock = RLock()
-        self._healed: list[Healed] = []
 
     @classmethod
     def at(
@@ -154,11 +157,21 @@ class ReadModels:
             finally:
                 self._memory_readers -= 1
 
-    def take_healed(self) -> list[Healed]:
-        """What was discarded and folded again since this was last asked."""
-        with self._lock:
-            healed, self._healed = self._healed, []
-            return healed
+    def heals(self) -> list[Healed]:
+        """What was discarded and folded again, by whichever process, and is not recorded yet."""
+        try:
+            with reading_snapshot(self.engine) as connection:
+                found = [Healed(**row) for row in connection.execute(select(heals)).mappings()]
+        except DBAPIError:
+            return []  # no table: they are read only, and of an older version
+        order = [each.name for each in self._projections]
+        return sorted(found, key=lambda each: (each.after_version, order.index(each.name)))
+
+    def forget_heals(self, recorded: Sequence[Healed]) -> None:
+        """They are recorded in the ledger now."""
+        ids = [each.event_id for each in recorded]
+        with translated_errors(self.engine), self._lock, self._writing() as connection:
+            connection.execute(delete(heals).where(heals.c.event_id.in_(ids)))
 
     def rebuild(
         self, name: str | None, on_progress: Callable[[int, int], None] | None = None
@@ -238,7 +251,7 @@ class ReadModels:
         """Discard all rows, because somebody made them unreadable, and fold the ledger again."""
         with self._lock:
             with self._writing() as connection:
-                self._healed += self._projector.discard_all(connection, reason)
+                self._remember(connection, self._projector.discard_all(connection, reason))
             self._fold(None)
 
     def _fold_or_begin_anew(self, up_to: int | None) -> None:
@@ -257,14 +270,24 @@ class ReadModels:
             is_sound = self._prepared and self._projector.is_sound(connection)
             healed = [] if is_sound else self._projector.prepare(connection)
             older = [] if is_sound else self._projector.outdated(connection)
+            self._remember(connection, healed)
             more = bool(older) or self._projector.advance(connection, up_to)
         if older:
-            healed += self._replaced(older)
+            replaced = self._replaced(older)
+            with self._writing() as connection:
+                self._remember(connection, replaced)
         self._prepared = True
-        self._healed += healed
         while more:
             with self._writing() as connection:
                 more = self._projector.advance(connection, up_to)
+
+    def _remember(self, connection: Connection, healed: Sequence[Healed]) -> None:
+        """Keep what was healed with the rows: a question heals, but records nothing."""
+        if not healed:
+            return
+        version = self._ledger.stream_version(LEDGER_STREAM)
+        rows = [asdict(each) | {"after_version": version} for each in healed]
+        upsert(connection, heals, ("event_id",), rows)
 
     def _replaced(self, older: Sequence[Projection]) -> list[Healed]:
         """Read models of an older version give way to those of this software."""

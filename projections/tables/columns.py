@@ -213,7 +213,22 @@ progress = Table(
 )
 """How far each read model has come, written with its rows in one transaction."""
 
+heals = Table(
+    "ledger_projection_heals",
+    metadata,
+    Column("event_id", String(36), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reason", PlainText, nullable=False),
+    Column("after_version", _Big, nullable=False),
+)
+"""Rows that were discarded and folded again, until the next command that acts records it.
+
+`event_id`: of the record to come. `after_version`: it is not among the ledger's own stream's first
+so many events.
+"""
+
 READ_MODELS = tuple(
-    each for each in metadata.tables.values() if each not in (meta, generations, progress)
+    each for each in metadata.tables.values() if each not in (meta, generations, progress, heals)
 )
 """The tables that are folded; the others tell how far."""

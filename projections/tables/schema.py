@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Connection, Table
+    from sqlalchemy.engine import Inspector
 
 FORMER_COLUMNS = frozenset({"user_id", "enabled", "frequency", "backup_time", "keep_count"})
 """By these the former service's backup_settings is known."""
@@ -40,20 +41,41 @@ def prepare_tables(connection: Connection, older: Collection[str] = ()) -> set[s
         if table.name in older:
             continue
         if table.name in present:
-            columns = {column["name"] for column in inspector.get_columns(table.name)}
-            if columns >= {column.name for column in table.columns}:
+            if _refuse_foreign(inspector, table, present):
                 continue
-            if tables.progress.name not in present and not columns >= FORMER_COLUMNS:
-                raise TableInTheWay(
-                    f"the database has a table {table.name} that is not ours; rename it, or keep "
-                    "the read models elsewhere with --projections URL"
-                )
             table.drop(connection)
         _shape_of(table, has_users=refers_to_users, connection=connection).create(connection)
         fresh.add(table.name)
     row = {"id": 1, "schema_version": tables.SCHEMA_VERSION}
     upsert(connection, tables.meta, ("id",), [row])
     return fresh
+
+
+def refuse_tables_in_the_way(connection: Connection) -> None:
+    """See that the read models could be made in this database; changes nothing.
+
+    Raises:
+        TableInTheWay, ProjectionsTooNew: as `prepare_tables`.
+    """
+    inspector = inspect(connection)
+    present = set(inspector.get_table_names())
+    _refuse_newer(connection, present)
+    for table in tables.metadata.sorted_tables:
+        if table.name in present:
+            _refuse_foreign(inspector, table, present)
+
+
+def _refuse_foreign(inspector: Inspector, table: Table, present: Collection[str]) -> bool:
+    """Whether a table has the columns of ours; refused where it never was ours."""
+    columns = {column["name"] for column in inspector.get_columns(table.name)}
+    if columns >= {column.name for column in table.columns}:
+        return True
+    if tables.progress.name not in present and not columns >= FORMER_COLUMNS:
+        raise TableInTheWay(
+            f"the database has a table {table.name} that is not ours; rename it, or keep "
+            "the read models elsewhere with --projections URL"
+        )
+    return False
 
 
 def shape_of(table: Table, connection: Connection) -> Table:

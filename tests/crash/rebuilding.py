@@ -22,6 +22,7 @@ from ledger.clock import SystemClock
 from projections.projector import projector, rebuild
 from projections.projector.comparison import differences
 from projections.projector.read_models import ReadModels
+from tests.projections.conftest import taken_heals
 from tests.sample_events import CONTEXT, NOW, draft, uuid_of
 
 BATCH = 40
@@ -97,7 +98,7 @@ def rebuilt_through_kills(folder: Path, kills: int, seed: int) -> int:
             assert process.wait() == 0
     ledger, models = opened(*paths)
     assert models.catch_up()
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
     assert differences(models, ledger) == []
     undisturbed = folder / "undisturbed.sqlite"
     _, fresh = opened(paths[0], undisturbed)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from ledger.append.database import database_url
 from ledger.append.ledger import Ledger
 from projections.projector.generations import read_generations
+from projections.projector.projector import Healed
 from projections.projector.read_models import ReadModels
 from projections.tables.registry import all_projections
 from tests.databases import Databases
@@ -42,6 +43,13 @@ def folded_in_memory(ledger: Ledger, up_to: int | None = None) -> Rows:
     rows = rows_of(models)
     models.close()
     return rows
+
+
+def taken_heals(models: ReadModels) -> list[Healed]:
+    """What was healed and not recorded yet, as if it were recorded now."""
+    healed = models.heals()
+    models.forget_heals(healed)
+    return healed
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from commands.errors import NoDatabase, StoreUnknown, exit_code_of
 from commands.recovery.reconcile import reconcile
 from commands.site import opening
 from commands.site.configuration import Configuration
+from commands.site.marker import remove_marker
 from commands.site.opening import Mode, begin, open_site
 from ledger.errors import LedgerError, LedgerMissing, LedgerTooNew, NotALedger
 from tests.commands.conftest import MakeWorld
@@ -108,6 +109,7 @@ def test_rows_of_another_ledger_stop_the_making_of_a_new_one(make_world: MakeWor
     rows = world.folder / "kept.sqlite"
     (world.backups / "projections.sqlite").rename(rows)
     shutil.rmtree(world.backups)
+    remove_marker(world.database)
     with pytest.raises(StoreUnknown, match="another ledger"):
         world.open("begin", projections=str(rows))
 

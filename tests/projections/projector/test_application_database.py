@@ -15,7 +15,7 @@ from ledger.events.scheduling import SettingsCreated
 from projections.errors import ProjectionError, TableInTheWay
 from projections.queries.due import due_schedules
 from projections.queries.schedules import orphaned_users, schedule_of, user_exists
-from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
+from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of, taken_heals
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, SLOT, draft
 
@@ -156,6 +156,7 @@ def test_nothing_else_in_the_applications_database_is_touched(
         "backup_runs",
         "audit_trail",
         "ledger_projection_generations",
+        "ledger_projection_heals",
         "ledger_projection_meta",
         "ledger_projection_progress",
     }
@@ -224,7 +225,7 @@ def test_a_table_of_an_older_version_of_ours_is_made_anew(
     later = open_models(app_path, is_applications=True)
     assert later.catch_up()
     assert rows_of(later) == expected
-    assert [each.name for each in later.take_healed()] == ["backup_settings"]
+    assert [each.name for each in taken_heals(later)] == ["backup_settings"]
 
 
 def test_times_are_stored_in_utc_without_a_zone(

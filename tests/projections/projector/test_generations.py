@@ -15,7 +15,7 @@ from projections.projector.read_models import ReadModels
 from projections.tables import registry as catalogue
 from projections.tables.backup_runs import BackupRuns
 from projections.tables.projection import Projection
-from tests.projections.conftest import OpenReadModels, edit, labels, rows_of
+from tests.projections.conftest import OpenReadModels, edit, labels, rows_of, taken_heals
 from tests.projections.stories import births_aside, tell
 from tests.sample_events import CONTEXT
 
@@ -68,14 +68,14 @@ def test_a_newer_version_is_built_on_the_first_start(
     models.catch_up()
     assert newer.catch_up()
     assert "building backup_runs@2" in caplog.text
-    (healed,) = newer.take_healed()
+    (healed,) = taken_heals(newer)
     assert (healed.name, healed.version) == ("backup_runs", 2)
     assert healed.reason == "version 1 was replaced by 2"
     with newer.engine.connect() as connection:
         found = connection.execute(text("SELECT DISTINCT bytes_per_second FROM backup_runs"))
         assert found.scalars().all() == [7]
     assert labels(newer) == [("backup_runs@1", KEPT)]
-    assert newer.take_healed() == []
+    assert taken_heals(newer) == []
 
 
 def test_older_software_refuses_a_newer_version_and_can_go_back(

@@ -11,7 +11,7 @@ import pytest
 from ledger.append.ledger import Ledger
 from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
-from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
+from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of, taken_heals
 from tests.projections.stories import births_aside, tell
 from tests.sample_events import CONTEXT
 
@@ -30,12 +30,12 @@ def assert_heals(ledger: Ledger, models: ReadModels, reason: str, names: list[st
     with models.reading():
         pass
     assert rows_of(models) == folded_in_memory(ledger)
-    healed = models.take_healed()
+    healed = taken_heals(models)
     assert [each.name for each in healed] == names
     assert all(reason in each.reason for each in healed)
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
     assert models.catch_up()
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,7 +137,7 @@ def test_an_older_copy_of_the_file_catches_up(
     third = open_models()
     assert third.catch_up()
     assert rows_of(third) == folded_in_memory(ledger)
-    assert third.take_healed() == []
+    assert taken_heals(third) == []
 
 
 def test_rows_of_another_ledger_are_replaced(
@@ -177,7 +177,7 @@ def test_rows_of_another_history_of_the_same_ledger_are_replaced(
     ahead = open_models(of=second)
     second.append(CONTEXT, *births_aside(12))
     assert ahead.catch_up()
-    assert ahead.take_healed() == []
+    assert taken_heals(ahead) == []
     assert rows_of(ahead) == folded_in_memory(second)
 
 

@@ -11,7 +11,7 @@ from projections.projector import projector
 from projections.projector.projector import read_progress
 from projections.projector.read_models import ReadModels
 from tests.conftest import OpenLedger
-from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
+from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of, taken_heals
 from tests.projections.stories import Step, drafts_of, random_steps, steps, tell
 from tests.sample_events import CONTEXT
 
@@ -83,7 +83,7 @@ def test_read_models_follow_the_ledger(ledger: Ledger, models: ReadModels) -> No
         assert models.catch_up()
         assert positions(models) == {ledger.log_recorder.head().size}
     assert rows_of(models) == folded_in_memory(ledger)
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
 
 
 def test_two_processes_may_keep_the_same_rows(
@@ -97,4 +97,4 @@ def test_two_processes_may_keep_the_same_rows(
     assert models.catch_up()
     assert other.catch_up()
     assert rows_of(other) == rows_of(models) == folded_in_memory(ledger)
-    assert models.take_healed() + other.take_healed() == []
+    assert taken_heals(models) + taken_heals(other) == []

@@ -17,7 +17,7 @@ from projections.projector.read_models import ReadModels
 from projections.projector.rebuild import Rebuilt
 from projections.tables.columns import progress
 from projections.tables.registry import all_projections
-from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
+from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of, taken_heals
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, draft
 
@@ -40,7 +40,7 @@ def test_a_rebuild_gives_the_same_rows(
         Rebuilt(each, version[each], end, len(before[each]), version[each], 0) for each in chosen
     ]
     assert told[-1] == (end, end)
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
 
 
 def test_a_rebuild_mends_rows_that_were_edited(
@@ -104,7 +104,7 @@ def test_rows_of_older_software_are_folded_again(
     set_version(models, 0)
     newer = open_models()
     assert newer.catch_up()
-    (healed,) = newer.take_healed()
+    (healed,) = taken_heals(newer)
     assert (healed.name, healed.version) == ("backup_runs", 1)
     assert "version 0" in healed.reason
     assert rows_of(newer) == folded_in_memory(ledger)

@@ -17,7 +17,14 @@ from projections.projector.generations import BUILDING, KEPT, read_generations
 from projections.projector.read_models import ReadModels
 from projections.projector.rebuild import Rebuild
 from projections.tables import registry as catalogue
-from tests.projections.conftest import OpenReadModels, edit, folded_in_memory, labels, rows_of
+from tests.projections.conftest import (
+    OpenReadModels,
+    edit,
+    folded_in_memory,
+    labels,
+    rows_of,
+    taken_heals,
+)
 from tests.projections.stories import births_aside, tell
 from tests.sample_events import CONTEXT, draft
 
@@ -154,7 +161,7 @@ def test_the_old_one_is_kept_and_can_serve_again(
     models.roll_back("backup_settings")
     models.catch_up()
     assert rows_of(models) == folded_in_memory(ledger)
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
 
 
 def test_a_kept_one_goes_when_it_is_dropped(ledger: Ledger, models: ReadModels) -> None:

@@ -17,7 +17,7 @@ from ledger.events.scheduling import SchedulePaused, SettingsCreated
 from projections.projector import read_models as read_models_module
 from projections.projector.read_models import ReadModels
 from projections.queries.schedules import schedule_of
-from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
+from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of, taken_heals
 from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, draft
 
@@ -76,7 +76,7 @@ def test_answers_come_from_memory_while_the_application_holds_a_lock(
     app.execute("ROLLBACK")
     assert paused(models) is True
     assert rows_of(models) == folded_in_memory(ledger)
-    assert models.take_healed() == []
+    assert taken_heals(models) == []
 
 
 def test_the_first_answer_under_a_lock_comes_in_about_two_seconds(
