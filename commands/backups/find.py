@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.backups.unrecorded import unrecorded_file
 from commands.errors import BackupNotFound, InvalidArgument
 from ledger.vocabulary import BackupStatus
 from projections.queries.catalog import backup_named
@@ -11,6 +12,22 @@ from projections.queries.catalog import backup_named
 if TYPE_CHECKING:
     from commands.site.site import Site
     from projections.folds.backup import Backup
+
+
+def find_recorded(site: Site, filename: str) -> Backup:
+    """The backup of a file name as the ledger has it, whether or not its folder is there.
+
+    Raises:
+        BackupNotFound: there is none, or it was deleted.
+    """
+    store = site.store.store_id if site.has_store else None
+    with site.read_models.reading() as connection:
+        backup = backup_named(connection, store, filename)
+    if backup is None or backup.status == BackupStatus.DELETED:
+        raise BackupNotFound(
+            f"the ledger knows no backup {filename!r}; see: backup-ledger backup list --all"
+        )
+    return backup
 
 
 def find_backup(site: Site, filename: str) -> Backup:
@@ -25,6 +42,11 @@ def find_backup(site: Site, filename: str) -> Backup:
     with site.read_models.reading() as connection:
         backup = backup_named(connection, site.store.store_id, filename)
     if backup is None or backup.status == BackupStatus.DELETED:
+        if unrecorded_file(site, filename) is not None:
+            raise BackupNotFound(
+                f"{filename!r} stands in {site.store.folder}, but is not in the ledger yet; "
+                "record it: backup-ledger backup reconcile"
+            )
         raise BackupNotFound(
             f"there is no backup {filename!r} in {site.store.folder}; "
             "see: backup-ledger backup list"

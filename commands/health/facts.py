@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commands.health import backups, clocks, places, schedules
+from commands.health import backups, clocks, folder, places, schedules
 from commands.health.finding import Finding, Look
 from commands.health.read_models import read_model_facts
 from commands.health.verdict import Verdict
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FINDERS: tuple[Finder, ...] = (
     places.store_findings,
     places.database_findings,
+    folder.source_findings,
     places.ledger_findings,
     places.read_model_findings,
     schedules.scheduler_findings,
@@ -52,6 +53,7 @@ def _looked(site: Site, now: datetime) -> tuple[dict[str, Any], Verdict]:
             "ledger": places.ledger_facts(site),
             "store": places.store_facts(site),
             "database": places.database_facts(site),
+            **folder.folder_facts(site),
             "schedules": planned["schedules"],
             "last_backup": kept["last_backup"],
             "next_backup_at": planned["next_backup_at"],

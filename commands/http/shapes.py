@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
+from commands.backups.unrecorded import UNRECORDED
 from ledger.clock import format_instant
 from projections.tables.columns import backup_catalog, backup_runs, backup_settings
 
 if TYPE_CHECKING:
+    from commands.backups.unrecorded import UnrecordedFile
     from commands.restore.plan import RestorePlan
     from commands.retention.apply import RetentionOutcome
     from commands.site.site import Site
@@ -69,6 +71,30 @@ def backup_shape(site: Site, backup: Backup) -> dict[str, Any]:
     """The same with all that the catalog knows."""
     columns = {column.name: getattr(backup, column.name) for column in backup_catalog.columns}
     return columns | metadata_shape(site, backup)
+
+
+def unrecorded_shape(file: UnrecordedFile, *, everything: bool = False) -> dict[str, Any]:
+    """A file that the ledger does not know, as the former service showed it.
+
+    `everything`: with the catalog's columns, null where nothing is known.
+    """
+    shown = {
+        "filename": file.filename,
+        "filepath": str(file.path),
+        "size": file.size,
+        "created_at": file.created_at,
+        "is_protected": file.is_protected,
+    }
+    if not everything:
+        return shown
+    columns: dict[str, Any] = dict.fromkeys(column.name for column in backup_catalog.columns)
+    known: dict[str, Any] = {
+        "kind": file.kind,
+        "user_id": file.user_id,
+        "status": UNRECORDED,
+        "holds": [],
+    }
+    return columns | known | shown
 
 
 def verification_shape(found: Verification) -> dict[str, Any]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.backups.staging import staged_of
+from commands.backups.unrecorded import is_in_use, unrecorded_files
 from commands.errors import VerificationFailed
 from commands.recovery.recover import Recovered, recover
 from commands.sqlite.content import content_problem
 from commands.sqlite.errors import SQLiteFileError
 from commands.sqlite.files import sha256_of
 from commands.verification.verify import look_closely, record_verification
-from ledger.append.database import file_of
 from ledger.append.leases_and_names import name_owner
 from ledger.append.ledger import Draft
 from ledger.clock import from_microseconds
@@ -82,9 +81,25 @@ def reconcile(
     return result
 
 
+def adopt_new_files(site: Site, context: Context) -> Reconciliation:
+    """Adopt what stands in the folder without an entry; for a process that looks all the time.
+
+    A file that was left alone is not looked at again before it changes.
+    """
+    result = Reconciliation()
+    for each in unrecorded_files(site):
+        if each.found in site.left_alone:
+            continue
+        left = len(result.left_alone)
+        _adopt(site, context, each.found, result)
+        if len(result.left_alone) > left:
+            site.left_alone.add(each.found)
+    return result
+
+
 def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliation) -> None:
     """Record a file that stands in the folder without an entry."""
-    if _is_in_use(site, found):
+    if is_in_use(site, found):
         return
     path = site.store.path(found.filename)
     try:
@@ -171,23 +186,6 @@ def _welcome_back(site: Site, context: Context, backup: Backup, result: Reconcil
         return
     record_verification(site, context, [backup], found, "command")
     (result.back if found.is_good else result.left_alone).append(backup.filename)
-
-
-def _is_in_use(site: Site, found: FoundFile) -> bool:
-    """Whether it is the source, the ledger or the read models: never a backup, never opened."""
-    urls = (site.configuration.ledger_url, site.read_models.engine.url)
-    paths = [path for url in urls if (path := file_of(url))]
-    if site.configuration.database is not None:
-        paths.append(str(site.database))
-    return any(_is_same(path, found) for path in paths)
-
-
-def _is_same(path: str, found: FoundFile) -> bool:
-    try:
-        seen = os.stat(path)
-    except OSError:
-        return False
-    return (seen.st_dev, seen.st_ino) == (found.device, found.inode)
 
 
 def _make_private(site: Site, filename: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from commands.health.presence import count_others_ready, count_schedulers
 from commands.recovery.expired_claims import settle_expired
+from commands.recovery.reconcile import adopt_new_files
 from commands.recovery.recover import recover
 from commands.reporting.logs import Timing, log_event
 from commands.runs.claim import claim_due, correct_far_ahead
@@ -85,6 +86,8 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
             report += _run_batch(site, context, claims)
         if len(due) < _batch_size(site) and places == 1:
             break  # that was all: what is due was asked as of one moment
+    with timing.of("adopt"):
+        adopt_new_files(site, context)
     log_event("check", **{"due": len(served), "lost": lost} | asdict(report) | timing.fields())
     return report
 

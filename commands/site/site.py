@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from commands.site.configuration import Configuration
     from commands.site.process_state import DrillDay
-    from commands.site.store import Store
+    from commands.site.store import FoundFile, Store
     from ledger.append.ledger import RecordedEvent
     from ledger.clock import Clock
     from ledger.records.record import Event
@@ -65,6 +65,7 @@ class Site:
         self.checkpoint_tried_at: float | None = None
         self.drills_of: DrillDay | None = None
         self.not_ready: str | None = None
+        self.left_alone: set[FoundFile] = set()
         self._owner: Owner | None = None
         self._source_id: str | None = None
         self._folder_source: FolderSource | None = None

@@ -109,11 +109,20 @@ class FolderSource:
             newest = newest_source_of_store(connection, self._store.store_id)
         return next((each for each in found if each.source_id == newest), found[0])
 
-    def others(self) -> list[Source]:
-        """Sources that 0.1.0 registered in this folder besides its owner."""
+    def others(self, *, with_backups: bool = False) -> list[Source]:
+        """Sources that 0.1.0 registered in this folder besides its owner.
+
+        `with_backups`: those of which there is still a backup.
+        """
         owner = self.owner()
         found = [each for each in self.book.all() if each.store == self._store.store_id]
-        return [each for each in found if each != owner]
+        others = [each for each in found if each != owner]
+        if not (others and with_backups):
+            return others
+        with self._reading() as connection:
+            present = backups_of_store(connection, self._store.store_id)
+        sources = {each.source for each in present}
+        return [each for each in others if each.source_id in sources]
 
     def known_id(self) -> str | None:
         """The source id of the database given; None where the folder is not its own (yet)."""
@@ -204,12 +213,12 @@ class FolderSource:
 
 def path_text(path: Path) -> str:
     """The real path of a database as events hold it."""
-    return os.fsencode(os.path.realpath(path)).decode("utf-8", "backslashreplace")
+    return _as_text(os.path.realpath(path))
 
 
 def is_at(recorded: str, path: Path) -> bool:
-    """Whether a recorded path is this file's: the same real path, or the same inode."""
-    if recorded == path_text(path):
+    """Whether a recorded path is this file's: the same path, links followed or not, or inode."""
+    if recorded in (path_text(path), _as_text(os.path.abspath(path))):
         return True
     try:
         return os.path.samefile(recorded, path)
@@ -226,6 +235,10 @@ def _is_gone(recorded: str) -> bool:
     except (OSError, ValueError):
         return False
     return False
+
+
+def _as_text(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _missing(database: Path, owner: Source | None) -> str:

@@ -169,20 +169,22 @@ class Store:
 
     def list_candidates(self) -> tuple[list[FoundFile], list[str]]:
         """Regular `.db` files without a leading dot; and names that are no UTF-8, for reporting."""
-        candidates: list[FoundFile] = []
+        names, unreadable = self.list_names()
+        candidates = [found for name in names if (found := self.look_at(name)) is not None]
+        return candidates, unreadable
+
+    def list_names(self) -> tuple[list[str], list[str]]:
+        """What `list_candidates` looks at, without looking."""
+        names: list[str] = []
         unreadable: list[str] = []
         for entry in sorted(os.listdir(os.fsencode(self.folder))):
             if not entry.endswith(b".db") or entry.startswith(b"."):
                 continue
             try:
-                name = entry.decode()
+                names.append(entry.decode())
             except UnicodeDecodeError:
                 unreadable.append(entry.decode("utf-8", "backslashreplace"))
-                continue
-            found = self.look_at(name)
-            if found is not None:
-                candidates.append(found)
-        return candidates, unreadable
+        return names, unreadable
 
     def _move_away(self, filename: str) -> str:
         """Move a foreign file to a free name, atomically and without overwriting."""

@@ -45,6 +45,7 @@ def test_settings_begin_with_the_defaults_and_change_one_by_one(place: Place) ->
     off = place.json("settings", "set", "1", "--disabled")
     assert (off["enabled"], off["next_backup_at"]) == (False, None)
     assert place.types() == [
+        "ledger.source_registered",
         "backup_scheduler.settings_created",
         "backup_scheduler.settings_updated",
         "backup_scheduler.settings_updated",
@@ -91,8 +92,8 @@ def test_pause_and_resume_keep_the_settings(place: Place) -> None:
     resumed = place.json("settings", "resume", "1")
     assert resumed["paused"] is False
     assert resumed["next_backup_at"] is not None
-    assert place.events()[1]["details"]["note"] == "disk is being replaced"
-    assert place.types()[1:] == ["backup_scheduler.paused", "backup_scheduler.resumed"]
+    assert place.events()[2]["details"]["note"] == "disk is being replaced"
+    assert place.types()[2:] == ["backup_scheduler.paused", "backup_scheduler.resumed"]
 
 
 def test_preview_lists_the_next_runs_in_both_times(place: Place) -> None:

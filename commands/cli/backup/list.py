@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,17 +15,22 @@ from commands.cli.backup.table import (
     filepath,
     origin,
     show_backups,
+    show_unrecorded,
     state,
+    unrecorded_json,
 )
 from commands.cli.options import JsonOption, NameArgument
-from commands.cli.session import Session, adopt_files, configured, opened
+from commands.cli.session import Session, configured, opened
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
 from commands.reporting.terminal import note, say, show_facts, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
+    from commands.backups.unrecorded import UnrecordedFile
+    from commands.site.configuration import Configuration
     from commands.site.site import Site
     from projections.folds.backup import Backup
 
@@ -38,29 +44,41 @@ def list_backups(
 ) -> None:
     """List what is there, newest first.
 
-    Files in the folder that nobody knew are adopted. Without a folder, where only the ledger on a
-    server is named, those of all folders are listed.
+    A question: nothing is recorded. Files in the folder that are not in the ledger yet are named,
+    also where there is no ledger. Without a folder, where only the ledger on a server is named,
+    backups of all folders are listed.
 
     \b
     Examples:
       backup-ledger backup list
       backup-ledger backup list --all --json
     """
+    from commands.backups.unrecorded import unrecorded_files
+    from ledger.errors import LedgerMissing
     from projections.queries.catalog import PRESENT, backups_of_store
 
-    has_folder = configured(ctx).names_a_folder or configured(ctx).ledger is None
-    with opened(ctx, "begin" if has_folder else "read", adopt=has_folder) as session:
-        site = session.site
-        with site.read_models.reading() as connection:
-            statuses = None if everything else PRESENT
-            backups = backups_of_store(connection, site.store_id, statuses)
-        if as_json:
-            write_json([backup_json(site, each) for each in backups])
-            return
-        _say_adopted(session)
-        if backups:
-            show_backups(backups, session.context.now)
-        say(_summary(backups, site))
+    try:
+        with opened(ctx, "read") as session:
+            site = session.site
+            with site.read_models.reading() as connection:
+                statuses = None if everything else PRESENT
+                backups = backups_of_store(connection, site.store_id, statuses)
+            files = unrecorded_files(site)
+            if as_json:
+                listed = [backup_json(site, each) for each in backups]
+                write_json(newest_first([*listed, *map(unrecorded_json, files)]))
+                return
+            if backups:
+                show_backups(backups, session.context.now, _others(site))
+            _say_unrecorded(files, session.context.now)
+            say(_summary(backups, site))
+    except LedgerMissing:
+        _list_without_ledger(configured(ctx), as_json=as_json)
+        raise
+
+
+def newest_first(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(listed, key=lambda each: each["created_at"], reverse=True)
 
 
 def show(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
@@ -70,44 +88,74 @@ def show(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) ->
     Example:
       backup-ledger backup show before-cleanup.db
     """
+    from commands.backups.find import find_recorded
+    from commands.backups.unrecorded import unrecorded_file
+
     with opened(ctx, "read") as session:
-        backup = _known_or_adopted(session, name)
+        site = session.site
+        file = unrecorded_file(site, name)
+        if file is not None:
+            _show_unrecorded(session, file, as_json=as_json)
+            return
+        backup = find_recorded(site, name)
         if as_json:
-            write_json(backup_json(session.site, backup) | disk_json(session.site, backup))
+            write_json(backup_json(site, backup) | disk_json(site, backup))
             return
         show_facts(_facts(session, backup))
         say(f"Its story: backup-ledger audit history {shlex.quote(name)}", style="dim")
 
 
-def _say_adopted(session: Session) -> None:
-    adopted = session.found.adopted if session.found else []
-    if adopted:
-        note(f"Adopted {count(len(adopted), 'file')} that nobody knew.", style="dim")
-    for name in session.found.left_alone if session.found else []:
-        note(f"Left alone: {name} (still being written, or cannot be read)")
+def _show_unrecorded(session: Session, file: UnrecordedFile, *, as_json: bool) -> None:
+    if as_json:
+        write_json(
+            unrecorded_json(file)
+            | {"size_on_disk": file.found.bytes_on_disk, "links": file.found.links}
+        )
+        return
+    _say_unrecorded([file], session.context.now)
+
+
+def _list_without_ledger(configuration: Configuration, *, as_json: bool) -> None:
+    """Name what is there all the same: whoever lost the ledger needs it most."""
+    from datetime import UTC, datetime
+
+    from commands.backups.unrecorded import files_without_ledger
+
+    files = files_without_ledger(configuration) if configuration.names_a_folder else []
+    if as_json:
+        write_json([unrecorded_json(each) for each in files])
+    elif files:
+        show_unrecorded(files, datetime.now(UTC))
+
+
+def _say_unrecorded(files: Sequence[UnrecordedFile], now: datetime) -> None:
+    if not files:
+        return
+    show_unrecorded(files, now)
+    note(
+        f"{count(len(files), 'file')} not in the ledger yet; record "
+        f"{'it' if len(files) == 1 else 'them'}: backup-ledger backup reconcile"
+    )
+
+
+def _others(site: Site) -> dict[str, str]:
+    """Databases that 0.1.0 let share the folder: source id -> file name."""
+    if not site.has_store:
+        return {}
+    return {each.source_id: Path(each.path).name for each in site.folder_source.others()}
 
 
 def _summary(backups: Sequence[Backup], site: Site) -> str:
     if not site.configuration.names_a_folder:
         return f"{count(len(backups), 'backup')}, in all folders of the ledger"
+    owner = site.folder_source.owner()
+    of = "" if owner is None else f" of {owner.path}"
     if not backups:
-        return f"No backups in {site.store.folder} yet; make one: backup-ledger backup create"
+        return f"No backups{of} in {site.store.folder} yet; make one: backup-ledger backup create"
     total = moments.size(sum(each.size for each in backups if each.is_present))
     on_disk = moments.size(site.store.bytes_on_disk())
-    return f"{count(len(backups), 'backup')}, {total}, {on_disk} on disk, in {site.store.folder}"
-
-
-def _known_or_adopted(session: Session, name: str) -> Backup:
-    from commands.backups.find import find_backup
-    from commands.errors import BackupNotFound
-
-    try:
-        return find_backup(session.site, name)
-    except BackupNotFound:
-        if session.site.store.look_at(name) is None:
-            raise
-    adopt_files(session.site, session.context)
-    return find_backup(session.site, name)
+    number = count(len(backups), "backup")
+    return f"{number}{of}, {total}, {on_disk} on disk, in {site.store.folder}"
 
 
 def _on_disk(site: Site, backup: Backup) -> str:
@@ -132,7 +180,8 @@ def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
         ("on disk", _on_disk(session.site, backup)),
         ("sha256", backup.sha256),
         ("verified", checked(backup, now)),
-        ("file", filepath(session.site, backup) or "in another store"),
+        ("file", filepath(session.site, backup) or _elsewhere(session.site, backup)),
+        ("made of", _made_of(session.site, backup)),
         ("backup id", backup.backup_id),
     ]
     optional = [("run", backup.run_id), ("shares its file with", backup.shared_with)]
@@ -141,3 +190,15 @@ def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
         end = hold["until"] and f", until {moments.both(parse_instant(hold['until']), now)}"
         facts.append(("held", f"{hold['reason']}{end or ''}"))
     return facts
+
+
+def _made_of(site: Site, backup: Backup) -> str:
+    from commands.site.sources import SourceBook
+
+    return SourceBook(site.ledger).path_of(backup.source) or "not known: a file that was adopted"
+
+
+def _elsewhere(site: Site, backup: Backup) -> str:
+    if site.has_store or not site.configuration.names_a_folder:
+        return f"in another folder (store {backup.store})"
+    return f"not to be looked at: {site.configuration.backups_folder} has no .store file"

@@ -53,7 +53,7 @@ def restore(
     from commands.restore.plan import plan_restore
     from commands.restore.restore import restore_backup
 
-    with opened(ctx, "act", adopt=True) as session:
+    with opened(ctx, "read" if plan else "act", adopt=not plan) as session:
         site = session.site
         if plan:
             _show_plan(session, plan_restore(site, name, to), as_json=as_json)

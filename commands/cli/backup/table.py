@@ -8,11 +8,12 @@ from commands.reporting import humanize as moments
 from commands.reporting.terminal import add_row, is_wide, new_table, show_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from rich.table import Table
 
+    from commands.backups.unrecorded import UnrecordedFile
     from commands.site.site import Site
     from projections.folds.backup import Backup
 
@@ -27,9 +28,35 @@ def backup_json(site: Site, backup: Backup) -> dict[str, Any]:
     return found | {"filepath": filepath(site, backup)}
 
 
+def unrecorded_json(file: UnrecordedFile) -> dict[str, Any]:
+    """A file that the ledger does not know, among backups: what is not known is null."""
+    from commands.backups.unrecorded import UNRECORDED
+    from projections.tables.columns import backup_catalog
+
+    return dict.fromkeys(column.name for column in backup_catalog.columns) | {
+        "filename": file.filename,
+        "filepath": str(file.path),
+        "kind": file.kind,
+        "user_id": file.user_id,
+        "size": file.size,
+        "status": UNRECORDED,
+        "is_protected": file.is_protected,
+        "created_at": file.created_at,
+        "holds": [],
+    }
+
+
+def show_unrecorded(files: Sequence[UnrecordedFile], now: datetime) -> None:
+    """Name the files that the ledger does not know."""
+    table = new_table("File, not in the ledger", "Size", "Changed", right=("Size",))
+    for each in files:
+        add_row(table, each.filename, moments.size(each.size), moments.both(each.created_at, now))
+    show_table(table)
+
+
 def disk_json(site: Site, backup: Backup) -> dict[str, int | None]:
     """What the file takes now, in bytes, and how many names share it; null where there is none."""
-    is_here = backup.store == site.store.store_id
+    is_here = site.has_store and backup.store == site.store.store_id
     found = site.store.look_at(backup.filename) if is_here else None
     if found is None:
         return {"size_on_disk": None, "links": None}
@@ -41,30 +68,40 @@ def filepath(site: Site, backup: Backup) -> str | None:
     return str(site.store.path(backup.filename)) if is_here else None
 
 
-def backups_table(backups: Sequence[Backup], now: datetime) -> Table:
-    """One backup a row, on one line where there is room, else on two."""
+def backups_table(
+    backups: Sequence[Backup], now: datetime, others: Mapping[str, str] | None = None
+) -> Table:
+    """One backup a row, on one line where there is room, else on two.
+
+    `others`: id and name of databases that the folder does not belong to: their backups say so.
+    """
+    others = others or {}
     if is_wide():
-        return _wide_table(backups, now)
+        return _wide_table(backups, now, others)
     table = new_table("Backup", "Size", "State", right=("Size",))
     for each in backups:
         made = f"  {moments.both(each.created_at, now)}"
-        standing = (state(each, now), origin(each))
+        standing = (state(each, now, others), origin(each))
         cells = ((each.filename, made), moments.size(each.size), standing)
         add_row(table, *cells, style=_STYLES.get(each.status))
     return table
 
 
-def show_backups(backups: Sequence[Backup], now: datetime) -> None:
-    show_table(backups_table(backups, now))
+def show_backups(
+    backups: Sequence[Backup], now: datetime, others: Mapping[str, str] | None = None
+) -> None:
+    show_table(backups_table(backups, now, others))
 
 
-def state(backup: Backup, now: datetime) -> str:
+def state(backup: Backup, now: datetime, others: Mapping[str, str] | None = None) -> str:
     """Where it stands, in a word or two."""
     words = [str(backup.status)]
     if backup.is_held(now):
         words.append("held")
     if backup.is_protected:
         words.append("protected")
+    if others and backup.source is not None and backup.source in others:
+        words.append(f"of {others[backup.source]}")
     return ", ".join(words)
 
 
@@ -81,7 +118,7 @@ def checked(backup: Backup, now: datetime) -> str:
     return f"{backup.verified_level}, {moments.both(backup.verified_at, now)}"
 
 
-def _wide_table(backups: Sequence[Backup], now: datetime) -> Table:
+def _wide_table(backups: Sequence[Backup], now: datetime, others: Mapping[str, str]) -> Table:
     table = new_table("Backup", "Made (UTC)", "Age", "Size", "Kind", "State", right=("Size",))
     for each in backups:
         add_row(
@@ -91,7 +128,7 @@ def _wide_table(backups: Sequence[Backup], now: datetime) -> Table:
             moments.relative(each.created_at, now),
             moments.size(each.size),
             origin(each),
-            state(each, now),
+            state(each, now, others),
             style=_STYLES.get(each.status),
         )
     return table

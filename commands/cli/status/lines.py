@@ -33,6 +33,7 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         *_more_runs(len(facts["open_runs"]) - MAX_OPEN_RUNS),
         ("database", _database(database)),
         ("folder", facts["store"]["path"] or "not given (--backups)"),
+        *_source(facts),
         ("ledger", f"{ledger['size']:,} events, {ledger['path']}"),
         ("", _verified(ledger, now)),
         ("root", ledger["root"]),
@@ -93,6 +94,14 @@ def _scheduler(scheduler: dict[str, Any], now: datetime) -> str:
         state += f", for {', '.join(scheduler['labels'])}"
     started = moments.relative(scheduler["started_at"], now)
     return f"{scheduler['instance']}: {state}, started {started}"
+
+
+def _source(facts: dict[str, Any]) -> list[tuple[str, object]]:
+    """Whose folder it is, where that is not plain from the line of the database."""
+    source, database = facts["source"], facts["database"]
+    if source is None or (database is not None and database["path"] == source["path"]):
+        return []
+    return [("backups of", source["path"])]
 
 
 def _database(database: dict[str, Any] | None) -> str:

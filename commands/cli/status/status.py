@@ -8,12 +8,16 @@ import typer
 
 from commands.cli.errors import FOUND_SOMETHING
 from commands.cli.options import JsonOption
-from commands.cli.session import opened
+from commands.cli.session import configured, opened
 from commands.cli.status.lines import lines, style_of
 from commands.reporting.terminal import say, show_facts, write_json
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from commands.site.configuration import Configuration
+
+MAX_NAMES_SHOWN = 5
 
 
 def status(
@@ -46,6 +50,7 @@ def status(
     """
     from commands.errors import InvalidArgument
     from commands.health.facts import status_facts
+    from ledger.errors import LedgerMissing
 
     if watch and check:
         raise InvalidArgument("--watch goes on and on; --check needs an end: give one of the two")
@@ -55,12 +60,16 @@ def status(
 
         watch_status(ctx, every, as_json=as_json)
         return
-    with opened(ctx, "read") as session:
-        facts = status_facts(session.site, session.context.now)
-        if as_json:
-            write_json(facts)
-        else:
-            _show(facts, session.context.now)
+    try:
+        with opened(ctx, "read") as session:
+            facts = status_facts(session.site, session.context.now)
+            if as_json:
+                write_json(facts)
+            else:
+                _show(facts, session.context.now)
+    except LedgerMissing:
+        _show_without_ledger(configured(ctx), as_json=as_json)
+        raise
     if check and facts["findings"]:
         raise typer.Exit(FOUND_SOMETHING)
 
@@ -71,3 +80,30 @@ def _show(facts: dict[str, Any], now: datetime) -> None:
         say(f"- {each}", style="yellow")
     say()
     show_facts(lines(facts, now))
+
+
+def _show_without_ledger(configuration: Configuration, *, as_json: bool) -> None:
+    """What is there all the same: whoever lost the ledger needs it most."""
+    from commands.health.folder import facts_without_ledger
+
+    facts = facts_without_ledger(configuration)
+    if as_json:
+        write_json(facts)
+        return
+    files = facts["unrecorded"]
+    database = facts["database"]
+    names = ", ".join(files["names"][:MAX_NAMES_SHOWN])
+    more = " and more" if files["count"] > MAX_NAMES_SHOWN else ""
+    say("There is no ledger here.", style="bold yellow")
+    say()
+    show_facts(
+        [
+            ("database", _place(database) if database else "not given (--database)"),
+            ("folder", facts["store"]["path"] or "not given (--backups)"),
+            ("files in it", f"{files['count']}: {names}{more}" if files["count"] else "none"),
+        ]
+    )
+
+
+def _place(database: dict[str, Any]) -> str:
+    return database["path"] if database["exists"] else f"{database['path']} (missing)"

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 from commands.backups.delete import delete_backup
 from commands.backups.hold import may_release, place_hold, release_holds
 from commands.backups.take import take_backup
+from commands.backups.unrecorded import unrecorded_files
 from commands.http.callers import Anybody, Caller, Writer
 from commands.http.console.job import job_page
 from commands.http.console.page import BASE, done, page
@@ -25,7 +26,6 @@ from commands.http.problems import not_found
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import verification_shape
-from commands.recovery.reconcile import reconcile
 from commands.reporting.humanize import parse_moment
 from commands.schedules.settings import require_known_user
 from commands.verification.verify import verify_backup
@@ -68,8 +68,8 @@ def newest(
     if asked is not None and not caller.owns(asked):
         raise not_found(f"user {asked} has no backups")
     site = served.site
-    if status == THERE and not cursor:
-        reconcile(site, served.listing())
+    files = unrecorded_files(site) if status == THERE and not cursor else []
+    owner = site.folder_source.owner()
     statuses = PRESENT if status == THERE else (status,)
     with site.read_models.reading() as connection:
         found = catalog_page(
@@ -88,6 +88,8 @@ def newest(
         caller,
         "backups.html",
         backups=shown,
+        files=[each for each in files if caller.owns(each.user_id)],
+        source=None if owner is None else owner.path,
         fates=fates_of(served, shown),
         statuses=[THERE, *BackupStatus],
         chosen=status,
@@ -197,7 +199,7 @@ def _details(
     problem: str | None = None,
     status: int = 200,
 ) -> Response:
-    backup = own_backup(caller, served, filename)
+    backup = own_backup(caller, served, filename, adopts=False)
     now = served.site.clock.now()
     return page(
         request,

@@ -58,7 +58,7 @@ def _plan_page(
     problem: str | None = None,
     status: int = 200,
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, adopts=False)
     plan = plan_restore(served.site, filename)
     return page(
         request,

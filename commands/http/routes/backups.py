@@ -12,6 +12,7 @@ from commands.backups.delete import delete_backup
 from commands.backups.find import find_backup
 from commands.backups.hold import place_hold, release_holds
 from commands.backups.take import take_backup
+from commands.backups.unrecorded import UnrecordedFile, unrecorded_file, unrecorded_files
 from commands.errors import BackupNotFound
 from commands.http.callers import Anybody, Caller, Operator, Reader, Writer
 from commands.http.ledger_route import Command, LedgerRoute
@@ -23,6 +24,7 @@ from commands.http.shapes import (
     in_megabytes,
     metadata_shape,
     plan_shape,
+    unrecorded_shape,
     verification_shape,
 )
 from commands.recovery.reconcile import reconcile
@@ -109,7 +111,7 @@ def create(
     return answer(_created(served, backup), 201)
 
 
-@router.get("/backups", summary="What is there, newest first; unknown files are adopted")
+@router.get("/backups", summary="What is there, newest first; also files not recorded yet")
 def list_backups(
     caller: Anybody,
     served: Served,
@@ -118,7 +120,6 @@ def list_backups(
     ] = False,
 ) -> Response:
     site = served.site
-    reconcile(site, served.listing())
     with site.read_models.reading() as connection:
         if caller.user_id is not None and not everything:
             found = backups_of_owner(connection, site.store.store_id, caller.user_id)
@@ -127,17 +128,29 @@ def list_backups(
             found = backups_of_store(connection, site.store.store_id, statuses)
     shape = backup_shape if everything else metadata_shape
     shown = [shape(site, each) for each in found if caller.owns(each.user_id)]
+    shown += [
+        unrecorded_shape(each, everything=everything)
+        for each in unrecorded_files(site)
+        if caller.owns(each.user_id)
+    ]
+    shown.sort(key=lambda each: each["created_at"], reverse=True)
     return answer({"backups": shown, "count": len(shown)})
 
 
 @router.get("/backups/{filename}", summary="One backup")
 def show(caller: Anybody, served: Served, filename: str) -> Response:
-    return answer(metadata_shape(served.site, own_backup(caller, served, filename)))
+    file = own_unrecorded(caller, served, filename)
+    if file is not None:
+        return answer(unrecorded_shape(file))
+    return answer(metadata_shape(served.site, own_backup(caller, served, filename, adopts=False)))
 
 
 @router.get("/backups/{filename}/details", summary="All that the catalog knows of one backup")
 def details(caller: Anybody, served: Served, filename: str) -> Response:
-    return answer(backup_shape(served.site, own_backup(caller, served, filename)))
+    file = own_unrecorded(caller, served, filename)
+    if file is not None:
+        return answer(unrecorded_shape(file, everything=True))
+    return answer(backup_shape(served.site, own_backup(caller, served, filename, adopts=False)))
 
 
 @router.delete("/backups/{filename}", summary="Delete one; force for a protected one")
@@ -222,8 +235,16 @@ def restore(_caller: Operator, context: Command, served: Served, body: RestoreIn
     return answer(_restored(served, done))
 
 
-def own_backup(caller: Caller, served: ServedSite, filename: str) -> Backup:
-    """A backup that is there and the caller's business; a file that nobody knew is adopted.
+def own_unrecorded(caller: Caller, served: ServedSite, filename: str) -> UnrecordedFile | None:
+    """A file that the ledger does not know, if it is the caller's business."""
+    file = unrecorded_file(served.site, filename)
+    return file if file is not None and caller.owns(file.user_id) else None
+
+
+def own_backup(caller: Caller, served: ServedSite, filename: str, *, adopts: bool = True) -> Backup:
+    """A backup that is there and the caller's business.
+
+    `adopts`: for a command, which adopts a file that nobody knew; a question records nothing.
 
     Raises:
         BackupNotFound: there is none, or it is another user's: which of them is not said.
@@ -232,7 +253,8 @@ def own_backup(caller: Caller, served: ServedSite, filename: str) -> Backup:
     try:
         found = find_backup(site, filename)
     except BackupNotFound:
-        if len(filename) > MAX_NAME or site.store.look_at(filename) is None:
+        is_there = len(filename) <= MAX_NAME and site.store.look_at(filename) is not None
+        if not is_there or not adopts:
             raise not_found(f"there is no backup {filename!r}") from None
         reconcile(site, served.listing())
         found = find_backup(site, filename)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from commands.backups.unrecorded import unrecorded_files
 from commands.http.callers import Operator, Reader
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.served_site import Served, ServedSite
@@ -117,6 +118,7 @@ def database_stats(served: ServedSite) -> dict[str, Any]:
         connected = False
     with site.read_models.reading() as connection:
         count = len(backups_of_store(connection, site.store.store_id))
+    count += len(unrecorded_files(site))
     stored = site.store.bytes_on_disk()
     return {
         "connected": connected,

@@ -32,7 +32,6 @@ def preview(
     caller: Anybody, served: Served, keep_count: KeepCount = 7, user_id: Scope = None
 ) -> Response:
     whose = _scope(caller, user_id)
-    reconcile(served.site, served.listing())
     outcome = preview_retention(served.site, served.listing(), keep_count, whose)
     summary = summary_of(outcome).model_dump()
     return answer({"summary": summary} | retention_shape(outcome))

@@ -12,6 +12,9 @@ import pytest
 from commands.runs import complete as complete_runs
 from commands.scheduler.check import CheckReport, check
 from commands.scheduler.process import checked
+from commands.site.configuration import Configuration
+from commands.site.opening import begin
+from ledger.append.database import place_of
 from ledger.events.catalog import BackupCreated
 from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.events.retention import DeletionFailed, RetentionApplied, RetentionFailed
@@ -22,7 +25,7 @@ from ledger.events.scheduling import (
 )
 from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_models_are_the_fold, require_whole
-from tests.commands.world import World, break_database
+from tests.commands.world import World, break_database, make_database
 
 
 def three_due(world: World, **changes: Any) -> None:
@@ -46,7 +49,6 @@ def test_run_is_recorded_from_claim_to_completion(world: World) -> None:
         assert world.check() == CheckReport(completed=1)
     assert types == [
         "backup_scheduler.backup_started",
-        "ledger.source_registered",
         "backup_catalog.backup_created",
         "backup_retention.applied",
         "backup_scheduler.backup_completed",
@@ -162,7 +164,12 @@ def test_two_sites_with_one_ledger_fail_apart(make_world: MakeWorld) -> None:
     """A site whose database is gone fails its own runs; the other one's users are its own."""
     world = make_world()
     three_due(world)
-    broken = world.open("act", database=world.folder / "nowhere.db", backups=world.backups)
+    other = make_database(world.folder / "other.db")
+    places = {"database": other, "backups": world.folder / "others"}
+    places |= {"ledger": place_of(world.site.configuration.ledger_url)}
+    begin(Configuration(**world.options | places), world.clock, new=True)
+    broken = world.open("act", **places)
+    other.unlink()
     assert check(broken) == CheckReport(failed=3)
     world.due_again(3)
     for user_id in (1, 2):
