@@ -157,6 +157,11 @@ def name_owners(connection: Connection, store: str, filenames: Sequence[str]) ->
     return found
 
 
+def names_of_store(connection: Connection, store: str) -> set[str]:
+    """The file names of everything in a store that is not deleted."""
+    return set(connection.execute(select(names.c.filename).where(names.c.store == store)).scalars())
+
+
 def all_leases(connection: Connection) -> list[Lease]:
     return [
         Lease(row.run_id, row.owner, row.expires_at) for row in connection.execute(select(leases))
