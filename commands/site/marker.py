@@ -9,6 +9,7 @@ on the database must be able to read it (0644).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -50,6 +51,8 @@ def read_marker(database: Path) -> Marker | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None  # no marker of such a name was ever written
         raise StoreUnknown(f"{shown(path)} cannot be read: {error.strerror}") from error
     try:
         found = json.loads(os.read(descriptor, MAX_BYTES))
