@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from commands.backups.staging import staged_of
 from commands.site.store import Store
 from ledger.append.database import file_of
 from ledger.append.leases_and_names import name_owner, names_of_store
@@ -17,13 +18,14 @@ from ledger.clock import from_microseconds
 from projections.folds.backup_names import classify, is_protected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from commands.site.configuration import Configuration
     from commands.site.site import Site
     from commands.site.store import FoundFile
+    from projections.folds.backup import Backup
     from projections.folds.backup_names import Kind
 
 UNRECORDED = "unrecorded"
@@ -73,6 +75,33 @@ def unrecorded_files(site: Site) -> list[UnrecordedFile]:
     new = (site.store.look_at(name) for name in names if name not in recorded)
     found = (each for each in new if each is not None and not is_in_use(site, each))
     return _described(site.store.folder, found)
+
+
+def without_gone(site: Site, backups: Sequence[Backup]) -> tuple[list[Backup], list[str]]:
+    """Of backups that should be there: those that are, and the names of files that are gone.
+
+    What is only staged is there. A question records nothing, so it has to look by itself. Where
+    the folder is not there, what the ledger says is all that is known.
+    """
+    if not site.has_store:
+        return list(backups), []
+    try:
+        names = set(site.store.list_names()[0])
+    except OSError:
+        return list(backups), []
+    store = site.store.store_id
+    absent = [
+        each
+        for each in backups
+        if each.is_present and each.store == store and each.filename not in names
+    ]
+    gone = {
+        each.backup_id
+        for each in absent
+        if not staged_of(site, each) and not site.store.has(each.filename)
+    }
+    there = [each for each in backups if each.backup_id not in gone]
+    return there, [each.filename for each in absent if each.backup_id in gone]
 
 
 def unrecorded_file(site: Site, filename: str) -> UnrecordedFile | None:

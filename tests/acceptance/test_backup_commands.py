@@ -59,32 +59,47 @@ def test_a_backup_before_a_migration_is_protected(place: Place) -> None:
     assert made["is_protected"] is True
 
 
-def test_list_is_newest_first_and_adopts_unknown_files(place: Place) -> None:
-    """A file that somebody put into the folder is listed like our own, and stays as it is."""
+def test_list_is_newest_first_and_names_unknown_files(place: Place) -> None:
+    """A file that somebody put into the folder is listed like our own; nothing is recorded."""
     place.done("backup", "create", "ours")
     make_database(place.folder / "theirs.db", cases=3)
     with closing(sqlite3.connect(place.folder / "theirs.db")) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")
     (place.folder / "theirs.db").rename(place.backups / "theirs.db")
-    before = place.files()
+    before, recorded = place.files(), len(place.events())
     listed = place.json("backup", "list")
     assert {each["filename"] for each in listed} == {"theirs.db", "ours.db"}
     assert [each["created_at"] for each in listed] == sorted(
         (each["created_at"] for each in listed), reverse=True
     )
     assert all(list(each) == COLUMNS for each in listed)
-    assert place.types()[-1] == "backup_catalog.backup_found"
+    assert {each["filename"]: each["status"] for each in listed} == {
+        "theirs.db": "unrecorded",
+        "ours.db": "ok",
+    }
+    assert "theirs.db" in place.done("backup", "list").out
+    assert len(place.events()) == recorded
     assert place.files() == before
+    place.done("backup", "reconcile")
+    assert place.types()[-1] == "backup_catalog.backup_found"
+    assert {each["status"] for each in place.json("backup", "list")} == {"ok"}
 
 
 def test_a_folder_of_old_backups_just_works(place: Place) -> None:
-    """Listing begins a ledger where there is none, and adopts damaged files as damaged."""
+    """Without a ledger they are listed; whoever begins one adopts them, damaged ones as damaged."""
     place.backups.mkdir()
     (place.backups / "auto_backup_user5_2024-01-01T03-00-00.db").write_bytes(b"rubbish" * 100)
     (place.backups / "empty.db").touch()
     (place.backups / "note.txt").write_text("not a backup")
+    names = {"auto_backup_user5_2024-01-01T03-00-00.db", "empty.db"}
+    asked = place.run("backup", "list", "--json")
+    assert (asked.code, {each["filename"] for each in asked.json}) == (4, names)
+    assert {path.name for path in place.backups.iterdir()} == names | {"note.txt"}
+    begun = place.done("settings", "set", "5")
+    assert "A ledger begins" in begun.err
+    assert "Adopted 2 older backups" in begun.err
     listed = {each["filename"]: each for each in place.json("backup", "list")}
-    assert set(listed) == {"auto_backup_user5_2024-01-01T03-00-00.db", "empty.db"}
+    assert set(listed) == names
     assert {each["status"] for each in listed.values()} == {"corrupt"}
     assert listed["auto_backup_user5_2024-01-01T03-00-00.db"]["user_id"] == 5
 
@@ -98,6 +113,7 @@ def test_list_leaves_out_what_is_gone_unless_all_are_asked_for(place: Place) -> 
     listed = place.run("backup", "list", "--json")
     assert [each["filename"] for each in listed.json] == ["kept.db"]
     assert "lost.db is gone" in listed.err
+    place.done("backup", "reconcile")
     every = {each["filename"]: each["status"] for each in place.json("backup", "list", "--all")}
     assert every == {"kept.db": "ok", "deleted.db": "deleted", "lost.db": "missing"}
 

@@ -77,7 +77,7 @@ def test_list_has_every_user_in_80_columns(place: Place) -> None:
 
 def test_an_empty_list_says_how_to_begin(place: Place) -> None:
     """A newcomer is told the next command."""
-    place.done("backup", "list")
+    place.done("ledger", "init")
     assert "settings set 1" in place.done("settings", "list").out
     assert place.json("settings", "list") == []
 

@@ -53,7 +53,7 @@ def list_backups(
       backup-ledger backup list
       backup-ledger backup list --all --json
     """
-    from commands.backups.unrecorded import unrecorded_files
+    from commands.backups.unrecorded import unrecorded_files, without_gone
     from ledger.errors import LedgerMissing
     from projections.queries.catalog import PRESENT, backups_of_store
 
@@ -64,6 +64,10 @@ def list_backups(
                 statuses = None if everything else PRESENT
                 backups = backups_of_store(connection, site.store_id, statuses)
             files = unrecorded_files(site)
+            if not everything:
+                backups, gone = without_gone(site, backups)
+                for filename in gone:
+                    note(f"The file of backup {filename} is gone; see: backup-ledger status")
             if as_json:
                 listed = [backup_json(site, each) for each in backups]
                 write_json(newest_first([*listed, *map(unrecorded_json, files)]))

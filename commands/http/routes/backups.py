@@ -12,7 +12,12 @@ from commands.backups.delete import delete_backup
 from commands.backups.find import find_backup
 from commands.backups.hold import place_hold, release_holds
 from commands.backups.take import take_backup
-from commands.backups.unrecorded import UnrecordedFile, unrecorded_file, unrecorded_files
+from commands.backups.unrecorded import (
+    UnrecordedFile,
+    unrecorded_file,
+    unrecorded_files,
+    without_gone,
+)
 from commands.errors import BackupNotFound
 from commands.http.callers import Anybody, Caller, Operator, Reader, Writer
 from commands.http.ledger_route import Command, LedgerRoute
@@ -126,6 +131,8 @@ def list_backups(
         else:
             statuses = None if everything else PRESENT
             found = backups_of_store(connection, site.store.store_id, statuses)
+    if not everything:
+        found, _gone = without_gone(site, found)
     shape = backup_shape if everything else metadata_shape
     shown = [shape(site, each) for each in found if caller.owns(each.user_id)]
     shown += [
