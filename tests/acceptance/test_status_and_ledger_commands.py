@@ -12,7 +12,6 @@ KEYS = [
     "database",
     "source",
     "marker",
-    "unrecorded",
     "schedules",
     "last_backup",
     "next_backup_at",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands.errors import StoreUnknown, exit_code_of
-from commands.health.place import place_facts, place_warnings
+from commands.health.facts import status_facts
 from commands.site.configuration import Configuration
 from commands.site.marker import Marker, marker_path, marker_problem, read_marker, write_marker
 from commands.site.opening import begin
@@ -105,8 +105,7 @@ def test_marker_of_another_ledger_is_left_and_said(world: World) -> None:
     write_marker(world.database, OTHER)
     site = world.reopen()
     assert read_marker(world.database) == OTHER
-    facts = place_facts(site)
-    assert any(OTHER.ledger in each for each in place_warnings(facts))
+    assert any(OTHER.ledger in each for each in status_facts(site, world.clock.now())["warnings"])
 
 
 def test_marker_that_cannot_be_written_is_said(
@@ -142,7 +141,7 @@ def test_something_else_in_its_place_is_never_overwritten(
     site = world.open("act")
     assert site.configuration.database is not None
     assert path.is_symlink() if content is None else path.read_bytes() == content
-    assert any(path.name in each for each in place_warnings(place_facts(site)))
+    assert any(path.name in each for each in status_facts(site, world.clock.now())["warnings"])
 
 
 def test_name_that_is_too_long_for_a_marker_stops_nothing(world: World) -> None:
