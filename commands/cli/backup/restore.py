@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.cli.backup.restore_bare import HOW, BareOptions, restore_bare
 from commands.cli.backup.table import backup_json
 from commands.cli.options import JsonOption, NameArgument, YesOption
 from commands.cli.session import Session, confirm, opened
@@ -18,14 +19,8 @@ if TYPE_CHECKING:
     from commands.restore.restore import RestoreOutcome
     from projections.folds.backup import Backup
 
-_HOW = {
-    "transaction": "in one transaction: open connections see the old content or the new",
-    "replace": "by putting a new file in its place",
-    "elsewhere": "as a new file; the database is not touched",
-}
 
-
-def restore(
+def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
     ctx: typer.Context,
     name: NameArgument,
     to: Annotated[
@@ -35,6 +30,14 @@ def restore(
     force: Annotated[
         bool, typer.Option("--force", help="Even a backup of another database.")
     ] = False,
+    without_ledger: Annotated[
+        bool,
+        typer.Option("--without-ledger", help="NAME is a file; neither read nor write the ledger."),
+    ] = False,
+    sha256: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", help="With --without-ledger: the digest that was recorded."),
+    ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,12 +46,20 @@ def restore(
     The backup is verified first. What the database holds now is kept before it is replaced, as a
     protected backup. Asks first, unless --yes or --to is given.
 
+    With the ledger gone or damaged, --without-ledger restores a file whose SHA-256 you know: as
+    carefully, but nothing is recorded, and it says what it could not check.
+
     \b
     Examples:
       backup-ledger backup restore before-cleanup.db --plan
       backup-ledger backup restore before-cleanup.db
       backup-ledger backup restore before-cleanup.db --to /tmp/look.db
+      backup-ledger backup restore before-cleanup.db --without-ledger --sha256 3f0a...
     """
+    if without_ledger or sha256 is not None:
+        options = BareOptions(to=to, plan=plan, force=force, yes=yes, as_json=as_json)
+        restore_bare(ctx, Path(name), sha256, options, without_ledger=without_ledger)
+        return
     from commands.backups.find import find_backup
     from commands.restore.plan import plan_restore
     from commands.restore.restore import restore_backup
@@ -81,7 +92,7 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
         ("backup", f"{backup.filename}, {moments.size(backup.size)}, made {made}"),
         ("made of", plan.source or "not known: a file that was adopted"),
         ("into", str(plan.target)),
-        ("how", _HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
+        ("how", HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
         ("kept first", _kept(plan)),
         ("room", _room(session, plan)),
     ]
