@@ -42,7 +42,11 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
 
 
 def readiness(served: ServedSite) -> dict[str, Any]:
-    """Where everything stands; whatever cannot be used raises."""
+    """Where everything stands; whatever cannot be used raises.
+
+    `problems`: how many things `status` names. They do not make the service unready: it is what
+    they are mended through. Which ones is not for strangers.
+    """
     site = served.site
     size = site.ledger.log_recorder.head().size
     site.store  # noqa: B018  (raises where the folder is not the store)
@@ -50,4 +54,5 @@ def readiness(served: ServedSite) -> dict[str, Any]:
         behind = size - min(
             (each.position for each in read_progress(connection).values()), default=0
         )
-    return {"status": "ready", "ledger_size": size, "lag": max(behind, 0)}
+    problems = len(served.recent_verdict().findings)
+    return {"status": "ready", "ledger_size": size, "lag": max(behind, 0), "problems": problems}
