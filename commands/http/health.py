@@ -21,7 +21,8 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
     router = APIRouter(route_class=LedgerRoute, tags=["health"])
 
     @router.get("/health", summary="The process answers")
-    def health() -> Response:
+    async def health() -> Response:
+        # Without a thread: those of the pool may all be busy.
         return answer({"status": "ok"})
 
     @router.get("/ready", summary="Ledger, folder and read models can be used")

@@ -15,6 +15,7 @@ from commands.http.callers import caller_of
 from commands.http.daily_counts import History
 from commands.http.idempotency import RequestBook
 from commands.http.jobs import JobBoard
+from commands.http.limits import CallerLimits
 from ledger.records.record import Actor
 from projections.queries.audit import newest_matching_resources
 
@@ -48,6 +49,7 @@ class ServedSite:
         self.history = History(self.site)
         self._verdict: tuple[float, Verdict] | None = None
         self._verdict_lock = threading.Lock()
+        self.limits = CallerLimits(self.site)
 
     def listing(self) -> Context:
         return self.site.context(LISTING)
