@@ -10,6 +10,8 @@ BACKUP = "backup"
 RETENTION = "retention"
 SCHEDULER = "scheduler"
 RESTORE = "restore"
+DESTINATION = "destination"
+COPY = "copy"
 LEDGER_STREAM = "ledger"
 
 
@@ -36,6 +38,17 @@ class BackupStatus(StrEnum):
     DELETED = "deleted"
 
 
+class CopyStatus(StrEnum):
+    """Where an off-site copy stands. Nothing but `ok` may be restored from."""
+
+    COPYING = "copying"
+    OK = "ok"
+    FAILED = "failed"
+    CORRUPT = "corrupt"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
 class RunOutcome(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
@@ -46,12 +59,11 @@ class RunOutcome(StrEnum):
 Level = Literal["exists", "digest", "integrity", "drill"]
 LEVELS: tuple[Level, ...] = ("exists", "digest", "integrity", "drill")
 Trigger = Literal["command", "due", "restore"]
+CopyLevel = Literal["listed", "digest", "integrity", "drill"]
+FetchReason = Literal["restore", "integrity", "drill"]
 DeletionReason = Literal["retention", "cleanup_empty", "cleanup_old_protected", "person"]
 RestoreMode = Literal["transaction", "replace", "elsewhere"]
 Engine = Literal["copy", "backup_api"]
-Condition = Literal["ok", "unchecked", "flawed"]
-"""What the checks of a new backup came to: nothing wrong; some of it could not be checked; the
-database itself has an integrity finding, and its copy is kept all the same."""
 ActorKind = Literal["user", "operator", "auditor", "scheduler", "system"]
 
 Role = Literal["user", "operator", "auditor"]
@@ -83,3 +95,11 @@ def scheduler_stream(instance: str) -> str:
 
 def restore_stream(restore_id: str) -> str:
     return f"{RESTORE}/{restore_id}"
+
+
+def destination_stream(repository_id: str) -> str:
+    return f"{DESTINATION}/{repository_id}"
+
+
+def copy_stream(copy_id: str) -> str:
+    return f"{COPY}/{copy_id}"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ledger.append.ledger import Context, Draft, make_event
-from ledger.events import Details, catalog, housekeeping, restoring, retention, scheduling
+from ledger.events import Details, catalog, housekeeping, offsite, restoring, retention, scheduling
 from ledger.records.record import Actor, Event
 from ledger.vocabulary import LEDGER_STREAM, SCHEDULER
 
@@ -21,6 +21,7 @@ SLOT = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 NEXT = SLOT + timedelta(days=1)
 RUN, BACKUP, STORE, SOURCE, HOLD, RESTORE, TOKEN = (uuid_of(number) for number in range(1, 8))
 NOTIFICATION = uuid_of(8)
+REPOSITORY, COPY = uuid_of(9), uuid_of(10)
 SHA = "ab" * 32
 NAME = "auto_backup_user1_2025-01-13T03-00-00.db"
 DELETED = retention.DeletedBackup(backup_id=BACKUP, filename=NAME)
@@ -41,6 +42,54 @@ _RESTORE = {
 }
 _NOTIFICATION = {"notification_id": NOTIFICATION, "attempt": 1}
 _ENDED = {"run_id": RUN, "slot": SLOT, "attempt": 1}
+
+_COPY = {"destination": REPOSITORY, "backup_id": BACKUP}
+_FETCH = {**_COPY, "fetch_id": uuid_of(11), "reason": "restore"}
+_PACKS = {"packs": [SHA], "count": 1, "part": 1, "parts": 1}
+_LEASE = {"owner": "db1:4711:boot", "lease_seconds": 300}
+OFFSITE_SAMPLES: dict[type[Details], dict[str, Any]] = {
+    offsite.DestinationAdded: {
+        "name": "nas",
+        "url": "file:///mnt/nas/app",
+        "options": {"region": "eu-1"},
+        "recipients": ["age1one", "age1two"],
+        "proved": ["age1one"],
+        "clear": False,
+        "share": True,
+        "salt": "00" * 16,
+        "settings": {"keep": 7},
+        "stated": {"versioned": True, "lock_days": 30},
+        "probe": {"deletes": True},
+        "resumed": False,
+    },
+    offsite.DestinationChanged: {"before": {"keep": 7}, "after": {"keep": 14}},
+    offsite.DestinationAttached: {"name": "nas"},
+    offsite.DestinationRemoved: {"name": "nas"},
+    offsite.PacksMissing: _PACKS,
+    offsite.PacksFound: _PACKS,
+    offsite.CopyStarted: {**_COPY, **_LEASE, "filename": NAME, "source": SOURCE},
+    offsite.CopyCompleted: {
+        **_COPY,
+        "copy_id": COPY,
+        "size": 4096,
+        "sha256": SHA,
+        "manifest_sha256": "cd" * 32,
+        "packs": 1,
+        "packs_root": "ef" * 32,
+        "pages": 1,
+        "new_pages": 1,
+        "sent_bytes": 900,
+        "readable_by": ["age1one", "age1two"],
+        "protected_until": None,
+    },
+    offsite.CopyFailed: {**_COPY, "error_type": "DestinationUnreachable"},
+    offsite.CopyAbandoned: {**_COPY, "owner": "db1:4711:boot"},
+    offsite.CopyVerified: {**_COPY, "level": "drill", "problem": None, "opened": True},
+    offsite.CopyCorrupt: {**_COPY, "level": "listed", "problem": "a pack is gone", "opened": False},
+    offsite.CopyFetchStarted: {**_FETCH, **_LEASE},
+    offsite.CopyFetched: {**_FETCH, "bytes": 900},
+    offsite.CopyNotFetched: {**_FETCH, "error_type": "WrongKey"},
+}
 
 SAMPLES: dict[type[Details], dict[str, Any]] = {
     scheduling.SchedulerStarted: {
@@ -116,12 +165,6 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "engine_reason": "a WAL database",
         "shared_with": None,
         "warnings": ["less than half the size of the one before"],
-        "condition": "unchecked",
-        "findings": [],
-        "unchecked": ["people"],
-        "cipher": None,
-        "local_day": "2025-01-13",
-        "collapsed_from": uuid_of(98),
     },
     catalog.BackupNotCreated: {**_FILE, "kind": "manual", "error_type": "OSError"},
     catalog.BackupFound: {
@@ -139,7 +182,6 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     catalog.BackupDeleted: _DELETION,
     catalog.HoldPlaced: _HOLD,
     catalog.HoldReleased: _HOLD,
-    catalog.BackupAccepted: {"reason": "the archive was cleared"},
     restoring.RestoreStarted: {
         **_RESTORE,
         "owner": "db1:4711:boot",
@@ -149,6 +191,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     restoring.RestoreCompleted: _RESTORE,
     restoring.RestoreFailed: {**_RESTORE, "error_type": "OSError"},
     restoring.RestoreInterrupted: {**_RESTORE, "outcome": "unknown"},
+    **OFFSITE_SAMPLES,
     housekeeping.SourceRegistered: {"source": SOURCE, "store": STORE, "path": "/srv/app.db"},
     housekeeping.SourceMoved: {
         "source": SOURCE,
@@ -183,7 +226,14 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
 }
 """Every event type, with fields that it could have."""
 
-_STREAM_ENDS = {"schedule": "1", "retention": "1", "backup": BACKUP, "restore": RESTORE}
+_STREAM_ENDS = {
+    "schedule": "1",
+    "retention": "1",
+    "backup": BACKUP,
+    "restore": RESTORE,
+    "destination": REPOSITORY,
+    "copy": COPY,
+}
 
 
 def sample(kind: type[Details], /, **changes: Any) -> Any:

@@ -35,7 +35,7 @@ def why_refused(
     if holds:
         return f"it is held ({holds[0]['reason']}); release the hold first"
     if is_being_restored:
-        return "it is being restored; try again when that is over"
+        return "it is being restored or copied off-site; try again when that is over"
     if backup.status not in (BackupStatus.OK, BackupStatus.CORRUPT, BackupStatus.MISSING):
         return f"it is {backup.status} already"
     if backup.is_protected and not (reason in MAY_DELETE_PROTECTED or forced):

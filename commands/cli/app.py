@@ -17,6 +17,7 @@ from commands.cli.backup import group as backup
 from commands.cli.demo import demo
 from commands.cli.errors import EXIT_CODES, GlobalOptions, ReportingGroup
 from commands.cli.ledger import group as ledger
+from commands.cli.offsite import group as offsite
 from commands.cli.run import run
 from commands.cli.serve import serve
 from commands.cli.status.status import status
@@ -102,6 +103,7 @@ app.command("serve", short_help="The same over HTTP.", epilog=EXIT_CODES)(serve)
 app.command("status", short_help="Is everything all right?", epilog=EXIT_CODES)(status)
 app.add_typer(settings.app, name="settings", help="Each user's schedule.")
 app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
+app.add_typer(offsite.app, name="offsite", help="Copies elsewhere, encrypted and verified.")
 app.add_typer(retention.app, name="retention", help="What is kept, and clean-ups.")
 app.add_typer(audit.app, name="audit", help="Who did what, when, why, and did it work.")
 app.add_typer(projections.app, name="projections", help="The read models, and how to rebuild them.")

@@ -13,6 +13,7 @@ from commands.reporting import humanize as moments
 MAX_USER_ID = 2**63 - 1
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
+_PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
 def parse_user_id(text: str) -> int:
@@ -63,6 +64,23 @@ def parse_time_or_position(text: str) -> datetime | int:
         return moments.parse_moment(text)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; or a position, such as 17") from None
+
+
+def parse_part(text: str | None) -> tuple[int, int]:
+    """A part as in 2/7: the second of seven; all of it for None.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if text is None:
+        return 1, 1
+    found = _PART.fullmatch(text)
+    part, parts = (int(each) for each in found.groups()) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise typer.BadParameter(
+            f"{text!r} is no part; give one such as 2/7, from 1/7 to 7/7", param_hint="--part"
+        )
+    return part, parts
 
 
 UserArgument = Annotated[

@@ -49,11 +49,7 @@ class Guard:
             await send(message)
 
         if not self._is_known(Headers(scope=scope).getlist("host")):
-            refused = problem(
-                421,
-                "this service has another name; see the setting http_hosts",
-                {"Connection": "close"},
-            )
+            refused = problem(421, "this service has another name; see the setting http_hosts")
             await refused(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)

@@ -13,8 +13,8 @@ from commands.runs.claim import Claim
 from commands.runs.complete import Made, complete_runs
 from commands.runs.fail import Failure, fail_runs
 from commands.site.actors import SYSTEM
-from commands.site.owner import is_alive
-from ledger.append.backend import SECOND, backend_of
+from commands.site.fence import is_over
+from ledger.append.backend import SECOND
 from ledger.append.leases_and_names import Lease, all_leases, lease_now, take_over_lease
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from projections.folds.run import Run
 
 logger = logging.getLogger("backup_ledger.claims")
-LONGEST_LEASE = 86_400 * SECOND
 
 
 @dataclass(slots=True)
@@ -84,26 +83,6 @@ def settle(site: Site, context: Context, leases: Sequence[Lease]) -> tuple[int, 
     for some in batches(leases):
         together_or_alone(some, settle_some, left)
     return settled.finished, settled.abandoned
-
-
-def is_over(site: Site, lease: Lease, now: int) -> bool:
-    """Whether a claim is no longer believed.
-
-    Its time has passed; or it lies further ahead than any renewal sets it (a time of an
-    earlier boot); or, on SQLite, the lock of its owner, who stages in our folder, is free.
-    On a server its clock alone decides: owners may be on machines whose locks nobody here sees.
-    `now`: by the clock of the leases (`lease_now`).
-    """
-    if lease.run_id in site.active_runs:
-        return False
-    if not now <= lease.expires_at <= now + LONGEST_LEASE:
-        return True
-    if lease.owner == site.instance:
-        return True  # ours, and no longer being worked on
-    if not backend_of(site.ledger.engine).is_of_one_machine:
-        return False
-    folder = site.store.staging / lease.owner
-    return folder.is_dir() and not is_alive(site.store.staging, lease.owner)
 
 
 def _settle(site: Site, context: Context, leases: Sequence[Lease], settled: _Settled) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from commands.backups.delete import Deletion, outcome_drafts, unlink_files
 from commands.backups.staging import publish_all
+from commands.offsite.abandoned import abandon_dead_copies
 from commands.recovery.expired_claims import settle_owner
 from commands.recovery.interrupted_restore import finish_interrupted_restores
 from commands.site.actors import SYSTEM
@@ -74,6 +75,7 @@ def _recover_folder(site: Site, folder: Path, recovered: Recovered) -> None:
         if is_dead:
             _settle(site, folder, recovered)
             settle_owner(site, site.context(SYSTEM), folder.name)
+            abandon_dead_copies(site, site.context(SYSTEM), folder.name)
             _remove_folder(folder)
 
 

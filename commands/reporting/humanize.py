@@ -64,9 +64,9 @@ def size(size_bytes: int) -> str:
     return f"{value:.1f} {unit}"
 
 
-def count(number: int, thing: str) -> str:
+def count(number: int, thing: str, things: str | None = None) -> str:
     """A number and its thing: "1 table", "3,000 rows"."""
-    return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
+    return f"1 {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"
 
 
 def parse_moment(text: str) -> datetime:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
+from commands.reporting.offsite_sentences import OFFSITE_SENTENCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -212,6 +213,7 @@ def _interrupted(_event: Event, details: Any) -> str:
 
 
 _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
+    **OFFSITE_SENTENCES,
     "backup_scheduler.start": lambda _, d: (
         f"Scheduler started on {d.host} (process {d.pid}, version {d.software_version}), "
         f"checking every {d.check_interval_seconds} s."
@@ -273,9 +275,6 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     ),
     "backup_catalog.backup_deleted": lambda _, d: f"{d.filename} deleted: {_reason(d)}.",
     "backup_catalog.hold_placed": _held,
-    "backup_catalog.backup_accepted": lambda _, d: (
-        "Accepted: what its warnings say was meant" + (f" ({d.reason})." if d.reason else ".")
-    ),
     "backup_catalog.hold_released": lambda _, d: f"Hold released; it was for: {d.reason}.",
     "backup_restore.started": _restore("Restore began into"),
     "backup_restore.completed": _restore("Restored into"),

@@ -32,7 +32,8 @@ class RestorePlan:
 
     `needed_bytes`: at most, on the target's file system. `source`: the path of the database that
     the backup was made of; None where that is not known, as of an adopted file. `foreign`: why the
-    backup is another database's, and refused unless forced; None where it is not.
+    backup is another database's, and refused unless forced; None where it is not. `content`: a file
+    that was fetched from an off-site copy.
     """
 
     backup: Backup
@@ -43,33 +44,56 @@ class RestorePlan:
     needed_bytes: int = 0
     source: str | None = None
     foreign: str | None = None
+    content: Path | None = None
+
+    def content_in(self, site: Site) -> Path:
+        """The file with the backup's bytes: its own, or one that was fetched from a copy."""
+        return self.content or site.store.path(self.backup.filename)
 
     @property
     def is_foreign(self) -> bool:
         return self.foreign is not None
 
 
-def plan_restore(site: Site, filename: str, to: Path | None = None) -> RestorePlan:
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A backup's file that was fetched from an off-site copy, and found to be what was recorded."""
+
+    backup: Backup
+    path: Path
+
+
+def plan_restore(
+    site: Site, filename: str, to: Path | None = None, fetched: Fetched | None = None
+) -> RestorePlan:
     """What restoring would do; changes nothing.
 
     Raises:
         BackupNotFound: there is none of this name, or its file is missing.
         TargetExists: `to` exists.
     """
-    backup = find_backup(site, filename)
-    if backup.status == BackupStatus.MISSING or not site.store.has(filename):
-        raise BackupNotFound(f"the file of backup {filename!r} is missing; choose another backup")
+    if fetched is None:
+        backup, content = find_backup(site, filename), None
+        if backup.status == BackupStatus.MISSING or not site.store.has(filename):
+            raise BackupNotFound(
+                f"the file of backup {filename!r} is missing; choose another backup, or fetch an "
+                "off-site copy with --identity FILE"
+            )
+    else:
+        backup, content = fetched.backup, fetched.path
     if to is not None:
         target = to.absolute()
         if os.path.lexists(target):
             raise TargetExists(f"{shown(target)} exists already; give a path that does not")
-        plan = _sourced(site, RestorePlan(backup, target, "elsewhere", None, keeps_current=False))
+        plan = RestorePlan(backup, target, "elsewhere", None, keeps_current=False, content=content)
+        plan = _sourced(site, plan)
         return replace(plan, needed_bytes=needed_bytes(site, plan))
     target = Path(os.path.realpath(site.database))
-    reason = _why_replaced(site, target, filename)
+    reason = _why_replaced(site, target, content or site.store.path(filename))
     mode: RestoreMode = "transaction" if reason is None else "replace"
     keeps = reason != "missing" and target.stat().st_size > 0
-    plan = _sourced(site, RestorePlan(backup, target, mode, reason, keeps_current=keeps))
+    plan = RestorePlan(backup, target, mode, reason, keeps_current=keeps, content=content)
+    plan = _sourced(site, plan)
     return replace(plan, needed_bytes=needed_bytes(site, plan), foreign=_why_foreign(site, plan))
 
 
@@ -77,7 +101,7 @@ def _sourced(site: Site, plan: RestorePlan) -> RestorePlan:
     return replace(plan, source=site.folder_source.book.path_of(plan.backup.source))
 
 
-def _why_replaced(site: Site, target: Path, filename: str) -> str | None:
+def _why_replaced(site: Site, target: Path, content: Path) -> str | None:
     """Why a transaction cannot do it; None where it can.
 
     What is plainly no database is never opened by SQLite, which would take away its sidecars.
@@ -85,7 +109,7 @@ def _why_replaced(site: Site, target: Path, filename: str) -> str | None:
     if target.is_file() and target.stat().st_size and not can_be_written(target):
         return "damaged"
     wait_seconds = site.configuration.restore_wait_seconds
-    return needs_replacement(target, site.store.path(filename), wait_seconds=wait_seconds)
+    return needs_replacement(target, content, wait_seconds=wait_seconds)
 
 
 def sketch(site: Site, backup: Backup, to: Path | None) -> RestorePlan:
@@ -111,7 +135,7 @@ def _why_foreign(site: Site, plan: RestorePlan) -> str | None:
         return f"it was made of {shown(plan.source)}"
     if not plan.keeps_current or plan.reason == "damaged":
         return None  # nothing to compare it with
-    path = site.store.path(plan.backup.filename)
+    path = plan.content_in(site)
     with closing(open_immutable(path)) as connection:
         theirs = _tables(connection, path)
     with closing(open_live(plan.target, site.configuration.restore_wait_seconds)) as connection:

@@ -12,15 +12,15 @@ from uuid import uuid4
 from commands.backups.find import find_backup
 from commands.errors import BackupNotFound, CorruptBackup, TargetExists, message_of
 from commands.restore.plan import (
+    Fetched,
     RestorePlan,
     plan_restore,
     require_restorable,
     sketch,
 )
 from commands.restore.pre_restore import keep_damaged, take_pre_restore
-from commands.sqlite.errors import DatabaseBusy, FileInTheWay, shown
-from commands.sqlite.files import copy_file
-from commands.sqlite.publishing import publish_new
+from commands.sqlite.errors import DatabaseBusy, shown
+from commands.sqlite.files import copy_file, flush_directory
 from commands.sqlite.raw_files import hash_raw
 from commands.sqlite.replacement import (
     clear_sidecars,
@@ -85,9 +85,12 @@ def restore_backup(
     *,
     to: Path | None = None,
     force: bool = False,
+    fetched: Fetched | None = None,
     on_progress: Progress | None = None,
 ) -> RestoreOutcome:
     """Restore a backup; the current content is kept first, as a protected backup.
+
+    `fetched`: its file, which was fetched from an off-site copy; its own is not looked at then.
 
     Raises:
         BackupNotFound, TargetExists: as `plan_restore`.
@@ -96,16 +99,18 @@ def restore_backup(
         NotEnoughSpace: it would not fit; nothing was touched.
         DatabaseBusy: the database stayed locked; it is untouched.
     """
-    backup = find_backup(site, filename)
-    found = verify_backup(site, context, backup, "digest", trigger="restore")
+    backup = find_backup(site, filename) if fetched is None else fetched.backup
+    found = None
+    if fetched is None:
+        found = verify_backup(site, context, backup, "digest", trigger="restore")
     act = _Act(site, context, sketch(site, backup, to), str(uuid4()), force)
     try:
-        if not found.is_good:
+        if found is not None and not found.is_good:
             raise CorruptBackup(
                 f"backup {filename!r} is damaged ({found.problem}); nothing was touched, "
-                "choose another backup"
+                "choose another backup, or fetch an off-site copy with --identity FILE"
             )
-        act = replace(act, plan=plan_restore(site, filename, to))
+        act = replace(act, plan=plan_restore(site, filename, to, fetched))
         require_restorable(site, act.plan, force=force)
         site.hold_owner_lock()  # its lock is held until the outcome is recorded
         if act.plan.keeps_current:
@@ -138,7 +143,7 @@ def _restore_by_transaction(act: _Act, on_progress: Progress | None) -> None:
     _record_start(act, schema_version(act.plan.target), None)
     restore_into(
         act.plan.target,
-        act.site.store.path(act.plan.backup.filename),
+        act.plan.content_in(act.site),
         wait_seconds=act.site.configuration.restore_wait_seconds,
         on_progress=on_progress,
     )
@@ -165,8 +170,9 @@ def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:
     _record_start(act, None, None)
     try:
         _copy_checked(act, staged, on_progress)
-        publish_new(staged, target)
-    except FileInTheWay as error:
+        os.link(staged, target)
+        flush_directory(target.parent)
+    except FileExistsError as error:
         raise TargetExists(f"{shown(target)} exists already; give a path that does not") from error
     finally:
         _remove_staged(staged)
@@ -182,7 +188,7 @@ def _remove_staged(staged: Path) -> None:
 
 def _copy_checked(act: _Act, staged: Path, on_progress: Progress | None) -> None:
     """Copy the backup; what arrived must be what was recorded."""
-    digest = copy_file(act.site.store.path(act.plan.backup.filename), staged, on_progress)
+    digest = copy_file(act.plan.content_in(act.site), staged, on_progress)
     if digest != act.plan.backup.sha256:
         raise CorruptBackup(
             f"backup {act.plan.backup.filename!r} changed while it was read; nothing was touched"
@@ -199,7 +205,10 @@ def _record_start(act: _Act, version: int | None, target_sha256: str | None) -> 
 
     def decide(locked: LockedHead) -> list[Draft]:
         backup = backup_locked(locked, act.plan.backup.backup_id)
-        if backup is None or backup.status != BackupStatus.OK:
+        is_usable = backup is not None and (
+            act.plan.content is not None or backup.status == BackupStatus.OK
+        )
+        if not is_usable:
             status = "unknown" if backup is None else backup.status
             raise BackupNotFound(f"backup {act.plan.backup.filename!r} is {status} meanwhile")
         return [Draft(act.stream, details, act.plan.backup.user_id)]

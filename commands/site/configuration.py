@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -68,6 +67,10 @@ class Configuration(BaseSettings):
     checkpoint_key: Path | None = None
     checkpoint_interval_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60
     checkpoint_folder: Path | None = None
+    upload_mb_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
+    offsite_credentials: Path | None = None
+    offsite_identity: Path | None = None
+    offsite_overdue_hours: Annotated[float, Field(gt=0, le=8_760)] = 48.0
     notify_urls: tuple[str, ...] = ()
     notify_topics: tuple[Topic, ...] = TOPICS
     notify_digest_at: Annotated[str, Field(pattern=_TIME_OF_DAY)] | None = None
@@ -80,10 +83,6 @@ class Configuration(BaseSettings):
 
     http_prefix: str = "/database"
     http_hosts: tuple[str, ...] = ()
-    http_trusted_proxies: tuple[str, ...] = ()
-    http_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
-    http_commands_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 60
-    http_user_backups: Annotated[int, Field(ge=0, le=1_000_000)] = 50
     metrics_open: bool = False
 
     @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
@@ -91,18 +90,6 @@ class Configuration(BaseSettings):
     def _no_nul(cls, value: Path | None) -> Path | None:
         if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
             raise ValueError("give a path")
-        return value
-
-    @field_validator("http_trusted_proxies", mode="after")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for each in value:
-            try:
-                ip_network(each)
-            except ValueError:
-                raise ValueError(
-                    f"{each!r} is not an address or a network; write 127.0.0.1 or 10.0.0.0/8"
-                ) from None
         return value
 
     @field_validator("labels", mode="before")

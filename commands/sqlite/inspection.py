@@ -28,7 +28,16 @@ __all__ = [
     "table_names",
 ]
 
-OUR_TABLES = frozenset({"backup_settings", "backup_catalog", "backup_runs", "audit_trail"})
+OUR_TABLES = frozenset(
+    {
+        "backup_settings",
+        "backup_catalog",
+        "backup_runs",
+        "offsite_destinations",
+        "offsite_copies",
+        "audit_trail",
+    }
+)
 OUR_TABLE_PREFIX = "ledger_projection_"
 
 CHECK_CACHE_KIB = 64 * 1024  # integrity_check looks up index entries at random

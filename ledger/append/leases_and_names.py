@@ -18,6 +18,15 @@ from ledger.append.prepared import Prepared
 from ledger.append.tables import leases, names
 from ledger.errors import LeaseLost, NameTaken
 from ledger.events.catalog import BackupCreated, BackupDeleted, BackupFound
+from ledger.events.offsite import (
+    CopyAbandoned,
+    CopyCompleted,
+    CopyFailed,
+    CopyFetched,
+    CopyFetchStarted,
+    CopyNotFetched,
+    CopyStarted,
+)
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
@@ -53,9 +62,15 @@ LOOKUP_NAMES = 500
 _Rows = list[dict[str, Any]]
 
 
+_ENDS_OF_COPIES = (CopyCompleted, CopyFailed, CopyAbandoned, CopyFetched, CopyNotFetched)
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """How long a claim is believed without a heartbeat."""
+    """How long a claim is believed without a heartbeat.
+
+    `run_id`: of a run. Leases of other things have a kind: `copy/<copy_id>`, `fetch/<fetch_id>`.
+    """
 
     run_id: str
     owner: str
@@ -102,7 +117,15 @@ class _Changes:
     def add(self, event: Event) -> None:
         details = event.details
         if isinstance(details, BackupStarted):
-            self._put(self._started, self._lease_row(event.event_id, details), after=self._ended)
+            row = self._lease_row(event.event_id, details.scheduler, details.lease_seconds)
+            self._put(self._started, row, after=self._ended)
+        elif isinstance(details, CopyStarted | CopyFetchStarted):
+            lease = _lease_of(event.stream, details)
+            row = self._lease_row(lease, details.owner, details.lease_seconds)
+            self._put(self._started, row, after=self._ended)
+        elif isinstance(details, _ENDS_OF_COPIES):
+            ended = {"wanted": _lease_of(event.stream, details)}
+            self._put(self._ended, ended, after=self._started)
         elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
             self._put(self._ended, {"wanted": details.run_id}, after=self._started)
         elif isinstance(details, BackupCreated | BackupFound):
@@ -129,11 +152,21 @@ class _Changes:
             self.write()
         rows.append(row)
 
-    def _lease_row(self, run_id: str, details: BackupStarted) -> dict[str, Any]:
+    def _lease_row(self, run_id: str, owner: str, lease_seconds: int) -> dict[str, Any]:
         if self._now is None:
             self._now = lease_now(self._connection, self._monotonic)
-        expires_at = self._now + details.lease_seconds * SECOND
-        return {"run_id": run_id, "owner": details.scheduler, "expires_at": expires_at}
+        expires_at = self._now + lease_seconds * SECOND
+        return {"run_id": run_id, "owner": owner, "expires_at": expires_at}
+
+
+def fetch_lease(fetch_id: str) -> str:
+    """The lease of a copy's being fetched; a copy's own lease is its stream's name."""
+    return f"fetch/{fetch_id}"
+
+
+def _lease_of(stream: str, details: Any) -> str:
+    fetch_id = getattr(details, "fetch_id", None)
+    return stream if fetch_id is None else fetch_lease(fetch_id)
 
 
 def name_owner(connection: Connection, store: str, filename: str) -> str | None:
@@ -162,10 +195,13 @@ def names_of_store(connection: Connection, store: str) -> set[str]:
     return set(connection.execute(select(names.c.filename).where(names.c.store == store)).scalars())
 
 
-def all_leases(connection: Connection) -> list[Lease]:
-    return [
-        Lease(row.run_id, row.owner, row.expires_at) for row in connection.execute(select(leases))
-    ]
+def all_leases(connection: Connection, kind: str | None = None) -> list[Lease]:
+    """Leases of runs, or of one kind of other things (`copy`, `fetch`)."""
+    is_wanted = (
+        leases.c.run_id.not_like("%/%") if kind is None else leases.c.run_id.like(f"{kind}/%")
+    )
+    rows = connection.execute(select(leases).where(is_wanted))
+    return [Lease(row.run_id, row.owner, row.expires_at) for row in rows]
 
 
 def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set[str]:

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def _remember_more(connection: Connection) -> None:
-    """Version 2: the software that wrote the ledger, and when it was last verified."""
+    """Version 2: the software that wrote the ledger, and when it was last verified.
+
+    It also has leases of off-site copies, which older software would take for runs'.
+    """
     connection.execute(text(f"ALTER TABLE {meta.name} ADD COLUMN software_version TEXT"))
     verified.create(connection)
 

@@ -12,7 +12,12 @@ from ledger.canonical_json import MAX_INTEGER
 from ledger.clock import format_instant, parse_instant, require_aware
 
 ResourceType = Literal[
-    "backup_scheduler", "backup_retention", "backup_catalog", "backup_restore", "ledger"
+    "backup_scheduler",
+    "backup_retention",
+    "backup_catalog",
+    "backup_restore",
+    "backup_offsite",
+    "ledger",
 ]
 
 
@@ -31,8 +36,6 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[
     str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 ]
-Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-"""A date of a calendar on a wall, in no particular time zone."""
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 ChangedFields = dict[str, str | int | bool | None]
 """Just the fields concerned: of `before`, `after` and `attempted`."""

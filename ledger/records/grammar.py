@@ -30,6 +30,8 @@ from ledger.events import REGISTRY, Details
 from ledger.events.base import Identifier, Instant
 from ledger.vocabulary import (
     BACKUP,
+    COPY,
+    DESTINATION,
     LEDGER_STREAM,
     RESTORE,
     RETENTION,
@@ -67,6 +69,8 @@ _RESOURCES = {
     RETENTION: f"(?:global|{_USER})",
     SCHEDULER: f"{_PLAIN}{{1,255}}+",
     RESTORE: _UUID,
+    DESTINATION: _UUID,
+    COPY: _UUID,
     LEDGER_STREAM: LEDGER_STREAM,
 }
 _SAFE_PATTERN = re.compile(r"\^([A-Za-z0-9\[\](){},|:-]+)\$")

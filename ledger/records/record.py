@@ -31,6 +31,8 @@ from ledger.events.base import Identifier, Instant, ResourceType
 from ledger.records.upcasters import upcast
 from ledger.vocabulary import (
     BACKUP,
+    COPY,
+    DESTINATION,
     LEDGER_STREAM,
     MAX_USER_ID,
     RESTORE,
@@ -55,6 +57,8 @@ _STREAMS = {
     RETENTION: re.compile(rf"retention/(global|{_USER_ID})"),
     SCHEDULER: re.compile(r"scheduler/([^\x00-\x1f\x7f/]{1,255})"),
     RESTORE: re.compile(rf"restore/({_UUID})"),
+    DESTINATION: re.compile(rf"destination/({_UUID})"),
+    COPY: re.compile(rf"copy/({_UUID})"),
     LEDGER_STREAM: re.compile("(ledger)"),
 }
 """Kind of stream -> its names, with the resource id as the first group."""
@@ -144,7 +148,7 @@ _TYPE_KEY = b'"event_type":"'
 @cache
 def _reader(kind: type[Details]) -> Callable[[bytes], Event]:
     """Validates records of one type at its newest version, in one go; made when first needed."""
-    return Event[kind].model_validate_json  # type: ignore[valid-type]
+    return Event[kind].__pydantic_validator__.validate_json  # type: ignore[valid-type]
 
 
 def encode_event(event: Event) -> bytes:

@@ -53,9 +53,6 @@ BATCH_ROWS = 5_000
 CHUNK_ROWS = 100
 """Rows in memory at a time: 6.5 MB if every record had its largest size."""
 
-CUT_SHORT = "the database cannot be read any further: its file is damaged"
-"""The problem of the finding that ends a verification."""
-
 Progress = Callable[[str, int, int], None]
 """Told (step, rows done, rows in all)."""
 
@@ -148,7 +145,7 @@ class _Verification:
         self._findings.add(
             "database",
             self._position + 1,
-            CUT_SHORT,
+            "the database cannot be read any further: its file is damaged",
             "readable tables",
             str(getattr(error, "orig", error)),
         )

@@ -70,6 +70,11 @@ def backup_named(connection: Connection, store: str | None, filename: str) -> Ba
     return max(candidates, key=lambda backup: backup.position) if candidates else None
 
 
+def backups_named(connection: Connection, filename: str) -> list[Backup]:
+    """Every backup of a file name, of any store and status."""
+    return _backups(connection, catalog.c.filename == filename)
+
+
 def backup_with_id(connection: Connection, backup_id: str) -> Backup | None:
     found = _backups(connection, catalog.c.backup_id == backup_id)
     return found[0] if found else None

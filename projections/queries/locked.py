@@ -12,10 +12,12 @@ from sqlalchemy import exists, select
 from ledger.append.prepared import Prepared
 from ledger.append.recorder import LOOKUP_STREAMS
 from ledger.append.tables import events
+from ledger.events.offsite import CopyStarted
 from ledger.events.restoring import RestoreStarted
 from ledger.records.record import Event, decode_event
 from ledger.vocabulary import backup_stream
 from projections.folds.backup import Backup, evolve_backup
+from projections.folds.offsite_copy import OffsiteCopy, evolve_copy
 from projections.folds.restore import Restore, evolve_restore
 from projections.tables.columns import progress
 
@@ -33,6 +35,18 @@ _OPEN_RESTORES = Prepared(
     .where(
         (events.c.stream >= "restore/") & (events.c.stream < "restore0"),
         events.c.event_type == RestoreStarted.event_type,
+        ~exists().where(
+            _later.c.stream == events.c.stream,
+            _later.c.stream_version > events.c.stream_version,
+        ),
+    )
+    .order_by(events.c.position)
+)
+_OPEN_COPIES = Prepared(
+    select(events.c.record)
+    .where(
+        (events.c.stream >= "copy/") & (events.c.stream < "copy0"),
+        events.c.event_type == CopyStarted.event_type,
         ~exists().where(
             _later.c.stream == events.c.stream,
             _later.c.stream_version > events.c.stream_version,
@@ -93,8 +107,17 @@ def open_restores(connection: Connection) -> list[Restore]:
     return [each for each in found if each is not None]
 
 
+def open_copies(connection: Connection) -> list[OffsiteCopy]:
+    """Off-site copies without a recorded outcome."""
+    rows = _OPEN_COPIES.run(connection, {}).fetchall()
+    found = (evolve_copy(None, decode_event(bytes(record))) for (record,) in rows)
+    return [each for each in found if each is not None]
+
+
 def backups_being_restored(connection: Connection) -> set[str]:
-    return {each.started.backup_id for each in open_restores(connection)}
+    """Backups whose file is being read: by a restore, or by a copy that leaves the house."""
+    restored = {each.started.backup_id for each in open_restores(connection)}
+    return restored | {each.backup_id for each in open_copies(connection)}
 
 
 def position_of(connection: Connection) -> int:

@@ -9,6 +9,8 @@ from projections.tables.audit_trail import AuditTrail
 from projections.tables.backup_catalog import BackupCatalog
 from projections.tables.backup_runs import BackupRuns
 from projections.tables.backup_settings import BackupSettings
+from projections.tables.offsite_copies import OffsiteCopies
+from projections.tables.offsite_destinations import OffsiteDestinations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
 
 
 def all_projections() -> tuple[Projection, ...]:
-    return (BackupSettings(), BackupCatalog(), BackupRuns(), AuditTrail())
+    return (
+        BackupSettings(),
+        BackupCatalog(),
+        BackupRuns(),
+        OffsiteDestinations(),
+        OffsiteCopies(),
+        AuditTrail(),
+    )
 
 
 def projections_named(

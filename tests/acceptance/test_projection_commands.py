@@ -7,7 +7,14 @@ from contextlib import closing
 
 from tests.acceptance.place import Place
 
-NAMES = ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
+NAMES = [
+    "backup_settings",
+    "backup_catalog",
+    "backup_runs",
+    "offsite_destinations",
+    "offsite_copies",
+    "audit_trail",
+]
 
 
 def test_list_says_how_far_each_has_come(place: Place) -> None:

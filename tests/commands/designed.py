@@ -43,8 +43,7 @@ DETAILS = {
     "backup_scheduler.resumed": "note next_backup_at",
     "backup_catalog.backup_created": (
         "run_id store source filename kind size sha256 schema_fingerprint table_count row_count "
-        "tables engine engine_reason shared_with warnings condition findings unchecked cipher "
-        "local_day collapsed_from"
+        "tables engine engine_reason shared_with warnings"
     ),
     "backup_catalog.backup_found": "store filename kind size sha256 created_at status",
     "backup_catalog.backup_missing": "store filename",
@@ -54,7 +53,6 @@ DETAILS = {
     "backup_catalog.backup_deleted": "store filename reason forced rule",
     "backup_catalog.hold_placed": "hold_id reason until",
     "backup_catalog.hold_released": "hold_id reason until",
-    "backup_catalog.backup_accepted": "reason",
     "backup_restore.started": f"{_RESTORE} owner target_schema_version target_sha256",
     "backup_restore.completed": _RESTORE,
     "backup_restore.error": f"{_RESTORE} error_type",
@@ -67,6 +65,32 @@ DETAILS = {
     "ledger.projection_rebuilt": "name version position rows reason",
     "ledger.evidence_exported": "first_position last_position checkpoint_size filter",
 }
+
+_COPY = "destination backup_id"
+_LEASE = "owner lease_seconds"
+OFFSITE = {
+    "backup_offsite.destination_added": (
+        "name url options recipients proved clear share salt settings stated probe resumed"
+    ),
+    "backup_offsite.destination_changed": "before after",
+    "backup_offsite.destination_attached": "name",
+    "backup_offsite.destination_removed": "name",
+    "backup_offsite.pack_missing": "packs count part parts",
+    "backup_offsite.pack_found": "packs count part parts",
+    "backup_offsite.copy_started": f"{_COPY} {_LEASE} filename source",
+    "backup_offsite.copy_completed": (
+        f"{_COPY} copy_id size sha256 manifest_sha256 packs packs_root pages new_pages sent_bytes "
+        "readable_by protected_until"
+    ),
+    "backup_offsite.copy_error": f"{_COPY} error_type",
+    "backup_offsite.copy_abandoned": f"{_COPY} owner",
+    "backup_offsite.copy_verified": f"{_COPY} level problem opened",
+    "backup_offsite.copy_corrupt": f"{_COPY} level problem opened",
+    "backup_offsite.copy_fetch_started": f"{_COPY} {_LEASE} fetch_id reason",
+    "backup_offsite.copy_fetched": f"{_COPY} fetch_id reason bytes",
+    "backup_offsite.copy_fetch_error": f"{_COPY} fetch_id reason error_type",
+}
+"""Section 9 of the contract of off-site copies."""
 
 ADDED = {
     "backup_catalog.backup_error": "store filename kind error_type",
@@ -88,10 +112,15 @@ ACTIONS = {
     "backup_missing": "lose",
     "backup_verified": "verify", "backup_corrupt": "verify", "hold_placed": "hold",
     "hold_released": "release", "source_registered": "register",
-    "source_moved": "move", "backup_accepted": "accept",
+    "source_moved": "move",
     "projection_rebuilt": "rebuild", "evidence_exported": "export",
     "notification_queued": "notify", "notification_sent": "notify",
     "notification_error": "notify",
+    "destination_added": "add", "destination_changed": "update", "destination_attached": "attach",
+    "destination_removed": "remove", "pack_missing": "lose", "pack_found": "find",
+    "copy_started": "copy", "copy_completed": "copy", "copy_error": "copy",
+    "copy_abandoned": "copy", "copy_verified": "verify", "copy_corrupt": "verify",
+    "copy_fetch_started": "fetch", "copy_fetched": "fetch", "copy_fetch_error": "fetch",
 }  # fmt: skip
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -106,7 +135,7 @@ def require_as_designed(site: Site) -> None:
 def require_record(record: dict[str, Any]) -> None:
     kind = record["event_type"]
     assert set(record) == ENVELOPE
-    assert set(record["details"]) == set((DETAILS | ADDED)[kind].split()), kind
+    assert set(record["details"]) == set((DETAILS | OFFSITE | ADDED)[kind].split()), kind
     group, _, name = kind.partition(".")
     expected = {"backup_restore": "restore", "backup_retention": ACTIONS.get(name, "apply")}
     assert record["action"] == expected.get(group, ACTIONS.get(name)), kind

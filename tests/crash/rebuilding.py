@@ -22,6 +22,7 @@ from ledger.clock import SystemClock
 from projections.projector import projector, rebuild
 from projections.projector.comparison import differences
 from projections.projector.read_models import ReadModels
+from projections.tables.registry import all_projections
 from tests.projections.conftest import taken_heals
 from tests.sample_events import CONTEXT, NOW, draft, uuid_of
 
@@ -111,11 +112,11 @@ def rebuilt_through_kills(folder: Path, kills: int, seed: int) -> int:
 
 
 def tables_of(path: Path) -> list[list[tuple[object, ...]]]:
-    """Every row of the four tables, as the file has it."""
+    """Every row of every table, as the file has it."""
     with sqlite3.connect(path) as connection:
         found = [
             connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
-            for name in ("backup_settings", "backup_catalog", "backup_runs", "audit_trail")
+            for name in [each.name for each in all_projections()]
         ]
     connection.close()
     return found

@@ -21,10 +21,10 @@ from commands.recovery import expired_claims
 from commands.recovery.expired_claims import settle_expired
 from commands.runs import schedules as run_schedules
 from commands.runs.claim import claim_due
-from commands.runs.heartbeat import renew
 from commands.scheduler.check import CheckReport, check
 from commands.scheduler.process import checked, record_start, run_scheduler, watched_check
 from commands.site import actors
+from commands.site.heartbeat import renew
 from commands.site.site import Site
 from ledger.append.leases_and_names import all_leases
 from ledger.append.ledger import Ledger

@@ -22,6 +22,13 @@ from ledger.events.catalog import (
     HoldReleased,
 )
 from ledger.events.housekeeping import SourceOptimized
+from ledger.events.offsite import (
+    CopyCompleted,
+    CopyFailed,
+    CopyStarted,
+    DestinationAdded,
+    PacksMissing,
+)
 from ledger.events.retention import RetentionApplied
 from ledger.events.scheduling import (
     BackupAbandoned,
@@ -35,10 +42,27 @@ from ledger.events.scheduling import (
     SettingsUpdated,
     SlotsMissed,
 )
-from ledger.vocabulary import LEVELS, backup_stream, schedule_stream
+from ledger.vocabulary import (
+    LEVELS,
+    backup_stream,
+    copy_stream,
+    destination_stream,
+    schedule_stream,
+)
 from tests.sample_events import CONTEXT, SLOT, draft, uuid_of
 
 USERS, BACKUPS, RUNS = 3, 6, 8
+OFFSITE = tuple(
+    draft(kind, stream(uuid_of(700 + number)))
+    for number in range(4)
+    for kind, stream in (
+        (DestinationAdded, destination_stream),
+        (CopyStarted, copy_stream),
+        (CopyCompleted if number else CopyFailed, copy_stream),
+        (PacksMissing, destination_stream),
+    )
+)
+"""Destinations and copies, of which a story has some from the beginning."""
 Step = tuple[int, int, int]
 steps = st.lists(st.tuples(st.integers(0, 19), st.integers(0, 7), st.integers(0, 9)), max_size=45)
 
@@ -65,7 +89,8 @@ def drafts_of(steps: Iterable[Step]) -> list[Draft]:
 
 def tell(ledger: Ledger, seed: int = 1, count: int = 90) -> int:
     """Append a story; where the ledger then ends."""
-    return ledger.append(CONTEXT, *drafts_of(random_steps(seed, count)))[-1].position
+    drafts = drafts_of(random_steps(seed, count))
+    return ledger.append(CONTEXT, *OFFSITE, *drafts)[-1].position
 
 
 def births_aside(seed: int, count: int = 9) -> list[Draft]:

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli.backup.restore_bare import HOW, BareOptions, restore_bare
 from commands.cli.backup.table import backup_json
+from commands.cli.offsite.options import FromOption, IdentityOption
+from commands.cli.offsite.restore import (
+    CopyWanted,
+    find_copy,
+    needs_copy,
+    restore_copy,
+    show_fetch,
+)
 from commands.cli.options import JsonOption, NameArgument, YesOption
 from commands.cli.session import Session, confirm, opened
 from commands.reporting import humanize as moments
@@ -19,53 +26,53 @@ if TYPE_CHECKING:
     from commands.restore.restore import RestoreOutcome
     from projections.folds.backup import Backup
 
+_HOW = {
+    "transaction": "in one transaction: open connections see the old content or the new",
+    "replace": "by putting a new file in its place",
+    "elsewhere": "as a new file; the database is not touched",
+}
 
-def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
+
+def restore(  # noqa: PLR0913, PLR0917  (one option each)
     ctx: typer.Context,
     name: NameArgument,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="PATH", help="Write a new file instead.")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would happen.")] = False,
+    source: FromOption = None,
+    identity: IdentityOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Even a backup of another database.")
     ] = False,
-    without_ledger: Annotated[
-        bool,
-        typer.Option("--without-ledger", help="NAME is a file; neither read nor write the ledger."),
-    ] = False,
-    sha256: Annotated[
-        str | None,
-        typer.Option(metavar="HEX", help="With --without-ledger: the digest that was recorded."),
-    ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Restore a backup into the database, or elsewhere with --to.
 
+    With --from, or with --identity where its own file is gone or damaged, an off-site copy is
+    fetched first.
+
     The backup is verified first. What the database holds now is kept before it is replaced, as a
     protected backup. Asks first, unless --yes or --to is given.
-
-    With the ledger gone or damaged, --without-ledger restores a file whose SHA-256 you know: as
-    carefully, but nothing is recorded, and it says what it could not check.
 
     \b
     Examples:
       backup-ledger backup restore before-cleanup.db --plan
       backup-ledger backup restore before-cleanup.db
       backup-ledger backup restore before-cleanup.db --to /tmp/look.db
-      backup-ledger backup restore before-cleanup.db --without-ledger --sha256 3f0a...
+      backup-ledger backup restore before-cleanup.db --from nas --identity key.txt
     """
-    if without_ledger or sha256 is not None:
-        options = BareOptions(to=to, plan=plan, force=force, yes=yes, as_json=as_json)
-        restore_bare(ctx, Path(name), sha256, options, without_ledger=without_ledger)
-        return
     from commands.backups.find import find_backup
     from commands.restore.plan import plan_restore
     from commands.restore.restore import restore_backup
 
     with opened(ctx, "read" if plan else "act", adopt=not plan) as session:
         site = session.site
+        wanted = CopyWanted(name, source, identity, to, force=force)
+        if needs_copy(session, wanted):
+            _from_copy(session, wanted, plan=plan, yes=yes, as_json=as_json)
+            return
         if plan:
             _show_plan(session, plan_restore(site, name, to), as_json=as_json)
             return
@@ -82,6 +89,24 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
             _say_restored(outcome)
 
 
+def _from_copy(
+    session: Session, wanted: CopyWanted, *, plan: bool, yes: bool, as_json: bool
+) -> None:
+    """Fetch an off-site copy, and restore it."""
+    backup, destination, copy = found = find_copy(session, wanted)
+    if plan:
+        show_fetch(session, found, as_json=as_json)
+        return
+    if wanted.to is None:
+        confirm(_question(session, backup), yes=yes)
+    outcome = restore_copy(session, wanted)
+    if as_json:
+        write_json(_outcome_json(session, outcome) | {"copy_id": copy.copy_id})
+    else:
+        _say_restored(outcome)
+        say(f"Its off-site copy was fetched from {destination.name}.")
+
+
 def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
     if as_json:
         write_json(_plan_json(plan))
@@ -92,7 +117,7 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
         ("backup", f"{backup.filename}, {moments.size(backup.size)}, made {made}"),
         ("made of", plan.source or "not known: a file that was adopted"),
         ("into", str(plan.target)),
-        ("how", HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
+        ("how", _HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
         ("kept first", _kept(plan)),
         ("room", _room(session, plan)),
     ]

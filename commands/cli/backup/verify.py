@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.cli.errors import FAILED, FOUND_SOMETHING
-from commands.cli.options import JsonOption
+from commands.cli.options import JsonOption, parse_part
 from commands.cli.session import Session, opened
 from commands.reporting.humanize import count
 from commands.reporting.terminal import progress_bar, say, write_json
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ledger.vocabulary import Level
     from projections.folds.backup import Backup
 
-_PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 Work = list[tuple["Level", list["Backup"]]]
 """Which backups are checked how closely."""
 
@@ -33,23 +31,6 @@ class VerifyLevel(StrEnum):
     DIGEST = "digest"
     INTEGRITY = "integrity"
     DRILL = "drill"
-
-
-def parse_part(text: str | None) -> tuple[int, int]:
-    """A part as in 2/7: the second of seven; all of it for None.
-
-    Raises:
-        typer.BadParameter: it is none.
-    """
-    if text is None:
-        return 1, 1
-    found = _PART.fullmatch(text)
-    part, parts = (int(each) for each in found.groups()) if found else (0, 0)
-    if not 1 <= part <= parts:
-        raise typer.BadParameter(
-            f"{text!r} is no part; give one such as 2/7, from 1/7 to 7/7", param_hint="--part"
-        )
-    return part, parts
 
 
 def verify(

@@ -23,6 +23,8 @@ ABOUT = {
     "backup_settings": "each user's schedule, and where its runs stand",
     "backup_catalog": "every backup there ever was",
     "backup_runs": "every run of the scheduler",
+    "offsite_destinations": "where copies go",
+    "offsite_copies": "copies elsewhere",
     "audit_trail": "which events there are, for filters",
 }
 

@@ -154,6 +154,8 @@ def test_nothing_else_in_the_applications_database_is_touched(
         "backup_settings",
         "backup_catalog",
         "backup_runs",
+        "offsite_destinations",
+        "offsite_copies",
         "audit_trail",
         "ledger_projection_generations",
         "ledger_projection_heals",
@@ -193,7 +195,15 @@ def test_the_former_services_table_is_replaced(
 
 
 @pytest.mark.parametrize(
-    "table", ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
+    "table",
+    [
+        "backup_settings",
+        "backup_catalog",
+        "backup_runs",
+        "offsite_destinations",
+        "offsite_copies",
+        "audit_trail",
+    ],
 )
 def test_a_table_that_only_has_the_same_name_is_left_alone(
     ledger: Ledger,

@@ -25,6 +25,8 @@ KEYS = {
     "backup_settings": "user_id",
     "backup_catalog": "backup_id",
     "backup_runs": "run_id",
+    "offsite_destinations": "repository_id",
+    "offsite_copies": "copy_id",
     "audit_trail": "position",
 }
 

@@ -15,7 +15,14 @@ from tests.projections.conftest import OpenReadModels, folded_in_memory, rows_of
 from tests.projections.stories import births_aside, tell
 from tests.sample_events import CONTEXT
 
-NAMES = ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
+NAMES = [
+    "backup_settings",
+    "backup_catalog",
+    "backup_runs",
+    "offsite_destinations",
+    "offsite_copies",
+    "audit_trail",
+]
 
 
 def run_sql(path: Path, *statements: str) -> None:

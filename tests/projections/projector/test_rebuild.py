@@ -28,7 +28,14 @@ from tests.projections.conftest import (
 from tests.projections.stories import births_aside, tell
 from tests.sample_events import CONTEXT, draft
 
-NAMES = ["backup_settings", "backup_catalog", "backup_runs", "audit_trail"]
+NAMES = [
+    "backup_settings",
+    "backup_catalog",
+    "backup_runs",
+    "offsite_destinations",
+    "offsite_copies",
+    "audit_trail",
+]
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""backup-ledger offsite: copies of backups elsewhere."""

@@ -1,0 +1,62 @@
+"""backup-ledger offsite set, remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.cli.offsite.options import DestinationArgument, require_extra
+from commands.cli.options import JsonOption, YesOption
+from commands.cli.session import confirm, opened
+from commands.reporting.terminal import say, write_json
+
+
+def set_(
+    ctx: typer.Context,
+    name: DestinationArgument,
+    upload_mb_per_second: Annotated[
+        float | None,
+        typer.Option(metavar="N", min=0, help="Send no faster; 0 is without a limit."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change settings of a destination."""
+    require_extra()
+    from commands.offsite.change import change_destination
+    from commands.offsite.destinations import find_destination
+    from ledger.events.base import ChangedFields
+
+    changes: ChangedFields = {}
+    if upload_mb_per_second is not None:
+        changes["upload_kb_per_second"] = round(upload_mb_per_second * 1_000)
+    with opened(ctx, "act") as session:
+        destination = find_destination(session.site, name)
+        changed = change_destination(session.site, session.context, destination, changes)
+        if as_json:
+            write_json(
+                {"name": name, "changed": changed, "settings": destination.settings | changes}
+            )
+        else:
+            say("Changed." if changed else "Nothing changed.")
+
+
+def remove(
+    ctx: typer.Context,
+    name: DestinationArgument,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop using a destination. Nothing there is deleted; it can be added again."""
+    require_extra()
+    from commands.offsite.change import remove_destination
+    from commands.offsite.destinations import find_destination
+
+    with opened(ctx, "act") as session:
+        destination = find_destination(session.site, name)
+        confirm(f"Stop copying to {name} ({destination.url})?", yes=yes)
+        remove_destination(session.site, session.context, destination)
+        if as_json:
+            write_json({"name": name, "removed": True, "url": destination.url})
+        else:
+            say(f"Destination {name} is not used any more; what is at {destination.url} stays.")

@@ -1,0 +1,88 @@
+"""backup-ledger offsite copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.cli.errors import FAILED
+from commands.cli.offsite.options import ToOption, require_extra
+from commands.cli.options import JsonOption
+from commands.cli.session import opened
+from commands.reporting.humanize import count, size
+from commands.reporting.terminal import note, progress_bar, say, write_json
+
+if TYPE_CHECKING:
+    from commands.offsite.copy_all import CopyOutcome
+
+
+def copy(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Which backups.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those whose copy there was deleted.")
+    ] = False,
+    to: ToOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy backups off-site: by default all good ones that have no copy yet.
+
+    Only pages that the destination does not have are sent. A copy that was interrupted sends the
+    rest next time.
+
+    \b
+    Examples:
+      backup-ledger offsite copy
+      backup-ledger offsite copy before-cleanup.db --to nas
+    """
+    require_extra()
+    from commands.offsite.copy_all import copy_missing
+
+    with opened(ctx, "act", adopt=True) as session, progress_bar("copying", in_bytes=True) as bar:
+        outcomes = copy_missing(
+            session.site,
+            session.context,
+            names=names,
+            to=to,
+            even_deleted=everything,
+            on_progress=bar,
+        )
+    if as_json:
+        write_json([_copy_json(each) for each in outcomes if each.error is None])
+    for outcome in outcomes:
+        _say(outcome, as_json=as_json)
+    if any(each.error is not None for each in outcomes):
+        raise typer.Exit(FAILED)
+    if not outcomes and not as_json:
+        say("Every good backup has its copy.")
+
+
+def _copy_json(outcome: CopyOutcome) -> dict[str, Any]:
+    copy = outcome.copy
+    assert copy is not None
+    return {
+        "filename": copy.filename,
+        "copy_id": copy.copy_id,
+        "destination": outcome.destination.name,
+        "sent_bytes": copy.sent_bytes,
+        "new_pages": copy.new_pages,
+        "pages": copy.pages,
+        "packs": copy.packs,
+    }
+
+
+def _say(outcome: CopyOutcome, *, as_json: bool) -> None:
+    if outcome.error is not None:
+        note(
+            f"{outcome.backup.filename} was not copied to {outcome.destination.name}: "
+            f"{outcome.error}"
+        )
+    elif not as_json and outcome.copy is not None:
+        copy = outcome.copy
+        say(
+            f"{copy.filename} copied to {outcome.destination.name}: {size(copy.sent_bytes or 0)} "
+            f"sent, {copy.new_pages} of {count(copy.pages or 0, 'page')} new"
+        )

@@ -1,0 +1,23 @@
+"""backup-ledger offsite: the menu."""
+
+from __future__ import annotations
+
+import typer
+
+from commands.cli.errors import EXIT_CODES
+from commands.cli.offsite.add import add, keygen
+from commands.cli.offsite.change import remove, set_
+from commands.cli.offsite.copy import copy
+from commands.cli.offsite.show import list_, show, status
+from commands.cli.offsite.verify import verify
+
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
+app.command("keygen", epilog=EXIT_CODES)(keygen)
+app.command("add", epilog=EXIT_CODES)(add)
+app.command("list", epilog=EXIT_CODES)(list_)
+app.command("show", epilog=EXIT_CODES)(show)
+app.command("set", epilog=EXIT_CODES)(set_)
+app.command("remove", epilog=EXIT_CODES)(remove)
+app.command("copy", epilog=EXIT_CODES)(copy)
+app.command("status", epilog=EXIT_CODES)(status)
+app.command("verify", epilog=EXIT_CODES)(verify)

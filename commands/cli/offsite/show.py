@@ -1,0 +1,152 @@
+"""backup-ledger offsite list, show, status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from commands.cli.offsite.options import DestinationArgument, require_extra
+from commands.cli.options import JsonOption
+from commands.cli.session import opened
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+from commands.reporting.terminal import add_row, new_table, say, show_facts, show_table, write_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from commands.offsite.status import DestinationStatus
+    from projections.folds.offsite_copy import OffsiteCopy
+    from projections.folds.offsite_destination import Destination
+
+
+def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """List destinations and every copy that is there."""
+    require_extra()
+    from commands.offsite.status import destination_statuses
+
+    with opened(ctx, "read") as session:
+        session.site.catch_up()
+        found = destination_statuses(session.site)
+        now = session.context.now
+    if as_json:
+        write_json([_destination_json(each.destination) for each in found])
+        return
+    if not found:
+        say("There is no off-site destination; see: backup-ledger offsite add --help")
+    for each in found:
+        say(f"{each.destination.name}  {each.destination.url}", style="bold")
+        _show_copies(each, now)
+
+
+def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = False) -> None:
+    """Show a destination: its settings, its keys, its copies."""
+    require_extra()
+    from commands.offsite.destinations import find_destination
+    from commands.offsite.status import destination_status
+
+    with opened(ctx, "read") as session:
+        session.site.catch_up()
+        found = destination_status(session.site, find_destination(session.site, name))
+        now = session.context.now
+    destination = found.destination
+    if as_json:
+        copies = [*found.copies, *found.corrupt]
+        write_json(
+            _destination_json(destination) | {"copies": [copy_json(each) for each in copies]}
+        )
+        return
+    facts: list[tuple[str, object]] = [
+        ("place", destination.url),
+        ("repository", destination.repository_id),
+        ("state", destination.status),
+        ("pages", "shared among copies" if destination.share else "each copy whole"),
+    ]
+    if destination.clear:
+        facts.append(("encryption", "NONE: whoever can read there reads every backup"))
+    facts += [("can be read by", recipient) for recipient in destination.recipients]
+    facts += [(name.replace("_", " "), value) for name, value in destination.settings.items()]
+    show_facts(facts)
+    _show_copies(found, now)
+
+
+def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Say for each destination what is there and what is missing."""
+    require_extra()
+    from commands.offsite.status import destination_statuses
+
+    with opened(ctx, "read") as session:
+        session.site.catch_up()
+        found = destination_statuses(session.site)
+        now = session.context.now
+    if as_json:
+        write_json([status_json(each) for each in found])
+        return
+    for each in found:
+        newest = each.newest_copy_at
+        when = "no copy yet" if newest is None else f"newest {moments.relative(newest, now)}"
+        say(f"{each.destination.name}: {count(len(each.copies), 'copy', 'copies')}, {when}")
+        if each.missing:
+            age = moments.relative(each.missing[-1].created_at, now)
+            total = len(each.missing) + len(each.copies)
+            say(f"  {len(each.missing)} of {total} backups are not off-site yet (newest {age})")
+        if each.corrupt:
+            say(f"  {count(len(each.corrupt), 'copy', 'copies')} damaged there", style="red")
+    if not found:
+        say("There is no off-site destination; see: backup-ledger offsite add --help")
+
+
+def status_json(found: DestinationStatus) -> dict[str, Any]:
+    return {
+        "name": found.destination.name,
+        "url": found.destination.url,
+        "status": found.destination.status,
+        "copies": len(found.copies),
+        "corrupt": len(found.corrupt),
+        "missing": len(found.missing),
+        "newest_copy_at": found.newest_copy_at,
+        "stored_bytes": found.sent_bytes,
+        "append_only": False,
+        "ledger_size": found.ledger_size,
+    }
+
+
+def copy_json(copy: OffsiteCopy) -> dict[str, Any]:
+    fields = (
+        "copy_id", "backup_id", "filename", "source", "status", "completed_at", "size", "sha256",
+        "manifest_sha256", "packs", "packs_root", "pages", "new_pages", "sent_bytes",
+        "readable_by", "protected_until", "verified_level", "verified_at", "proved", "problem",
+    )  # fmt: skip
+    return {name: getattr(copy, name) for name in fields}
+
+
+def _destination_json(destination: Destination) -> dict[str, Any]:
+    fields = (
+        "name", "url", "repository_id", "status", "clear", "share", "recipients", "options",
+        "settings", "stated", "added_at",
+    )  # fmt: skip
+    return {name: getattr(destination, name) for name in fields}
+
+
+def _show_copies(found: DestinationStatus, now: datetime) -> None:
+    copies = [*found.copies, *found.corrupt]
+    if not copies:
+        say("  no copies yet", style="dim")
+        return
+    table = new_table(
+        "backup", "copied", "size", "sent", "verified", "copy", right=("size", "sent")
+    )
+    for copy in sorted(copies, key=lambda each: each.position):
+        checked = copy.problem or copy.verified_level or "not yet"
+        add_row(
+            table,
+            copy.filename,
+            "" if copy.completed_at is None else moments.relative(copy.completed_at, now),
+            moments.size(copy.size or 0),
+            moments.size(copy.sent_bytes or 0),
+            checked if copy.proved or copy.problem else f"{checked}, unproved",
+            copy.copy_id,
+            style="red" if copy.problem else None,
+        )
+    show_table(table)

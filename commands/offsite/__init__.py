@@ -1,0 +1,1 @@
+"""Copies of backups elsewhere: encrypted, deduplicated by page, and facts in the ledger."""

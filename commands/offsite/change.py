@@ -1,0 +1,80 @@
+"""Change or remove a destination: facts in the ledger; nothing there is touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commands.offsite.errors import DestinationConflict
+from ledger.append.ledger import Draft
+from ledger.events.offsite import CopyAbandoned, DestinationChanged, DestinationRemoved
+from ledger.vocabulary import copy_stream, destination_stream
+from projections.queries.locked import open_copies
+from projections.queries.offsite import destination_locked
+
+if TYPE_CHECKING:
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
+    from ledger.append.recorder import LockedHead
+    from ledger.events.base import ChangedFields
+    from projections.folds.offsite_destination import Destination
+
+
+def change_destination(
+    site: Site, context: Context, destination: Destination, changes: ChangedFields
+) -> bool:
+    """Change settings of a destination; whether anything changed.
+
+    Raises:
+        DestinationConflict: it was removed meanwhile.
+    """
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        found = _live(locked, destination)
+        after = {
+            name: value for name, value in changes.items() if found.settings.get(name) != value
+        }
+        if not after:
+            return []
+        details = DestinationChanged(
+            before={name: found.settings.get(name) for name in after}, after=after
+        )
+        return [Draft(destination_stream(destination.repository_id), details)]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+    return bool(recorded)
+
+
+def remove_destination(site: Site, context: Context, destination: Destination) -> None:
+    """Forget a destination: leases end, nothing is deleted, and it can be added again.
+
+    Raises:
+        DestinationConflict: it was removed meanwhile.
+    """
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        found = _live(locked, destination)
+        drafts = [
+            Draft(
+                copy_stream(each.copy_id),
+                CopyAbandoned(
+                    destination=each.destination, backup_id=each.backup_id, owner=each.owner
+                ),
+                each.user_id,
+                error_message="the destination was removed",
+            )
+            for each in open_copies(locked.connection)
+            if each.destination == destination.repository_id
+        ]
+        removed = DestinationRemoved(name=found.name)
+        return [*drafts, Draft(destination_stream(destination.repository_id), removed)]
+
+    site.announce(site.ledger.decide(context, decide))
+
+
+def _live(locked: LockedHead, destination: Destination) -> Destination:
+    found = destination_locked(locked, destination.repository_id)
+    if found is None or found.status == "removed":
+        raise DestinationConflict(f"destination {destination.name!r} was removed meanwhile")
+    return found

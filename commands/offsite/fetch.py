@@ -1,0 +1,142 @@
+"""Get a copy's file back: claim, fetch in the helper process, record. Nothing is restored here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from commands.offsite.destinations import live_destinations, open_session, store_options
+from commands.offsite.errors import CopyUnknown
+from commands.offsite.worker.jobs import FetchJob
+from commands.offsite.worker.run import run_fetch
+from commands.site.heartbeat import Heartbeat
+from ledger.append.leases_and_names import fetch_lease
+from ledger.append.ledger import Draft
+from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
+from ledger.vocabulary import CopyStatus, copy_stream
+from projections.queries.offsite import copies_of_backup, copy_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from commands.offsite.worker.run import Progress
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
+    from ledger.append.recorder import LockedHead
+    from ledger.vocabulary import FetchReason
+    from projections.folds.backup import Backup
+    from projections.folds.offsite_copy import OffsiteCopy
+    from projections.folds.offsite_destination import Destination
+
+
+def newest_copy(
+    site: Site, backup: Backup, destination: str | None = None
+) -> tuple[Destination, OffsiteCopy]:
+    """The copy of a backup to restore from: verified ones first, then the newest.
+
+    Raises:
+        CopyUnknown: there is none, or none at the destination of this name.
+    """
+    live = {each.repository_id: each for each in live_destinations(site)}
+    with site.read_models.reading() as connection:
+        copies = copies_of_backup(connection, backup.backup_id)
+    usable = [
+        each
+        for each in copies
+        if each.status == CopyStatus.OK
+        and each.destination in live
+        and destination in (None, live[each.destination].name)
+    ]
+    if not usable:
+        where = "anywhere" if destination is None else f"at {destination!r}"
+        raise CopyUnknown(
+            f"backup {backup.filename!r} has no good copy {where}; see: backup-ledger offsite list"
+        )
+    best = max(usable, key=lambda each: (each.verified_at is not None, each.position))
+    return live[best.destination], best
+
+
+def fetch_copy(
+    site: Site,
+    context: Context,
+    destination: Destination,
+    copy: OffsiteCopy,
+    path: Path,
+    *,
+    identities: Sequence[str],
+    reason: FetchReason,
+    on_progress: Progress | None = None,
+) -> int:
+    """Bring the file of a copy to a new path, held to what was recorded; the bytes received.
+
+    Raises:
+        WrongKey: no identity opens it.
+        RepositoryDamaged: something there is not what was recorded; nothing is left.
+        OffsiteError: the store failed; recorded.
+    """
+    fetch_id, stream = str(uuid4()), copy_stream(copy.copy_id)
+    about: dict[str, Any] = {
+        "destination": copy.destination,
+        "backup_id": copy.backup_id,
+        "fetch_id": fetch_id,
+        "reason": reason,
+    }
+    site.owner  # noqa: B018  (its lock is held until the outcome is recorded)
+    site.active_runs.add(fetch_lease(fetch_id))
+    try:
+        _start(site, context, copy, about)
+        try:
+            with Heartbeat(site):
+                open_session(site, destination)
+                job = _job(site, destination, copy, path, identities)
+                received = run_fetch(job, on_progress, (site.owner.lock_descriptor,))
+        except BaseException as error:
+            details = CopyNotFetched(**about, error_type=type(error).__name__)
+            message = str(error) or type(error).__name__
+            draft = Draft(stream, details, copy.user_id, error_message=message)
+            site.announce(site.ledger.append(context, draft))
+            raise
+        fetched = CopyFetched(**about, bytes=received.received_bytes)
+        site.announce(site.ledger.append(context, Draft(stream, fetched, copy.user_id)))
+    finally:
+        site.active_runs.discard(fetch_lease(fetch_id))
+    return received.received_bytes
+
+
+def _start(site: Site, context: Context, copy: OffsiteCopy, about: dict[str, Any]) -> None:
+    details = CopyFetchStarted(
+        **about, owner=site.instance, lease_seconds=site.configuration.lease_seconds
+    )
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        found = copy_locked(locked, copy.copy_id)
+        if found is None or found.status not in (CopyStatus.OK, CopyStatus.CORRUPT):
+            status = "unknown" if found is None else found.status
+            raise CopyUnknown(f"copy {copy.copy_id} is {status} meanwhile; choose another")
+        return [Draft(copy_stream(copy.copy_id), details, copy.user_id)]
+
+    site.announce(site.ledger.decide(context, decide))
+
+
+def _job(
+    site: Site,
+    destination: Destination,
+    copy: OffsiteCopy,
+    path: Path,
+    identities: Sequence[str],
+) -> FetchJob:
+    assert copy.size is not None
+    return FetchJob(
+        url=destination.url,
+        options=store_options(site, destination),
+        path=str(path),
+        copy_id=copy.copy_id,
+        backup_id=copy.backup_id,
+        size=copy.size,
+        sha256=str(copy.sha256),
+        manifest_sha256=str(copy.manifest_sha256),
+        packs_root=str(copy.packs_root),
+        identities=list(identities),
+    )

@@ -1,0 +1,102 @@
+"""Identities and recipients: made, read, unlocked, proved."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+import pyrage
+
+from commands.errors import InvalidArgument
+from commands.offsite.errors import WrongKey
+from commands.offsite.repository.seal import (
+    AGE_BEGINNING,
+    ARMOR_BEGINNING,
+    Opener,
+    Sealer,
+    new_identity,
+    parse_identity,
+    recipient_of,
+)
+from commands.sqlite.files import create_private, file_error, flush_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+MAX_IDENTITY_BYTES = 65_536
+IDENTITY_BEGINNING = "AGE-SECRET-KEY-1"
+
+
+def make_identity(path: Path) -> str:
+    """Write a new identity to a new file, 0600; the recipient that goes with it.
+
+    Raises:
+        SQLiteFileError: the file exists already (never overwritten) or cannot be made.
+    """
+    identity = new_identity()
+    recipient = recipient_of(identity)
+    descriptor = create_private(path)
+    try:
+        os.write(descriptor, f"# public key: {recipient}\n{identity}\n".encode())
+        os.fsync(descriptor)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise file_error(error, path) from error
+    finally:
+        os.close(descriptor)
+    flush_directory(path.absolute().parent)
+    return recipient
+
+
+def read_identities(path: Path, ask: Callable[[Path], str] | None = None) -> list[str]:
+    """The identities of a file, as `offsite keygen` and age-keygen write it.
+
+    `ask`: for the passphrase of a file that `age -p` encrypted; None where nobody can be asked.
+
+    Raises:
+        InvalidArgument: the file cannot be read.
+        WrongKey: it holds no identity, or the passphrase is wrong.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_IDENTITY_BYTES)
+    except OSError as error:
+        raise InvalidArgument(
+            f"the identity file {path} cannot be read: {error.strerror}"
+        ) from error
+    if content.startswith((AGE_BEGINNING, ARMOR_BEGINNING)):
+        content = _unlocked(content, path, ask)
+    lines = content.decode("utf-8", "replace").splitlines()
+    found = [line.strip() for line in lines if line.strip().startswith(IDENTITY_BEGINNING)]
+    if not found:
+        raise WrongKey(
+            f"{path} holds no identity (AGE-SECRET-KEY-1...); make one: backup-ledger offsite "
+            "keygen --out FILE"
+        )
+    for each in found:
+        parse_identity(each)
+    return found
+
+
+def prove_by_identities(recipients: Sequence[str], identities: Sequence[str]) -> list[str]:
+    """The recipients whose objects one of the identities opens."""
+    opener, proved = Opener(identities), []
+    for recipient in recipients:
+        probe = secrets.token_bytes(16)
+        try:
+            if identities and opener.open(Sealer([recipient]).seal(probe), "the probe") == probe:
+                proved.append(recipient)
+        except WrongKey:
+            continue
+    return proved
+
+
+def _unlocked(content: bytes, path: Path, ask: Callable[[Path], str] | None) -> bytes:
+    if ask is None:
+        raise WrongKey(f"{path} is locked with a passphrase, and nobody can be asked for it here")
+    try:
+        return bytes(pyrage.passphrase.decrypt(content, ask(path)))
+    except pyrage.DecryptError as error:
+        raise WrongKey(f"{path} was not unlocked: the passphrase is wrong") from error

@@ -1,0 +1,1 @@
+"""The format of a repository and where one can be: knows nothing of the ledger."""

@@ -1,0 +1,192 @@
+"""Which chunks a repository holds, and where: a cache that is never believed without proof.
+
+For each pack the index keeps the ordered hashes of its chunks under one SHA-256. A place is
+believed only where that list, whole, has the chunk's hash. Lost, the index costs bytes that are
+sent again, never data. A pack's row is written once the store has the pack, so a copy that was
+killed sends only the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import OrderedDict
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from commands.offsite.repository.manifest import decode_frames, encode_frames
+from commands.offsite.repository.packs import Pack
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+logger = logging.getLogger("backup_ledger.offsite")
+VERSION = 1
+KEPT_LISTS = 16
+"""Lists of hashes kept in memory, at most 2 MB each."""
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS packs (
+    id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,
+    source TEXT NOT NULL, recipients TEXT NOT NULL, chunk_bytes INTEGER NOT NULL,
+    frames BLOB NOT NULL, hashes BLOB NOT NULL, hashes_sha256 BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS chunks (
+    hash INTEGER NOT NULL, pack INTEGER NOT NULL, place INTEGER NOT NULL,
+    PRIMARY KEY (hash, pack, place)
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+"""
+
+
+class Place(NamedTuple):
+    """A chunk's pack, by its id in the index, and its place among the pack's chunks."""
+
+    pack_id: int
+    place: int
+
+
+class Index:
+    """The index of one repository, for one copy. `usable`: ids of packs that may be leaned on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection = _open(path)
+        self._lists: OrderedDict[int, bytes] = OrderedDict()
+        self.usable: set[int] = set()
+        self.is_empty = True
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def entries(self) -> list[tuple[int, bytes, int, str]]:
+        """(id, name, object size, recipients) of every pack."""
+        rows = self._connection.execute("SELECT id, name, size, recipients FROM packs")
+        return [(row[0], bytes(row[1]), row[2], row[3]) for row in rows]
+
+    def use(self, pack_ids: Collection[int]) -> None:
+        """From now on these packs, and those that are added, are leaned on."""
+        self.usable = set(pack_ids)
+        self.is_empty = not self.usable
+
+    def find(self, hashes: Sequence[bytes], chunk_bytes: int) -> dict[bytes, Place]:
+        """Places of chunks, by the hash of each; those that are not known are not in it."""
+        if self.is_empty:
+            return {}
+        wanted = {_short(each): each for each in hashes}
+        marks = ",".join("?" * len(wanted))
+        rows = self._connection.execute(
+            f"SELECT hash, pack, place FROM chunks WHERE hash IN ({marks})",  # noqa: S608
+            list(wanted),
+        )
+        found: dict[bytes, Place] = {}
+        for short, pack_id, place in rows:
+            digest = wanted[short]
+            if digest in found or pack_id not in self.usable:
+                continue
+            listed = self._list_of(pack_id, chunk_bytes)
+            if listed[32 * place : 32 * place + 32] == digest:
+                found[digest] = Place(pack_id, place)
+        return found
+
+    def pack(self, pack_id: int) -> Pack:
+        name, size, frames = self._connection.execute(
+            "SELECT name, size, frames FROM packs WHERE id = ?", (pack_id,)
+        ).fetchone()
+        return Pack(bytes(name), size, decode_frames(frames))
+
+    def ids(self, names: Collection[bytes]) -> dict[bytes, int]:
+        wanted = set(names)
+        return {name: pack_id for pack_id, name, _, _ in self.entries() if name in wanted}
+
+    def add(
+        self, pack: Pack, hashes: bytes, *, chunk_bytes: int, source: str, recipients: str
+    ) -> int:
+        """Keep a pack that the store has; its id."""
+        with self._connection:
+            cursor = self._connection.execute(
+                "INSERT OR REPLACE INTO packs (name, size, source, recipients, chunk_bytes, "
+                "frames, hashes, hashes_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    pack.name,
+                    pack.size,
+                    source,
+                    recipients,
+                    chunk_bytes,
+                    encode_frames(pack.frames),
+                    hashes,
+                    sha256(hashes).digest(),
+                ),
+            )
+            pack_id = int(cursor.lastrowid or 0)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?)",
+                (
+                    (_short(hashes[start : start + 32]), pack_id, start // 32)
+                    for start in range(0, len(hashes), 32)
+                ),
+            )
+        self.usable.add(pack_id)
+        self.is_empty = False
+        return pack_id
+
+    def forget(self, names: Collection[bytes]) -> None:
+        """Drop packs that are gone for good."""
+        with self._connection:
+            for pack_id in self.ids(names).values():
+                self._connection.execute("DELETE FROM chunks WHERE pack = ?", (pack_id,))
+                self._connection.execute("DELETE FROM packs WHERE id = ?", (pack_id,))
+
+    def _list_of(self, pack_id: int, chunk_bytes: int) -> bytes:
+        """A pack's list of hashes; empty where it is not whole, or of chunks of another size."""
+        listed = self._lists.get(pack_id)
+        if listed is None:
+            hashes, digest, its_bytes = self._connection.execute(
+                "SELECT hashes, hashes_sha256, chunk_bytes FROM packs WHERE id = ?", (pack_id,)
+            ).fetchone() or (b"", b"", 0)
+            is_whole = its_bytes == chunk_bytes and sha256(hashes).digest() == digest
+            listed = bytes(hashes) if is_whole else b""
+            self._lists[pack_id] = listed
+            if len(self._lists) > KEPT_LISTS:
+                self._lists.popitem(last=False)
+        else:
+            self._lists.move_to_end(pack_id)
+        return listed
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the index; one that cannot be read is begun anew."""
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        logger.warning("the index %s is begun anew: %s", path, error)
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).unlink()
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=60.0)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, VERSION):
+            raise sqlite3.DatabaseError(f"it is of version {version}")
+        if version == 0:
+            connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        connection.execute("SELECT hashes_sha256 FROM packs LIMIT 1").fetchone()
+        connection.execute("SELECT place FROM chunks LIMIT 1").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    path.chmod(0o600)
+    return connection
+
+
+def _short(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big", signed=True)

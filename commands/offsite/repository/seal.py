@@ -1,0 +1,162 @@
+"""Sealing objects: zstd frames, then an age file for all recipients, or a clear one.
+
+Formats: https://c2sp.org/age and RFC 8878 (Zstandard). Only native age keys (X25519) are taken:
+`age1...` is a recipient and may be shown to anyone, `AGE-SECRET-KEY-1...` is an identity.
+
+In a clear destination each object begins with a skippable frame of 16 random bytes (RFC 8878
+section 3.1.2), so that equal content never gives an equal name:
+
+    50 2a 4d 18 | 10 00 00 00 | 16 random bytes
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pyrage
+
+from commands.offsite.errors import RepositoryDamaged, WrongKey
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+AGE_BEGINNING = b"age-encryption.org/v1\n"
+ARMOR_BEGINNING = b"-----BEGIN AGE ENCRYPTED FILE-----"
+SKIPPABLE_HEADER = bytes.fromhex("502a4d1810000000")
+SALT_BYTES = 16
+LEVEL = 3
+MAX_MANIFEST_BYTES = 1 << 30
+_OPTIONS: dict[int, int] = {
+    zstd.CompressionParameter.compression_level: LEVEL,
+    zstd.CompressionParameter.content_size_flag: 1,
+    zstd.CompressionParameter.checksum_flag: 1,
+}
+
+
+class Sealer:
+    """Seals objects to recipients; to nobody in a clear destination."""
+
+    def __init__(self, recipients: Sequence[str]) -> None:
+        self._recipients = [parse_recipient(text) for text in recipients]
+
+    @property
+    def is_clear(self) -> bool:
+        return not self._recipients
+
+    @property
+    def beginning(self) -> bytes:
+        """What an object's compressed content begins with."""
+        return SKIPPABLE_HEADER + os.urandom(SALT_BYTES) if self.is_clear else b""
+
+    def seal(self, content: bytes) -> bytes:
+        """The object of some frames that begin with `beginning`."""
+        return content if self.is_clear else bytes(pyrage.encrypt(content, self._recipients))
+
+
+class Opener:
+    """Opens objects with identities; clear ones without."""
+
+    def __init__(self, identities: Sequence[str] = ()) -> None:
+        self._identities = [parse_identity(text) for text in identities]
+
+    def open(self, sealed: bytes, name: str) -> bytes:
+        """The frames of an object.
+
+        Raises:
+            WrongKey: no identity fits.
+            RepositoryDamaged: the object was altered or cut.
+        """
+        if not sealed.startswith(AGE_BEGINNING):
+            if sealed.startswith(SKIPPABLE_HEADER):
+                return sealed
+            raise RepositoryDamaged(f"{name} is neither an age file nor a clear object")
+        if not self._identities:
+            raise WrongKey(f"{name} is encrypted; give the identity with --identity FILE")
+        try:
+            return bytes(pyrage.decrypt(sealed, self._identities))
+        except pyrage.DecryptError as error:
+            if "no matching keys" in str(error).lower():
+                raise WrongKey(
+                    f"no identity given opens {name}; give the one of a recipient of its time"
+                ) from error
+            raise RepositoryDamaged(f"{name} cannot be decrypted: {error}") from error
+
+
+def compress(plain: bytes | memoryview) -> bytes:
+    """One frame, with its content's size and checksum."""
+    return zstd.compress(plain, options=_OPTIONS)
+
+
+def decompress(frame: bytes | memoryview, size: int, name: str) -> bytes:
+    """The content of one frame, which must have this size.
+
+    Raises:
+        RepositoryDamaged: it is no frame, or has another size.
+    """
+    try:
+        info = zstd.get_frame_info(frame)
+        if info.decompressed_size != size:
+            raise RepositoryDamaged(f"a frame of {name} does not have the size in its manifest")
+        return zstd.decompress(frame)
+    except zstd.ZstdError as error:
+        raise RepositoryDamaged(f"a frame of {name} cannot be decompressed: {error}") from error
+
+
+def decompress_whole(content: bytes, name: str, limit: int = MAX_MANIFEST_BYTES) -> bytes:
+    """The content of an object of one frame, perhaps after a skippable one.
+
+    Raises:
+        RepositoryDamaged: it is something else, or larger than `limit` bytes.
+    """
+    if content.startswith(SKIPPABLE_HEADER):
+        content = content[len(SKIPPABLE_HEADER) + SALT_BYTES :]
+    try:
+        size = zstd.get_frame_info(content).decompressed_size
+    except zstd.ZstdError as error:
+        raise RepositoryDamaged(f"{name} cannot be decompressed: {error}") from error
+    if size is None or size > limit:
+        raise RepositoryDamaged(f"{name} says that it is larger than anything of its kind")
+    return decompress(content, size, name)
+
+
+def parse_recipient(text: str) -> pyrage.x25519.Recipient:
+    """A public key.
+
+    Raises:
+        WrongKey: it is not a native age recipient.
+    """
+    try:
+        return pyrage.x25519.Recipient.from_str(text.strip())
+    except pyrage.RecipientError as error:
+        raise WrongKey(
+            f"{text[:80]!r} is not an age recipient; give one that begins with age1, such as "
+            "`backup-ledger offsite keygen` prints"
+        ) from error
+
+
+def parse_identity(text: str) -> pyrage.x25519.Identity:
+    """A private key.
+
+    Raises:
+        WrongKey: it is not a native age identity; the message does not repeat it.
+    """
+    try:
+        return pyrage.x25519.Identity.from_str(text.strip())
+    except pyrage.IdentityError as error:
+        raise WrongKey("what was given is not an age identity (AGE-SECRET-KEY-1...)") from error
+
+
+def recipient_of(identity: str) -> str:
+    """The public key that goes with a private one."""
+    return str(parse_identity(identity).to_public())
+
+
+def new_identity() -> str:
+    return str(pyrage.x25519.Identity.generate())

@@ -1,0 +1,62 @@
+"""Where off-site copies stand: one row a destination, from the read models alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from commands.offsite.destinations import live_destinations
+from commands.offsite.due import missing_backups
+from ledger.vocabulary import CopyStatus
+from projections.queries.offsite import copies_at
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from commands.site.site import Site
+    from projections.folds.backup import Backup
+    from projections.folds.offsite_copy import OffsiteCopy
+    from projections.folds.offsite_destination import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """Where one destination stands.
+
+    `missing`: good backups that are here and not there, oldest first. `sent_bytes`: of all copies
+    that are there; what they share was sent once. `ledger_size`: how many records are published
+    there; None where none are.
+    """
+
+    destination: Destination
+    copies: list[OffsiteCopy]
+    corrupt: list[OffsiteCopy]
+    missing: list[Backup]
+    ledger_size: int | None = None
+
+    @property
+    def newest_copy_at(self) -> datetime | None:
+        """When the newest backup that is there was copied."""
+        moments = [each.completed_at for each in self.copies if each.completed_at is not None]
+        return max(moments, default=None)
+
+    @property
+    def sent_bytes(self) -> int:
+        return sum(each.sent_bytes or 0 for each in self.copies)
+
+
+def destination_statuses(site: Site) -> list[DestinationStatus]:
+    """Every destination that was not removed, oldest first."""
+    return [destination_status(site, each) for each in live_destinations(site)]
+
+
+def destination_status(site: Site, destination: Destination) -> DestinationStatus:
+    with site.read_models.reading() as connection:
+        copies = copies_at(connection, destination.repository_id)
+    missing = missing_backups(site, destination) if site.has_store else []
+    return DestinationStatus(
+        destination,
+        [each for each in copies if each.status == CopyStatus.OK],
+        [each for each in copies if each.status == CopyStatus.CORRUPT],
+        missing,
+    )

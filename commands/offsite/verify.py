@@ -1,0 +1,199 @@
+"""Look at copies: are their objects there (listed), unchanged (digest), whole inside (with a key)?
+
+A bad pack makes every copy on it corrupt. A store that does not answer says nothing about a copy.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from commands.offsite.destinations import open_session
+from commands.offsite.errors import ObjectMissing, RepositoryDamaged
+from commands.offsite.fetch import fetch_copy
+from commands.offsite.repository.layout import (
+    COPIES,
+    PACKS,
+    manifest_path,
+    pack_list_path,
+    pack_path,
+)
+from commands.offsite.repository.packs import decode_pack_list, packs_root
+from commands.sqlite.content import content_problem, count_problem
+from commands.sqlite.files import remove_database
+from commands.sqlite.inspection import inspect
+from commands.sqlite.space import require_space
+from commands.verification.drill import SPARED_BYTES, kept_counts
+from ledger.append.ledger import Draft
+from ledger.events.offsite import CopyCorrupt, CopyVerified
+from ledger.vocabulary import copy_stream
+from projections.queries.catalog import backup_with_id
+from projections.queries.offsite import LIVE, copies_at, copy_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from commands.offsite.repository.packs import PackEntry
+    from commands.offsite.repository.stores import ObjectStore
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
+    from ledger.append.recorder import LockedHead
+    from ledger.vocabulary import CopyLevel, FetchReason
+    from projections.folds.offsite_copy import OffsiteCopy
+    from projections.folds.offsite_destination import Destination
+
+READS_CONTENT: tuple[CopyLevel, ...] = ("integrity", "drill")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedCopy:
+    """What was found; `problem` is None where all is well."""
+
+    destination: Destination
+    copy: OffsiteCopy
+    level: CopyLevel
+    problem: str | None
+
+
+def verify_copies(
+    site: Site,
+    context: Context,
+    destination: Destination,
+    level: CopyLevel,
+    *,
+    identities: Sequence[str] = (),
+    part: tuple[int, int] = (1, 1),
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[CheckedCopy]:
+    """Check the copies of a destination; each outcome is recorded as it is found.
+
+    `part` (n, t) looks at the n-th of t parts of the copies, by id.
+
+    Raises:
+        RepositoryForked: it is not ours.
+        DestinationUnreachable: the store failed; what was not looked at is not recorded.
+        WrongKey: a level that reads content has no identity that fits.
+    """
+    store = open_session(site, destination)
+    with site.read_models.reading() as connection:
+        live = copies_at(connection, destination.repository_id, LIVE)
+    chosen = [copy for copy in live if int(copy.copy_id[:8], 16) % part[1] == part[0] - 1]
+    look = _Look(store, level)
+    for done, copy in enumerate(chosen):
+        if on_progress is not None:
+            on_progress(done, len(chosen))
+        problem = look.problem(copy)
+        if problem is None and level in READS_CONTENT:
+            problem = _content_problem(site, context, destination, copy, level, identities)
+        checked = CheckedCopy(destination, copy, level, problem)
+        if _record(site, context, checked):
+            yield checked
+    if on_progress is not None:
+        on_progress(len(chosen), len(chosen))
+
+
+class _Look:
+    """One look at a repository: every object is listed once, and read once."""
+
+    def __init__(self, store: ObjectStore, level: CopyLevel) -> None:
+        self._store, self._level = store, level
+        self._listed = {each.path: each.size for each in store.list(PACKS)}
+        self._copies = {each.path for each in store.list(COPIES)}
+        self._digests: dict[bytes, str | None] = {}
+
+    def problem(self, copy: OffsiteCopy) -> str | None:
+        """What is wrong with a copy, without a key; None where nothing is."""
+        list_path, path = pack_list_path(copy.copy_id), manifest_path(copy.copy_id)
+        for each in (list_path, path):
+            if each not in self._copies and self._store.head(each) is None:
+                return f"{each} is gone"
+        try:
+            pack_list = self._store.get(list_path)
+            if packs_root(pack_list) != copy.packs_root:
+                return f"{list_path} is not the list that was recorded"
+            if sha256(self._store.get(path)).hexdigest() != copy.manifest_sha256:
+                return f"{path} is not the manifest that was recorded"
+            packs = decode_pack_list(pack_list, list_path)
+        except (ObjectMissing, RepositoryDamaged) as error:
+            return str(error)
+        return next((found for pack in packs if (found := self._pack_problem(pack))), None)
+
+    def _pack_problem(self, pack: PackEntry) -> str | None:
+        if pack.name not in self._digests:
+            self._digests[pack.name] = self._look_at(pack)
+        return self._digests[pack.name]
+
+    def _look_at(self, pack: PackEntry) -> str | None:
+        path = pack_path(pack.name)
+        size = self._listed.get(path)
+        if size != pack.size:
+            size = self._store.head(path)  # a listing may be old
+        if size is None:
+            return f"{path} is gone"
+        if size != pack.size:
+            return f"{path} has {size} bytes, recorded are {pack.size}"
+        if self._level == "listed":
+            return None
+        try:
+            found = sha256(self._store.get(path)).digest()
+        except ObjectMissing:
+            return f"{path} is gone"
+        return None if found == pack.name else f"{path} is damaged: its SHA-256 is not its name"
+
+
+def _content_problem(
+    site: Site,
+    context: Context,
+    destination: Destination,
+    copy: OffsiteCopy,
+    level: CopyLevel,
+    identities: Sequence[str],
+) -> str | None:
+    """Fetch a copy into a scratch file and look inside."""
+    require_space(site.owner.folder, (copy.size or 0) + SPARED_BYTES, "drill", site.free_bytes)
+    reason: FetchReason = "drill" if level == "drill" else "integrity"
+    with site.owner.staging(f"fetched-{uuid4()}") as path:
+        try:
+            fetch_copy(site, context, destination, copy, path, identities=identities, reason=reason)
+            problem = content_problem(path)
+            if problem is None and level == "drill":
+                with site.read_models.reading() as connection:
+                    backup = backup_with_id(connection, copy.backup_id)
+                kept = None if backup is None else kept_counts(site, backup)
+                problem = None if kept is None else count_problem(kept, inspect(path))
+        except RepositoryDamaged as error:
+            return str(error)
+        finally:
+            with suppress(OSError):
+                remove_database(path)
+    return problem
+
+
+def _record(site: Site, context: Context, checked: CheckedCopy) -> bool:
+    """Record what was found; False where the copy is gone meanwhile."""
+    copy = checked.copy
+    opened = checked.level in READS_CONTENT
+    kind = CopyVerified if checked.problem is None else CopyCorrupt
+    details = kind(
+        destination=copy.destination,
+        backup_id=copy.backup_id,
+        level=checked.level,
+        problem=checked.problem,
+        opened=opened,
+    )
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        found = copy_locked(locked, copy.copy_id)
+        if found is None or found.status not in LIVE:
+            return []
+        return [
+            Draft(copy_stream(copy.copy_id), details, copy.user_id, error_message=checked.problem)
+        ]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+    return bool(recorded)

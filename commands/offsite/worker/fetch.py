@@ -1,0 +1,149 @@
+"""Bring one copy's file back: every byte is held to what the ledger recorded."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.offsite.errors import RepositoryDamaged
+from commands.offsite.repository.layout import manifest_path, pack_list_path, pack_path
+from commands.offsite.repository.manifest import Manifest, decode_manifest
+from commands.offsite.repository.packs import Pack, PackEntry, decode_pack_list, packs_root
+from commands.offsite.repository.seal import Opener, decompress, decompress_whole
+from commands.offsite.worker.jobs import FetchJob, FetchResult
+from commands.sqlite.copy_process import Brake
+from commands.sqlite.files import create_private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from commands.offsite.repository.stores import ObjectStore
+
+READ_BYTES = 4 << 20
+
+
+def fetch_copy(
+    store: ObjectStore, job: FetchJob, on_progress: Callable[[int, int], None]
+) -> FetchResult:
+    """Write the file of a copy to a new path, 0600 and durable.
+
+    Raises:
+        RepositoryDamaged: something is not what the ledger recorded; nothing is left.
+        WrongKey: no identity fits.
+    """
+    opener = Opener(job.identities)
+    manifest, received = _recorded_manifest(store, job, opener)
+    path = Path(job.path)
+    descriptor = create_private(path)
+    try:
+        os.truncate(descriptor, job.size)
+        writer = _Writer(store, manifest, opener, descriptor, Brake(job.bytes_per_second))
+        received += writer.write(on_progress)
+        os.fsync(descriptor)
+        _compare(descriptor, job)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    return FetchResult(received_bytes=received, packs=len(manifest.packs))
+
+
+def _recorded_manifest(store: ObjectStore, job: FetchJob, opener: Opener) -> tuple[Manifest, int]:
+    """The manifest that the ledger has recorded, and how many bytes that took."""
+    list_path, path = pack_list_path(job.copy_id), manifest_path(job.copy_id)
+    pack_list, sealed = store.get(list_path), store.get(path)
+    if packs_root(pack_list) != job.packs_root:
+        raise RepositoryDamaged(f"{list_path} is not the list that the ledger recorded")
+    if sha256(sealed).hexdigest() != job.manifest_sha256:
+        raise RepositoryDamaged(f"{path} is not the manifest that the ledger recorded")
+    manifest = decode_manifest(decompress_whole(opener.open(sealed, path), path), path)
+    head = manifest.head
+    found = (head.copy_id, head.backup_id, head.sha256, head.size)
+    if found != (job.copy_id, job.backup_id, job.sha256, job.size):
+        raise RepositoryDamaged(f"{path} is the manifest of another copy")
+    named = {PackEntry(pack.name, pack.size) for pack in manifest.packs}
+    if named != set(decode_pack_list(pack_list, list_path)):
+        raise RepositoryDamaged(f"{path} and {list_path} do not name the same packs")
+    return manifest, len(pack_list) + len(sealed)
+
+
+class _Writer:
+    """Writes a file pack by pack, so that each is received once."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        manifest: Manifest,
+        opener: Opener,
+        descriptor: int,
+        brake: Brake,
+    ) -> None:
+        self._store, self._manifest, self._opener = store, manifest, opener
+        self._descriptor, self._brake = descriptor, brake
+        self._frames = manifest.frame_column
+        self._places = manifest.place_column
+
+    def write(self, on_progress: Callable[[int, int], None]) -> int:
+        """Write every chunk; how many bytes were received."""
+        total = sum(pack.size for pack in self._manifest.packs)
+        received = 0
+        for pack, rows in _rows_by_pack(self._manifest):
+            path = pack_path(pack.name)
+            sealed = self._store.get(path)
+            if sha256(sealed).digest() != pack.name:
+                raise RepositoryDamaged(f"{path} is damaged: its SHA-256 is not its name")
+            self._write_pack(pack, memoryview(self._opener.open(sealed, path)), rows, path)
+            received += len(sealed)
+            self._brake.wait(received)
+            on_progress(received, total)
+        return received
+
+    def _write_pack(self, pack: Pack, content: memoryview, rows: array[int], path: str) -> None:
+        chunk, size = self._manifest.head.chunk_bytes, self._manifest.head.size
+        current, plain = -1, b""
+        for row in sorted(rows, key=self._frames.__getitem__):
+            if self._frames[row] != current:
+                current = self._frames[row]
+                frame = pack.frames[current]
+                part = content[frame.offset : frame.offset + frame.compressed]
+                plain = decompress(part, frame.plain, path)
+            at, start = row * chunk, self._places[row] * chunk
+            piece = plain[start : start + min(chunk, size - at)]
+            if len(piece) != min(chunk, size - at):
+                raise RepositoryDamaged(f"a frame of {path} is shorter than its manifest says")
+            os.pwrite(self._descriptor, piece, at)
+
+
+def _rows_by_pack(manifest: Manifest) -> Iterator[tuple[Pack, array[int]]]:
+    """The rows of each pack that is used, in the order of the packs; memory is 4 bytes a row."""
+    packs, column = manifest.packs, manifest.pack_column
+    starts = [0] * (len(packs) + 1)
+    for pack in column:
+        starts[pack + 1] += 1
+    for number in range(len(packs)):
+        starts[number + 1] += starts[number]
+    ordered, ends = array("I", bytes(4 * len(column))), starts.copy()
+    for row, pack in enumerate(column):
+        ordered[ends[pack]] = row
+        ends[pack] += 1
+    for number, pack_used in enumerate(packs):
+        rows = ordered[starts[number] : starts[number + 1]]
+        if rows:
+            yield pack_used, rows
+
+
+def _compare(descriptor: int, job: FetchJob) -> None:
+    """The file as it stands must be the one that was recorded."""
+    digest, at = sha256(), 0
+    while piece := os.pread(descriptor, READ_BYTES, at):
+        digest.update(piece)
+        at += len(piece)
+    if digest.hexdigest() != job.sha256:
+        raise RepositoryDamaged(
+            f"copy {job.copy_id} does not give the backup that was recorded: its SHA-256 is "
+            f"{digest.hexdigest()}, recorded is {job.sha256}"
+        )

@@ -1,0 +1,73 @@
+"""What the helper process is asked to do, as it goes through its standard input."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Job(BaseModel):
+    """`options`: of the store. `bytes_per_second`: at most, 0 for no limit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str
+    options: dict[str, str]
+    niceness: int = 0
+    bytes_per_second: float = 0
+
+
+class CopyJob(_Job):
+    """Make one copy. Paths are local; `condemned` and `missing` are names of packs in hex.
+
+    `index_folder`: of this repository. `created_at`: microseconds since 1970.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    backup_id: str
+    copy_id: str
+    source: str
+    schema_fingerprint: str
+    created_at: int
+    filename: str
+    recipients: list[str]
+    share: bool
+    condemned: list[str]
+    missing: list[str]
+    index_folder: str
+    scratch: str
+
+
+class CopyResult(BaseModel):
+    """What was stored. `pack_names`: of every pack that the copy names, in hex."""
+
+    manifest_sha256: str
+    packs_root: str
+    pages: int
+    new_pages: int
+    sent_bytes: int
+    pack_names: list[str]
+    missing: list[str]
+    found: list[str]
+
+
+class FetchJob(_Job):
+    """Bring one copy's file back. What the ledger recorded must be what is found.
+
+    `identities`: private keys; they go through the pipe and nowhere else.
+    """
+
+    path: str
+    copy_id: str
+    backup_id: str
+    size: int
+    sha256: str
+    manifest_sha256: str
+    packs_root: str
+    identities: list[str]
+
+
+class FetchResult(BaseModel):
+    received_bytes: int
+    packs: int

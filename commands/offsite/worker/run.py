@@ -1,0 +1,94 @@
+"""Start the helper process, hand it its job, follow it, and raise what it could not do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from commands.offsite import errors
+from commands.offsite.errors import OffsiteError
+from commands.offsite.worker.jobs import CopyJob, CopyResult, FetchJob, FetchResult
+from commands.offsite.worker.send import BackupChangedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Progress = Callable[[int, int], None]
+"""Told (bytes done, bytes in all)."""
+MODULE = "commands.offsite.worker.process"
+
+
+class HelperFailed(OffsiteError):
+    """The helper process ended without an answer."""
+
+
+def run_copy(
+    job: CopyJob, on_progress: Progress | None = None, pass_fds: Sequence[int] = ()
+) -> CopyResult:
+    """Make a copy in a process of its own; `pass_fds` are inherited, as a lock.
+
+    Raises:
+        BackupChangedError: the local file is not what was recorded.
+        OffsiteError: what the destination said; HelperFailed where nothing was said.
+    """
+    return CopyResult.model_validate(_run("copy", job.model_dump_json(), on_progress, pass_fds))
+
+
+def run_fetch(
+    job: FetchJob, on_progress: Progress | None = None, pass_fds: Sequence[int] = ()
+) -> FetchResult:
+    """Fetch a copy in a process of its own.
+
+    Raises:
+        OffsiteError: as `run_copy`.
+    """
+    return FetchResult.model_validate(_run("fetch", job.model_dump_json(), on_progress, pass_fds))
+
+
+def _run(
+    action: str, job: str, on_progress: Progress | None, pass_fds: Sequence[int]
+) -> dict[str, Any]:
+    process = subprocess.Popen(  # noqa: S603 - our own program, no shell
+        [sys.executable, "-I", "-m", MODULE, action],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=pass_fds,
+    )
+    with process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(job.encode())
+            process.stdin.close()
+            return _follow(process, on_progress)
+        except BrokenPipeError as error:
+            raise HelperFailed("the helper process for off-site copies did not start") from error
+        finally:
+            process.kill()  # it has said its last word, or nobody listens any more
+
+
+def _follow(process: subprocess.Popen[bytes], on_progress: Progress | None) -> dict[str, Any]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        answer: dict[str, Any] = json.loads(line)
+        if "done" in answer:
+            return dict(answer["done"])
+        if "error" in answer:
+            _raise(answer["error"]["kind"], answer["error"]["message"])
+        if on_progress is not None:
+            done, total = answer["progress"]
+            on_progress(int(done), int(total))
+    raise HelperFailed(
+        "the helper process for off-site copies ended without an answer; it is tried again"
+    )
+
+
+def _raise(kind: str, message: str) -> NoReturn:
+    if kind == BackupChangedError.__name__:
+        raise BackupChangedError(message)
+    found = getattr(errors, kind, None)
+    if isinstance(found, type) and issubclass(found, OffsiteError):
+        raise found(message)
+    raise OffsiteError(message)

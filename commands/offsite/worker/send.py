@@ -1,0 +1,334 @@
+"""Make one copy: read the file once, send what the repository lacks, then list and manifest."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.offsite.errors import RepositoryDamaged
+from commands.offsite.repository.index import Index
+from commands.offsite.repository.last_copy import BLOCK_CHUNKS, keep_last_copy, read_last_copy
+from commands.offsite.repository.layout import manifest_path, pack_list_path, pack_path
+from commands.offsite.repository.manifest import (
+    HEADER_BYTES,
+    ROW_BYTES,
+    ManifestHead,
+    chunk_bytes_of,
+    encode_beginning,
+)
+from commands.offsite.repository.packs import (
+    OpenPack,
+    Pack,
+    PackEntry,
+    encode_pack_list,
+    frame_chunks,
+    packs_root,
+)
+from commands.offsite.repository.seal import Sealer, compress
+from commands.offsite.worker.jobs import CopyJob, CopyResult
+from commands.offsite.worker.reconcile_packs import join_recipients, reconcile_packs
+from commands.sqlite.copy_process import Brake
+from commands.sqlite.files import create_private
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from commands.offsite.repository.last_copy import LastCopy
+    from commands.offsite.repository.stores import ObjectStore
+
+INDEX_NAME = "index.sqlite"
+LAST_COPIES = "last"
+
+
+class BackupChangedError(Exception):
+    """The local file is not what was recorded; nothing was completed."""
+
+
+def make_copy(
+    store: ObjectStore, job: CopyJob, on_progress: Callable[[int, int], None]
+) -> CopyResult:
+    """Send one backup; the copy counts only once its event is appended.
+
+    Raises:
+        BackupChangedError: the file's SHA-256 is not the recorded one.
+        ListingDoubtful, DestinationUnreachable: as the store has it.
+    """
+    folder = Path(job.index_folder)
+    with ExitStack() as stack:
+        index = stack.enter_context(closing(Index(folder / INDEX_NAME)))
+        known = reconcile_packs(store, index, job.recipients, job.condemned, job.missing)
+        index.use(known.usable if job.share else ())
+        file = stack.enter_context(open(job.path, "rb", buffering=0))
+        columns = stack.enter_context(_mapped(Path(job.scratch), job))
+        sender = _Sender(store, job, index, columns)
+        last = read_last_copy(folder / LAST_COPIES / job.source) if job.share else None
+        blocks = sender.send_file(file.fileno(), last, on_progress)
+        sealed, body = sender.manifest()
+        sizes = [PackEntry(pack.name, pack.size) for pack in sender.packs]
+        pack_list = encode_pack_list(sizes)
+        _put_and_compare(store, pack_list_path(job.copy_id), pack_list)
+        _put_and_compare(store, manifest_path(job.copy_id), sealed)
+        if job.share:
+            with suppress(OSError):
+                keep_last_copy(folder / LAST_COPIES / job.source, body, blocks)
+    return CopyResult(
+        manifest_sha256=sha256(sealed).hexdigest(),
+        packs_root=packs_root(pack_list),
+        pages=sender.chunks,
+        new_pages=sender.new_chunks,
+        sent_bytes=sender.sent_bytes + len(sealed) + len(pack_list),
+        pack_names=[pack.name.hex() for pack in sender.packs],
+        missing=known.missing,
+        found=known.found,
+    )
+
+
+class _Sender:
+    """One copy while it is made: rows, packs, and the pack that is being filled."""
+
+    def __init__(self, store: ObjectStore, job: CopyJob, index: Index, columns: memoryview) -> None:
+        self._store, self._job, self._index = store, job, index
+        with open(job.path, "rb") as file:
+            self._chunk_bytes = chunk_bytes_of(file.read(HEADER_BYTES), job.size)
+        self._frame_chunks = frame_chunks(self._chunk_bytes)
+        self.chunks = -(-job.size // self._chunk_bytes)
+        count = self.chunks
+        self._columns = columns
+        self._pack_column = columns[: 4 * count].cast("I")
+        self._frame_column = columns[4 * count : 8 * count].cast("I")
+        self._place_column = columns[8 * count : ROW_BYTES * count]
+        self._sealer = Sealer(job.recipients)
+        self._recipients = join_recipients(job.recipients)
+        self._brake = Brake(job.bytes_per_second)
+        self.packs: list[Pack] = []
+        self._numbers: dict[int, int] = {}
+        self._open: tuple[int, OpenPack] | None = None
+        self._sending: tuple[int, OpenPack, Future[Pack]] | None = None
+        self._unsent: list[dict[bytes, tuple[int, int]]] = [{}, {}]
+        self.new_chunks = self.sent_bytes = 0
+
+    def send_file(
+        self, descriptor: int, last: LastCopy | None, on_progress: Callable[[int, int], None]
+    ) -> bytes:
+        """Read the file and send its packs; the hashes of its blocks.
+
+        Raises:
+            BackupChangedError: it is not what was recorded.
+        """
+        whole, blocks, done = sha256(), bytearray(), 0
+        block_bytes = BLOCK_CHUNKS * self._chunk_bytes
+        taken = _TakenOver(self._index, last, self._chunk_bytes, self._number_of)
+        with ThreadPoolExecutor(1, "offsite-send") as executor:
+            for number in range(-(-self._job.size // block_bytes)):
+                block = memoryview(_read(descriptor, min(block_bytes, self._job.size - done)))
+                digest = sha256(block).digest()
+                whole.update(block)
+                blocks += digest
+                rows = taken.rows(number, digest, len(block) == block_bytes)
+                if rows is None:
+                    self._add_block(number * BLOCK_CHUNKS, block, executor)
+                else:
+                    self._take_over(number * BLOCK_CHUNKS, rows)
+                done += len(block)
+                on_progress(done, self._job.size)
+            if os.read(descriptor, 1) or whole.hexdigest() != self._job.sha256:
+                raise BackupChangedError(whole.hexdigest())
+            self._end_pack(executor)
+            self._settle()
+        return bytes(blocks)
+
+    def manifest(self) -> tuple[bytes, bytes]:
+        """The manifest's object, and its body."""
+        job = self._job
+        head = ManifestHead(
+            self._frame_chunks,
+            self._chunk_bytes,
+            job.size,
+            job.sha256,
+            job.backup_id,
+            job.copy_id,
+            job.schema_fingerprint,
+            job.created_at,
+            job.source,
+            job.filename,
+        )
+        body = encode_beginning(head, self.packs) + self._columns[: ROW_BYTES * self.chunks]
+        return self._sealer.seal(self._sealer.beginning + compress(body)), body
+
+    def _add_block(self, first: int, block: memoryview, executor: ThreadPoolExecutor) -> None:
+        step = self._chunk_bytes
+        chunks = [block[start : start + step] for start in range(0, len(block), step)]
+        hashes = [sha256(chunk).digest() for chunk in chunks]
+        places = self._index.find(hashes, step)
+        for row, (chunk, digest) in enumerate(zip(chunks, hashes, strict=True), first):
+            is_short = len(chunk) < step
+            place = places.get(digest)
+            if place is not None and not is_short:
+                self._put_row(row, self._number_of(place.pack_id), place.place)
+                continue
+            waiting = self._waiting(digest) if self._job.share and not is_short else None
+            self._put_row(row, *(waiting or self._add_chunk(chunk, digest, executor)))
+
+    def _waiting(self, digest: bytes) -> tuple[int, int] | None:
+        """Where a chunk is that the store does not have yet: in the open pack, or on its way."""
+        for unsent in self._unsent:
+            if digest in unsent:
+                return unsent[digest]
+        return None
+
+    def _add_chunk(
+        self, chunk: memoryview, digest: bytes, executor: ThreadPoolExecutor
+    ) -> tuple[int, int]:
+        if self._open is not None and self._open[1].is_full:
+            self._end_pack(executor)
+        if self._open is None:
+            frame_bytes = self._frame_chunks * self._chunk_bytes
+            self._open = (len(self.packs), OpenPack(self._sealer, frame_bytes))
+            self.packs.append(Pack(b"", 0, ()))
+        number, pack = self._open
+        place = pack.add(chunk, digest)
+        self._unsent[0][digest] = (number, place)
+        self.new_chunks += 1
+        return number, place
+
+    def _end_pack(self, executor: ThreadPoolExecutor) -> None:
+        """Send the open pack, once the one before is with the store and in the index."""
+        if self._open is None:
+            return
+        self._settle()
+        number, pack = self._open
+        self._sending = (number, pack, executor.submit(self._send, pack))
+        self._open = None
+        self._unsent = [{}, self._unsent[0]]
+
+    def _send(self, pack: OpenPack) -> Pack:
+        sealed, content = pack.sealed()
+        pack.content.clear()
+        self._brake.wait(self.sent_bytes)
+        self._store.put(pack_path(sealed.name), content)
+        self.sent_bytes += len(content)
+        return sealed
+
+    def _settle(self) -> None:
+        """Wait for the pack on its way; it goes into the index once the store has it."""
+        if self._sending is None:
+            return
+        number, pack, future = self._sending
+        sealed = future.result()
+        self.packs[number] = sealed
+        if self._job.share:
+            pack_id = self._index.add(
+                sealed,
+                bytes(pack.hashes),
+                chunk_bytes=self._chunk_bytes,
+                source=self._job.source,
+                recipients=self._recipients,
+            )
+            self._numbers[pack_id] = number
+        self._sending = None
+        self._unsent[1] = {}
+
+    def _number_of(self, pack_id: int) -> int:
+        """The number of a known pack in this manifest."""
+        number = self._numbers.get(pack_id)
+        if number is None:
+            number = self._numbers[pack_id] = len(self.packs)
+            self.packs.append(self._index.pack(pack_id))
+        return number
+
+    def _put_row(self, row: int, pack: int, place: int) -> None:
+        self._pack_column[row] = pack
+        self._frame_column[row], self._place_column[row] = divmod(place, self._frame_chunks)
+
+    def _take_over(self, first: int, rows: list[tuple[int, int, int]]) -> None:
+        for row, (pack, frame, place) in enumerate(rows, first):
+            self._pack_column[row] = pack
+            self._frame_column[row] = frame
+            self._place_column[row] = place
+
+
+class _TakenOver:
+    """Rows of the source's last copy, for blocks that did not change."""
+
+    def __init__(
+        self,
+        index: Index,
+        last: LastCopy | None,
+        chunk_bytes: int,
+        number_of: Callable[[int], int],
+    ) -> None:
+        is_same = last is not None and last.manifest.head.chunk_bytes == chunk_bytes
+        self._last = last if is_same else None
+        self._number_of = number_of
+        self._ids: list[int | None] = []
+        if self._last is not None:
+            names = [pack.name for pack in self._last.manifest.packs]
+            ids = index.ids(names)
+            self._ids = [
+                found if (found := ids.get(name)) in index.usable else None for name in names
+            ]
+            self._columns = self._last.manifest.columns
+            self._packs = self._last.manifest.pack_column
+            self._frames = self._last.manifest.frame_column
+            self._places = self._last.manifest.place_column
+
+    def rows(self, number: int, digest: bytes, is_whole: bool) -> list[tuple[int, int, int]] | None:
+        """The rows of a block; None where it changed, or a pack of it may not be leaned on."""
+        if self._last is None or not is_whole or not self._last.has_block(number, digest):
+            return None
+        part = slice(number * BLOCK_CHUNKS, (number + 1) * BLOCK_CHUNKS)
+        packs = self._packs[part].tolist()
+        numbers: dict[int, int] = {}
+        for pack in set(packs):
+            pack_id = self._ids[pack]
+            if pack_id is None:
+                return None
+            numbers[pack] = self._number_of(pack_id)
+        rows = zip(packs, self._frames[part].tolist(), self._places[part].tolist(), strict=True)
+        return [(numbers[pack], frame, place) for pack, frame, place in rows]
+
+
+@contextmanager
+def _mapped(path: Path, job: CopyJob) -> Iterator[memoryview]:
+    """The columns, in a mapped scratch file: as many chunks as the smallest page size allows."""
+    with open(job.path, "rb") as file:
+        chunk = chunk_bytes_of(file.read(HEADER_BYTES), job.size)
+    size = max(1, ROW_BYTES * -(-job.size // chunk))
+    descriptor = create_private(path)
+    try:
+        os.truncate(descriptor, size)
+        yield memoryview(mmap.mmap(descriptor, size))
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+
+
+def _read(descriptor: int, count: int) -> bytes:
+    """Exactly so many bytes, or fewer at the end of the file."""
+    piece = os.read(descriptor, count)
+    while len(piece) < count:
+        more = os.read(descriptor, count - len(piece))
+        if not more:
+            break
+        piece += more
+    return piece
+
+
+def _put_and_compare(store: ObjectStore, path: str, content: bytes) -> None:
+    """Write an object and read it back.
+
+    Raises:
+        DestinationUnreachable: the store failed.
+        RepositoryDamaged: what it gives back is something else.
+    """
+    store.put(path, content)
+    if store.get(path) != content:
+        raise RepositoryDamaged(
+            f"{store.place} gave back other bytes of {path} than were written; its storage cannot "
+            "be trusted"
+        )

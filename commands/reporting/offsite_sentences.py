@@ -1,0 +1,87 @@
+"""Off-site copies in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ledger.records.record import Event
+
+
+def _added(_event: Event, details: Any) -> str:
+    if details.clear:
+        readers = "NOT encrypted"
+    else:
+        readers = f"encrypted to {count(len(details.recipients), 'recipient')}"
+    word = "added again" if details.resumed else "added"
+    return f"Off-site destination {details.name} {word}: {details.url}, {readers}."
+
+
+def _changed(_event: Event, details: Any) -> str:
+    changes = [
+        f"{name.replace('_', ' ')} {details.before.get(name)} -> {value}"
+        for name, value in details.after.items()
+    ]
+    return f"Off-site destination changed: {', '.join(changes)}."
+
+
+def _completed(_event: Event, details: Any) -> str:
+    return (
+        f"Backup {details.backup_id} copied off-site: {moments.size(details.sent_bytes)} sent for "
+        f"{moments.size(details.size)}, {details.new_pages} of {details.pages} pages were new."
+    )
+
+
+def _checked(word: str) -> Callable[[Event, Any], str]:
+    def sentence_of(_event: Event, details: Any) -> str:
+        problem = f": {details.problem}" if details.problem else ""
+        return f"Off-site copy of {details.backup_id} {word} at level {details.level}{problem}."
+
+    return sentence_of
+
+
+def _part(details: Any) -> str:
+    return f" (part {details.part} of {details.parts})" if details.parts > 1 else ""
+
+
+OFFSITE_SENTENCES: dict[str, Callable[[Event, Any], str]] = {
+    "backup_offsite.destination_added": _added,
+    "backup_offsite.destination_changed": _changed,
+    "backup_offsite.destination_attached": lambda _, d: (
+        f"This ledger may copy to and delete at off-site destination {d.name} from now on."
+    ),
+    "backup_offsite.destination_removed": lambda _, d: (
+        f"Off-site destination {d.name} removed; nothing was deleted there."
+    ),
+    "backup_offsite.pack_missing": lambda _, d: (
+        f"{count(d.count, 'pack')} of an off-site destination are gone{_part(d)}."
+    ),
+    "backup_offsite.pack_found": lambda _, d: (
+        f"{count(d.count, 'pack')} of an off-site destination are there again{_part(d)}."
+    ),
+    "backup_offsite.copy_started": lambda _, d: f"Off-site copy of {d.filename} began.",
+    "backup_offsite.copy_completed": _completed,
+    "backup_offsite.copy_error": lambda _, d: (
+        f"Backup {d.backup_id} was not copied off-site ({d.error_type})."
+    ),
+    "backup_offsite.copy_abandoned": lambda _, d: (
+        f"Off-site copy of {d.backup_id} abandoned; it is tried again."
+    ),
+    "backup_offsite.copy_verified": _checked("verified"),
+    "backup_offsite.copy_corrupt": _checked("found damaged"),
+    "backup_offsite.copy_fetch_started": lambda _, d: (
+        f"Fetching the off-site copy of {d.backup_id} began ({d.reason})."
+    ),
+    "backup_offsite.copy_fetched": lambda _, d: (
+        f"Off-site copy of {d.backup_id} fetched ({d.reason}): {moments.size(d.bytes)}."
+    ),
+    "backup_offsite.copy_fetch_error": lambda _, d: (
+        f"Off-site copy of {d.backup_id} could not be fetched ({d.reason}, {d.error_type})."
+    ),
+}
+"""One sentence an event type."""

@@ -1,0 +1,189 @@
+"""Events of off-site copies: destinations, copies, and what was found when they were looked at.
+
+`destination` is the id of the destination's repository, and the resource of its stream.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ledger.events.base import ChangedFields, Count, Details, Digest, Identifier, Instant
+from ledger.events.base import ResourceType as _ResourceType
+from ledger.vocabulary import COPY, DESTINATION, CopyLevel, FetchReason
+
+
+class _DestinationDetails(Details):
+    resource_type: ClassVar[_ResourceType] = "backup_offsite"
+    stream_kind: ClassVar[str] = DESTINATION
+
+
+class DestinationAdded(_DestinationDetails):
+    """`proved`: the recipients whose identity was shown to open a probe. `url`: without secrets.
+
+    `settings`: retention and pace. `stated`: what the operator said of the bucket, which nobody
+    here can see. `probe`: what the store was found to do. `resumed`: the repository was there.
+    """
+
+    event_type = "backup_offsite.destination_added"
+    action = "add"
+    name: str
+    url: str
+    options: ChangedFields
+    recipients: list[str]
+    proved: list[str]
+    clear: bool
+    share: bool
+    salt: str
+    settings: ChangedFields
+    stated: ChangedFields
+    probe: ChangedFields
+    resumed: bool
+
+
+class DestinationChanged(_DestinationDetails):
+    event_type = "backup_offsite.destination_changed"
+    action = "update"
+    before: ChangedFields
+    after: ChangedFields
+
+
+class DestinationAttached(_DestinationDetails):
+    """This ledger, a copy or a recovered one, may copy and delete there from now on."""
+
+    event_type = "backup_offsite.destination_attached"
+    action = "attach"
+    name: str
+
+
+class DestinationRemoved(_DestinationDetails):
+    """Nothing was deleted there; its copies are detached."""
+
+    event_type = "backup_offsite.destination_removed"
+    action = "remove"
+    name: str
+
+
+class _PackDetails(_DestinationDetails):
+    """`part` of `parts`: long lists are cut; the count is of the whole."""
+
+    packs: list[Digest]
+    count: Count
+    part: int
+    parts: int
+
+
+class PacksMissing(_PackDetails):
+    """Packs that were there are gone, or have another size; nothing leans on them any more."""
+
+    event_type = "backup_offsite.pack_missing"
+    action = "lose"
+    success = False
+
+
+class PacksFound(_PackDetails):
+    """Packs that were missing are there again."""
+
+    event_type = "backup_offsite.pack_found"
+    action = "find"
+
+
+class _CopyDetails(Details):
+    resource_type: ClassVar[_ResourceType] = "backup_offsite"
+    stream_kind: ClassVar[str] = COPY
+    destination: Identifier
+    backup_id: Identifier
+
+
+class CopyStarted(_CopyDetails):
+    """The claim of a copy: its lease is the stream's name. `source`: null where not known."""
+
+    event_type = "backup_offsite.copy_started"
+    action = "copy"
+    filename: str
+    source: Identifier | None
+    owner: str
+    lease_seconds: Count
+
+
+class CopyCompleted(_CopyDetails):
+    """The commit point: from here on the copy counts. Sizes in bytes, pages in chunks.
+
+    `packs`: how many; `packs_root`: RFC 6962 root over the copy's list of packs. `readable_by`:
+    the recipients that can open the manifest and every pack.
+    """
+
+    event_type = "backup_offsite.copy_completed"
+    action = "copy"
+    copy_id: Identifier
+    size: Count
+    sha256: Digest
+    manifest_sha256: Digest
+    packs: Count
+    packs_root: Digest
+    pages: Count
+    new_pages: Count
+    sent_bytes: Count
+    readable_by: list[str]
+    protected_until: Instant | None
+
+
+class CopyFailed(_CopyDetails):
+    event_type = "backup_offsite.copy_error"
+    action = "copy"
+    success = False
+    error_type: str
+
+
+class CopyAbandoned(_CopyDetails):
+    """A copy whose owner is gone; it is tried again."""
+
+    event_type = "backup_offsite.copy_abandoned"
+    action = "copy"
+    success = False
+    owner: str
+
+
+class _CopyChecked(_CopyDetails):
+    """`problem`: null where all is well. `opened`: whether an identity was used."""
+
+    action = "verify"
+    level: CopyLevel
+    problem: str | None
+    opened: bool
+
+
+class CopyVerified(_CopyChecked):
+    event_type = "backup_offsite.copy_verified"
+
+
+class CopyCorrupt(_CopyChecked):
+    event_type = "backup_offsite.copy_corrupt"
+    success = False
+
+
+class CopyFetchStarted(_CopyDetails):
+    """Somebody gets a copy back; it is not deleted meanwhile. Its lease is `fetch/<fetch_id>`."""
+
+    event_type = "backup_offsite.copy_fetch_started"
+    action = "fetch"
+    fetch_id: Identifier
+    reason: FetchReason
+    owner: str
+    lease_seconds: Count
+
+
+class CopyFetched(_CopyDetails):
+    event_type = "backup_offsite.copy_fetched"
+    action = "fetch"
+    fetch_id: Identifier
+    reason: FetchReason
+    bytes: Count
+
+
+class CopyNotFetched(_CopyDetails):
+    event_type = "backup_offsite.copy_fetch_error"
+    action = "fetch"
+    success = False
+    fetch_id: Identifier
+    reason: FetchReason
+    error_type: str

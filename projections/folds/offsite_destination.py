@@ -1,0 +1,83 @@
+"""What a destination's events add up to: one row of `offsite_destinations`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ledger.events.offsite import (
+    DestinationAdded,
+    DestinationAttached,
+    DestinationChanged,
+    DestinationRemoved,
+    PacksFound,
+    PacksMissing,
+)
+from ledger.records.record import Event
+
+
+@dataclass(slots=True)
+class Destination:
+    """One repository elsewhere. `status`: attached, detached (only read), or removed.
+
+    `missing_packs`: names in hex of packs that are gone, which no copy leans on.
+    """
+
+    repository_id: str
+    name: str
+    url: str
+    clear: bool
+    share: bool
+    salt: str
+    added_at: datetime
+    status: str = "attached"
+    options: dict[str, Any] = field(default_factory=dict)
+    recipients: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    stated: dict[str, Any] = field(default_factory=dict)
+    missing_packs: list[str] = field(default_factory=list)
+    position: int = 0
+
+    @property
+    def is_attached(self) -> bool:
+        return self.status == "attached"
+
+
+def evolve_destination(destination: Destination | None, event: Event) -> Destination | None:
+    """Fold one event of a `destination/` stream."""
+    details = event.details
+    if isinstance(details, DestinationAdded):
+        return _added(destination, event, details)
+    if destination is None:
+        return None
+    if isinstance(details, DestinationChanged):
+        destination.settings = destination.settings | details.after
+    elif isinstance(details, DestinationAttached):
+        destination.status = "attached"
+    elif isinstance(details, DestinationRemoved):
+        destination.status = "removed"
+    elif isinstance(details, PacksMissing):
+        destination.missing_packs = sorted({*destination.missing_packs, *details.packs})
+    elif isinstance(details, PacksFound):
+        destination.missing_packs = sorted(set(destination.missing_packs) - set(details.packs))
+    return destination
+
+
+def _added(before: Destination | None, event: Event, details: DestinationAdded) -> Destination:
+    """A repository that is added again resumes its stream: what is missing stays missing."""
+    return Destination(
+        repository_id=event.resource_id,
+        name=details.name,
+        url=details.url,
+        clear=details.clear,
+        share=details.share,
+        salt=details.salt,
+        added_at=event.timestamp,
+        options=dict(details.options),
+        recipients=list(details.recipients),
+        settings=dict(details.settings),
+        stated=dict(details.stated),
+        missing_packs=[] if before is None else before.missing_packs,
+        position=0 if before is None else before.position,
+    )

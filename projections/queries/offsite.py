@@ -1,0 +1,85 @@
+"""Questions to the read models of off-site copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from ledger.append.tables import events
+from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
+from ledger.records.record import decode_event
+from ledger.vocabulary import CopyStatus, copy_stream, destination_stream
+from projections.folds.offsite_copy import OffsiteCopy, evolve_copy
+from projections.folds.offsite_destination import Destination, evolve_destination
+from projections.queries.locked import fold_locked
+from projections.tables.columns import offsite_copies as copies
+from projections.tables.columns import offsite_destinations
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+    from ledger.append.recorder import LockedHead
+
+LIVE = (CopyStatus.OK, CopyStatus.CORRUPT)
+"""Copies whose packs and manifest must stay."""
+
+
+def all_destinations(connection: Connection) -> list[Destination]:
+    """Every destination, in the order in which they were added; removed ones too."""
+    rows = connection.execute(
+        select(offsite_destinations).order_by(offsite_destinations.c.position)
+    )
+    return [Destination(**row) for row in rows.mappings()]
+
+
+def copies_at(
+    connection: Connection, repository_id: str, statuses: Collection[str] | None = None
+) -> list[OffsiteCopy]:
+    """Copies of a destination, oldest first; of any status for None."""
+    statement = select(copies).where(copies.c.destination == repository_id)
+    if statuses is not None:
+        statement = statement.where(copies.c.status.in_(statuses))
+    rows = connection.execute(statement.order_by(copies.c.position))
+    return [OffsiteCopy(**row) for row in rows.mappings()]
+
+
+def copies_of_backup(connection: Connection, backup_id: str) -> list[OffsiteCopy]:
+    """Every copy of a backup, oldest first."""
+    rows = connection.execute(
+        select(copies).where(copies.c.backup_id == backup_id).order_by(copies.c.position)
+    )
+    return [OffsiteCopy(**row) for row in rows.mappings()]
+
+
+def copy_locked(locked: LockedHead, copy_id: str) -> OffsiteCopy | None:
+    return fold_locked(locked, copy_stream(copy_id), evolve_copy)
+
+
+def destination_locked(locked: LockedHead, repository_id: str) -> Destination | None:
+    return fold_locked(locked, destination_stream(repository_id), evolve_destination)
+
+
+def open_fetches(connection: Connection) -> list[tuple[str, int | None, CopyFetchStarted]]:
+    """Fetches without a recorded outcome, as the ledger has it: stream, whose, what began."""
+    kinds = [each.event_type for each in (CopyFetchStarted, CopyFetched, CopyNotFetched)]
+    rows = connection.execute(
+        select(events.c.record)
+        .where(
+            (events.c.stream >= "copy/") & (events.c.stream < "copy0"),
+            events.c.event_type.in_(kinds),
+        )
+        .order_by(events.c.position)
+    )
+    found: dict[str, tuple[str, int | None, CopyFetchStarted]] = {}
+    for (record,) in rows:
+        event = decode_event(bytes(record))
+        details = event.details
+        if isinstance(details, CopyFetchStarted):
+            owner = None if event.user_id is None else int(event.user_id)
+            found[details.fetch_id] = (event.stream, owner, details)
+        elif isinstance(details, CopyFetched | CopyNotFetched):
+            found.pop(details.fetch_id, None)
+    return list(found.values())

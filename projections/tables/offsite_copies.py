@@ -1,0 +1,26 @@
+"""Every off-site copy ever."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from projections.folds.offsite_copy import OffsiteCopy, evolve_copy
+from projections.tables import columns as tables
+from projections.tables.projection import KeyedProjection
+
+if TYPE_CHECKING:
+    from ledger.records.record import Event
+
+
+class OffsiteCopies(KeyedProjection[OffsiteCopy]):
+    name = "offsite_copies"
+    version = 1
+    table = tables.offsite_copies
+    key = "copy_id"
+    state_class = OffsiteCopy
+
+    def key_of(self, event: Event) -> str | None:
+        return event.resource_id if event.stream.startswith("copy/") else None
+
+    def evolve(self, state: OffsiteCopy | None, event: Event) -> OffsiteCopy | None:
+        return evolve_copy(state, event)
