@@ -64,6 +64,9 @@ FetchReason = Literal["restore", "integrity", "drill"]
 DeletionReason = Literal["retention", "cleanup_empty", "cleanup_old_protected", "person"]
 RestoreMode = Literal["transaction", "replace", "elsewhere"]
 Engine = Literal["copy", "backup_api"]
+Condition = Literal["ok", "unchecked", "flawed"]
+"""What the checks of a new backup came to: nothing wrong; some of it could not be checked; the
+database itself has an integrity finding, and its copy is kept all the same."""
 ActorKind = Literal["user", "operator", "auditor", "scheduler", "system"]
 
 Role = Literal["user", "operator", "auditor"]

@@ -165,6 +165,12 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "engine_reason": "a WAL database",
         "shared_with": None,
         "warnings": ["less than half the size of the one before"],
+        "condition": "unchecked",
+        "findings": [],
+        "unchecked": ["people"],
+        "cipher": None,
+        "local_day": "2025-01-13",
+        "collapsed_from": uuid_of(98),
     },
     catalog.BackupNotCreated: {**_FILE, "kind": "manual", "error_type": "OSError"},
     catalog.BackupFound: {
@@ -182,6 +188,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     catalog.BackupDeleted: _DELETION,
     catalog.HoldPlaced: _HOLD,
     catalog.HoldReleased: _HOLD,
+    catalog.BackupAccepted: {"reason": "the archive was cleared"},
     restoring.RestoreStarted: {
         **_RESTORE,
         "owner": "db1:4711:boot",

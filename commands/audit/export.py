@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import NOT_FOUND, CommandError, TargetExists
+from commands.sqlite.errors import FileInTheWay
 from commands.sqlite.files import create_private, file_error, flush_directory, flush_file
+from commands.sqlite.publishing import publish_new
 from ledger.append.database import translated_errors
 from ledger.append.ledger import Draft
 from ledger.events.housekeeping import EvidenceExported
@@ -115,11 +117,8 @@ def _record(
 def _publish(finished: Path, out: Path) -> None:
     """Give the bundle its name, and never another's."""
     try:
-        if finished.is_dir():
-            out.mkdir(mode=0o700)  # fails where something came to stand there meanwhile
-            os.rename(finished, out)  # takes the place of the empty folder
-        else:
-            os.link(finished, out)
-    except FileExistsError:
-        raise TargetExists(f"{out} exists already and is left alone; choose another name") from None
-    flush_directory(out.absolute().parent)
+        publish_new(finished, out)
+    except FileInTheWay as error:
+        raise TargetExists(
+            f"{out} exists already and is left alone; choose another name"
+        ) from error

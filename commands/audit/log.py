@@ -15,6 +15,7 @@ from ledger.append.database import translated_errors
 from ledger.append.reading import StoredRecord, read_records
 from ledger.append.tables import events
 from ledger.canonical_json import canonical_bytes, parse_json
+from ledger.errors import RecordError
 from projections.queries.audit import AuditFilter, matching_positions, newest_matching
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ PAGE = 1_000
 """Records looked up at a time, so that memory stays flat."""
 NEAR = 100
 """How far around an event the others of its command are looked for."""
-TEXT_PAGE = 5_000
-"""Records that a page looks through for a text."""
+TEXT_LOOKS = 100_000
+"""Records that one page looks through for a text: a second's work. What is left is said."""
 
 
 def audit_records(
@@ -52,10 +53,14 @@ def audit_records(
 
 
 class AuditPage(NamedTuple):
-    """Some matching records, and the position to ask from for those after them; None at the end."""
+    """Some matching records, and the position to ask from for those after them; None at the end.
+
+    `looked_at`: how many records were looked through for a text; None where there was none.
+    """
 
     records: list[StoredRecord]
     next_cursor: int | None
+    looked_at: int | None = None
 
 
 def audit_page(
@@ -68,20 +73,41 @@ def audit_page(
 ) -> AuditPage:
     """Matching records beyond a position, in either direction.
 
-    A text is looked for in so many records at most: a page may then be short, and not the last.
+    A page of a search for a text may be short and not the last: `looked_at` says how far it came.
     """
-    look_at = limit if wanted.text is None else TEXT_PAGE
-    positions = _positions(site, wanted, cursor, newest_first=newest_first, limit=look_at)
+    if wanted.text is not None:
+        return _text_page(site, wanted, wanted.text, cursor, newest_first=newest_first, limit=limit)
+    positions = _positions(site, wanted, cursor, newest_first=newest_first, limit=limit)
     found = list(_at_positions(site, positions))
     if newest_first:
         found.reverse()
-    last = None if len(positions) < look_at else found[-1].position
-    if wanted.text is not None:
-        found = list(_with_text(iter(found), wanted.text))
-        if len(found) > limit:
-            found = found[:limit]
-            last = found[-1].position
-    return AuditPage(found, last)
+    return AuditPage(found, None if len(positions) < limit else found[-1].position)
+
+
+def _text_page(
+    site: Site,
+    wanted: AuditFilter,
+    text: str,
+    cursor: int | None,
+    *,
+    newest_first: bool,
+    limit: int,
+) -> AuditPage:
+    found: list[StoredRecord] = []
+    looked = 0
+    while looked < TEXT_LOOKS:
+        most = min(PAGE, TEXT_LOOKS - looked)
+        positions = _positions(site, wanted, cursor, newest_first=newest_first, limit=most)
+        records = list(_at_positions(site, positions))
+        for record in reversed(records) if newest_first else records:
+            looked, cursor = looked + 1, record.position
+            if _has_text(record, text):
+                found.append(record)
+            if len(found) == limit:
+                return AuditPage(found, cursor, looked)
+        if len(positions) < most:
+            return AuditPage(found, None, looked)
+    return AuditPage(found, cursor, looked)
 
 
 def _positions(
@@ -150,12 +176,24 @@ def _all_matching(site: Site, wanted: AuditFilter, after: int) -> Iterator[Store
 
 def _with_text(records: Iterator[StoredRecord], text: str) -> Iterator[StoredRecord]:
     """Records that have a text in their details or error message."""
+    return (record for record in records if _has_text(record, text))
+
+
+def _has_text(record: StoredRecord, text: str) -> bool:
+    """Whether a text is in details or error message, whatever the case.
+
+    Both are parts of the record's own text, which is looked through first: it need not be parsed.
+    """
     sought = text.casefold()
-    for record in records:
+    raw = record.record.decode("utf-8", "replace")
+    if sought not in raw.casefold():
+        return False
+    try:
         fields = parse_json(record.record)
-        told = canonical_bytes([fields["details"], fields["error_message"]]).decode()
-        if sought in told.casefold():
-            yield record
+        told = [fields["details"], fields["error_message"]]
+    except (RecordError, KeyError, TypeError):
+        return True  # what cannot be read is shown rather than hidden
+    return any(sought in canonical_bytes(each).decode().casefold() for each in told)
 
 
 def _at_positions(site: Site, positions: Sequence[int]) -> Iterator[StoredRecord]:

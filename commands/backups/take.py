@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.backups.judge import Judgement, judge
 from commands.backups.staging import Staged, append_or_discard, publish, stage_snapshot
 from commands.backups.unchanged import share_with_last
 from commands.errors import BackupNameTaken, message_of
@@ -22,9 +23,11 @@ from projections.folds.backup_names import (
     pre_migration_backup_name,
     pre_restore_backup_name,
 )
-from projections.queries.catalog import backup_with_id, last_backup_of_source
+from projections.queries.catalog import backup_with_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from commands.site.site import Site
     from commands.sqlite.files import Progress
     from ledger.append.ledger import Context, RecordedEvent
@@ -35,9 +38,9 @@ MAX_TABLES = 200
 """Tables listed in an event, first by name; the counts are of all."""
 MAX_TABLES_BYTES = 40_000
 """Names may be long; with the rest, the record must stay under its limit."""
-MAX_WARNINGS = 20
-SHRUNK_BELOW = 0.5
-"""A backup smaller than this share of the one before it is kept, and says so."""
+MAX_NOTES = 20
+MAX_NOTE_BYTES = 300
+"""Of warnings, of findings and of unchecked tables each."""
 
 
 def take_backup(
@@ -97,7 +100,7 @@ def created_details(
     kind: BackupKind,
     run_id: str | None,
     shared_with: str | None,
-    warnings: list[str],
+    judged: Judgement,
 ) -> BackupCreated:
     """The facts of a backup."""
     return BackupCreated(
@@ -115,24 +118,14 @@ def created_details(
         engine=snapshot.engine,
         engine_reason=cut_text(snapshot.engine_reason, 500),
         shared_with=shared_with,
-        warnings=[cut_text(each, 500) for each in warnings[:MAX_WARNINGS]],
+        warnings=_cut(judged.warnings),
+        condition=judged.condition,
+        findings=_cut(judged.findings),
+        unchecked=_cut(judged.unchecked),
+        cipher=None,
+        local_day=judged.local_day,
+        collapsed_from=judged.collapsed_from,
     )
-
-
-def size_warnings(
-    site: Site, snapshot: Snapshot, source: str, *, at_head: bool = True
-) -> list[str]:
-    """The snapshot's own warnings, and one where the database shrank suspiciously."""
-    with site.read_models.reading(at_head=at_head) as connection:
-        before = last_backup_of_source(connection, source)
-    warnings = list(snapshot.warnings)
-    if before is not None and snapshot.size < before.size * SHRUNK_BELOW:
-        warnings.insert(
-            0,
-            f"less than half as large as the one before it: {snapshot.size} bytes after "
-            f"{before.size} in {before.filename}",
-        )
-    return warnings
 
 
 def unused_name(site: Site, locked: LockedHead, wanted: str) -> str:
@@ -154,7 +147,7 @@ def _append(
     user_id: int | None,
 ) -> list[RecordedEvent]:
     source = site.source_id(context)
-    warnings = size_warnings(site, staged.snapshot, source)
+    judged = judge(site, staged.snapshot, source)
     may_share = kind is BackupKind.MANUAL  # what is protected stands by itself
     shared = share_with_last(site, staged, source, user_id) if may_share else None
 
@@ -169,7 +162,7 @@ def _append(
             kind=kind,
             run_id=None,
             shared_with=shared,
-            warnings=warnings,
+            judged=judged,
         )
         return [Draft(backup_stream(staged.backup_id), details, user_id)]
 
@@ -212,6 +205,10 @@ def _record_failure(
     )
     draft = Draft(stream, details, user_id, error_message=message_of(error))
     site.announce(site.ledger.append(context, draft))
+
+
+def _cut(texts: Sequence[str]) -> list[str]:
+    return [cut_text(each, MAX_NOTE_BYTES) for each in texts[:MAX_NOTES]]
 
 
 def _listed_tables(snapshot: Snapshot) -> list[TableRows]:

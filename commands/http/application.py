@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from commands.http.admission import Admission
 from commands.http.authentication import Authentication
+from commands.http.before_body import TokenBeforeBody
 from commands.http.console import create_console
 from commands.http.health import create_health_router
 from commands.http.host_guard import Guard
@@ -37,11 +39,13 @@ def create_app(
     *,
     prefix: str = DEFAULT_PREFIX,
     hosts: tuple[str, ...] = (),
+    trusted_proxies: tuple[str, ...] = (),
     scheduler_runs: Callable[[], bool] = lambda: False,
 ) -> FastAPI:
     """The whole service over an open site, which stays the caller's to close.
 
     `hosts`: names that it answers to besides those of this machine; any where none is given.
+    `trusted_proxies`: addresses and networks whose forwarding headers are believed.
     """
     served = place if isinstance(place, ServedSite) else ServedSite(place, scheduler_runs)
 
@@ -71,6 +75,8 @@ def create_app(
     app.include_router(create_router(served, authentication, prefix=prefix))
     app.include_router(create_health_router(served, authentication))
     app.include_router(create_console(served, authentication))
+    app.add_middleware(TokenBeforeBody, served=served, authentication=authentication)
+    app.add_middleware(Admission, trusted_proxies=trusted_proxies)
     app.add_middleware(Guard, hosts=hosts)
     return app
 

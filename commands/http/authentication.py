@@ -19,7 +19,6 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="backup-ledger"'}
 FAILURES = 10
 FAILURE_SECONDS = 60.0
 MAX_ADDRESSES = 10_000
-READING = ("GET", "HEAD")
 
 
 class Authentication:
@@ -36,10 +35,23 @@ class Authentication:
         Raises:
             HTTPException: 401 without a token that is accepted, 429 after too many tries.
         """
+        let_in: Caller | None = getattr(request.state, "backup_ledger_let_in", None)
+        if let_in is not None:
+            return let_in
         given = request.headers.getlist("authorization")
         if not given:
             raise HTTPException(401, "a token is needed: Authorization: Bearer blt_...", CHALLENGE)
         return self._by_token(request, given)
+
+    def let_in(self, request: Request) -> Caller:
+        """The caller, who is not asked again during this request.
+
+        Raises:
+            HTTPException: as when called.
+        """
+        caller = self(request)
+        request.state.backup_ledger_let_in = caller
+        return caller
 
     def caller_with(self, text: str) -> Caller:
         """Whose token this is.

@@ -15,6 +15,7 @@ from fastapi import Depends, HTTPException, Request
 from ledger.records.record import Actor
 from ledger.vocabulary import Role
 
+READING = ("GET", "HEAD")
 EVERYBODY: tuple[Role, ...] = ("user", "operator", "auditor")
 
 

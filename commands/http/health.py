@@ -21,7 +21,8 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
     router = APIRouter(route_class=LedgerRoute, tags=["health"])
 
     @router.get("/health", summary="The process answers")
-    def health() -> Response:
+    async def health() -> Response:
+        # Without a thread: those of the pool may all be busy.
         return answer({"status": "ok"})
 
     @router.get("/ready", summary="Ledger, folder and read models can be used")
@@ -42,7 +43,11 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
 
 
 def readiness(served: ServedSite) -> dict[str, Any]:
-    """Where everything stands; whatever cannot be used raises."""
+    """Where everything stands; whatever cannot be used raises.
+
+    `problems`: how many things `status` names. They do not make the service unready: it is what
+    they are mended through. Which ones is not for strangers.
+    """
     site = served.site
     size = site.ledger.log_recorder.head().size
     site.store  # noqa: B018  (raises where the folder is not the store)
@@ -50,4 +55,5 @@ def readiness(served: ServedSite) -> dict[str, Any]:
         behind = size - min(
             (each.position for each in read_progress(connection).values()), default=0
         )
-    return {"status": "ready", "ledger_size": size, "lag": max(behind, 0)}
+    problems = len(served.recent_verdict().findings)
+    return {"status": "ready", "ledger_size": size, "lag": max(behind, 0), "problems": problems}

@@ -49,7 +49,11 @@ class Guard:
             await send(message)
 
         if not self._is_known(Headers(scope=scope).getlist("host")):
-            refused = problem(421, "this service has another name; see the setting http_hosts")
+            refused = problem(
+                421,
+                "this service has another name; see the setting http_hosts",
+                {"Connection": "close"},
+            )
             await refused(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)

@@ -32,6 +32,7 @@ Work = Callable[[Tell], Any]
 AT_ONCE = 2
 KEPT = 200
 MAX_WAITING = 50
+MAX_OWN = 4
 CAN_BE_ENDED = ("verify_ledger", "rebuild")
 """Kinds that change nothing half-way, or go on from there the next time."""
 
@@ -93,10 +94,13 @@ class JobBoard:
         """Queue a piece of work.
 
         Raises:
-            TooManyJobs: fifty are waiting already.
+            TooManyJobs: fifty are waiting already, or four of a caller who is no operator.
         """
         job = Job(kind, caller, self._clock.now())
         with self._lock:
+            own = sum(not each.is_over and each.caller == caller for each in self._jobs.values())
+            if caller.role != "operator" and own >= MAX_OWN:
+                raise TooManyJobs(f"{MAX_OWN} jobs of yours are not over yet; wait for one")
             if sum(not each.is_over for each in self._jobs.values()) >= MAX_WAITING:
                 raise TooManyJobs(f"{MAX_WAITING} jobs are waiting; try again later")
             self._jobs[job.job_id] = job

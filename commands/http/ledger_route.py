@@ -10,17 +10,19 @@ from fastapi import Depends, Header, HTTPException, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope, Send
 
-from commands.http.callers import Caller, caller_of
+from commands.http.callers import READING, Caller, caller_of
 from commands.http.idempotency import AlreadyAnswered, OpenRequest
 from commands.http.problems import answer_to
-from commands.http.served_site import MAX_BODY_BYTES, Served
+from commands.http.served_site import MAX_BODY_BYTES, Served, ServedSite
 from commands.upkeep.tokens import PREFIX
 from ledger.append.ledger import Context
 
+ENTERED = "backup_ledger.entered"
 TOKEN_NAMES = {"token", "access_token", "api_key", "authorization", "bearer"}
 BODY_SECONDS = 20.0
+"""For the whole of a body, however it comes."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -51,16 +53,24 @@ class LedgerRoute(APIRoute):
             try:
                 require_no_token_in_address(request)
                 response = await inner(limited)
-            except AlreadyAnswered as before:
-                response = before.response
+            except AlreadyAnswered as answered:
+                response = answered.response
             except Exception as error:  # noqa: BLE001  (whatever it is, it becomes an answer)
                 response = await run_in_threadpool(self.failed, limited, error)
-            await run_in_threadpool(finish_request, limited, response)
+            if hasattr(request.state, "backup_ledger_request"):
+                await run_in_threadpool(finish_request, limited, response)
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.setdefault("X-Content-Type-Options", "nosniff")
             return response
 
         return handle
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A caller's request has ended when its answer was sent, also one that is a stream."""
+        try:
+            await super().handle(scope, receive, send)
+        finally:
+            leave(scope)
 
     def failed(self, _request: Request, error: Exception) -> Response:
         """What is answered to an error."""
@@ -91,14 +101,36 @@ def has_token_in_address(request: Request) -> bool:
     )
 
 
+def enter(request: Request, served: ServedSite, caller: Caller) -> None:
+    """Count a request among its caller's; once, however often it is asked.
+
+    Raises:
+        HTTPException: 429, the caller asks too much.
+    """
+    if ENTERED not in request.scope:
+        served.limits.enter(caller, is_command=request.method not in READING)
+        request.scope[ENTERED] = (served, caller)
+
+
+def leave(scope: Scope) -> None:
+    """The answer was sent."""
+    served, caller = scope.pop(ENTERED, (None, None))
+    if served is not None:
+        served.limits.leave(caller)
+
+
 def limited_receive(receive: Receive, limit: int = MAX_BODY_BYTES) -> Receive:
-    """A body that is cut off with an error where it gets too long, said so or not."""
+    """A body that ends with an error where it gets too long, said so or not, or takes too long."""
     taken = 0
+    deadline: float | None = None
 
     async def limited() -> Message:
-        nonlocal taken
+        nonlocal taken, deadline
+        loop = asyncio.get_running_loop()
+        deadline = deadline or loop.time() + BODY_SECONDS
         try:
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
         except TimeoutError:
             raise TooSlow from None
         taken += len(message.get("body", b""))

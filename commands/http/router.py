@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from commands.facade.backup_service import BackupService
 from commands.http.callers import Caller
 from commands.http.examples import describe
-from commands.http.ledger_route import LedgerRoute
+from commands.http.ledger_route import LedgerRoute, enter
 from commands.http.problems import MEDIA_TYPE
 from commands.http.routes import (
     audit,
@@ -90,6 +90,7 @@ def binding(served: ServedSite, caller: Callable[..., Any]) -> Callable[..., Non
     def bind(request: Request, who: Annotated[Caller, Depends(caller)]) -> None:
         request.state.backup_ledger = served
         request.state.backup_ledger_caller = who
+        enter(request, served, who)
 
     # Annotations are text here; FastAPI needs the dependency itself.
     bind.__annotations__["who"] = Annotated[Caller, Depends(caller)]

@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 
+from commands.health.facts import verdict_of
 from commands.health.presence import present_among
 from commands.http.callers import caller_of
 from commands.http.daily_counts import History
 from commands.http.idempotency import RequestBook
 from commands.http.jobs import JobBoard
+from commands.http.limits import CallerLimits
 from ledger.records.record import Actor
 from projections.queries.audit import newest_matching_resources
 
 if TYPE_CHECKING:
+    from commands.health.verdict import Verdict
     from commands.site.site import Site
     from ledger.append.ledger import Context
 
 LISTING = Actor(id="http", kind="system")
 """Adopts files that nobody knew when backups are listed, whoever asked for the list."""
 MAX_BODY_BYTES = 64 * 1024
+VERDICT_SECONDS = 10.0
 
 
 @dataclass
@@ -43,6 +47,9 @@ class ServedSite:
         self.jobs = JobBoard(self.site.clock)
         self.requests = RequestBook(self.site)
         self.history = History(self.site)
+        self._verdict: tuple[float, Verdict] | None = None
+        self._verdict_lock = threading.Lock()
+        self.limits = CallerLimits(self.site)
 
     def listing(self) -> Context:
         return self.site.context(LISTING)
@@ -55,6 +62,14 @@ class ServedSite:
             started = newest_matching_resources(connection, "backup_scheduler.start", 20)
             stopped = newest_matching_resources(connection, "backup_scheduler.stop", 20)
         return bool(present_among(self.site, [each for each in started if each not in stopped]))
+
+    def recent_verdict(self) -> Verdict:
+        """That of `status`, at most ten seconds old: whoever may ask often gets no work done."""
+        with self._verdict_lock:
+            now = self.site.clock.monotonic()
+            if self._verdict is None or now - self._verdict[0] > VERDICT_SECONDS:
+                self._verdict = now, verdict_of(self.site, self.site.clock.now())
+            return self._verdict[1]
 
     def close(self) -> None:
         """Drop what waits, end what can be ended, and wait for the rest."""

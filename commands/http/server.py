@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import socket
 import threading
@@ -10,12 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from commands.errors import CommandError
 from commands.http.application import create_app
+from commands.http.connections import ImpatientProtocol
 from commands.http.served_site import ServedSite
 from commands.scheduler.process import run_scheduler
 
@@ -24,44 +22,6 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_SECONDS = 15
 LAST_REQUESTS_SECONDS = 10
-MAX_CONNECTIONS = 200
-
-
-HEADER_SECONDS = 10
-
-
-class _ImpatientProtocol(H11Protocol):
-    """A connection whose headers do not come is closed; uvicorn itself would wait for ever."""
-
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._wait_for_headers()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._wait_for_headers()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def _wait_for_headers(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            self._stop_waiting()
-        elif self._patience is None:
-            self._patience = self.loop.call_later(HEADER_SECONDS, self._give_up)
-
-    def _give_up(self) -> None:
-        self._patience = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
-            self.transport.close()
-
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
 
 class _Server(uvicorn.Server):
@@ -105,7 +65,12 @@ def make_server(
     """A server that is not running yet."""
     site = served.site
     served.scheduler_runs = scheduler_runs
-    app = create_app(served, prefix=prefix, hosts=site.configuration.http_hosts)
+    app = create_app(
+        served,
+        prefix=prefix,
+        hosts=site.configuration.http_hosts,
+        trusted_proxies=site.configuration.http_trusted_proxies,
+    )
     config = uvicorn.Config(
         app,
         host=host,
@@ -114,12 +79,11 @@ def make_server(
         log_level="warning",
         access_log=False,  # who did what stands in the ledger
         server_header=False,
-        proxy_headers=False,  # an address that a header claims is no address
+        proxy_headers=False,  # which proxies are believed is a setting of ours
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=LAST_REQUESTS_SECONDS,
-        limit_concurrency=MAX_CONNECTIONS,
         h11_max_incomplete_event_size=32 * 1024,
-        http=_ImpatientProtocol,
+        http=ImpatientProtocol,
         ws="none",
     )
     return _Server(config, served.stopping)

@@ -18,6 +18,7 @@ from ledger.vocabulary import MAX_RETRIES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from commands.health.verdict import Verdict
     from ledger.append.ledger import RecordedEvent
     from ledger.records.record import Event
     from projections.folds.schedule import Schedule
@@ -101,7 +102,6 @@ def digest_due(now: datetime, newest: datetime | None, at: str) -> bool:
 def message_of(incidents: Sequence[Incident], place: str) -> Message:
     """One message for things that came together."""
     counts = Counter(each.topic for each in incidents)
-    summary = ", ".join(f"{number} {_HEADINGS[topic]}" for topic, number in counts.items())
     lines: list[str] = []
     for topic in counts:
         told = [each for each in incidents if each.topic == topic]
@@ -112,16 +112,37 @@ def message_of(incidents: Sequence[Incident], place: str) -> Message:
         if len(told) > LINES_PER_TOPIC:
             lines.append(f"- and {len(told) - LINES_PER_TOPIC} more; see: {STATUS}")
         lines.append("")
-    return Message(f"Backups of {place}: {summary}", "\n".join(lines).strip())
+    return Message(f"Backups of {place}: {_summary(incidents)}", "\n".join(lines).strip())
 
 
-def digest_of(incidents: Sequence[Incident], place: str, facts: dict[str, Any]) -> Message:
-    """A day in one message; also when nothing went wrong."""
-    told = [f"{name}: {value}" for name, value in facts.items()]
-    if not incidents:
-        return Message(f"Backups of {place}: all is well", "\n".join(told))
-    found = message_of(incidents, place)
-    return Message(found.title, "\n".join([*told, "", found.body]))
+def digest_of(
+    incidents: Sequence[Incident], place: str, facts: dict[str, Any], verdict: Verdict
+) -> Message:
+    """A day in one message, also when nothing went wrong; its verdict is that of `status`.
+
+    What persists is repeated each day, for as long as it does.
+    """
+    summary = verdict.sentence.rstrip(".:")
+    summary = summary[0].lower() + summary[1:]
+    parts = [_persisting(verdict)] if verdict.findings else []
+    if incidents:
+        found = message_of(incidents, place)
+        summary += f"; since the last digest: {_summary(incidents)}"
+        parts.append(f"Since the last digest:\n\n{found.body}")
+    parts.append("\n".join(f"{name}: {value}" for name, value in facts.items()))
+    return Message(f"Backups of {place}: {summary}", "\n\n".join(parts))
+
+
+def _persisting(verdict: Verdict) -> str:
+    lines = [verdict.sentence]
+    for each in verdict.findings:
+        lines += [f"- {each.text}", f"  {each.advice}"]
+    return "\n".join(lines)
+
+
+def _summary(incidents: Sequence[Incident]) -> str:
+    counts = Counter(each.topic for each in incidents)
+    return ", ".join(f"{number} {_HEADINGS[topic]}" for topic, number in counts.items())
 
 
 def _failed(event: Event, details: BackupFailed) -> Incident | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from commands.errors import InvalidArgument
+from commands.health.facts import verdict_of
+from commands.health.finding import Finding
+from commands.health.verdict import Verdict
 from commands.notifications import state as topics
 from commands.notifications.incidents import (
     LOW_SPACE_REMINDER,
+    STATUS,
     Incident,
     Message,
     digest_due,
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
     from commands.notifications.state import Notification
     from commands.site.site import Site
+
+logger = logging.getLogger("backup_ledger.notifications")
 
 
 class Notifier:
@@ -160,7 +167,7 @@ class Notifier:
 
     def _told(self, topic: str, found: Sequence[Incident]) -> Message:
         if topic == topics.DIGEST or not found:
-            return digest_of(found, self._place(), self._facts())
+            return digest_of(found, self._place(), self._facts(), self._verdict())
         return message_of(found, self._place())
 
     def _test_message(self) -> Message:
@@ -177,6 +184,15 @@ class Notifier:
             enabled, total = count_schedules(connection)
         size = self._site.ledger.log_recorder.head().size
         return {"Schedules": f"{enabled} enabled of {total}", "Ledger": f"{size} events"}
+
+    def _verdict(self) -> Verdict:
+        """That of `status`; where it cannot be had, that is what has to be told."""
+        try:
+            return verdict_of(self._site, self._site.clock.now())
+        except Exception as error:  # the digest goes out all the same
+            logger.exception("status could not be made for the digest")
+            text = f"status could not be made: {error}"
+            return Verdict((Finding("status", text, f"see: {STATUS}", is_bad=True),))
 
     def _place(self) -> str:
         database = self._settings.database

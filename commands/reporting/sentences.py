@@ -275,6 +275,9 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     ),
     "backup_catalog.backup_deleted": lambda _, d: f"{d.filename} deleted: {_reason(d)}.",
     "backup_catalog.hold_placed": _held,
+    "backup_catalog.backup_accepted": lambda _, d: (
+        "Accepted: what its warnings say was meant" + (f" ({d.reason})." if d.reason else ".")
+    ),
     "backup_catalog.hold_released": lambda _, d: f"Hold released; it was for: {d.reason}.",
     "backup_restore.started": _restore("Restore began into"),
     "backup_restore.completed": _restore("Restored into"),

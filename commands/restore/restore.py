@@ -19,8 +19,9 @@ from commands.restore.plan import (
     sketch,
 )
 from commands.restore.pre_restore import keep_damaged, take_pre_restore
-from commands.sqlite.errors import DatabaseBusy, shown
-from commands.sqlite.files import copy_file, flush_directory
+from commands.sqlite.errors import DatabaseBusy, FileInTheWay, shown
+from commands.sqlite.files import copy_file
+from commands.sqlite.publishing import publish_new
 from commands.sqlite.raw_files import hash_raw
 from commands.sqlite.replacement import (
     clear_sidecars,
@@ -170,9 +171,8 @@ def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:
     _record_start(act, None, None)
     try:
         _copy_checked(act, staged, on_progress)
-        os.link(staged, target)
-        flush_directory(target.parent)
-    except FileExistsError as error:
+        publish_new(staged, target)
+    except FileInTheWay as error:
         raise TargetExists(f"{shown(target)} exists already; give a path that does not") from error
     finally:
         _remove_staged(staged)

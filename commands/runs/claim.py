@@ -7,7 +7,7 @@ version, so a stale row loses and a slot never runs twice.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +19,7 @@ from ledger.clock import format_instant
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import BackupStarted, SettingsUpdated, SlotsMissed
 from ledger.vocabulary import BackupFrequency, schedule_stream
+from projections.folds.local_time import zone
 from projections.folds.schedule import evolve_schedule
 from projections.queries.due import schedules_beyond
 
@@ -47,6 +48,8 @@ class Claim:
     attempt: int
     started_at: datetime
     missed: int = 0
+    local_day: str | None = None
+    """The day of the claim in the schedule's time zone; None for a run that was taken over."""
 
 
 def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Claim]:
@@ -66,17 +69,7 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
         started = {each.event.event_id: each.event.timestamp for each in recorded}
         site.active_runs.update(claim.run_id for claim, _ in made)
         site.announce(recorded, is_last=False)
-        return [
-            Claim(
-                claim.run_id,
-                claim.user_id,
-                claim.slot,
-                claim.attempt,
-                started[claim.run_id],
-                claim.missed,
-            )
-            for claim, _ in made
-        ]
+        return [replace(claim, started_at=started[claim.run_id]) for claim, _ in made]
     return []
 
 
@@ -178,7 +171,15 @@ def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, lis
                 correlation_id=run_id,
             )
         )
-    claim = Claim(run_id, schedule.user_id, caught.slot, attempt, context.now, caught.missed)
+    claim = Claim(
+        run_id,
+        schedule.user_id,
+        caught.slot,
+        attempt,
+        context.now,
+        caught.missed,
+        local_day=context.now.astimezone(zone(schedule.timezone)).date().isoformat(),
+    )
     return claim, drafts
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.backups.judge import Judgement, judge
 from commands.backups.staging import Staged, append_or_discard, publish_all, stage_snapshot
-from commands.backups.take import created_details, size_warnings
+from commands.backups.take import created_details
 from commands.backups.unchanged import share_with_last
 from commands.runs.batches import batches
 from commands.runs.complete import Made, complete_runs
@@ -95,7 +96,7 @@ def _append(
     site: Site, context: Context, staged: Staged, claims: list[Claim]
 ) -> tuple[list[RecordedEvent], list[_Entry]]:
     source = site.source_id(context)
-    warnings = size_warnings(site, staged.snapshot, source, at_head=False)
+    judged = judge(site, staged.snapshot, source, at_head=False)
     # For a herd the first user's: all of them have one file between them.
     shared = share_with_last(site, staged, source, claims[0].user_id, at_head=False)
 
@@ -108,7 +109,7 @@ def _append(
                 entry,
                 source,
                 shared_with=shared or (None if entry is entries[0] else entries[0].backup_id),
-                warnings=warnings,
+                judged=judged,
             )
             for entry in entries
         ]
@@ -165,7 +166,7 @@ def _created_draft(
     source: str,
     *,
     shared_with: str | None,
-    warnings: list[str],
+    judged: Judgement,
 ) -> Draft:
     details: BackupCreated = created_details(
         site,
@@ -175,7 +176,7 @@ def _created_draft(
         kind=BackupKind.SCHEDULED,
         run_id=entry.claim.run_id,
         shared_with=shared_with,
-        warnings=warnings,
+        judged=replace(judged, local_day=entry.claim.local_day),
     )
     return Draft(
         backup_stream(entry.backup_id),

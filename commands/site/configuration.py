@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -83,6 +84,10 @@ class Configuration(BaseSettings):
 
     http_prefix: str = "/database"
     http_hosts: tuple[str, ...] = ()
+    http_trusted_proxies: tuple[str, ...] = ()
+    http_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
+    http_commands_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 60
+    http_user_backups: Annotated[int, Field(ge=0, le=1_000_000)] = 50
     metrics_open: bool = False
 
     @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
@@ -90,6 +95,18 @@ class Configuration(BaseSettings):
     def _no_nul(cls, value: Path | None) -> Path | None:
         if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
             raise ValueError("give a path")
+        return value
+
+    @field_validator("http_trusted_proxies", mode="after")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each)
+            except ValueError:
+                raise ValueError(
+                    f"{each!r} is not an address or a network; write 127.0.0.1 or 10.0.0.0/8"
+                ) from None
         return value
 
     @field_validator("labels", mode="before")

@@ -6,6 +6,7 @@ unlinked. Every step may be repeated.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import stat
 from contextlib import suppress
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from commands.errors import StoreUnknown
-from commands.sqlite.errors import FileInTheWay
 from commands.sqlite.files import copy_file, create_private, file_error, flush_directory
+from commands.sqlite.publishing import link, publish_new
 from projections.folds.backup_names import free_name
 
 if TYPE_CHECKING:
@@ -77,17 +78,12 @@ class Store:
         final, moved = self.path(filename), None
         while True:
             try:
-                os.link(staged, final)
+                _link_or_copy(staged, final)
                 break
             except FileExistsError:
-                if _same_file(staged, final):
+                if _same_content(staged, final):
                     break
                 moved = self._move_away(filename)
-            except OSError as error:
-                if _same_file(staged, final):
-                    break
-                self._publish_copy(staged, final, error)
-                break
         return moved
 
     def flush(self) -> None:
@@ -202,13 +198,6 @@ class Store:
             self.path(filename).unlink(missing_ok=True)
             return free
 
-    def _publish_copy(self, staged: Path, final: Path, error: OSError) -> None:
-        """Publish where the file system has no hard links."""
-        if not staged.exists():
-            raise error
-        with suppress(FileInTheWay):
-            copy_file(staged, final)
-
 
 def read_store_id(folder: Path) -> str | None:
     """The UUID in the folder's `.store` file; None where there is no such file.
@@ -264,12 +253,32 @@ def make_store(folder: Path) -> str:
     return store_id
 
 
-def _same_file(one: Path, other: Path) -> bool:
+def _link_or_copy(staged: Path, final: Path) -> None:
+    """Another name for a staged file; a copy of it where the file system has no hard links."""
+    if link(staged, final):
+        return
+    if os.path.lexists(final) and _same_content(staged, final):
+        return
+    copy = staged.with_name(f"{staged.name}.copy")
+    try:
+        copy.unlink(missing_ok=True)
+        copy_file(staged, copy)
+        publish_new(copy, final)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    """The same file, or one of the same bytes: what an earlier attempt published as a copy."""
     try:
         first, second = os.lstat(one), os.lstat(other)
+        if (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino):
+            return True
+        if not stat.S_ISREG(second.st_mode) or first.st_size != second.st_size:
+            return False
+        return filecmp.cmp(one, other, shallow=False)
     except FileNotFoundError:
         return False
-    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
 __all__ = ["FoundFile", "Store", "file_error", "make_folder", "make_store", "read_store_id"]

@@ -88,7 +88,9 @@ _WORKED_ON = frozenset(
 """Events that leases and names follow from."""
 
 
-class _Row(NamedTuple):
+class LedgerRow(NamedTuple):
+    """A row of `ledger_events`."""
+
     position: int
     stream: str
     stream_version: int
@@ -99,12 +101,12 @@ class _Row(NamedTuple):
 
 
 _ROWS = Prepared(
-    select(*events.c[_Row._fields])
+    select(*events.c[LedgerRow._fields])
     .where(events.c.position > bindparam("after"), events.c.position <= bindparam("up_to"))
     .order_by(events.c.position)
     .limit(bindparam("most", type_=BigInteger))
 )
-_INSERT = Prepared(insert(events), _Row._fields)
+_INSERT = Prepared(insert(events), LedgerRow._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def copy_ledger(source: Engine, target: Engine, on_progress: Progress | None = N
         if on_progress is not None:
             on_progress(position, end.size)
         rows = _read(source, position, end.size)
-        _append(target, position, rows)
+        append_rows(target, position, rows)
         position = rows[-1].position
     kept = _copy_checkpoints(source, target, end)
     if on_progress is not None:
@@ -217,7 +219,7 @@ def _root_at(connection: Connection, size: int) -> bytes:
         ) from error
 
 
-def _read(source: Engine, after: int, up_to: int) -> list[_Row]:
+def _read(source: Engine, after: int, up_to: int) -> list[LedgerRow]:
     """The next records, each of which is what its leaf hash says."""
     with translated_errors(source), source.connect() as connection:
         wanted = {"after": after, "up_to": up_to, "most": BATCH_RECORDS}
@@ -233,8 +235,8 @@ def _read(source: Engine, after: int, up_to: int) -> list[_Row]:
     return rows
 
 
-def _row(values: Sequence[object]) -> _Row:
-    row = _Row(*values)  # type: ignore[arg-type]
+def _row(values: Sequence[object]) -> LedgerRow:
+    row = LedgerRow(*values)  # type: ignore[arg-type]
     record = None if row.record is None else bytes(row.record)
     return row._replace(record=record, leaf_hash=bytes(row.leaf_hash))
 
@@ -246,8 +248,12 @@ def _unreadable(position: int, what: str) -> LedgerBroken:
     )
 
 
-def _append(target: Engine, after: int, rows: list[_Row]) -> None:
-    """Records, their tree, what follows from them, and the head: all, or nothing."""
+def append_rows(target: Engine, after: int, rows: Sequence[LedgerRow]) -> None:
+    """Records, their tree, what follows from them, and the head: all, or nothing.
+
+    Raises:
+        CopyRefused: the target does not end at `after`.
+    """
     with writing(target) as connection:
         found = read_head(connection)
         if found.size != after:
@@ -263,7 +269,7 @@ def _append(target: Engine, after: int, rows: list[_Row]) -> None:
         _write_head(connection, frontier, rows[-1].recorded_at)
 
 
-def _follow(connection: Connection, rows: Sequence[_Row]) -> None:
+def _follow(connection: Connection, rows: Sequence[LedgerRow]) -> None:
     told = (row for row in rows if row.event_type in _WORKED_ON and row.record is not None)
     decoded = [decode_event(row.record) for row in told if row.record is not None]
     operational.apply_events(connection, decoded, monotonic=0.0)

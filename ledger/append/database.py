@@ -44,6 +44,10 @@ _REFUSED = ("42501", "25006")
 """SQLSTATE: insufficient privilege, read-only transaction."""
 
 _BACKENDS: dict[str, Backend] = {each.name: each for each in (SQLiteBackend(), PostgreSQLBackend())}
+_IF_DAMAGED = (
+    "`backup-ledger audit verify` says what can still be read, and how to go on; to restore "
+    "meanwhile: backup-ledger backup restore FILE --without-ledger --sha256 HEX"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +263,13 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
         if "invalid connection option" in text:
             raise _why_lost(self._engine, text) from error
         if "not a database" in text:
-            raise NotALedger(f"{_place(self._engine)} is no ledger: {text}") from error
+            raise NotALedger(
+                f"{_place(self._engine)} is not a ledger, or its header is damaged: {text}; check "
+                f"the path. {_IF_DAMAGED}"
+            ) from error
         if "malformed" in text:
             raise LedgerBroken(
-                f"{_place(self._engine)} is damaged: {text}; `backup-ledger audit verify` says "
-                "what can still be read"
+                f"{_place(self._engine)} is damaged: {text}. {_IF_DAMAGED}"
             ) from error
         if isinstance(error, OperationalError):
             raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error

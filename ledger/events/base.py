@@ -36,6 +36,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[
     str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
 ]
+Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+"""A date of a calendar on a wall, in no particular time zone."""
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 ChangedFields = dict[str, str | int | bool | None]
 """Just the fields concerned: of `before`, `after` and `attempted`."""

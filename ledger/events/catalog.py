@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ledger.events.base import Count, Details, Digest, Identifier, Instant
+from ledger.events.base import Count, Day, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import BACKUP, DeletionReason, Engine, Level, Trigger
+from ledger.vocabulary import BACKUP, Condition, DeletionReason, Engine, Level, Trigger
 
 Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
 
@@ -25,9 +25,17 @@ class TableRows(BaseModel):
 
 
 class BackupCreated(_CatalogDetails):
-    """`tables`: the first 200 by name. `shared_with`: the first entry on the same inode."""
+    """`tables`: the first 200 by name. `shared_with`: the first entry on the same inode.
+
+    Version 2 added what follows `warnings`. `findings`: what the integrity check found wrong with
+    the database, `unchecked`: tables that could not be checked here; the longer lists are cut.
+    `cipher`: how the database is encrypted, null where it is not. `local_day`: the day on which
+    it was made in the schedule's time zone, null where no schedule asked for it.
+    `collapsed_from`: the backup before it that holds much more, null where none does.
+    """
 
     event_type = "backup_catalog.backup_created"
+    schema_version = 2
     action = "backup"
     run_id: Identifier | None
     store: Identifier
@@ -44,6 +52,12 @@ class BackupCreated(_CatalogDetails):
     engine_reason: str
     shared_with: Identifier | None
     warnings: list[str]
+    condition: Condition
+    findings: list[str]
+    unchecked: list[str]
+    cipher: str | None
+    local_day: Day | None
+    collapsed_from: Identifier | None
 
 
 class BackupNotCreated(_CatalogDetails):
@@ -135,3 +149,11 @@ class HoldPlaced(_HoldDetails):
 class HoldReleased(_HoldDetails):
     event_type = "backup_catalog.hold_released"
     action = "release"
+
+
+class BackupAccepted(_CatalogDetails):
+    """A person says that a collapse was meant, or that the findings of a flawed one are known."""
+
+    event_type = "backup_catalog.backup_accepted"
+    action = "accept"
+    reason: str | None

@@ -148,7 +148,7 @@ _TYPE_KEY = b'"event_type":"'
 @cache
 def _reader(kind: type[Details]) -> Callable[[bytes], Event]:
     """Validates records of one type at its newest version, in one go; made when first needed."""
-    return Event[kind].__pydantic_validator__.validate_json  # type: ignore[valid-type]
+    return Event[kind].model_validate_json  # type: ignore[valid-type]
 
 
 def encode_event(event: Event) -> bytes:

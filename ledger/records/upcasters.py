@@ -6,6 +6,7 @@ Records are never rewritten; this happens each time an old one is read.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ledger.errors import UnknownEvent
@@ -19,9 +20,29 @@ def _restore_without_forced(details: dict[str, Any]) -> dict[str, Any]:
     return details | {"forced": None}
 
 
+_NOT_CHECKED = re.compile(r"table (.+) not checked: .+", re.DOTALL)
+
+
+def _backup_without_condition(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 refused flawed databases, and named unchecked tables among its warnings."""
+    found = (_NOT_CHECKED.fullmatch(warning) for warning in details["warnings"])
+    unchecked = [match[1] for match in found if match]
+    return details | {
+        "condition": "unchecked" if unchecked else "ok",
+        "findings": [],
+        "unchecked": unchecked,
+        "cipher": None,
+        "local_day": None,
+        "collapsed_from": None,
+    }
+
+
 UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    (f"backup_restore.{name}", 1): _restore_without_forced
-    for name in ("started", "completed", "error", "interrupted")
+    ("backup_catalog.backup_created", 1): _backup_without_condition,
+    **{
+        (f"backup_restore.{name}", 1): _restore_without_forced
+        for name in ("started", "completed", "error", "interrupted")
+    },
 }
 
 

@@ -53,6 +53,9 @@ BATCH_ROWS = 5_000
 CHUNK_ROWS = 100
 """Rows in memory at a time: 6.5 MB if every record had its largest size."""
 
+CUT_SHORT = "the database cannot be read any further: its file is damaged"
+"""The problem of the finding that ends a verification."""
+
 Progress = Callable[[str, int, int], None]
 """Told (step, rows done, rows in all)."""
 
@@ -145,7 +148,7 @@ class _Verification:
         self._findings.add(
             "database",
             self._position + 1,
-            "the database cannot be read any further: its file is damaged",
+            CUT_SHORT,
             "readable tables",
             str(getattr(error, "orig", error)),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ledger.clock import format_instant, parse_instant
 from ledger.events.catalog import (
+    BackupAccepted,
     BackupCorrupt,
     BackupCreated,
     BackupDeleted,
@@ -45,6 +46,15 @@ class Backup:
     verified_at: datetime | None = None
     deleted_at: datetime | None = None
     position: int = 0
+    condition: str | None = None
+    """Null for an adopted file, of which nobody knows what its database was like."""
+    findings: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    cipher: str | None = None
+    local_day: str | None = None
+    collapsed_from: str | None = None
+    accepted_at: datetime | None = None
 
     def holds_at(self, now: datetime) -> list[dict[str, Any]]:
         """The holds that have not run out."""
@@ -67,6 +77,16 @@ class Backup:
         """Its file should be there."""
         return self.status in (BackupStatus.OK, BackupStatus.CORRUPT)
 
+    @property
+    def is_good(self) -> bool:
+        """Its file holds what was recorded, of a database that was sound."""
+        return self.status == BackupStatus.OK and self.condition != "flawed"
+
+    @property
+    def is_collapse(self) -> bool:
+        """It holds much less than the one before it, and nobody said that this was meant."""
+        return self.collapsed_from is not None and self.accepted_at is None
+
 
 def evolve_backup(backup: Backup | None, event: Event) -> Backup | None:
     """Fold one event of a `backup/` stream."""
@@ -84,6 +104,8 @@ def evolve_backup(backup: Backup | None, event: Event) -> Backup | None:
     elif isinstance(details, BackupDeleted):
         backup.status = BackupStatus.DELETED
         backup.deleted_at = event.timestamp
+    elif isinstance(details, BackupAccepted):
+        backup.accepted_at = event.timestamp
     elif isinstance(details, HoldPlaced):
         hold = {
             "hold_id": details.hold_id,
@@ -120,6 +142,13 @@ def _born(event: Event, details: BackupCreated | BackupFound) -> Backup:
         backup.source = details.source
         backup.run_id = details.run_id
         backup.shared_with = details.shared_with
+        backup.condition = details.condition
+        backup.findings = details.findings
+        backup.unchecked = details.unchecked
+        backup.warnings = details.warnings
+        backup.cipher = details.cipher
+        backup.local_day = details.local_day
+        backup.collapsed_from = details.collapsed_from
     return backup
 
 

@@ -36,7 +36,7 @@ def test_the_guide_works_as_it_is_written(place: Place) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     said = finished.stdout
     assert finished.returncode == 0, f"{said}\n{finished.stderr}"

@@ -76,7 +76,7 @@ def test_watch_shows_what_changes_until_it_is_told_to_end(place: Place, how: str
         shown.wait_for("on the disk")
         (place.backups / "one.db").unlink()
         place.done("backup", "reconcile")
-        shown.wait_for("Please look at 2 things:")
+        shown.wait_for("2 problems need attention:")
         shown.wait_for("failed")
         if how == "q":
             shown.press("q")

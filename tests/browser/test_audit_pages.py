@@ -183,7 +183,7 @@ def test_the_ledger_is_verified_and_evidence_exported(office: Office) -> None:
     """Both are jobs of the auditor; the bundle can be fetched, and the export is recorded."""
     with office.visit("auditor", path="/console/audit") as page:
         page.get_by_role("button", name="Verify the whole ledger").click()
-        expect(page.get_by_text("The ledger is whole")).to_be_visible()
+        expect(page.get_by_text("The history is whole")).to_be_visible()
         page.goto(f"{office.address}/console/audit")
         page.get_by_text("Export evidence").click()
         page.get_by_label("Of user").fill("1")

@@ -43,7 +43,8 @@ DETAILS = {
     "backup_scheduler.resumed": "note next_backup_at",
     "backup_catalog.backup_created": (
         "run_id store source filename kind size sha256 schema_fingerprint table_count row_count "
-        "tables engine engine_reason shared_with warnings"
+        "tables engine engine_reason shared_with warnings condition findings unchecked cipher "
+        "local_day collapsed_from"
     ),
     "backup_catalog.backup_found": "store filename kind size sha256 created_at status",
     "backup_catalog.backup_missing": "store filename",
@@ -53,6 +54,7 @@ DETAILS = {
     "backup_catalog.backup_deleted": "store filename reason forced rule",
     "backup_catalog.hold_placed": "hold_id reason until",
     "backup_catalog.hold_released": "hold_id reason until",
+    "backup_catalog.backup_accepted": "reason",
     "backup_restore.started": f"{_RESTORE} owner target_schema_version target_sha256",
     "backup_restore.completed": _RESTORE,
     "backup_restore.error": f"{_RESTORE} error_type",
@@ -112,7 +114,7 @@ ACTIONS = {
     "backup_missing": "lose",
     "backup_verified": "verify", "backup_corrupt": "verify", "hold_placed": "hold",
     "hold_released": "release", "source_registered": "register",
-    "source_moved": "move",
+    "source_moved": "move", "backup_accepted": "accept",
     "projection_rebuilt": "rebuild", "evidence_exported": "export",
     "notification_queued": "notify", "notification_sent": "notify",
     "notification_error": "notify",

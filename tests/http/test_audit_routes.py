@@ -7,7 +7,15 @@ import json
 import zipfile
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import text
+
+from commands.audit import log as audit_log
 from commands.audit.keys import parse_public_key
+from commands.health.facts import status_facts
+from commands.http.callers import Caller
+from commands.http.console.job import Verdict, verdict_of
+from commands.http.jobs import Job
 from commands.scheduler.check import check as check_due
 from ledger.clock import ManualClock
 from ledger.tree.checkpoint import Checkpoint
@@ -84,6 +92,7 @@ def test_an_auditor_verifies_and_exports_a_bundle_that_checks(place: Place) -> N
     client = place.client("auditor")
     verified = finished(client, client.post("/database/audit/verify"))
     assert verified["result"]["ok"] is True
+    assert "no signature, and nothing from outside" in verified["result"]["verdict"]
     job = finished(client, client.post("/database/audit/export", json={}))
     assert job["state"] == "done", job
     answer = client.get(f"/database/jobs/{job['job_id']}/file")
@@ -189,3 +198,35 @@ def test_a_resource_is_a_stream_a_type_or_an_id(place: Place) -> None:
     ):
         found = client.get(f"/database/audit/log?resource={resource}").json()
         assert found["count"] == count, resource
+
+
+def test_a_verification_says_what_it_checked_and_the_console_says_the_same(place: Place) -> None:
+    """The configured key is used; the sentence names the signatures that were checked."""
+    place.world.configure(1)
+    client = place.client("auditor")
+    assert client.get("/database/audit/checkpoint").status_code == 200
+    job = finished(client, client.post("/database/audit/verify"))
+    verdict = job["result"]["verdict"]
+    assert "1 checkpoint kept in the ledger, 1 of 1 signatures checked" in verdict
+    done = Job("verify_ledger", Caller("a", "auditor"), place.world.clock.now(), state="done")
+    done.result = job["result"]
+    assert verdict_of(done) == Verdict("ok", verdict)
+    with place.world.site.ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE ledger_checkpoints SET size = size + 1"))
+    job = finished(client, client.post("/database/audit/verify"))
+    assert job["result"]["ok"] is False
+    assert job["result"]["verdict"].startswith("The ledger is NOT what it was: 1 problem found")
+    last = status_facts(place.world.site, place.world.clock.now())["ledger"]
+    assert last["verified_findings"] == 1
+
+
+def test_a_search_says_how_far_it_looked(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And goes on from there."""
+    monkeypatch.setattr(audit_log, "TEXT_LOOKS", 2)
+    for user in range(1, 6):
+        place.world.configure(user)
+    client = place.client()
+    page = client.get("/database/audit/log?text=no+such+text").json()
+    assert (page["count"], page["looked_at"]) == (0, 2)
+    assert page["next_cursor"] is not None
+    assert "looked_at" not in client.get("/database/audit/log").json()

@@ -12,6 +12,7 @@ import pytest
 from commands.backups.delete import delete_backup
 from commands.backups.hold import place_hold
 from commands.backups.take import take_backup
+from commands.health.facts import status_facts
 from commands.http.console.charts import area_chart, tone_of, year_chart
 from commands.http.console.overview_facts import overview_of_all, overview_of_user
 from commands.http.console.retention_outlook import fates_of
@@ -175,14 +176,14 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     found = overview_of_all(served, world.clock.now())
     assert found.tone == "bad"
     assert [each.text for each in found.warnings] == [
-        "1 backup is gone from the folder",
-        "1 scheduled backup is overdue",
-        "no scheduler runs: start one with backup-ledger run, or serve --with-scheduler",
-        "there is no good backup; take one now",
+        *status_facts(site, world.clock.now())["warnings"],
+        "no scheduler runs; start one: backup-ledger run, or serve --with-scheduler",
     ]
+    kinds = [each["kind"] for each in status_facts(site, world.clock.now())["findings"]]
+    assert kinds == ["overdue", "missing", "no_backup"]
     assert [each.user_id for each in found.troubled] == [1]
     world.database.unlink()
-    assert "is missing; restore" in overview_of_all(served, world.clock.now()).warnings[0].text
+    assert "app.db is missing" in overview_of_all(served, world.clock.now()).warnings[0].text
     served.close()
 
 

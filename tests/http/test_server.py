@@ -17,8 +17,8 @@ import httpx
 import pytest
 
 from commands.errors import InvalidArgument
+from commands.http import connections, server
 from commands.http import ledger_route as route
-from commands.http import server
 from commands.site import actors
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site
@@ -130,7 +130,7 @@ def test_headers_and_bodies_that_do_not_come_are_not_waited_for(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow client costs a connection for a while, and nothing after it."""
-    monkeypatch.setattr(server, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.2)
     monkeypatch.setattr(route, "BODY_SECONDS", 0.2)
     with listening(place) as (host, port):
         with socket.create_connection((host, port), timeout=20) as half:
@@ -139,6 +139,7 @@ def test_headers_and_bodies_that_do_not_come_are_not_waited_for(
         with socket.create_connection((host, port), timeout=20) as slow:
             slow.sendall(
                 b"POST /database/backup HTTP/1.1\r\nHost: localhost\r\n"
+                b"Authorization: Bearer " + place.token("operator").encode() + b"\r\n"
                 b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
             )
             assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")

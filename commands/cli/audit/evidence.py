@@ -62,18 +62,21 @@ def verify(
 
     Every record, column, hash, node and checkpoint is looked at; nothing is repaired. The
     configured checkpoint_key and every file of checkpoint_folder are used without being named.
-    Exit code 3 where something is found. It also says what it did not check. In --json, root and
-    hashes are lower-case hex.
+    Exit code 3 where something is found. It also says what it did not check. Of a damaged ledger
+    file it says which records can still be read, page by page, and how to get to a good ledger.
+    In --json, root and hashes are lower-case hex.
 
     \b
     Examples:
       backup-ledger audit verify
       backup-ledger audit verify --checkpoint kept.checkpoint --public-key "$(cat ledger.pub)"
     """
+    from commands.audit.damaged_ledger import report_on_damage, with_damage
     from commands.audit.keys import parse_public_key
     from commands.audit.verify_ledger import verify_ledger
     from commands.errors import InvalidArgument
     from ledger.clock import SystemClock
+    from ledger.errors import LedgerBroken, NotALedger
     from ledger.verify.remembered import remember_verified
 
     configuration = configured(ctx)
@@ -81,12 +84,17 @@ def verify(
         raise InvalidArgument("--checkpoint needs --public-key: whose signature is to be checked?")
     keys = [] if public_key is None else [parse_public_key(public_key)]
     given = [_checkpoint_in(path) for path in checkpoint or ()]
-    with _ledger_engine(configuration) as engine:
-        with progress_bar("verifying") as progress:
-            report = verify_ledger(
-                engine, configuration, checkpoints=given, public_keys=keys, on_progress=progress
-            )
-        is_remembered = remember_verified(engine, report, SystemClock().now())
+    try:
+        with _ledger_engine(configuration) as engine:
+            with progress_bar("verifying") as progress:
+                report = verify_ledger(
+                    engine, configuration, checkpoints=given, public_keys=keys, on_progress=progress
+                )
+            is_remembered = remember_verified(engine, report, SystemClock().now())
+        report = with_damage(report, configuration.ledger_url)
+    except (LedgerBroken, NotALedger) as error:
+        report = report_on_damage(configuration.ledger_url, error)
+        is_remembered = True  # there is no ledger to remember it in
     if as_json:
         write_json(report.as_json())
     else:

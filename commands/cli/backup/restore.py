@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.cli.backup.restore_bare import HOW, BareOptions, restore_bare
 from commands.cli.backup.table import backup_json
 from commands.cli.offsite.options import FromOption, IdentityOption
 from commands.cli.offsite.restore import (
@@ -26,14 +27,17 @@ if TYPE_CHECKING:
     from commands.restore.restore import RestoreOutcome
     from projections.folds.backup import Backup
 
-_HOW = {
-    "transaction": "in one transaction: open connections see the old content or the new",
-    "replace": "by putting a new file in its place",
-    "elsewhere": "as a new file; the database is not touched",
-}
+WithoutLedgerOption = Annotated[
+    bool,
+    typer.Option("--without-ledger", help="NAME is a file; neither read nor write the ledger."),
+]
+DigestOption = Annotated[
+    str | None,
+    typer.Option(metavar="HEX", help="With --without-ledger: the digest that was recorded."),
+]
 
 
-def restore(  # noqa: PLR0913, PLR0917  (one option each)
+def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
     ctx: typer.Context,
     name: NameArgument,
     to: Annotated[
@@ -45,6 +49,8 @@ def restore(  # noqa: PLR0913, PLR0917  (one option each)
     force: Annotated[
         bool, typer.Option("--force", help="Even a backup of another database.")
     ] = False,
+    without_ledger: WithoutLedgerOption = False,
+    sha256: DigestOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,37 +62,52 @@ def restore(  # noqa: PLR0913, PLR0917  (one option each)
     The backup is verified first. What the database holds now is kept before it is replaced, as a
     protected backup. Asks first, unless --yes or --to is given.
 
+    With the ledger gone or damaged, --without-ledger restores a file whose SHA-256 you know: as
+    carefully, but nothing is recorded, and it says what it could not check.
+
     \b
     Examples:
       backup-ledger backup restore before-cleanup.db --plan
       backup-ledger backup restore before-cleanup.db
       backup-ledger backup restore before-cleanup.db --to /tmp/look.db
+      backup-ledger backup restore before-cleanup.db --without-ledger --sha256 3f0a...
       backup-ledger backup restore before-cleanup.db --from nas --identity key.txt
     """
-    from commands.backups.find import find_backup
-    from commands.restore.plan import plan_restore
-    from commands.restore.restore import restore_backup
-
+    if without_ledger or sha256 is not None:
+        options = BareOptions(to=to, plan=plan, force=force, yes=yes, as_json=as_json)
+        restore_bare(ctx, Path(name), sha256, options, without_ledger=without_ledger)
+        return
     with opened(ctx, "read" if plan else "act", adopt=not plan) as session:
-        site = session.site
         wanted = CopyWanted(name, source, identity, to, force=force)
         if needs_copy(session, wanted):
             _from_copy(session, wanted, plan=plan, yes=yes, as_json=as_json)
             return
-        if plan:
-            _show_plan(session, plan_restore(site, name, to), as_json=as_json)
-            return
-        if to is None:
-            # Looked at as little as possible: what fails from here on is recorded.
-            confirm(_question(session, find_backup(site, name)), yes=yes)
-        with progress_bar("restoring", in_bytes=True) as progress:
-            outcome = restore_backup(
-                site, session.context, name, to=to, force=force, on_progress=progress
-            )
-        if as_json:
-            write_json(_outcome_json(session, outcome))
-        else:
-            _say_restored(outcome)
+        _from_file(session, wanted, plan=plan, yes=yes, as_json=as_json)
+
+
+def _from_file(
+    session: Session, wanted: CopyWanted, *, plan: bool, yes: bool, as_json: bool
+) -> None:
+    """Restore the backup's own file."""
+    from commands.backups.find import find_backup
+    from commands.restore.plan import plan_restore
+    from commands.restore.restore import restore_backup
+
+    site, name, to = session.site, wanted.name, wanted.to
+    if plan:
+        _show_plan(session, plan_restore(site, name, to), as_json=as_json)
+        return
+    if to is None:
+        # Looked at as little as possible: what fails from here on is recorded.
+        confirm(_question(session, find_backup(site, name)), yes=yes)
+    with progress_bar("restoring", in_bytes=True) as progress:
+        outcome = restore_backup(
+            site, session.context, name, to=to, force=wanted.force, on_progress=progress
+        )
+    if as_json:
+        write_json(_outcome_json(session, outcome))
+    else:
+        _say_restored(outcome)
 
 
 def _from_copy(
@@ -117,7 +138,7 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
         ("backup", f"{backup.filename}, {moments.size(backup.size)}, made {made}"),
         ("made of", plan.source or "not known: a file that was adopted"),
         ("into", str(plan.target)),
-        ("how", _HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
+        ("how", HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
         ("kept first", _kept(plan)),
         ("room", _room(session, plan)),
     ]

@@ -9,6 +9,7 @@ import typer
 from commands.cli.errors import EXIT_CODES
 from commands.cli.ledger import copy as ledger_places
 from commands.cli.ledger.copy import PREFIX, PrefixOption
+from commands.cli.ledger.salvage import salvage
 from commands.cli.options import JsonOption
 from commands.cli.session import configured, opened
 from commands.reporting.humanize import count
@@ -19,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 @app.callback()
 def ledger() -> None:
-    """Begin a ledger, copy it, give it roles."""
+    """Begin a ledger, copy it, save a damaged one, give it roles."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -99,3 +100,4 @@ def _show(facts: dict[str, Any]) -> None:
 
 app.command(epilog=EXIT_CODES)(ledger_places.copy)
 app.command(epilog=EXIT_CODES)(ledger_places.roles)
+app.command(epilog=EXIT_CODES)(salvage)

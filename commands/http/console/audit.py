@@ -109,6 +109,7 @@ def newest(
         size=served.site.ledger.log_recorder.head().size,
         newer=f"{PLACE}?{urlencode(kept)}" if asked.cursor else None,
         older=older,
+        looked_at=None if older is None else found.looked_at,
         has_key=served.site.configuration.checkpoint_key is not None,
     )
 

@@ -22,6 +22,7 @@ from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
+from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
@@ -113,6 +114,7 @@ def take(
     if wants_protection and caller.user_id is not None:
         raise HTTPException(403, "only an operator makes backups that retention never deletes")
     kind = BackupKind.PRE_MIGRATION if wants_protection else BackupKind.MANUAL
+    require_room_for_backup(served.site, caller)
     name = form.get("filename") or None
     made = take_backup(served.site, context, filename=name, kind=kind, user_id=owner)
     return done(request, address_of(made.filename), f"{made.filename} was made and checked.")

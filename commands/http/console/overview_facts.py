@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from commands.errors import StoreUnknown
+from commands.health.facts import verdict_of
 from commands.http.console.page import BASE
 from commands.http.daily_counts import STORAGE_DAYS, first_of_year, since_first
 from projections.queries.catalog import backups_of_owner
@@ -20,9 +20,10 @@ from projections.queries.overview import (
     schedules_in_state,
     stored_by_day,
 )
-from projections.queries.schedules import orphaned_users, schedule_of
+from projections.queries.schedules import schedule_of
 
 if TYPE_CHECKING:
+    from commands.health.finding import Finding
     from commands.http.served_site import ServedSite
     from projections.folds.schedule import Schedule
 
@@ -50,6 +51,7 @@ class Overview:
     storage: list[tuple[date, int]] | None
     """None where it is still being added up."""
     outcomes: dict[date, Counter[str]]
+    not_looked_at: tuple[str, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -64,7 +66,6 @@ def overview_of_all(served: ServedSite, now: datetime) -> Overview:
     with site.read_models.reading() as connection:
         counts = schedule_counts(connection, now - OVERDUE)
         statuses = count_by_status(connection)
-        orphans = len(orphaned_users(connection))
         troubled = [
             *schedules_in_state(connection, "failing", now - OVERDUE, limit=SHOWN),
             *schedules_in_state(connection, "overdue", now - OVERDUE, limit=SHOWN),
@@ -82,8 +83,9 @@ def overview_of_all(served: ServedSite, now: datetime) -> Overview:
         ("Users", f"{counts['enabled']:,}", f"of {counts['total']:,} with a schedule"),
     ]
     unique = list({each.user_id: each for each in troubled}.values())[:SHOWN]
-    found = _warnings(served, counts, statuses, orphans, is_alive=is_alive)
-    return Overview(found, facts, unique, storage, outcomes)
+    verdict = verdict_of(site, now)
+    found = [*map(_shown, verdict.findings), *_no_scheduler(counts, is_alive=is_alive)]
+    return Overview(found, facts, unique, storage, outcomes, verdict.not_looked_at)
 
 
 def overview_of_user(served: ServedSite, user_id: int, now: datetime) -> Overview:
@@ -143,56 +145,40 @@ def _is_overdue(schedule: Schedule, now: datetime) -> bool:
     return due is not None and due <= now - OVERDUE and schedule.open_run_id is None
 
 
-def _warnings(
-    served: ServedSite,
-    counts: dict[str, int],
-    statuses: dict[str, int],
-    orphans: int,
-    *,
-    is_alive: bool,
-) -> list[Warning_]:
-    found = _place_warnings(served)
-    schedules, backups = f"{BASE}/schedules", f"{BASE}/backups"
-    told: list[tuple[int, str, str, bool]] = [
-        (statuses["missing"], "gone from the folder", f"{backups}?status=missing", True),
-        (statuses["corrupt"], "damaged", f"{backups}?status=corrupt", True),
-        (statuses["deleting"], "still to be deleted", f"{backups}?status=deleting", False),
-    ]
-    found += [
-        Warning_(f"{_are(number, 'backup')} {what}", where, bad)
-        for number, what, where, bad in told
-        if number
-    ]
-    if counts["failing"]:
-        number = counts["failing"]
-        users = "1 user" if number == 1 else f"{number:,} users"
-        text = f"the last scheduled backup of {users} failed"
-        found.append(Warning_(text, f"{schedules}?state=failing", bad=True))
-    if counts["overdue"]:
-        text = f"{_are(counts['overdue'], 'scheduled backup')} overdue"
-        found.append(Warning_(text, f"{schedules}?state=overdue"))
-    if orphans:
-        text = f"{_are(orphans, 'user')} gone from the application, and not backed up"
-        found.append(Warning_(text, schedules))
-    if counts["enabled"] and not is_alive:
-        text = "no scheduler runs: start one with backup-ledger run, or serve --with-scheduler"
-        found.append(Warning_(text, None))
-    if not statuses["ok"]:
-        found.append(Warning_("there is no good backup; take one now", backups, bad=True))
-    return found
+def _shown(finding: Finding) -> Warning_:
+    """A finding of `status`, with the page where more of it stands."""
+    where = _PAGES.get(finding.kind)
+    return Warning_(str(finding), None if where is None else f"{BASE}/{where}", finding.is_bad)
 
 
-def _place_warnings(served: ServedSite) -> list[Warning_]:
-    site, found = served.site, []
-    try:
-        site.store.store_id  # noqa: B018  (whether it can be told is the question)
-    except StoreUnknown:
-        folder = site.configuration.backups_folder
-        found.append(Warning_(f"{folder} has no .store file: is it mounted?", None, bad=True))
-    if site.configuration.database is not None and not site.database.exists():
-        text = f"the database {site.database} is missing; restore a backup"
-        found.append(Warning_(text, f"{BASE}/backups", bad=True))
-    return found
+def _no_scheduler(counts: dict[str, int], *, is_alive: bool) -> list[Warning_]:
+    """What only a service can say, which is there all the time."""
+    if is_alive or not counts["enabled"]:
+        return []
+    text = "no scheduler runs; start one: backup-ledger run, or serve --with-scheduler"
+    return [Warning_(text, None)]
+
+
+_PAGES = {
+    "database": "backups",
+    "ledger": "audit",
+    "read_models": "projections",
+    "schedules": "schedules",
+    "overdue": "schedules?state=overdue",
+    "failing": "schedules?state=failing",
+    "orphans": "schedules",
+    "missing": "backups?status=missing",
+    "corrupt": "backups?status=corrupt",
+    "deleting": "backups?status=deleting",
+    "no_backup": "backups",
+    "unverified": "backups",
+    "gone": "backups",
+    "unknown_files": "backups",
+    "future": "backups",
+    "warnings": "backups",
+    "failed": "audit?type=backup_catalog.backup_error",
+}
+"""Kind of finding -> page of the console; the others have none."""
 
 
 def _are(number: int, thing: str) -> str:

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
-from commands.http.authentication import READING, require_own_origin
-from commands.http.callers import Caller
+from commands.http.authentication import require_own_origin
+from commands.http.callers import READING, Caller
 from commands.upkeep.tokens import TokenRefused, token_id_of
 
 if TYPE_CHECKING:
@@ -154,11 +154,8 @@ class ReadingOnly:
         """The caller.
 
         Raises:
-            HTTPException: 401 without a session, 405 for anything but reading, 403 where a page
-                of another site asks.
+            HTTPException: 401 without a session, 403 where a page of another site asks.
         """
-        if request.method not in READING:
-            raise HTTPException(405, "scripts of the console only read; send the page's form")
         require_own_origin(request)
         try:
             return await self._door(request)

@@ -107,11 +107,13 @@ def log(_caller: Reader, served: Served, query: Annotated[LogQuery, Query()]) ->
     size = served.site.ledger.log_recorder.head().size
     events = b",".join(record_line(each) for each in page.records)
     following = b"null" if page.next_cursor is None else b"%d" % page.next_cursor
-    body = b'{"events":[%b],"count":%d,"next_cursor":%b,"size":%d}' % (
+    looked = b"" if page.looked_at is None else b',"looked_at":%d' % page.looked_at
+    body = b'{"events":[%b],"count":%d,"next_cursor":%b,"size":%d%b}' % (
         events,
         len(page.records),
         following,
         size,
+        looked,
     )
     return Response(body, media_type="application/json")
 

@@ -21,6 +21,7 @@ from commands.backups.unrecorded import (
 from commands.errors import BackupNotFound
 from commands.http.callers import Anybody, Caller, Operator, Reader, Writer
 from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import (
@@ -106,6 +107,7 @@ def create(
         raise HTTPException(403, "only an operator makes backups that retention never deletes")
     if wanted.user_id is not None:
         require_known_user(site, wanted.user_id)
+    require_room_for_backup(site, caller)
     backup = take_backup(
         site,
         context,

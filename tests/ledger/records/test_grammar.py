@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, field_validator
 
 from ledger.canonical_json import canonical_bytes
 from ledger.errors import RecordError
@@ -109,3 +110,19 @@ def test_only_days_of_the_calendar_get_a_yes(year: str, day: str) -> None:
     text = re.sub(r'"2025-01-13(T[^"]*)"', rf'"{year}-{day}\1"', GOLDEN_LINES[0].decode())
     assert not says_yes(text) or is_valid(text)
     assert f"{year}-{day}" in text
+
+
+def test_what_is_leaned_on_of_pydantic_tells_of_validators() -> None:
+    """A model with a validator of its own has no grammar: else its records would pass unseen."""
+
+    class Plain(BaseModel):
+        name: str
+
+    class Checked(Plain):
+        @field_validator("name")
+        @classmethod
+        def _check(cls, value: str) -> str:
+            return value
+
+    assert not Plain.__pydantic_decorators__.field_validators
+    assert Checked.__pydantic_decorators__.field_validators

@@ -98,3 +98,21 @@ def test_restore_of_version_1_does_not_say_whether_it_was_forced() -> None:
             "mode": "replace",
             "forced": None,
         }
+
+
+def test_backup_of_version_1_names_the_tables_that_could_not_be_checked() -> None:
+    """0.1.0 said so among its warnings; a flawed database got no backup at all."""
+    details = upcast(
+        "backup_catalog.backup_created",
+        1,
+        2,
+        {"warnings": ["table people not checked: no such collation", "less than half"]},
+    )
+    assert (details["condition"], details["unchecked"]) == ("unchecked", ["people"])
+    assert (details["findings"], details["collapsed_from"]) == ([], None)
+
+
+def test_backup_of_version_1_without_such_warnings_was_checked_whole() -> None:
+    """And nobody knows its day on the wall."""
+    details = upcast("backup_catalog.backup_created", 1, 2, {"warnings": []})
+    assert (details["condition"], details["unchecked"], details["local_day"]) == ("ok", [], None)

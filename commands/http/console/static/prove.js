@@ -183,7 +183,7 @@ async function checkSignature(report, note, keyText) {
     report.step(
       "",
       "4. The signature",
-      "Not checked: this browser has no Ed25519. Check it with backup-ledger audit verify-proof.",
+      "Not checked: this browser has no Ed25519. Use a newer one, or export evidence and check it with verify_evidence.py.",
     );
     return false;
   }
