@@ -17,17 +17,10 @@ from ledger.append.tables import meta, verified
 from ledger.errors import LedgerTooNew
 from ledger.events.scheduling import SettingsCreated
 from ledger.verify.verify import verify
+from tests.old_tables import as_0_1_0_made_them
 from tests.sample_events import CONTEXT, draft
 
 pytestmark = pytest.mark.both_databases
-
-
-def as_0_1_0_made_it(engine: Engine) -> None:
-    """The tables of schema version 1."""
-    with engine.begin() as connection:
-        connection.execute(text("ALTER TABLE ledger_meta DROP COLUMN software_version"))
-        connection.execute(text("DROP TABLE ledger_verified"))
-        connection.execute(text("UPDATE ledger_meta SET schema_version = 1"))
 
 
 def note(engine: Engine, version: str | None) -> None:
@@ -63,7 +56,7 @@ def test_a_ledger_of_0_1_0_is_read_as_it_is_and_brought_along_by_whoever_acts(
 ) -> None:
     """Its proof is the same before and after; then the software is noted."""
     ledger.append(CONTEXT, draft(SettingsCreated))
-    as_0_1_0_made_it(ledger.engine)
+    as_0_1_0_made_them(ledger.engine)
     assert read_meta(ledger.engine).software_version is None
     before = verify(ledger.engine)
     assert before.findings == ()

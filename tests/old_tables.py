@@ -1,0 +1,21 @@
+"""A ledger's tables as an older version of the software made them."""
+
+from __future__ import annotations
+
+from sqlalchemy import text, update
+from sqlalchemy.engine import Engine
+
+from ledger.append import tables
+
+
+def as_0_1_0_made_them(engine: Engine) -> None:
+    """Take away every table and column that came with schema version 2."""
+    with engine.begin() as connection:
+        for table in tables.metadata.sorted_tables:
+            if tables.SINCE in table.info:
+                table.drop(connection)
+                continue
+            for column in table.columns:
+                if tables.SINCE in column.info:
+                    connection.execute(text(f"ALTER TABLE {table.name} DROP COLUMN {column.name}"))
+        connection.execute(update(tables.meta).values(schema_version=1))
