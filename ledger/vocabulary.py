@@ -63,6 +63,7 @@ CopyLevel = Literal["listed", "digest", "integrity", "drill"]
 FetchReason = Literal["restore", "integrity", "drill"]
 DeletionReason = Literal["retention", "cleanup_empty", "cleanup_old_protected", "person"]
 RestoreMode = Literal["transaction", "replace", "elsewhere"]
+Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
 Engine = Literal["copy", "backup_api"]
 Condition = Literal["ok", "unchecked", "flawed"]
 """What the checks of a new backup came to: nothing wrong; some of it could not be checked; the
@@ -74,6 +75,8 @@ Role = Literal["user", "operator", "auditor"]
 
 MAX_USER_ID = 2**63 - 1
 """The largest key that a table of users can have."""
+ROLE_PREFIX = "backup_ledger"
+"""What the roles of a ledger on PostgreSQL are called, before `_appender` and the others."""
 KEEP_COUNT_MIN = 1
 KEEP_COUNT_MAX = 30
 MAX_RETRIES = 5

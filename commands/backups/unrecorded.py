@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from commands.site.configuration import Configuration
     from commands.site.site import Site
     from commands.site.store import FoundFile
+    from ledger.vocabulary import Kind
     from projections.folds.backup import Backup
-    from projections.folds.backup_names import Kind
 
 UNRECORDED = "unrecorded"
 """What stands for a status where a file is shown among backups."""

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from commands.reporting import humanize as moments
+from ledger.vocabulary import MAX_USER_ID
 
-MAX_USER_ID = 2**63 - 1
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")

@@ -39,10 +39,9 @@ from commands.sqlite.files import (
 )
 from commands.sqlite.inspection import Inspection, TableRows, check_integrity, inspect, sha256_of
 from commands.sqlite.space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
+from ledger.vocabulary import Engine
 
 MEBIBYTE = 1024 * 1024
-
-Engine = Literal["copy", "backup_api"]
 
 
 @dataclass(frozen=True)

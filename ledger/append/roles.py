@@ -15,13 +15,13 @@ from sqlalchemy.exc import ProgrammingError
 from ledger.append import tables
 from ledger.append.database import backend_for
 from ledger.errors import LedgerError
+from ledger.vocabulary import ROLE_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import URL, Engine
 
-PREFIX = "backup_ledger"
 READ_MODEL_FAMILY = "ledger_projection_"
 """How the names of read models' generations begin; no table of the ledger's own does."""
 
@@ -43,7 +43,7 @@ APPENDER_MAY = {
 """What the appender may do with each table of the ledger."""
 
 
-def role_statements(prefix: str = PREFIX, read_models: Sequence[str] = ()) -> list[str]:
+def role_statements(prefix: str = ROLE_PREFIX, read_models: Sequence[str] = ()) -> list[str]:
     """The script, a statement each; for the schema that the session's search path names first.
 
     `read_models`: names of tables that, where they are there, become the appender's own, as do
@@ -76,13 +76,13 @@ def role_statements(prefix: str = PREFIX, read_models: Sequence[str] = ()) -> li
     ]
 
 
-def role_script(prefix: str = PREFIX, read_models: Sequence[str] = ()) -> str:
+def role_script(prefix: str = ROLE_PREFIX, read_models: Sequence[str] = ()) -> str:
     """The same as text for psql, in one transaction."""
     statements = role_statements(prefix, read_models)
     return "\n".join(["BEGIN;", *(f"{each};" for each in statements), "COMMIT;"]) + "\n"
 
 
-def make_roles(engine: Engine, prefix: str = PREFIX, read_models: Sequence[str] = ()) -> None:
+def make_roles(engine: Engine, prefix: str = ROLE_PREFIX, read_models: Sequence[str] = ()) -> None:
     """Run the script.
 
     Raises:

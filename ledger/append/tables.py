@@ -29,7 +29,7 @@ A table or column that came later says so (`SINCE_2`), so that an older ledger c
 SINCE = "since"
 SINCE_2 = {SINCE: 2}
 
-_Big = BigInteger().with_variant(Integer(), "sqlite")
+Big = BigInteger().with_variant(Integer(), "sqlite")
 # A range of streams is one of bytes, whatever language the server's database speaks.
 _Stream = Text().with_variant(Text(collation="C"), "postgresql")
 
@@ -38,14 +38,14 @@ metadata = MetaData()
 events = Table(
     "ledger_events",
     metadata,
-    Column("position", _Big, primary_key=True, autoincrement=False),
+    Column("position", Big, primary_key=True, autoincrement=False),
     Column("stream", _Stream, nullable=False),
-    Column("stream_version", _Big, nullable=False),
+    Column("stream_version", Big, nullable=False),
     Column("event_type", Text, nullable=False),
     # Nullable, so that a record may one day be erased while its leaf hash stays.
     Column("record", LargeBinary, nullable=True),
     Column("leaf_hash", LargeBinary, nullable=False),
-    Column("recorded_at", _Big, nullable=False),
+    Column("recorded_at", Big, nullable=False),
     UniqueConstraint("stream", "stream_version", name="uq_ledger_events_stream"),
     CheckConstraint("length(leaf_hash) = 32", name="ck_ledger_events_leaf_hash"),
 )
@@ -55,10 +55,10 @@ head = Table(
     "ledger_head",
     metadata,
     Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
-    Column("size", _Big, nullable=False),
+    Column("size", Big, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("frontier", LargeBinary, nullable=False),
-    Column("recorded_at", _Big, nullable=False),
+    Column("recorded_at", Big, nullable=False),
 )
 
 meta = Table(
@@ -75,7 +75,7 @@ nodes = Table(
     "ledger_nodes",
     metadata,
     Column("height", SmallInteger, primary_key=True, autoincrement=False),
-    Column("number", _Big, primary_key=True, autoincrement=False),
+    Column("number", Big, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, CheckConstraint("length(hash) = 32"), nullable=False),
     sqlite_with_rowid=False,
 )
@@ -83,10 +83,10 @@ nodes = Table(
 checkpoints = Table(
     "ledger_checkpoints",
     metadata,
-    Column("id", _Big, primary_key=True),
-    Column("size", _Big, nullable=False),
+    Column("id", Big, primary_key=True),
+    Column("size", Big, nullable=False),
     Column("note", LargeBinary, nullable=False),
-    Column("created_at", _Big, nullable=False),
+    Column("created_at", Big, nullable=False),
 )
 Index("ix_ledger_checkpoints_size", checkpoints.c.size)
 
@@ -97,7 +97,7 @@ leases = Table(
     metadata,
     Column("run_id", Text, primary_key=True),
     Column("owner", Text, nullable=False),
-    Column("expires_at", _Big, nullable=False),
+    Column("expires_at", Big, nullable=False),
 )
 
 names = Table(
@@ -112,7 +112,7 @@ snapshots = Table(
     "ledger_snapshots",
     metadata,
     Column("stream", Text, primary_key=True),
-    Column("stream_version", _Big, primary_key=True, autoincrement=False),
+    Column("stream_version", Big, primary_key=True, autoincrement=False),
     Column("topic", Text, nullable=False),
     Column("state", LargeBinary, nullable=False),
 )
@@ -121,8 +121,8 @@ verified = Table(
     "ledger_verified",
     metadata,
     Column("id", SmallInteger, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
-    Column("verified_at", _Big, nullable=False),
-    Column("size", _Big, nullable=False),
+    Column("verified_at", Big, nullable=False),
+    Column("size", Big, nullable=False),
     Column("root", Text, nullable=False),
     Column("findings", Integer, nullable=False),
     Column("checked", Text, nullable=False),

@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ledger.events.base import Count, Day, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import BACKUP, Condition, DeletionReason, Engine, Level, Trigger
-
-Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
+from ledger.vocabulary import BACKUP, Condition, DeletionReason, Engine, Kind, Level, Trigger
 
 
 class _CatalogDetails(Details):

@@ -15,12 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import Final, Literal
+from typing import Final
 
-from ledger.vocabulary import MAX_USER_ID
+from ledger.vocabulary import MAX_USER_ID, Kind
 from projections.folds.local_time import as_utc
-
-Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
 
 SUFFIX: Final = ".db"
 MAX_NAME_BYTES: Final = 200

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -25,9 +24,8 @@ from sqlalchemy import (
     text,
 )
 
+from ledger.append.tables import Big
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN
-
-_Big = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -72,7 +70,7 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         "backup_settings",
         metadata,
         Column("id", Integer, primary_key=True, autoincrement=True),
-        Column("user_id", _Big, *reference, nullable=False, unique=True),
+        Column("user_id", Big, *reference, nullable=False, unique=True),
         Column("enabled", Boolean, nullable=False, server_default=text("TRUE")),
         Column("frequency", String(20), nullable=False, server_default=text("'daily'")),
         Column("backup_time", String(5), nullable=False, server_default=text("'03:00'")),
@@ -87,7 +85,7 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         Column("next_slot", UtcDateTime),
         Column("next_attempt", Integer, nullable=False, server_default=text("1")),
         Column("open_run_id", String(36)),
-        Column("stream_version", _Big, nullable=False, server_default=text("0")),
+        Column("stream_version", Big, nullable=False, server_default=text("0")),
         CheckConstraint(
             f"keep_count >= {KEEP_COUNT_MIN} AND keep_count <= {KEEP_COUNT_MAX}",
             name="ck_keep_count",
@@ -111,10 +109,10 @@ backup_catalog = Table(
     Column("filename", PlainText, nullable=False),
     Column("store", String(36), nullable=False),
     Column("source", String(36)),
-    Column("user_id", _Big),
+    Column("user_id", Big),
     Column("run_id", String(36)),
     Column("kind", String(20), nullable=False),
-    Column("size", _Big, nullable=False),
+    Column("size", Big, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("status", String(10), nullable=False),
     Column("is_protected", Boolean, nullable=False),
@@ -124,7 +122,7 @@ backup_catalog = Table(
     Column("verified_level", String(10)),
     Column("verified_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
-    Column("position", _Big, nullable=False),
+    Column("position", Big, nullable=False),
     Column("condition", String(10)),
     Column("findings", JSON, nullable=False),
     Column("unchecked", JSON, nullable=False),
@@ -145,7 +143,7 @@ backup_runs = Table(
     "backup_runs",
     metadata,
     Column("run_id", String(36), primary_key=True),
-    Column("user_id", _Big, nullable=False),
+    Column("user_id", Big, nullable=False),
     Column("slot", UtcDateTime, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("outcome", String(10), nullable=False),
@@ -155,7 +153,7 @@ backup_runs = Table(
     Column("duration_seconds", Float),
     Column("error_type", PlainText),
     Column("error_message", PlainText),
-    Column("position", _Big, nullable=False),
+    Column("position", Big, nullable=False),
     Index("ix_backup_runs_user", "user_id", "position"),
     Index("ix_backup_runs_outcome", "outcome"),
 )
@@ -168,19 +166,19 @@ offsite_copies = Table(
     Column("backup_id", String(36), nullable=False),
     Column("source", String(36)),
     Column("filename", PlainText, nullable=False),
-    Column("user_id", _Big),
+    Column("user_id", Big),
     Column("status", String(10), nullable=False),
     Column("owner", PlainText, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("completed_at", UtcDateTime),
-    Column("size", _Big),
+    Column("size", Big),
     Column("sha256", String(64)),
     Column("manifest_sha256", String(64)),
     Column("packs", Integer),
     Column("packs_root", String(64)),
-    Column("pages", _Big),
-    Column("new_pages", _Big),
-    Column("sent_bytes", _Big),
+    Column("pages", Big),
+    Column("new_pages", Big),
+    Column("sent_bytes", Big),
     Column("readable_by", JSON, nullable=False),
     Column("protected_until", UtcDateTime),
     Column("verified_level", String(10)),
@@ -188,7 +186,7 @@ offsite_copies = Table(
     Column("proved", Boolean, nullable=False),
     Column("problem", PlainText),
     Column("deleted_at", UtcDateTime),
-    Column("position", _Big, nullable=False),
+    Column("position", Big, nullable=False),
     Index("ix_offsite_copies_backup", "backup_id"),
     Index("ix_offsite_copies_destination", "destination", "status"),
 )
@@ -209,20 +207,20 @@ offsite_destinations = Table(
     Column("stated", JSON, nullable=False),
     Column("missing_packs", JSON, nullable=False),
     Column("added_at", UtcDateTime, nullable=False),
-    Column("position", _Big, nullable=False),
+    Column("position", Big, nullable=False),
 )
 
 audit_trail = Table(
     "audit_trail",
     metadata,
-    Column("position", _Big, primary_key=True, autoincrement=False),
+    Column("position", Big, primary_key=True, autoincrement=False),
     Column("timestamp", UtcDateTime, nullable=False),
-    Column("recorded_at", _Big, nullable=False),
+    Column("recorded_at", Big, nullable=False),
     Column("event_id", String(36), nullable=False),
     Column("event_type", PlainText, nullable=False),
     Column("stream", PlainText, nullable=False),
-    Column("stream_version", _Big, nullable=False),
-    Column("user_id", _Big),
+    Column("stream_version", Big, nullable=False),
+    Column("user_id", Big),
     Column("resource_type", PlainText, nullable=False),
     Column("resource_id", PlainText, nullable=False),
     Column("action", Text, nullable=False),
@@ -254,7 +252,7 @@ generations = Table(
     Column("state", String(10), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("ledger_id", String(36), nullable=False),
-    Column("position", _Big, nullable=False),
+    Column("position", Big, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),
     Column("has_rows", Boolean, nullable=False),
     Column("problem", PlainText),
@@ -267,7 +265,7 @@ progress = Table(
     Column("name", String(64), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("ledger_id", String(36), nullable=False),
-    Column("position", _Big, nullable=False),
+    Column("position", Big, nullable=False),
     Column("leaf_hash", LargeBinary, nullable=False),
     Column("has_rows", Boolean, nullable=False),
 )
@@ -280,7 +278,7 @@ heals = Table(
     Column("name", String(64), nullable=False),
     Column("version", Integer, nullable=False),
     Column("reason", PlainText, nullable=False),
-    Column("after_version", _Big, nullable=False),
+    Column("after_version", Big, nullable=False),
 )
 """Rows that were discarded and folded again, until the next command that acts records it.
 

@@ -10,11 +10,11 @@ from commands.cli.options import JsonOption
 from commands.cli.session import configured
 from commands.reporting.humanize import count
 from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json
+from ledger.vocabulary import ROLE_PREFIX
 
 if TYPE_CHECKING:
     from ledger.append.copy import Copied
 
-PREFIX = "backup_ledger"
 
 PrefixOption = Annotated[
     str, typer.Option("--prefix", metavar="NAME", help="The roles are NAME_owner and so on.")
@@ -88,7 +88,7 @@ def _show(done: Copied) -> None:
         )
 
 
-def roles(ctx: typer.Context, prefix: PrefixOption = PREFIX) -> None:
+def roles(ctx: typer.Context, prefix: PrefixOption = ROLE_PREFIX) -> None:
     """Print the script that makes roles on PostgreSQL.
 
     An owner, an appender (no UPDATE, DELETE or TRUNCATE of what was recorded) and an auditor

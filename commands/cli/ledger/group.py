@@ -8,12 +8,13 @@ import typer
 
 from commands.cli.errors import EXIT_CODES
 from commands.cli.ledger import copy as ledger_places
-from commands.cli.ledger.copy import PREFIX, PrefixOption
+from commands.cli.ledger.copy import PrefixOption
 from commands.cli.ledger.salvage import salvage
 from commands.cli.options import JsonOption
 from commands.cli.session import configured, opened
 from commands.reporting.humanize import count
 from commands.reporting.terminal import say, show_facts, write_json
+from ledger.vocabulary import ROLE_PREFIX
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -40,7 +41,7 @@ def init(
             "--roles", help="On PostgreSQL: make the roles of `ledger roles`, too; also later."
         ),
     ] = False,
-    prefix: PrefixOption = PREFIX,
+    prefix: PrefixOption = ROLE_PREFIX,
     as_json: JsonOption = False,
 ) -> None:
     """Make the ledger of a backups folder.

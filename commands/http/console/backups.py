@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -30,7 +30,7 @@ from commands.http.shapes import verification_shape
 from commands.reporting.humanize import parse_moment
 from commands.schedules.settings import require_known_user
 from commands.verification.verify import verify_backup
-from ledger.clock import parse_instant
+from ledger.clock import from_microseconds, parse_instant, to_microseconds
 from ledger.vocabulary import BackupKind, BackupStatus
 from projections.queries.catalog import PRESENT, catalog_page
 
@@ -50,8 +50,6 @@ LEVELS = {
 }
 Status = Annotated[str, Query(pattern="^(present|ok|corrupt|missing|deleting|deleted)$")]
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @router.get(PLACE)
@@ -230,7 +228,7 @@ def _user_number(text: str) -> int:
 
 
 def _cursor(backup: Backup) -> str:
-    return f"{(backup.created_at - _EPOCH) // _MICROSECOND}-{backup.position}"
+    return f"{to_microseconds(backup.created_at)}-{backup.position}"
 
 
 def _before(cursor: str) -> tuple[datetime, int] | None:
@@ -240,6 +238,6 @@ def _before(cursor: str) -> tuple[datetime, int] | None:
     if found is None:
         raise HTTPException(422, "this page of the list is not known; begin with the first one")
     try:
-        return _EPOCH + int(found[1]) * _MICROSECOND, int(found[2])
+        return from_microseconds(int(found[1])), int(found[2])
     except OverflowError:
         raise HTTPException(422, "this page of the list is not known") from None

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from commands.health.facts import verdict_of
+from commands.health.schedules import OVERDUE
 from commands.http.console.page import BASE
 from commands.http.daily_counts import STORAGE_DAYS, first_of_year, since_first
 from projections.queries.catalog import backups_of_owner
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from commands.http.served_site import ServedSite
     from projections.folds.schedule import Schedule
 
-OVERDUE = timedelta(minutes=10)
 """A run that is due for longer than this has no scheduler that would take it."""
 SHOWN = 8
 
