@@ -5,7 +5,7 @@
 PUBLIC_KEY is the ledger's public key, name+hash+base64, as you were given it when you began to
 watch this ledger. Never take it from the bundle: whoever made the bundle could have made the key.
 BUNDLE is a folder or a .zip; without it, the folder of this file. Exit code 0: everything fits.
-3: something does not. 2: called in the wrong way.
+3: something does not, whatever it is. 2: called in the wrong way.
 
 What is checked, and how (read it; it is meant to be read):
 
@@ -17,6 +17,8 @@ What is checked, and how (read it; it is meant to be read):
   from them; if not, each line of `proofs.jsonl` leads from its record up to the root.
 - `chain.jsonl` has the checkpoints that were signed before, each with the proof that the next
   is the same ledger with records added, and none changed.
+- `manifest` is a text signed by the key: size and SHA-256 of every other file. A bundle holds
+  these files and no others, each once. Bundles of version 0.1.0 have none; that is said.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 import zipfile
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 Point = tuple[int, int, int, int]  # X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
@@ -37,6 +40,14 @@ Tree = tuple[int, bytes]  # size and root
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
+MAX_SIZE = 2**63 - 1  # records
+MAX_LINE, MAX_LIST, MAX_BUNDLE = 1 << 17, 1 << 16, 1 << 36  # bytes
+MAX_SIGNATURES, NOTE_LINES = 100, 1000
+NAME = r"[^\s+\0-\x1f]+"  # of a key
+SAME_SIZE = 16  # checkpoints of one size in a chain
+NAMES = "README.txt chain.jsonl checkpoint events.jsonl manifest positions proofs.jsonl"
+FILES = {*NAMES.split(), "verify_evidence.py"}
+MANIFEST = "backup-ledger evidence manifest"  # no key has this name: it is no checkpoint
 
 
 class Problem(Exception):
@@ -95,9 +106,9 @@ def decode_base64(text: str) -> bytes:
     try:
         data = b64decode(text, validate=True)
     except ValueError:
-        raise Problem(f"not base64: {text!r}") from None
+        raise Problem(f"not base64: {text[:60]!r}") from None
     if b64encode(data).decode() != text:  # the same bytes could be written in several ways
-        raise Problem(f"not canonical base64: {text!r}")
+        raise Problem(f"not canonical base64: {text[:60]!r}")
     return data
 
 
@@ -110,26 +121,41 @@ class Key:
         self.id = hashlib.sha256(self.name.encode() + b"\n" + material).digest()[:4]
         self.bytes = material[1:]
         if len(self.bytes) != 32 or material[0] != 1 or self.id.hex() != self.hash:
-            raise Problem(f"not a public key (name+hash+base64): {text!r}")
+            raise Problem(f"not a public key (name+hash+base64): {text[:300]!r}")
+        if not re.fullmatch(NAME, self.name):
+            raise Problem(f"not a key's name: {self.name[:60]!r}")
         decode_point(self.bytes)
 
-    def open_checkpoint(self, note: str) -> Tree:
-        """Size and root of a checkpoint, after checking that this key signed it."""
+    def open_note(self, note: str) -> str:
+        """The text of a note, after checking that this key signed it: once, and nothing else."""
         text, separator, lines = note.rpartition("\n\n")
-        text, signed = text + "\n", 0
-        for line in lines.removesuffix("\n").split("\n") if separator else []:
-            match = re.fullmatch("— ([^ ]+) ([^ ]+)", line)
+        text, signers = text + "\n", []
+        if not separator or not lines.endswith("\n") or re.search("[\0-\x09\x0b-\x1f]", note):
+            raise Problem("a text is not signed by your public key, nor in the form of a note")
+        for line in lines[:-1].split("\n"):
+            match = re.fullmatch(f"— ({NAME}) ([^ ]+)", line)
             data = decode_base64(match[2]) if match else b""
-            if match and match[1] == self.name and data[:4] == self.id:
-                if not is_signed(self.bytes, text.encode(), data[4:]):
-                    raise Problem("the signature of a checkpoint is wrong: it was changed")
-                signed += 1
-        if signed != 1 or not lines.endswith("\n"):
+            if match is None or len(data) < 5:
+                raise Problem(f"something else stands where signatures stand: {line[:60]!r}")
+            signers.append((match[1], data[:4]))
+            is_own = signers[-1] == (self.name, self.id)
+            if is_own and not is_signed(self.bytes, text.encode(), data[4:]):
+                raise Problem("the signature of a checkpoint is wrong: it was changed")
+        if len(set(signers)) != len(signers) or len(signers) > MAX_SIGNATURES:
+            raise Problem("a text is not signed once by each key, or by too many")
+        if (self.name, self.id) not in signers:
             raise Problem("a checkpoint is not signed by your public key, but perhaps by another")
-        name, size, root, *_ = [*text.split("\n"), "", ""]
-        if name != self.name or not re.fullmatch("0|[1-9][0-9]{0,18}", size):
+        return text
+
+    def open_checkpoint(self, note: str) -> Tree:
+        """Size and root of a checkpoint that this key signed."""
+        name, size, root, *more = [*self.open_note(note)[:-1].split("\n"), "", ""]
+        if name != self.name or not re.fullmatch("0|[1-9][0-9]{0,18}", size) or "" in more[:-2]:
             raise Problem("a signed text is no checkpoint of this ledger")
-        return int(size), decode_base64(root)
+        tree = int(size), decode_base64(root)
+        if len(tree[1]) != 32 or tree[0] > MAX_SIZE or (not tree[0] and tree != tree_of([])):
+            raise Problem("a checkpoint has no root that fits its size")
+        return tree
 
 
 # The Merkle tree: RFC 6962, section 2.1, and RFC 9162, sections 2.1.3 and 2.1.4.
@@ -189,29 +215,92 @@ def tree_of(records: Iterable[bytes]) -> Tree:
     return size, root
 
 
-# The bundle, a line at a time, so that its size does not matter.
-def lines_of(bundle: str, name: str) -> Iterator[bytes]:
-    try:
-        if os.path.isdir(bundle):
-            file: Any = open(os.path.join(bundle, name), "rb")  # noqa: SIM115
-        else:
-            with zipfile.ZipFile(bundle) as archive:
-                file = archive.open(name)  # keeps the archive open for itself
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise Problem(f"{name} of the bundle cannot be read: {error}") from None
-    with file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                raise Problem(f"the last line of {name} is not complete")
-            yield line[:-1]
+# The bundle: a closed set of regular files, read a line at a time.
+class Bundle:
+    def __init__(self, path: str) -> None:
+        self.path = path
+        mode = os.stat(path).st_mode
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            raise Problem("the bundle is neither a folder nor a file")
+        self.is_folder = stat.S_ISDIR(mode)
+        found = self.entries_of_folder() if self.is_folder else self.entries_of_zip()
+        self.names: set[str] = set()
+        for name, is_regular, _size in found:
+            if name in self.names or name not in FILES or not is_regular:
+                why = "is there twice" if name in self.names else "does not belong into a bundle"
+                raise Problem(f"{name[:60]!r} {why}")
+            self.names.add(name)
+        if sum(size for _name, _is_regular, size in found) > MAX_BUNDLE:
+            raise Problem("the bundle is too large; ask for parts of the ledger")
+        if not self.names.issuperset(FILES - {"manifest", "proofs.jsonl"}):
+            raise Problem(f"the bundle is not whole: it has {', '.join(sorted(self.names))}")
+
+    def entries_of_folder(self) -> list[tuple[str, bool, int]]:
+        found = []
+        for entry in islice(os.scandir(self.path), len(FILES) + 1):
+            facts = entry.stat(follow_symlinks=False)
+            found.append((entry.name, stat.S_ISREG(facts.st_mode), facts.st_size))
+        return found
+
+    def entries_of_zip(self) -> list[tuple[str, bool, int]]:
+        with open(self.path, "rb") as file:  # its end says how long the list of files is
+            file.seek(-min(os.path.getsize(self.path), 98), os.SEEK_END)
+            end = file.read().rjust(98, b"\0")
+        sizes = [end[88:92], end[40:48] if end[56:60] == b"PK\6\7" else b""]  # plain and zip64
+        if end[76:80] != b"PK\5\6" or any(int.from_bytes(e, "little") > MAX_LIST for e in sizes):
+            raise Problem("the file is not the .zip of a bundle")
+        with zipfile.ZipFile(self.path) as archive:
+            return [
+                (each.filename, each.external_attr >> 28 in (0, 8), each.file_size)
+                for each in archive.infolist()
+            ]
+
+    def open(self, name: str) -> Any:
+        if name not in self.names:
+            raise Problem(f"the bundle has no {name}")
+        if self.is_folder:
+            return open(os.path.join(self.path, name), "rb")
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.open(name)  # keeps the archive open for itself
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        with self.open(name) as file:
+            while line := file.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise Problem(f"a line of {name} is too long")
+                if not line.endswith(b"\n"):
+                    raise Problem(f"the last line of {name} is not complete")
+                yield line[:-1]
+
+    def note(self, name: str) -> str:
+        return b"\n".join([*islice(self.lines(name), NOTE_LINES), b""]).decode()
+
+    def digest(self, name: str) -> str:
+        size, digest = 0, hashlib.sha256()
+        with self.open(name) as file:
+            while size <= MAX_BUNDLE and (piece := file.read(1 << 20)):
+                size += len(piece)
+                digest.update(piece)
+        return f"{size} {digest.hexdigest()} {name}"
 
 
-def positions_of(bundle: str) -> Iterator[int]:
+def check_manifest(bundle: Bundle, key: Key) -> str:
+    """Every file is the one that was signed for; what that means, in plain words."""
+    if "manifest" not in bundle.names:
+        return "Not signed, as in bundles of version 0.1.0: README.txt and verify_evidence.py."
+    first, *lines = key.open_note(bundle.note("manifest")).splitlines()
+    names = sorted(bundle.names - {"manifest"})
+    if first != MANIFEST or lines != [bundle.digest(name) for name in names]:
+        raise Problem("a file is not the one that the manifest was signed for")
+    return "Every file of this bundle is the one that was signed for in its manifest."
+
+
+def positions_of(bundle: Bundle, size: int) -> Iterator[int]:
     """Where the records stand in the ledger, each later than the one before."""
     last = 0
-    for line in lines_of(bundle, "positions"):
-        if not re.fullmatch(b"[1-9][0-9]{0,18}", line) or int(line) <= last:
-            raise Problem(f"the file positions is not in order after {last}")
+    for line in bundle.lines("positions"):
+        if not re.fullmatch(b"[1-9][0-9]{0,18}", line) or not last < int(line) <= size:
+            raise Problem(f"the file positions is not in order after {last}: they do not fit")
         last = int(line)
         yield last
 
@@ -222,19 +311,19 @@ def hashes_in(texts: Any) -> list[bytes]:
     return [bytes.fromhex(each) for each in texts]
 
 
-def check_events(bundle: str, tree: Tree) -> tuple[int, int, int]:
+def check_events(bundle: Bundle, tree: Tree) -> tuple[int, int, int]:
     """Every record of the bundle is in the signed tree; number, first and last position."""
     (size, root), count, first, last = tree, 0, 0, 0
-    for last in positions_of(bundle):
+    for last in positions_of(bundle, size):
         count, first = count + 1, first or last
-    if not count or last > size:
-        raise Problem(f"the positions do not fit a ledger of {size} records")
-    records = lines_of(bundle, "events.jsonl")
+    if not count or (count == size) == ("proofs.jsonl" in bundle.names):
+        raise Problem(f"{count} positions do not fit the other files: proofs go with a part")
+    records = bundle.lines("events.jsonl")
     if count == size:
-        if tree_of(records) != tree:
+        if tree_of(islice(records, size + 1)) != tree:
             raise Problem("the records are not the ones that were signed: changed, cut or added to")
         return count, first, last
-    for row in zip_longest(positions_of(bundle), records, lines_of(bundle, "proofs.jsonl")):
+    for row in zip_longest(positions_of(bundle, size), records, bundle.lines("proofs.jsonl")):
         if None in row:
             raise Problem("events.jsonl, positions and proofs.jsonl are not of one length")
         path = [leaf_hash(row[1]), *hashes_in(json.loads(row[2]))]
@@ -243,12 +332,17 @@ def check_events(bundle: str, tree: Tree) -> tuple[int, int, int]:
     return count, first, last
 
 
-def check_chain(bundle: str, key: Key, newest: Tree) -> int:
+def check_chain(bundle: Bundle, key: Key, newest: Tree) -> int:
     """Every earlier checkpoint is signed, and the next one continues it; how many there are."""
-    count, before = 0, None
-    for line in lines_of(bundle, "chain.jsonl"):
+    count, same, before = 0, 0, None
+    for line in bundle.lines("chain.jsonl"):
         link = json.loads(line)
+        if sorted(link) != ["checkpoint", "proof"]:
+            raise Problem("a line of chain.jsonl holds something else")
         tree = key.open_checkpoint(link["checkpoint"])
+        same = same + 1 if before == tree else 0
+        if same > SAME_SIZE:
+            raise Problem("the chain repeats a checkpoint")
         if before is not None:
             check_consistency(before, tree, hashes_in(link["proof"]))
         count, before = count + 1, tree
@@ -257,19 +351,24 @@ def check_chain(bundle: str, key: Key, newest: Tree) -> int:
     return count
 
 
-def check(bundle: str, key: Key) -> list[str]:
-    """Check a bundle; what it proves, in plain words. Raises Problem."""
+def check(path: str, key: Key) -> list[str]:
+    """Check a bundle; what it proves, in plain words. Raises Problem, whatever is wrong."""
     try:
-        note = b"".join(line + b"\n" for line in lines_of(bundle, "checkpoint")).decode()
-        tree = key.open_checkpoint(note)
+        bundle = Bundle(path)
+        tree = key.open_checkpoint(bundle.note("checkpoint"))
         number, first, last = check_events(bundle, tree)
         links = check_chain(bundle, key, tree)
-    except (ValueError, KeyError, TypeError, RecursionError, OSError, zipfile.BadZipFile) as error:
-        raise Problem(f"a file of the bundle cannot be read: {error}") from None
+        signed = check_manifest(bundle, key)
+    except Problem:
+        raise
+    except Exception as error:  # noqa: BLE001  (nothing that a bundle does may look like a pass)
+        why = f"{type(error).__name__}: {str(error)[:200]!r}"
+        raise Problem(f"a file of the bundle cannot be read: {why}") from None
     return [
         f"The checkpoint of {tree[0]} records is signed by {key.name}, with the key you gave.",
         f"Records in this bundle: {number}, from position {first} to {last}; each is unchanged.",
         f"Signed checkpoints of one and the same growing history: {links}.",
+        signed,
         "These are all records up to the checkpoint: none is left out."
         if number == tree[0]
         else f"Records not in this bundle: {tree[0] - number}. It proves what it contains, "
@@ -281,7 +380,7 @@ def main(arguments: list[str]) -> int:
     usage = "usage: python3 -I -S verify_evidence.py PUBLIC_KEY [BUNDLE]"
     try:
         key = Key(arguments[0]) if len(arguments) in (1, 2) else None
-    except Problem as problem:
+    except (Problem, ValueError) as problem:
         key, usage = None, f"{problem}\n{usage}"
     if key is None:
         sys.stderr.write(f"{usage}\n")

@@ -64,7 +64,7 @@ def export_evidence(
         folder = staging / "bundle"
         folder.mkdir(mode=0o700)
         with translated_errors(engine), engine.connect() as connection:
-            written = write_bundle(connection, folder, choice, kept, key.verifier())
+            written = write_bundle(connection, folder, choice, kept, key)
         if not written.records:
             raise NothingToExport("no record is of that kind; nothing was exported")
         finished = _finish(folder, staging, out)

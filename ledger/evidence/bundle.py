@@ -10,12 +10,16 @@ A bundle is a folder or a .zip of:
                         not there when all records are: then the root follows from them
     chain.jsonl         earlier checkpoints: {"checkpoint": note, "proof": [from the one before]}
     verify_evidence.py  checks all this with standard-library Python (`ledger.verify_evidence`)
+    manifest            size and SHA-256 of each file above, as a note signed by the key
+
+Bundles of 0.1.0 have no manifest.
 
 The same ledger, choice and key give the same bytes: there are no times or random names in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -29,6 +33,7 @@ from ledger.append.stored_tree import TreeReader
 from ledger.errors import LedgerBroken
 from ledger.evidence.readme import readme
 from ledger.tree.proofs import ProofError, consistency_proof, inclusion_proof
+from ledger.tree.signed_note import Note
 from ledger.verify.records import timestamp_of
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ledger.tree.signed_note import VerifierKey
+    from ledger.tree.signed_note import SignerKey, VerifierKey
 
 README, SCRIPT = "README.txt", "verify_evidence.py"
 BATCH_ROWS = 1_000
@@ -86,7 +91,7 @@ class Written:
 
 
 def write_bundle(
-    connection: Connection, folder: Path, choice: Choice, kept: KeptCheckpoint, key: VerifierKey
+    connection: Connection, folder: Path, choice: Choice, kept: KeptCheckpoint, key: SignerKey
 ) -> Written:
     """Write a bundle into an empty folder, within the connection's transaction.
 
@@ -94,7 +99,7 @@ def write_bundle(
         LedgerBroken: the ledger contradicts its own checkpoints or tree.
     """
     try:
-        checkpoints = _write_chain(connection, folder, kept, key)
+        checkpoints = _write_chain(connection, folder, kept, key.verifier())
         records, first, last = _write_records(connection, folder, choice, kept.checkpoint.size)
     except ProofError as error:
         raise LedgerBroken(f"{error}; run `backup-ledger audit verify`") from error
@@ -105,7 +110,19 @@ def write_bundle(
     text = readme(kept.checkpoint, written.records, first, last, choice_in_words(choice))
     (folder / README).write_text(text, encoding="utf-8", newline="\n")
     (folder / SCRIPT).write_bytes(script())
+    (folder / "manifest").write_bytes(sign_manifest(folder, key))
     return written
+
+
+def sign_manifest(folder: Path, key: SignerKey) -> bytes:
+    """What the folder holds, signed: so that no file of a bundle can be swapped for another."""
+    lines = [verify_evidence.MANIFEST]
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f"{path.stat().st_size} {digest} {path.name}")
+    text = "".join(f"{line}\n" for line in lines)
+    return Note(text, (key.sign(text),)).to_bytes()
 
 
 def script() -> bytes:

@@ -50,7 +50,8 @@ The files
     positions           where each of them stands in the ledger, one a line
 {proofs}    chain.jsonl         earlier signatures, and proofs that nothing was changed since
     verify_evidence.py  the program that checks all this
-    README.txt          this text; it is not signed
+    README.txt          this text
+    manifest            size and SHA-256 of every file above, signed
 
 What it cannot show
 -------------------

@@ -288,7 +288,8 @@ def test_verify_bundle_runs_nothing_from_the_bundle(kept: Place) -> None:
     """Its program could be anything."""
     kept.done("audit", "export", "out", "--key", "key")
     Path("out/verify_evidence.py").write_text("open('ran', 'w').close()\n")
-    kept.done("audit", "verify-bundle", "out", "--public-key", public())
+    ended = kept.run("audit", "verify-bundle", "out", "--public-key", public())
+    assert (ended.code, "a file is not the one" in ended.out) == (FOUND, True)
     assert not Path("ran").exists()
 
 

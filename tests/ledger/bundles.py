@@ -10,7 +10,7 @@ from pathlib import Path
 from ledger.append.database import database_url, open_engine
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.evidence.bundle import Choice, Written, write_bundle
-from tests.ledger.tampering import PUBLIC
+from tests.ledger.tampering import KEY, PUBLIC
 
 BY_USER = Choice(user="1")
 A_RANGE = Choice(first_position=290, last_position=310)
@@ -32,7 +32,7 @@ def make_bundle(ledger: Path, folder: Path, choice: Choice = Choice()) -> Writte
         with engine.connect() as connection:
             kept = newest_kept(connection)
             assert kept is not None
-            return write_bundle(connection, folder, choice, kept, PUBLIC)
+            return write_bundle(connection, folder, choice, kept, KEY)
     finally:
         engine.dispose()
 

@@ -127,10 +127,10 @@ def test_the_readme_says_what_it_is_and_what_it_cannot_show(bundles: dict[str, P
 def test_the_program_in_the_bundle_is_ours_and_can_be_read_in_a_sitting(
     bundles: dict[str, Path],
 ) -> None:
-    """One file, standard library only, under 300 lines."""
+    """One file, standard library only, under 400 lines."""
     text = (bundles["whole"] / "verify_evidence.py").read_bytes()
     assert text == script()
-    assert len(text.splitlines()) < 300
+    assert len(text.splitlines()) < 400
     imports = [line for line in text.decode().splitlines() if line.startswith(("import", "from"))]
     named = {line.split()[1].partition(".")[0] for line in imports}
     assert not named & {"ledger", "commands", "cryptography", "pydantic"}
