@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,10 @@ from ledger.clock import Clock, ManualClock
 from ledger.records.record import Actor
 from tests.databases import BOTH, Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.postgresql_server import Server, running_server
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As under `nohup ... &`: what tests start would ignore the interrupt that they send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no wrong answer.
 settings.register_profile("no deadline", deadline=None)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
+from commands.cli.output import OutputFailed, discard_output, flush_or_discard, guard_streams
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -21,6 +23,8 @@ EXIT_CODES = (
 FAILED, USAGE, FOUND_SOMETHING = 1, 2, 3
 INTERRUPTED = 130
 """What shells give a command that Ctrl-C ended: 128 + SIGINT."""
+CLOSED_PIPE = 141
+"""What shells give a command whose reader went away: 128 + SIGPIPE."""
 
 _OUR_PACKAGES = ("ledger", "projections", "commands")
 
@@ -62,17 +66,18 @@ class ReportingGroup(TyperGroup):
 
 def outcome_of(work: Callable[[], Any], options: GlobalOptions) -> int:
     """Run a command; the exit code that it ends with."""
-    _never_fail_to_print()
+    guard_streams()
     try:
         result = work()
         sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         result = INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()
-        return FAILED
+    except OutputFailed as error:
+        return _without_output(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, it becomes one line)
-        return _report(error, options)
+        code = _report(error, options)
+        flush_or_discard()
+        return code
     if result == INTERRUPTED:
         complain("interrupted; the next command finishes or undoes what was begun")
     return result if type(result) is int else 0
@@ -158,18 +163,9 @@ def _said_by_sqlite(error: Exception) -> str | None:
     )
 
 
-def _never_fail_to_print() -> None:
-    """A terminal that cannot show a character shows its number; a closed one shows nothing."""
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-
-def _discard_output() -> None:
-    """Nobody reads our output any more: keep the interpreter from complaining at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _without_output(error: OutputFailed) -> int:
+    discard_output()
+    if error.is_closed:
+        return CLOSED_PIPE
+    complain(f"standard output cannot be written: {error}; the answer is not complete")
+    return FAILED

@@ -102,8 +102,13 @@ def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     show_table(table)
 
 
+def terminal_width() -> int:
+    """In columns."""
+    return console().width
+
+
 def is_wide() -> bool:
-    return console().width >= WIDE_COLUMNS
+    return terminal_width() >= WIDE_COLUMNS
 
 
 def write_json(value: Any) -> None:
@@ -112,9 +117,22 @@ def write_json(value: Any) -> None:
 
 
 def write_record(position: int, record: bytes) -> None:
-    """One line of `--json`: the stored bytes, spliced in as they are."""
+    """One line of `--json`: the stored bytes, spliced in as they are.
+
+    On a terminal what is not printable (C1, DEL, marks of direction) is escaped, as JSON may.
+    """
+    line = b'{"position":%d,"record":%b}\n' % (position, record)
     sys.stdout.flush()
-    sys.stdout.buffer.write(b'{"position":%d,"record":%b}\n' % (position, record))
+    if sys.stdout.isatty():  # the same JSON, without what a terminal would obey
+        sys.stdout.write(_unobeyed(line.decode()))
+    else:
+        sys.stdout.buffer.write(line)
+
+
+def _unobeyed(line: str) -> str:
+    return "".join(
+        each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in line
+    ).replace("\x7f", "\\u007f")
 
 
 def as_json(value: Any) -> Any:

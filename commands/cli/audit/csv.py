@@ -6,6 +6,8 @@ import csv
 import sys
 from typing import TYPE_CHECKING, Any
 
+from commands.reporting.terminal import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,14 +32,18 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_csv(records: Iterable[StoredRecord], *, header: bool = True) -> int:
-    """Write records as rows (RFC 4180); the last position, 0 where there is none."""
+    """Write records as rows (RFC 4180); the last position, 0 where there is none.
+
+    On a terminal, control characters are shown and not obeyed.
+    """
     writer = csv.writer(sys.stdout)
     if header:
         writer.writerow(COLUMNS)
-    position = 0
+    position, is_terminal = 0, sys.stdout.isatty()
     for record in records:
         position = record.position
-        writer.writerow([safe_cell(value) for value in _values(record)])
+        cells = [safe_cell(value) for value in _values(record)]
+        writer.writerow([plain(cell) for cell in cells] if is_terminal else cells)
     sys.stdout.flush()
     return position
 

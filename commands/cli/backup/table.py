@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commands.reporting import humanize as moments
-from commands.reporting.terminal import add_row, is_wide, new_table, show_table
+from commands.reporting.terminal import (
+    add_row,
+    is_wide,
+    new_table,
+    say,
+    show_table,
+    tell,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
     from commands.site.site import Site
     from projections.folds.backup import Backup
 
+BESIDE_A_NAME = 30
+"""Columns that a table needs beside its names."""
 _STYLES = {"corrupt": "red", "missing": "red", "deleting": "yellow", "deleted": "dim"}
 
 
@@ -90,7 +100,15 @@ def backups_table(
 def show_backups(
     backups: Sequence[Backup], now: datetime, others: Mapping[str, str] | None = None
 ) -> None:
-    show_table(backups_table(backups, now, others))
+    """A table; where a name would not stay in one piece, names on lines of their own."""
+    longest = max((len(each.filename) for each in backups), default=0)
+    if terminal_width() >= longest + BESIDE_A_NAME:
+        show_table(backups_table(backups, now, others))
+        return
+    for each in backups:
+        say(each.filename, _STYLES.get(each.status, "bold"))
+        facts = (moments.size(each.size), state(each, now, others), origin(each))
+        tell(f"{', '.join(facts)}; {moments.both(each.created_at, now)}")
 
 
 def state(backup: Backup, now: datetime, others: Mapping[str, str] | None = None) -> str:
