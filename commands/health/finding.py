@@ -30,6 +30,8 @@ class Finding:
     is_bad: bool = False
 
     def __str__(self) -> str:
+        if self.text.endswith(("?", ".")):
+            return f"{self.text} {self.advice[:1].upper()}{self.advice[1:]}"
         return f"{self.text}; {self.advice}"
 
 

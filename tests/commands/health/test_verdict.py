@@ -258,6 +258,11 @@ def test_what_nobody_named_is_not_called_well(make_world: MakeWorld, well: World
     )
 
 
+def test_a_finding_reads_as_one_line() -> None:
+    assert str(Finding("a", "it is late", "see: b")) == "it is late; see: b"
+    assert str(Finding("a", "is it late?", "see: b")) == "is it late? See: b"
+
+
 def test_the_sentence_counts() -> None:
     one = Finding("a", "x", "y")
     assert Verdict((one,)).sentence == "1 problem needs attention:"
