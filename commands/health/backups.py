@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, func, select, type_coerce
+from sqlalchemy import Integer, Text, cast, func, select, type_coerce
 
 from commands.health.finding import Finding, named
 from commands.health.schedules import are
 from commands.reporting.humanize import count, minute
-from ledger.events.catalog import BackupCreated, BackupNotCreated
+from ledger.events.catalog import BackupNotCreated
 from ledger.vocabulary import BackupKind, BackupStatus
 from projections.queries.audit import AuditFilter, newest_matching
 from projections.queries.catalog import PRESENT
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 100
 MAX_DRILL_DAYS = 36_500
-WARNED_FILES = 100
-"""Newest backups whose warnings are read; those that share a file have the same."""
-
 FAILURES_LOOKED_AT = 20
 _MISTAKES = ("BackupNameTaken", "InvalidBackupName")
 """Errors of who typed a name; the database was not at fault, and nobody waits for that backup."""
@@ -85,14 +82,14 @@ def folder_findings(look: Look) -> Iterator[Finding]:
     if not site.has_store:
         return
     try:
-        candidates, _unreadable = site.store.list_candidates()
+        names, _unreadable = site.store.list_names()
         staged = {each.name for each in site.store.staged_files()}
     except OSError as error:
         text = f"the backups folder {site.store.folder} cannot be read: {error.strerror}"
         advice = "check its permissions, and that it is mounted"
         yield Finding("store", text, advice, is_bad=True)
         return
-    there = {each.filename for each in candidates}
+    there = set(names)
     known = select(catalog.c.filename, catalog.c.backup_id, catalog.c.status).where(
         catalog.c.store == site.store.store_id, catalog.c.status != BackupStatus.DELETED
     )
@@ -105,7 +102,8 @@ def folder_findings(look: Look) -> Iterator[Finding]:
     if gone:
         text = f"{count(len(gone), 'file')} of backups not in the folder{named(sorted(gone))}"
         yield Finding("gone", text, "record it: backup-ledger backup reconcile", is_bad=True)
-    unknown = sorted(there - {row.filename for row in rows} - _source_name(site))
+    others = sorted(there - {row.filename for row in rows} - _source_name(site))
+    unknown = [each for each in others if site.store.look_at(each) is not None]
     if unknown:
         text = f"{count(len(unknown), 'file')} in the folder not in the ledger{named(unknown)}"
         yield Finding(
@@ -133,25 +131,27 @@ def failure_findings(look: Look) -> Iterator[Finding]:
 
 def warning_findings(look: Look) -> Iterator[Finding]:
     """What the newest backup of each owner warned of when it was made."""
+    place = func.row_number().over(
+        partition_by=catalog.c.user_id, order_by=catalog.c.position.desc()
+    )
     newest = (
-        select(func.max(catalog.c.position).label("position"))
+        select(
+            catalog.c.filename,
+            catalog.c.warnings,
+            cast(catalog.c.warnings, Text).label("raw"),
+            catalog.c.position,
+            place.label("place"),
+        )
         .where(catalog.c.status == BackupStatus.OK, _OF_THE_DATABASE)
-        .group_by(catalog.c.user_id)
         .subquery()
     )
-    files = (
-        select(func.max(catalog.c.position))
-        .join(newest, newest.c.position == catalog.c.position)
-        .group_by(func.coalesce(catalog.c.shared_with, catalog.c.backup_id))
-        .order_by(func.max(catalog.c.position).desc())
-        .limit(WARNED_FILES)
+    warned_of = (
+        select(newest.c.filename, newest.c.warnings)
+        .where(newest.c.place == 1, newest.c.raw != "[]")
+        .order_by(newest.c.position.desc())
     )
-    warned = []
-    for position in look.connection.execute(files).scalars().all():
-        for recorded in look.site.ledger.recorded(after=position - 1, up_to=position):
-            details = recorded.event.details
-            if isinstance(details, BackupCreated) and details.warnings:
-                warned.append(f"{details.filename}: {details.warnings[0]}")
+    rows = look.connection.execute(warned_of).all()
+    warned = [f"{row.filename}: {row.warnings[0]}" for row in rows]
     if warned:
         text = f"{count(len(warned), 'newest backup')} with a warning{named(warned)}"
         yield Finding("warnings", text, "see: backup-ledger backup show NAME")

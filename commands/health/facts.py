@@ -34,18 +34,18 @@ FINDERS: tuple[Finder, ...] = (
 
 def status_facts(site: Site, now: datetime) -> dict[str, Any]:
     """Everything that `status --json` says; `verdict`, `findings` and `warnings` come last."""
-    facts, verdict = _looked(site, now)
+    facts, verdict = _looked(site, now, in_full=True)
     facts["backups"]["bytes_on_disk"] = backups.bytes_on_disk(site)
     return facts | verdict.as_json()
 
 
 def verdict_of(site: Site, now: datetime) -> Verdict:
     """Whether everything is all right, for those who show other facts than `status`."""
-    return _looked(site, now)[1]
+    return _looked(site, now, in_full=False)[1]
 
 
-def _looked(site: Site, now: datetime) -> tuple[dict[str, Any], Verdict]:
-    read_models = read_model_facts(site)
+def _looked(site: Site, now: datetime, *, in_full: bool) -> tuple[dict[str, Any], Verdict]:
+    read_models = read_model_facts(site, in_full=in_full)
     with site.read_models.reading() as connection:
         planned = schedules.schedule_facts(connection, now)
         kept = backups.backup_facts(connection, now, site.configuration.drill_days)

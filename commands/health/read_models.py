@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("backup_ledger.health")
 
 
-def read_model_facts(site: Site) -> list[dict[str, Any]]:
-    """Each read model, and each generation of it, as `projections list --json` shows them."""
+def read_model_facts(site: Site, *, in_full: bool = True) -> list[dict[str, Any]]:
+    """Each read model, and each generation of it, as `projections list --json` shows them.
+
+    `in_full`: with numbers of rows and roots.
+    """
     try:
         site.read_models.catch_up()
     except ProjectionError as error:  # where they stand can be said all the same
@@ -31,5 +34,5 @@ def read_model_facts(site: Site) -> list[dict[str, Any]]:
             "state": each.state,
             "problem": each.problem,
         }
-        for each in standing(site.read_models.engine, site.ledger)
+        for each in standing(site.read_models.engine, site.ledger, in_full=in_full)
     ]

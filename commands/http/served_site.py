@@ -47,7 +47,7 @@ class ServedSite:
         self.jobs = JobBoard(self.site.clock)
         self.requests = RequestBook(self.site)
         self.history = History(self.site)
-        self._verdict: tuple[float, Verdict] | None = None
+        self._verdict: tuple[int, float, Verdict] | None = None
         self._verdict_lock = threading.Lock()
         self.limits = CallerLimits(self.site)
 
@@ -64,12 +64,17 @@ class ServedSite:
         return bool(present_among(self.site, [each for each in started if each not in stopped]))
 
     def recent_verdict(self) -> Verdict:
-        """That of `status`, at most ten seconds old: whoever may ask often gets no work done."""
+        """That of `status`, made anew after each event, and otherwise every ten seconds.
+
+        It looks at every file of the folder: whoever asks often gets no more work done.
+        """
         with self._verdict_lock:
-            now = self.site.clock.monotonic()
-            if self._verdict is None or now - self._verdict[0] > VERDICT_SECONDS:
-                self._verdict = now, verdict_of(self.site, self.site.clock.now())
-            return self._verdict[1]
+            head, now = self.site.ledger.log_recorder.head().size, self.site.clock.monotonic()
+            known = self._verdict
+            if known is None or known[0] != head or now - known[1] > VERDICT_SECONDS:
+                known = head, now, verdict_of(self.site, self.site.clock.now())
+                self._verdict = known
+            return known[2]
 
     def close(self) -> None:
         """Drop what waits, end what can be ended, and wait for the rest."""

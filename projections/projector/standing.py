@@ -39,8 +39,11 @@ class Standing:
     problem: str | None = None
 
 
-def standing(engine: Engine, ledger: Ledger) -> list[Standing]:
-    """Those that serve, in the catalogue's order, then the others."""
+def standing(engine: Engine, ledger: Ledger, *, in_full: bool = True) -> list[Standing]:
+    """Those that serve, in the catalogue's order, then the others.
+
+    `in_full`: with numbers of rows and roots, which take longer the larger everything is.
+    """
     with engine.connect() as connection, reading(ledger) as history:
         found = inspect(connection)
         if not found.has_table(tables.progress.name):
@@ -63,8 +66,8 @@ def standing(engine: Engine, ledger: Ledger) -> list[Standing]:
                 state=state,
                 position=each.position,
                 lag=size - each.position,
-                rows=_rows(connection, place) if place in present else None,
-                root=_root(history, each.position),
+                rows=_rows(connection, place) if in_full and place in present else None,
+                root=_root(history, each.position) if in_full else None,
                 problem=problem,
             )
             for each, label, state, place, problem in every

@@ -16,7 +16,7 @@ from commands.health.facts import status_facts
 from commands.http.console.charts import area_chart, tone_of, year_chart
 from commands.http.console.overview_facts import overview_of_all, overview_of_user
 from commands.http.console.retention_outlook import fates_of
-from commands.http.served_site import ServedSite
+from commands.http.served_site import VERDICT_SECONDS, ServedSite
 from ledger.clock import ManualClock
 from ledger.vocabulary import BackupKind
 from projections.queries.overview import (
@@ -183,6 +183,7 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     assert kinds == ["overdue", "missing", "no_backup"]
     assert [each.user_id for each in found.troubled] == [1]
     world.database.unlink()
+    world.advance(seconds=VERDICT_SECONDS + 1)
     assert "app.db is missing" in overview_of_all(served, world.clock.now()).warnings[0].text
     served.close()
 

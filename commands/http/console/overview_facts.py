@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from commands.health.facts import verdict_of
 from commands.health.schedules import OVERDUE
 from commands.http.console.page import BASE
 from commands.http.daily_counts import STORAGE_DAYS, first_of_year, since_first
@@ -83,7 +82,7 @@ def overview_of_all(served: ServedSite, now: datetime) -> Overview:
         ("Users", f"{counts['enabled']:,}", f"of {counts['total']:,} with a schedule"),
     ]
     unique = list({each.user_id: each for each in troubled}.values())[:SHOWN]
-    verdict = verdict_of(site, now)
+    verdict = served.recent_verdict()
     found = [*map(_shown, verdict.findings), *_no_scheduler(counts, is_alive=is_alive)]
     return Overview(found, facts, unique, storage, outcomes, verdict.not_looked_at)
 
