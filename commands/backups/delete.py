@@ -85,6 +85,7 @@ def unlink_files(site: Site, deletions: Iterable[Deletion]) -> list[Failure]:
     failures, gone = [], []
     for deletion in deletions:
         try:
+            site.store.require_there()  # what is not in another folder is not deleted
             site.store.unlink(deletion.backup.filename, deletion.backup.backup_id)
         except OSError as error:
             logger.warning("cannot delete %r: %s", deletion.backup.filename, error)

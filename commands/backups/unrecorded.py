@@ -86,6 +86,7 @@ def without_gone(site: Site, backups: Sequence[Backup]) -> tuple[list[Backup], l
     if not site.has_store:
         return list(backups), []
     try:
+        site.store.require_there()
         names = set(site.store.list_names()[0])
     except OSError:
         return list(backups), []

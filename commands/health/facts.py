@@ -19,6 +19,7 @@ FINDERS: tuple[Finder, ...] = (
     places.store_findings,
     places.database_findings,
     folder.source_findings,
+    folder.left_over_findings,
     places.ledger_findings,
     places.read_model_findings,
     schedules.scheduler_findings,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.backups.unrecorded import files_without_ledger
-from commands.health.finding import Finding
+from commands.health.finding import Finding, named
+from commands.reporting.humanize import count
+from commands.restore.restore import STAGED_PREFIX
 from commands.site.marker import marker_path, marker_problem
+from projections.queries.locked import open_restores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,3 +98,21 @@ def _files(files: Sequence[UnrecordedFile]) -> dict[str, Any]:
         "bytes": sum(each.size for each in files),
         "names": [each.filename for each in files[:MAX_FILES]],
     }
+
+
+def left_over_findings(look: Look) -> Iterator[Finding]:
+    """Files of restores that nobody may remove but a person."""
+    database = look.site.configuration.database
+    if database is None:
+        return
+    folder = Path(os.path.realpath(look.site.database)).parent
+    names = sorted(path.name for path in folder.glob(f"{STAGED_PREFIX}*"))
+    with look.site.ledger.engine.connect() as connection:
+        running = {f"{STAGED_PREFIX}{each.restore_id}" for each in open_restores(connection)}
+    left = [name for name in names if name not in running]
+    if left:
+        yield Finding(
+            "left_over",
+            f"{count(len(left), 'file')} that a restore left in {folder}{named(left)}",
+            "look what the database holds, then remove them",
+        )

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from commands.restore.restore import staged_beside
+from commands.restore.restore import STAGED_PREFIX, staged_beside
 from commands.site.actors import SYSTEM
 from commands.site.owner import dead_owner
 from commands.sqlite.connections import open_immutable, open_live
 from commands.sqlite.errors import SQLiteFileError
 from commands.sqlite.inspection import schema_fingerprint
+from commands.sqlite.permissions import belongings_of
 from commands.sqlite.raw_files import hash_raw
 from commands.sqlite.replacement import clear_sidecars, rename_into_place, sole_access
 from commands.sqlite.restore_into import schema_version
 from ledger.append.ledger import Draft
-from ledger.events.restoring import RestoreInterrupted
+from ledger.events.restoring import RestoreInterrupted, RestoreStarted
 from ledger.vocabulary import restore_stream
 from projections.folds.restore import Restore, evolve_restore
 from projections.queries.catalog import backup_with_id
 from projections.queries.locked import fold_locked, open_restores
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from commands.site.site import Site
     from ledger.append.recorder import LockedHead
+    from ledger.events import Details
 
 Outcome = Literal["old", "new", "unknown"]
 LOOK_SECONDS = 2.0
@@ -36,11 +40,46 @@ def finish_interrupted_restores(site: Site, finished: list[str]) -> None:
     with site.ledger.engine.connect() as connection:
         candidates = open_restores(connection)
     for restore in candidates:
-        if restore.started.owner == site.instance:
+        if restore.started.owner == site.instance or not _is_of_here(site, restore):
             continue
         with dead_owner(site.store.staging / restore.started.owner) as is_dead:
             if is_dead:
                 _finish(site, restore, finished)
+
+
+def _is_of_here(site: Site, restore: Restore) -> bool:
+    """Whether its owner's lock would be in this folder: of another one nobody here can judge."""
+    with site.read_models.reading() as connection:
+        backup = backup_with_id(connection, restore.started.backup_id)
+    return backup is not None and backup.store == site.store.store_id
+
+
+def clear_left_over_files(site: Site) -> list[str]:
+    """Remove what a restore whose outcome is known left beside the database; their names.
+
+    Whoever recorded the outcome may have been another machine, which could not reach the file.
+    What it kept because nobody knows what the database holds, and files of restores that this
+    ledger does not know, are a person's to remove.
+    """
+    removed: list[str] = []
+    for path, last in left_over_files(site):
+        is_kept = isinstance(last, RestoreInterrupted) and last.outcome == "unknown"
+        if last is None or isinstance(last, RestoreStarted) or is_kept:
+            continue
+        with suppress(OSError):
+            path.unlink()
+            removed.append(path.name)
+    return removed
+
+
+def left_over_files(site: Site) -> Iterator[tuple[Path, Details | None]]:
+    """Staged files of restores beside the database, and the last that is known of each."""
+    if site.configuration.database is None:
+        return
+    folder = Path(os.path.realpath(site.database)).parent
+    for path in sorted(folder.glob(f"{STAGED_PREFIX}*")):
+        events = site.ledger.stream(restore_stream(path.name.removeprefix(STAGED_PREFIX)))
+        yield path, events[-1].details if events else None
 
 
 def _finish(site: Site, restore: Restore, finished: list[str]) -> None:
@@ -112,8 +151,9 @@ def _finish_replacement(site: Site, restore: Restore, target: Path, staged: Path
         staged.unlink(missing_ok=True)  # it was not copied whole yet: the target is untouched
         return "old"
     with sole_access(target, site.configuration.restore_wait_seconds):
+        belongings = belongings_of(target)
         clear_sidecars(target)
-        rename_into_place(staged, target)
+        rename_into_place(staged, target, belongings)
     return "new"
 
 

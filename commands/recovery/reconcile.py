@@ -63,6 +63,7 @@ def reconcile(
         StoreUnknown: the folder cannot be recognised; then nothing counts as missing.
     """
     store = site.store
+    store.require_there()
     result = Reconciliation(recovered=recover(site))
     candidates, unreadable = store.list_candidates()
     result.left_alone += unreadable
@@ -87,6 +88,7 @@ def adopt_new_files(site: Site, context: Context) -> Reconciliation:
     A file that was left alone is not looked at again before it changes.
     """
     result = Reconciliation()
+    site.store.require_there()
     for each in unrecorded_files(site):
         if each.found in site.left_alone:
             continue
@@ -158,6 +160,7 @@ def _report_missing(site: Site, context: Context, backup: Backup, result: Reconc
         now_found = backup_locked(locked, backup.backup_id)
         # Staged path first, then final: between the two it may be published, never lost.
         staged = staged_of(site, backup)
+        site.store.require_there()
         if staged or site.store.look_at(backup.filename) is not None:
             return []
         if now_found is None or not now_found.is_present:

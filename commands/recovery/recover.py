@@ -14,7 +14,7 @@ from commands.backups.delete import Deletion, outcome_drafts, unlink_files
 from commands.backups.staging import publish_all
 from commands.offsite.abandoned import abandon_dead_copies
 from commands.recovery.expired_claims import settle_owner
-from commands.recovery.interrupted_restore import finish_interrupted_restores
+from commands.recovery.interrupted_restore import clear_left_over_files, finish_interrupted_restores
 from commands.site.actors import SYSTEM
 from commands.site.owner import LOCK_NAME, dead_owner, is_alive
 from commands.sqlite.files import remove_database
@@ -56,6 +56,7 @@ def recover(site: Site) -> Recovered:
     staging = site.store.staging
     folders = sorted(staging.iterdir()) if staging.is_dir() else []
     finish_interrupted_restores(site, recovered.restores)
+    recovered.discarded += clear_left_over_files(site)
     for folder in folders:
         if not folder.is_dir():
             continue

@@ -22,6 +22,7 @@ from commands.restore.pre_restore import keep_damaged, take_pre_restore
 from commands.sqlite.errors import DatabaseBusy, FileInTheWay, shown
 from commands.sqlite.files import copy_file
 from commands.sqlite.publishing import publish_new
+from commands.sqlite.permissions import Belongings, belongings_of, journal_mode, set_wal
 from commands.sqlite.raw_files import hash_raw
 from commands.sqlite.replacement import (
     clear_sidecars,
@@ -42,13 +43,25 @@ if TYPE_CHECKING:
     from ledger.append.recorder import LockedHead
     from projections.folds.backup import Backup
 
+STAGED_PREFIX = ".backup-ledger-restore-"
 logger = logging.getLogger("backup_ledger.restore")
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreOutcome:
+    """What was done. `arrived`: of a new file in the database's place, what it was given."""
+
     plan: RestorePlan
     pre_restore: Backup | None
+    arrived: Arrived | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Owner, group and mode of the file now, and how it keeps its journal; None where unknown."""
+
+    belongings: Belongings
+    journal_mode: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +129,31 @@ def restore_backup(
         site.hold_owner_lock()  # its lock is held until the outcome is recorded
         if act.plan.keeps_current:
             act = replace(act, pre_restore=_keep_current(act, on_progress))
+        belongings = None
         if act.plan.mode == "elsewhere":
             _restore_elsewhere(act, on_progress)
         elif act.plan.mode == "replace":
-            _restore_by_replacement(act, on_progress)
+            belongings = _restore_by_replacement(act, on_progress)
         else:
             _restore_by_transaction(act, on_progress)
     except Exception as error:
         _record_failure(act, error)
         raise
     _record(act, RestoreCompleted(**act.facts))
-    return RestoreOutcome(act.plan, act.pre_restore)
+    arrived = None if belongings is None else _arrived(act.plan.target, belongings)
+    return RestoreOutcome(act.plan, act.pre_restore, arrived)
+
+
+def _arrived(target: Path, wanted: Belongings) -> Arrived:
+    """After the restore was recorded: the log again, and what the file really has now."""
+    is_wal = wanted.is_wal and set_wal(target)
+    found = belongings_of(target, is_wal=is_wal)
+    return Arrived(replace(found, because=wanted.because), journal_mode(target))
 
 
 def staged_beside(target: Path, restore_id: str) -> Path:
     """Where a restored file is made before it takes its name: on the same file system."""
-    return target.parent / f".backup-ledger-restore-{restore_id}"
+    return target.parent / f"{STAGED_PREFIX}{restore_id}"
 
 
 def _keep_current(act: _Act, on_progress: Progress | None) -> Backup:
@@ -150,7 +172,7 @@ def _restore_by_transaction(act: _Act, on_progress: Progress | None) -> None:
     )
 
 
-def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> None:
+def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> Belongings:
     target = act.plan.target
     staged = staged_beside(target, act.restore_id)
     with sole_access(target, act.site.configuration.restore_wait_seconds):
@@ -159,10 +181,12 @@ def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> None:
         _record_start(act, None, before)
         try:
             _copy_checked(act, staged, on_progress)
+            belongings = belongings_of(target, is_wal=act.plan.reason == "page_size")
             clear_sidecars(target)
-            rename_into_place(staged, target)
+            rename_into_place(staged, target, belongings)
         finally:
             _remove_staged(staged)
+    return belongings
 
 
 def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:

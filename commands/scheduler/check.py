@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 from commands.health.presence import count_others_ready, count_schedulers
+from commands.errors import StoreUnknown
 from commands.recovery.expired_claims import settle_expired
 from commands.recovery.reconcile import adopt_new_files
 from commands.recovery.recover import recover
@@ -87,7 +88,10 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
         if len(due) < _batch_size(site) and places == 1:
             break  # that was all: what is due was asked as of one moment
     with timing.of("adopt"):
-        adopt_new_files(site, context)
+        try:
+            adopt_new_files(site, context)
+        except StoreUnknown as error:  # whatever was due has failed, and is recorded
+            logger.warning("%s", error)
     log_event("check", **{"due": len(served), "lost": lost} | asdict(report) | timing.fields())
     return report
 

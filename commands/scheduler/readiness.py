@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from commands.errors import CommandError
 from commands.health.presence import is_on_server
-from commands.site.store import read_store_id
 from ledger.append.ledger import Draft
 from ledger.events.scheduling import CheckFailed
 from ledger.vocabulary import scheduler_stream
@@ -62,11 +61,9 @@ def why_not_ready(site: Site) -> str | None:
         return f"the database {site.database} cannot be read"
     folder = site.store.folder
     try:
-        found = read_store_id(folder)
+        site.store.require_there()
     except OSError as error:
-        return f"the backups folder {folder} cannot be read ({error})"
-    if found != site.store.store_id:
-        return f"{folder} is not the backups folder that it was: is it mounted?"
+        return str(error)
     staging = site.store.staging
     for each in (folder, staging if staging.exists() else folder):
         if not os.access(each, os.W_OK | os.X_OK):

@@ -23,6 +23,7 @@ from commands.site.former_settings import has_former_settings, import_former_set
 from commands.site.marker import keep_marker, read_marker, remove_marker
 from commands.site.site import Site
 from commands.site.store import Store, make_folder, make_store, read_store_id
+from commands.sqlite.connections import missing_database
 from commands.sqlite.errors import SourceMissing, shown
 from commands.sqlite.files import create_private
 from ledger.append.database import (
@@ -209,7 +210,7 @@ def _require_database(configuration: Configuration) -> None:
     """A typing error must not leave a new folder and a new ledger behind."""
     if configuration.database is not None and not configuration.database_path.exists():
         path = configuration.database_path
-        raise SourceMissing(f"there is no database at {shown(path)}; check the path")
+        raise SourceMissing(missing_database(path))
 
 
 def _refuse_marked(configuration: Configuration) -> None:

@@ -15,7 +15,7 @@ import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from commands.sqlite.files import flush_directory
+from commands.sqlite.files import file_error, flush_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,10 +36,13 @@ class Owner:
     def __init__(self, staging: Path, name: str) -> None:
         self.name = name
         self.folder = staging / name
-        staging.mkdir(mode=0o700, exist_ok=True)
-        # A recovery that looks before we have the lock takes us for dead and clears our folder.
-        while (descriptor := _locked(self.folder)) is None:
-            continue
+        try:
+            staging.mkdir(mode=0o700, exist_ok=True)
+            # A recovery that looks before we have the lock takes us for dead and clears our folder.
+            while (descriptor := _locked(self.folder)) is None:
+                continue
+        except OSError as error:
+            raise file_error(error, self.folder) from error
         self.lock_descriptor = descriptor
         self.at_work_on: set[str] = set()
         flush_directory(staging)

@@ -15,6 +15,7 @@ from commands.site.actors import SYSTEM
 from commands.site.marker import Marker
 from commands.site.owner import Owner, owner_name
 from commands.site.sources import FolderSource
+from commands.sqlite.connections import missing_database
 from commands.sqlite.errors import SourceMissing
 from commands.sqlite.space import FreeBytes, free_bytes
 from ledger.append.database import place_of
@@ -164,7 +165,7 @@ class Site:
                 self.require_own_folder(context)
                 found = self.known_source_id()
                 if found is None:
-                    raise SourceMissing(f"there is no database at {self.database}; check the path")
+                    raise SourceMissing(missing_database(self.database))
                 self._source_id = found
             return self._source_id
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from commands.errors import FolderOfAnother
-from commands.sqlite.connections import open_immutable, open_live
+from commands.sqlite.connections import missing_database, open_immutable, open_live
 from commands.sqlite.errors import SourceMissing, SQLiteFileError, shown
 from commands.sqlite.inspection import table_names
 from ledger.append.ledger import Draft
@@ -242,7 +242,7 @@ def _as_text(path: str) -> str:
 
 
 def _missing(database: Path, owner: Source | None) -> str:
-    said = f"there is no database at {shown(database)}; check the path"
+    said = missing_database(database)
     if owner is None:
         return said
     return f"{said} (this backups folder is that of {shown(owner.path)})"

@@ -60,6 +60,17 @@ class Store:
     def sidecar_folder(self, backup_id: str) -> Path:
         return self.folder / SIDECARS / backup_id
 
+    def require_there(self) -> None:
+        """See that the folder is still the one that was opened.
+
+        Raises:
+            StoreUnknown: it is gone, or another one: what is not in there is not lost.
+        """
+        if read_store_id(self.folder) != self.store_id:
+            raise StoreUnknown(
+                f"{self.folder} is not the backups folder that was opened: is it still mounted?"
+            )
+
     def has(self, filename: str) -> bool:
         return os.path.lexists(self.path(filename))
 

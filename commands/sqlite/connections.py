@@ -42,7 +42,7 @@ def require_database_file(path: Path) -> os.stat_result:
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceMissing(f"there is no database at {shown(path)}; check the path") from None
+        raise SourceMissing(missing_database(path)) from None
     except OSError as error:
         raise FileAccessFailed(f"{shown(path)} cannot be reached: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
@@ -50,6 +50,13 @@ def require_database_file(path: Path) -> os.stat_result:
     if found.st_size == 0:
         raise NotADatabase(f"{shown(path)} is empty, not a database; check the path")
     return found
+
+
+def missing_database(path: Path) -> str:
+    """What to say of a database that is not there, or whose folder is not."""
+    if path.parent.is_dir():
+        return f"there is no database at {shown(path)}; check the path"
+    return f"there is no database at {shown(path)}, nor its folder; check the path, and its mount"
 
 
 def open_immutable(path: Path) -> sqlite3.Connection:

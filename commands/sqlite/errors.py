@@ -13,6 +13,10 @@ class SourceMissing(SQLiteFileError, FileNotFoundError):
     """There is no file at the path."""
 
 
+class FolderMissing(SQLiteFileError, OSError):
+    """The folder that a file should be in is gone, as an unmounted file system is."""
+
+
 class NotADatabase(SQLiteFileError, OSError):
     """The file is empty, a directory, or of another format."""
 

@@ -15,6 +15,7 @@ from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
 from commands.sqlite.errors import (
     FileAccessFailed,
     FileInTheWay,
+    FolderMissing,
     NotEnoughSpace,
     SourceMissing,
     SQLiteFileError,
@@ -22,6 +23,7 @@ from commands.sqlite.errors import (
 )
 
 PRIVATE_MODE = 0o600
+_GONE = (errno.ENOTDIR, errno.ESTALE)
 CHUNK_BYTES = 4 * 1024 * 1024  # large enough that a call costs nothing beside its work
 
 Progress = Callable[[str, int, int], None]
@@ -34,9 +36,24 @@ def file_error(error: OSError, path: Path) -> SQLiteFileError:
         return NotEnoughSpace(f"no space left while writing {shown(path)}; free some, try again")
     if isinstance(error, FileExistsError):
         return FileInTheWay(f"{shown(path)} exists already and is left alone; choose another name")
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) or error.errno in _GONE:
+        folder = missing_folder(path)
+        if folder is not None or error.errno == errno.ESTALE:
+            return FolderMissing(
+                f"there is no folder {shown(folder or path.parent)}: is its file system mounted?"
+            )
         return SourceMissing(f"there is no {shown(path)}; check the path")
     return FileAccessFailed(f"{shown(path)} cannot be read or written: {error.strerror or error}")
+
+
+def missing_folder(path: Path) -> Path | None:
+    """The uppermost folder above `path` that is not there; None where all are."""
+    missing = None
+    for folder in path.absolute().parents:
+        if os.path.isdir(folder):
+            break
+        missing = folder
+    return missing
 
 
 def create_private(path: Path) -> int:

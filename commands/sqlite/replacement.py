@@ -4,15 +4,14 @@ Only where nobody else has the target open, because an open connection would go 
 file. A caller that records what happens takes the steps by itself:
 
     with sole_access(target, wait_seconds):
+        belongings = belongings_of(target)
         clear_sidecars(target)
-        rename_into_place(staged, target)
+        rename_into_place(staged, target, belongings)
 """
 
-import os
 import sqlite3
-import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +30,8 @@ from commands.sqlite.errors import (
     shown,
     translated,
 )
-from commands.sqlite.files import PRIVATE_MODE, file_error, flush_directory, flush_file
+from commands.sqlite.files import file_error, flush_directory
+from commands.sqlite.permissions import Belongings, belongings_of, give
 
 Reason = Literal["missing", "damaged", "page_size"]
 
@@ -73,8 +73,9 @@ def replace_target(target: Path, staged: Path, *, wait_seconds: float = 30.0) ->
         SQLiteFileError: a step failed.
     """
     with sole_access(target, wait_seconds):
+        belongings = belongings_of(target)
         clear_sidecars(target)
-        rename_into_place(staged, target)
+        rename_into_place(staged, target, belongings)
 
 
 @contextmanager
@@ -111,19 +112,17 @@ def clear_sidecars(target: Path) -> None:
         raise file_error(error, target) from error
 
 
-def rename_into_place(staged: Path, target: Path) -> None:
+def rename_into_place(staged: Path, target: Path, belongings: Belongings) -> None:
     """Rename `staged` to the target (of a symbolic link: to what it points at); durable.
 
-    It takes over the permissions of the file it replaces, and its owner where we may; 0600 where
-    there was none.
+    `belongings`: owner, group and mode that it gets before that.
 
     Raises:
         SQLiteFileError: as the system says; the target is the old one or the new one.
     """
     target = target.resolve()
     try:
-        _take_over_permissions(staged, target)
-        flush_file(staged)
+        give(staged, belongings)
         staged.replace(target)
         flush_directory(target.parent)
         if staged.parent != target.parent:
@@ -155,17 +154,6 @@ def _lock(target: Path, wait_seconds: float) -> sqlite3.Connection | None:
             ) from error
         raise problem from error
     return connection
-
-
-def _take_over_permissions(staged: Path, target: Path) -> None:
-    try:
-        former = target.stat()
-    except FileNotFoundError:
-        staged.chmod(PRIVATE_MODE)
-        return
-    with suppress(PermissionError):  # only root gives files away
-        os.chown(staged, former.st_uid, former.st_gid)
-    staged.chmod(stat.S_IMODE(former.st_mode))
 
 
 def _page_size_and_mode(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:

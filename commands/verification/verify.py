@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from commands.backups.staging import staged_of
 from commands.errors import BackupNotFound, StoreUnknown, VerificationFailed
-from commands.site.store import read_store_id
 from commands.sqlite.content import BackupUnreadable, content_problem, open_backup, read_through
 from commands.sqlite.errors import SQLiteFileError, shown
 from commands.verification.drill import drill
@@ -195,10 +194,7 @@ def _look_inside(
 
 def _gone(site: Site, backup: Backup, level: Level) -> Verification:
     """Nothing is gone from a folder that is not there."""
-    if read_store_id(site.store.folder) != site.store.store_id:
-        raise StoreUnknown(
-            f"{site.store.folder} is not the store that was opened: is it still mounted?"
-        )
+    site.store.require_there()
     gone = "the file is gone, or is no regular file"
     return Verification(backup, level, None, gone, is_gone=True)
 

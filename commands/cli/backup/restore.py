@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +26,7 @@ from commands.reporting.terminal import progress_bar, say, show_facts, write_jso
 
 if TYPE_CHECKING:
     from commands.restore.plan import RestorePlan
-    from commands.restore.restore import RestoreOutcome
+    from commands.restore.restore import Arrived, RestoreOutcome
     from projections.folds.backup import Backup
 
 WithoutLedgerOption = Annotated[
@@ -190,6 +192,20 @@ def _outcome_json(session: Session, outcome: RestoreOutcome) -> dict[str, Any]:
     return _plan_json(outcome.plan) | {
         "restored": True,
         "pre_restore_backup": None if kept is None else backup_json(session.site, kept),
+        "new_file": _arrived_json(outcome.arrived),
+    }
+
+
+def _arrived_json(arrived: Arrived | None) -> dict[str, Any] | None:
+    """What a file that took the database's place has; null where there is none."""
+    if arrived is None:
+        return None
+    belongings = arrived.belongings
+    return {
+        "owner": belongings.owner,
+        "group": belongings.group,
+        "mode": f"{belongings.mode:04o}",
+        "journal_mode": arrived.journal_mode,
     }
 
 
@@ -198,3 +214,28 @@ def _say_restored(outcome: RestoreOutcome) -> None:
     say(f"into {outcome.plan.target}")
     if outcome.pre_restore is not None:
         say(f"What was there before is kept as {outcome.pre_restore.filename}")
+    if outcome.arrived is not None:
+        say(_sentence_of(outcome.arrived))
+
+
+def _sentence_of(arrived: Arrived) -> str:
+    found = arrived.belongings
+    journal = f", journal mode {arrived.journal_mode}" if arrived.journal_mode else ""
+    return (
+        f"The new file belongs to {_user(found.owner)}:{_group(found.group)}, mode "
+        f"{found.mode:04o} (like {found.because}){journal}"
+    )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
