@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from commands.health.presence import count_others_ready, count_schedulers
 from commands.errors import StoreUnknown
+from commands.health.presence import count_others_ready, count_schedulers
 from commands.recovery.expired_claims import settle_expired
 from commands.recovery.reconcile import adopt_new_files
 from commands.recovery.recover import recover
