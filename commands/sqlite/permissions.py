@@ -39,8 +39,8 @@ class Belongings:
 def belongings_of(target: Path, *, is_wal: bool = False) -> Belongings:
     """What a file that takes the place of `target` should have; asked before sidecars go.
 
-    Where there is neither a file nor a log, it belongs to whom its folder belongs, and the group
-    may read and write it only where the group may write in the folder. `is_wal`: it is known.
+    Where there is no file, it is private, and belongs to whom a log that was left belongs, or else
+    the folder; the group may read and write it only where it may write that. `is_wal`: it is known.
 
     Raises:
         OSError: the folder cannot be looked at.
@@ -49,15 +49,14 @@ def belongings_of(target: Path, *, is_wal: bool = False) -> Belongings:
     logs = [path for suffix in SIDECAR_SUFFIXES if (path := sidecar(target, suffix)).is_file()]
     wal = is_wal or any(path.name.endswith(("-wal", "-shm")) for path in logs)
     if target.is_file():
-        found, because = target.stat(), "the file it replaces"
-    elif logs:  # SQLite gives its logs what the database has
-        found, because = logs[0].stat(), "the log that was left"
-    else:
-        folder = target.parent.stat()
-        mode = PRIVATE_MODE | (GROUP_MAY_ALL if folder.st_mode & stat.S_IWGRP else 0)
-        return Belongings(folder.st_uid, folder.st_gid, mode, wal, "its folder")
-    mode = stat.S_IMODE(found.st_mode)
-    return Belongings(found.st_uid, found.st_gid, mode, wal, because)  # type: ignore[arg-type]
+        former = target.stat()
+        mode = stat.S_IMODE(former.st_mode)
+        return Belongings(former.st_uid, former.st_gid, mode, wal, "the file it replaces")
+    # SQLite gives its logs what the database has.
+    witness = logs[0].stat() if logs else target.parent.stat()
+    mode = PRIVATE_MODE | (GROUP_MAY_ALL if witness.st_mode & stat.S_IWGRP else 0)
+    because = "the log that was left" if logs else "its folder"
+    return Belongings(witness.st_uid, witness.st_gid, mode, wal, because)  # type: ignore[arg-type]
 
 
 def give(path: Path, belongings: Belongings) -> None:

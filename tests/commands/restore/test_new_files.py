@@ -50,11 +50,11 @@ def test_missing_database_keeps_its_log_where_one_was_left(one: World) -> None:
     """The application kept a write-ahead log, and goes on to."""
     lose(one)
     (one.folder / "app.db-wal").write_bytes(b"left behind")
-    (one.folder / "app.db-wal").chmod(0o640)
+    (one.folder / "app.db-wal").chmod(0o660)
     outcome = restore_backup(one.site, one.context(), "one.db")
     assert outcome.arrived is not None
     assert outcome.arrived.journal_mode == "wal"
-    assert (mode_of(one.database), journal_mode(one.database)) == (0o640, "wal")
+    assert (mode_of(one.database), journal_mode(one.database)) == (0o660, "wal")
     assert len(titles_in(one.database)) == 20
 
 
