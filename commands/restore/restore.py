@@ -21,8 +21,8 @@ from commands.restore.plan import (
 from commands.restore.pre_restore import keep_damaged, take_pre_restore
 from commands.sqlite.errors import DatabaseBusy, FileInTheWay, shown
 from commands.sqlite.files import copy_file
-from commands.sqlite.publishing import publish_new
 from commands.sqlite.permissions import Belongings, belongings_of, journal_mode, set_wal
+from commands.sqlite.publishing import publish_new
 from commands.sqlite.raw_files import hash_raw
 from commands.sqlite.replacement import (
     clear_sidecars,
