@@ -31,6 +31,9 @@ TIMEOUT = "60s"
 CONNECT_TIMEOUT = "10s"
 MAX_RETRIES = 4
 MAX_MESSAGE = 300
+FAILURES = (BaseError, OSError)
+"""The library raises some of Python's own errors, such as FileNotFoundError for a 404."""
+_FORBIDDEN = (PermissionDeniedError, UnauthenticatedError, PermissionError)
 
 
 class BucketStore:
@@ -58,7 +61,7 @@ class BucketStore:
     def put(self, path: str, content: bytes) -> None:
         try:
             obstore.put(self._store, path, content, use_multipart=False)
-        except BaseError as error:
+        except FAILURES as error:
             raise self._failed("write", path, error) from error
 
     def get(self, path: str) -> bytes:
@@ -66,7 +69,7 @@ class BucketStore:
             return bytes(obstore.get(self._store, path).bytes())
         except (NotFoundError, FileNotFoundError) as error:
             raise ObjectMissing(f"there is no {path} at {self.place}") from error
-        except BaseError as error:
+        except FAILURES as error:
             raise self._failed("read", path, error) from error
 
     def head(self, path: str) -> int | None:
@@ -74,7 +77,7 @@ class BucketStore:
             return int(obstore.head(self._store, path)["size"])
         except (NotFoundError, FileNotFoundError):
             return None
-        except BaseError as error:
+        except FAILURES as error:
             raise self._failed("look at", path, error) from error
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
@@ -85,7 +88,7 @@ class BucketStore:
                         yield StoredObject(
                             each["path"], int(each["size"]), each["last_modified"].timestamp()
                         )
-        except BaseError as error:
+        except FAILURES as error:
             raise self._failed("list", prefix or "everything", error) from error
 
     def delete(self, path: str) -> None:
@@ -93,15 +96,15 @@ class BucketStore:
             obstore.delete(self._store, path)
         except (NotFoundError, FileNotFoundError):
             return
-        except (PermissionDeniedError, UnauthenticatedError) as error:
+        except _FORBIDDEN as error:
             raise DeletionForbidden(
                 f"these credentials may not delete {path} at {self.place}"
             ) from error
-        except BaseError as error:
+        except FAILURES as error:
             raise self._failed("delete", path, error) from error
 
-    def _failed(self, what: str, path: str, error: BaseError) -> DestinationUnreachable:
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    def _failed(self, what: str, path: str, error: Exception) -> DestinationUnreachable:
+        if isinstance(error, _FORBIDDEN):
             return DestinationUnreachable(
                 f"these credentials may not {what} {path} at {self.place}: {_short(error)}"
             )
