@@ -64,6 +64,7 @@ OFFSITE_SAMPLES: dict[type[Details], dict[str, Any]] = {
     },
     offsite.DestinationChanged: {"before": {"keep": 7}, "after": {"keep": 14}},
     offsite.DestinationAttached: {"name": "nas"},
+    offsite.DestinationDetached: {"name": "nas", "reason": "the ledger was recovered"},
     offsite.DestinationRemoved: {"name": "nas"},
     offsite.PacksMissing: _PACKS,
     offsite.PacksFound: _PACKS,
@@ -214,6 +215,13 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "position": 12,
         "rows": 3,
         "reason": "its rows were deleted",
+    },
+    housekeeping.LedgerRecovered: {
+        "size": 12,
+        "root": SHA,
+        "url": "s3://bucket/app",
+        "signed": False,
+        "public_key": None,
     },
     housekeeping.EvidenceExported: {
         "first_position": 1,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.offsite.destinations import open_session
 from commands.offsite.errors import DestinationConflict
 from ledger.append.ledger import Draft
-from ledger.events.offsite import CopyAbandoned, DestinationChanged, DestinationRemoved
+from ledger.events.offsite import (
+    CopyAbandoned,
+    DestinationAttached,
+    DestinationChanged,
+    DestinationRemoved,
+)
 from ledger.vocabulary import copy_stream, destination_stream
 from projections.queries.locked import open_copies
 from projections.queries.offsite import destination_locked
@@ -39,6 +45,27 @@ def change_destination(
             before={name: found.settings.get(name) for name in after}, after=after
         )
         return [Draft(destination_stream(destination.repository_id), details)]
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.announce(recorded)
+    return bool(recorded)
+
+
+def attach_destination(site: Site, context: Context, destination: Destination) -> bool:
+    """Let this ledger, a recovered one, copy to and delete at a destination; whether it changed.
+
+    Raises:
+        RepositoryForked: what is there was written by a later or another history: nothing changed.
+    """
+    open_session(site, destination)
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        found = _live(locked, destination)
+        if found.is_attached:
+            return []
+        attached = DestinationAttached(name=found.name)
+        return [Draft(destination_stream(destination.repository_id), attached)]
 
     recorded = site.ledger.decide(context, decide)
     if recorded:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
+from commands.errors import CommandError
 from commands.offsite.copy import copy_backup
-from commands.offsite.destinations import chosen_destinations
+from commands.offsite.destinations import chosen_destinations, require_attached
 from commands.offsite.due import missing_backups, tidy
 from commands.offsite.errors import DestinationUnreachable, RepositoryForked
+from commands.offsite.publish import publish_ledger, published_size
+from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +61,10 @@ def copy_missing(
     outcomes: list[CopyOutcome] = []
     for destination in destinations:
         if not destination.is_attached:
-            if to is None:
-                continue
-        else:
-            tidy(site, context, destination)
+            if to is not None:
+                require_attached(destination, destination.name)  # it says what to do
+            continue
+        tidy(site, context, destination)
         wanted = (
             sorted(named, key=lambda each: each.position)
             if names
@@ -72,7 +75,22 @@ def copy_missing(
             outcomes.append(outcome)
             if isinstance(outcome.error, DestinationUnreachable | RepositoryForked):
                 break
+        else:
+            publish_if_behind(site, destination)
     return outcomes
+
+
+def publish_if_behind(site: Site, destination: Destination) -> None:
+    """Publish the ledger where it has grown; trouble is logged, and it is tried with the next copy.
+
+    A copy counts once its event is appended; publishing is what a bare machine needs.
+    """
+    if published_size(site, destination) == site.ledger.log_recorder.head().size:
+        return
+    try:
+        publish_ledger(site, destination)
+    except (CommandError, LedgerError) as error:
+        logger.warning("the ledger was not published to %s: %s", destination.name, error)
 
 
 def _copy_one(

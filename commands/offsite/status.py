@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from commands.offsite.destinations import live_destinations
 from commands.offsite.due import missing_backups
+from commands.offsite.publish import published_size
 from ledger.vocabulary import CopyStatus
 from projections.queries.offsite import copies_at
 
@@ -59,4 +60,5 @@ def destination_status(site: Site, destination: Destination) -> DestinationStatu
         [each for each in copies if each.status == CopyStatus.OK],
         [each for each in copies if each.status == CopyStatus.CORRUPT],
         missing,
+        published_size(site, destination) if site.has_store else None,
     )

@@ -55,6 +55,9 @@ OFFSITE_SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "backup_offsite.destination_attached": lambda _, d: (
         f"This ledger may copy to and delete at off-site destination {d.name} from now on."
     ),
+    "backup_offsite.destination_detached": lambda _, d: (
+        f"This ledger only reads at off-site destination {d.name}: {d.reason}."
+    ),
     "backup_offsite.destination_removed": lambda _, d: (
         f"Off-site destination {d.name} removed; nothing was deleted there."
     ),

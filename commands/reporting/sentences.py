@@ -300,6 +300,10 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "ledger.projection_rebuilt": lambda _, d: (
         f"Read model {d.name} rebuilt to position {d.position}, {count(d.rows, 'row')}: {d.reason}."
     ),
+    "ledger.recovered": lambda _, d: (
+        f"Ledger recovered from {d.url}: {count(d.size, 'record')}, checkpoint "
+        f"{'signed' if d.signed else 'NOT checked against a key'}."
+    ),
     "ledger.evidence_exported": lambda _, d: (
         f"Evidence exported: positions {d.first_position} to {d.last_position}."
     ),

@@ -238,6 +238,25 @@ def renew_leases(connection: Connection, owner: str, monotonic: float, lease_sec
     return result.rowcount
 
 
+def claim_lease(
+    connection: Connection, name: str, owner: str, monotonic: float, seconds: int
+) -> bool:
+    """Take a lease that belongs to nobody, or whose time has passed; says whether it is ours."""
+    now = lease_now(connection, monotonic)
+    is_free = leases.c.run_id == name, leases.c.expires_at < now
+    connection.execute(delete(leases).where(*is_free))
+    if connection.execute(select(leases.c.owner).where(leases.c.run_id == name)).first():
+        return False
+    row = {"run_id": name, "owner": owner, "expires_at": now + seconds * SECOND}
+    connection.execute(insert(leases), [row])
+    return True
+
+
+def end_lease(connection: Connection, name: str, owner: str) -> None:
+    """Give a lease back; fine where it is gone."""
+    connection.execute(delete(leases).where(leases.c.run_id == name, leases.c.owner == owner))
+
+
 def take_over_lease(connection: Connection, lease: Lease, owner: str, expires_at: int) -> None:
     """Make somebody's lease another one's.
 

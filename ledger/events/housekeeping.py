@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ledger.events.base import ChangedFields, Count, Details, Identifier, Instant
+from ledger.events.base import ChangedFields, Count, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
 from ledger.vocabulary import LEDGER_STREAM, Role
 
@@ -67,6 +67,21 @@ class ProjectionRebuilt(_LedgerDetails):
     position: Count
     rows: Count
     reason: str
+
+
+class LedgerRecovered(_LedgerDetails):
+    """Made again from what was published off-site. `signed`: the checkpoint's signature held.
+
+    `size`, `root`: of the checkpoint, which the records were found to lead to.
+    """
+
+    event_type = "ledger.recovered"
+    action = "recover"
+    size: Count
+    root: Digest
+    url: str
+    signed: bool
+    public_key: str | None
 
 
 class EvidenceExported(_LedgerDetails):

@@ -55,6 +55,15 @@ class DestinationAttached(_DestinationDetails):
     name: str
 
 
+class DestinationDetached(_DestinationDetails):
+    """This ledger was recovered or copied: it only reads there until it is attached."""
+
+    event_type = "backup_offsite.destination_detached"
+    action = "detach"
+    name: str
+    reason: str
+
+
 class DestinationRemoved(_DestinationDetails):
     """Nothing was deleted there; its copies are detached."""
 

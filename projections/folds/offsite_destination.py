@@ -10,6 +10,7 @@ from ledger.events.offsite import (
     DestinationAdded,
     DestinationAttached,
     DestinationChanged,
+    DestinationDetached,
     DestinationRemoved,
     PacksFound,
     PacksMissing,
@@ -55,6 +56,8 @@ def evolve_destination(destination: Destination | None, event: Event) -> Destina
         destination.settings = destination.settings | details.after
     elif isinstance(details, DestinationAttached):
         destination.status = "attached"
+    elif isinstance(details, DestinationDetached):
+        destination.status = "detached"
     elif isinstance(details, DestinationRemoved):
         destination.status = "removed"
     elif isinstance(details, PacksMissing):

@@ -101,7 +101,7 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
             one_recipient=one_recipient,
             clear=clear,
             share=share,
-            options=_options(option),
+            options=store_options_in(option),
             credentials=read_credentials(session.site, name),
         )
         ask = _ask_code if is_interactive() and not as_json else None
@@ -112,7 +112,7 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
             _show_sheet(session.site, wanted, added)
 
 
-def _options(pairs: list[str] | None) -> dict[str, str]:
+def store_options_in(pairs: list[str] | None) -> dict[str, str]:
     """Options as given.
 
     Raises:

@@ -1,4 +1,4 @@
-"""backup-ledger offsite set, remove."""
+"""backup-ledger offsite set, remove, attach."""
 
 from __future__ import annotations
 
@@ -60,3 +60,22 @@ def remove(
             write_json({"name": name, "removed": True, "url": destination.url})
         else:
             say(f"Destination {name} is not used any more; what is at {destination.url} stays.")
+
+
+def attach(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = False) -> None:
+    """Let this ledger copy to a destination that it only reads.
+
+    A ledger that `offsite recover` made only reads, because the machine that it replaces may live.
+    Attach it once you are sure that no other machine uses the destination.
+    """
+    require_extra()
+    from commands.offsite.change import attach_destination
+    from commands.offsite.destinations import find_destination
+
+    with opened(ctx, "act") as session:
+        destination = find_destination(session.site, name)
+        changed = attach_destination(session.site, session.context, destination)
+        if as_json:
+            write_json({"name": name, "attached": True, "changed": changed})
+        else:
+            say(f"Destination {name} is used by this ledger." if changed else "Nothing changed.")

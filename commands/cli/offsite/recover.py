@@ -1,0 +1,89 @@
+"""backup-ledger offsite recover."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.cli.offsite.add import StoreOption, store_options_in
+from commands.cli.offsite.options import IdentityOption, identities_in, require_extra
+from commands.cli.options import JsonOption
+from commands.reporting.humanize import count
+from commands.reporting.terminal import note, progress_bar, say, write_json
+
+if TYPE_CHECKING:
+    from commands.offsite.recover import Recovered
+
+
+def recover(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where the copies are.")],
+    into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="A new backups folder.")],
+    identity: IdentityOption = None,
+    public_key: Annotated[
+        str | None,
+        typer.Option(
+            "--public-key", metavar="VKEY", help="The checkpoint key of the emergency sheet."
+        ),
+    ] = None,
+    option: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the ledger again on a bare machine, from what lies beside the copies.
+
+    Then every backup is known, and each can be fetched:
+    backup-ledger --backups FOLDER backup restore NAME --from DESTINATION --identity FILE --to PATH
+
+    \b
+    Examples:
+      backup-ledger offsite recover file:///mnt/nas/app --identity key.txt --into backups
+      backup-ledger offsite recover s3://bucket/app --identity key.txt --into backups \\\\
+        --public-key example.com/app+f798ebc0+AdutJkwCvKwQnKh+5OW3qGPp9g0kWlPhW7+HU+Ug5EFn
+    """
+    require_extra()
+    from commands.offsite.recover import recover_ledger
+
+    identities = identities_in(identity)
+    with progress_bar("recovering") as bar:
+
+        def told(done: int, total: int) -> None:
+            if bar is not None:
+                bar("records", done, total)
+
+        found = recover_ledger(
+            url,
+            into.absolute(),
+            identities=identities,
+            public_key=public_key,
+            options=store_options_in(option),
+            on_progress=told,
+        )
+    _report(found, as_json=as_json)
+
+
+def _report(found: Recovered, *, as_json: bool) -> None:
+    for each in found.skipped:
+        note(f"A larger checkpoint was not used: {each}")
+    if not found.signed:
+        note(
+            "Unsigned: anybody who can write there can have made this. Give --public-key, from the "
+            "emergency sheet, to be sure."
+        )
+    if as_json:
+        write_json(
+            {
+                "ledger_id": found.ledger_id,
+                "size": found.size,
+                "root": found.root,
+                "signed": found.signed,
+                "folder": found.folder,
+                "destinations": found.destinations,
+            }
+        )
+        return
+    say(f"{count(found.size, 'record')} recovered into {found.folder}", style="green")
+    say(f"Root {found.root}")
+    names = ", ".join(found.destinations) or "none"
+    say(f"Destinations, which are only read until they are attached: {names}")
+    say(f"Next: backup-ledger --backups {found.folder} offsite list")
