@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, MetaData, Table, select
 
 from commands.site.actors import SYSTEM
+from ledger.append.backend import Tables
 from ledger.append.database import open_engine
 from ledger.append.ledger import Context, Draft, Ledger
 from ledger.errors import ConcurrencyConflict
@@ -16,9 +17,25 @@ from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency, s
 from projections.folds.local_time import parse_backup_time
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Inspector
+    from sqlalchemy import Connection
+    from sqlalchemy.engine import URL
 
-_COLUMNS = "user_id, enabled, frequency, backup_time, keep_count, next_backup_at"
+_FORMER_SETTINGS = Table(
+    "backup_settings",
+    MetaData(),
+    *(
+        Column(name)
+        for name in (
+            "id",
+            "user_id",
+            "enabled",
+            "frequency",
+            "backup_time",
+            "keep_count",
+            "next_backup_at",
+        )
+    ),
+)
 
 
 def has_former_settings(application_url: URL) -> bool:
@@ -26,16 +43,17 @@ def has_former_settings(application_url: URL) -> bool:
     engine = open_engine(application_url)
     try:
         with engine.connect() as connection:
-            return _is_former(inspect(connection))
+            return _is_former(connection)
     finally:
         engine.dispose()
 
 
-def _is_former(inspector: Inspector) -> bool:
-    if not inspector.has_table("backup_settings"):
+def _is_former(connection: Connection) -> bool:
+    tables = Tables(connection)
+    if not tables.has("backup_settings"):
         return False
-    columns = {column["name"] for column in inspector.get_columns("backup_settings")}
-    return "stream_version" not in columns and set(_COLUMNS.split(", ")) <= columns
+    columns = tables.columns("backup_settings")
+    return "stream_version" not in columns and set(_FORMER_SETTINGS.columns.keys()) <= columns
 
 
 def import_former_settings(ledger: Ledger, application_url: URL) -> int:
@@ -47,10 +65,10 @@ def import_former_settings(ledger: Ledger, application_url: URL) -> int:
     engine = open_engine(application_url)
     try:
         with engine.connect() as connection:
-            if not _is_former(inspect(connection)):
+            if not _is_former(connection):
                 return 0
             rows = connection.execute(
-                text(f"SELECT {_COLUMNS} FROM backup_settings ORDER BY id")  # noqa: S608
+                select(_FORMER_SETTINGS).order_by(_FORMER_SETTINGS.c.id)
             ).mappings()
             drafts = [draft for row in rows if (draft := _draft(row)) is not None]
     finally:

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from sqlalchemy import inspect
-
 from commands.errors import StoreUnknown
 from commands.site.actors import SYSTEM
 from commands.site.former_settings import has_former_settings, import_former_settings
@@ -26,6 +24,7 @@ from commands.site.store import Store, make_folder, make_store, read_store_id
 from commands.sqlite.connections import missing_database
 from commands.sqlite.errors import SourceMissing, shown
 from commands.sqlite.files import create_private
+from ledger.append.backend import Tables
 from ledger.append.database import (
     create_ledger,
     file_of,
@@ -201,7 +200,7 @@ def look_around(configuration: Configuration) -> Found:
     engine = open_engine(url)
     try:
         with translated_errors(engine), engine.connect() as connection:
-            return Found(store_id, inspect(connection).has_table(meta.name))
+            return Found(store_id, Tables(connection).has(meta.name))
     finally:
         engine.dispose()
 
@@ -265,7 +264,7 @@ def _is_empty(configuration: Configuration) -> bool:
     engine = open_engine(configuration.ledger_url)
     try:
         with translated_errors(engine), engine.connect() as connection:
-            is_bare = not inspect(connection).get_table_names()
+            is_bare = not Tables(connection).names()
         if is_bare:
             create_ledger(engine, str(uuid4()), SystemClock().now())
         read_meta(engine)
@@ -285,7 +284,7 @@ def _refuse_read_models(
     try:
         with translated_errors(engine), engine.connect() as connection:
             refuse_tables_in_the_way(connection)
-            if not inspect(connection).has_table(progress.name):
+            if not Tables(connection).has(progress.name):
                 return
             if read_progress(connection) and not new:
                 raise StoreUnknown(

@@ -7,7 +7,10 @@ other module compares names of databases.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self
+
+from sqlalchemy import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +31,26 @@ BACKEND = "ledger_backend"
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one before it gives up."""
 
+OURS = "ledger_"
+"""How the names of the ledger's tables begin."""
+
 SECOND = 1_000_000
 """Leases and heartbeats are in microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How an engine is to be opened.
+
+    `durable`: a file's commits wait until they are on disk. `own_cache_kib`: a file is ours
+    alone; it is kept in WAL mode, and a connection keeps so many KiB of its pages.
+    `for_read_models`: on a server, in their own schema where there is one.
+    """
+
+    busy_seconds: float = BUSY_SECONDS
+    durable: bool = True
+    own_cache_kib: int | None = None
+    for_read_models: bool = False
 
 
 class BrokenGuard(NamedTuple):
@@ -76,9 +97,7 @@ class Backend(ABC):
     # Opening
 
     @abstractmethod
-    def open(
-        self, url: URL, *, busy_seconds: float, durable: bool, own_cache_kib: int | None
-    ) -> Engine:
+    def open(self, url: URL, options: Opening) -> Engine:
         """An engine whose transactions begin when they are told to."""
 
     @abstractmethod
@@ -104,8 +123,22 @@ class Backend(ABC):
         """How long the next transaction waits for the database's lock."""
 
     @abstractmethod
-    def fold_alone(self, connection: Connection, seconds: float, table: str) -> None:
-        """Keep other projectors off until this transaction ends. `table`: one of theirs."""
+    def fold_alone(self, connection: Connection, seconds: float) -> None:
+        """Keep other projectors off until this transaction ends."""
+
+    # Names
+
+    @abstractmethod
+    def schema_of(self, connection: Connection) -> str | None:
+        """The schema of this connection's tables; None where a database has no schemas."""
+
+    @abstractmethod
+    def is_strangers(self, engine: Engine, table: str) -> bool:
+        """Whether the read models belong to a role with fewer rights than this login has.
+
+        Whoever owns a table decides what runs in the session that works on it. `table`: one of
+        the read models'.
+        """
 
     # The ledger
 
@@ -118,8 +151,15 @@ class Backend(ABC):
         """Let nobody else make a ledger's tables until this transaction ends."""
 
     @abstractmethod
-    def broken_guards(self, connection: Connection) -> Iterator[BrokenGuard]:
-        """Triggers of the ledger's tables that are gone, changed, switched off, or not ours."""
+    def add_guards(self, connection: Connection) -> None:
+        """Make the triggers of the ledger's tables, or bring them up to date."""
+
+    @abstractmethod
+    def broken_guards(self, connection: Connection, version: int) -> Iterator[BrokenGuard]:
+        """Triggers of the ledger's tables that are gone, changed, switched off, or not ours.
+
+        `version`: of the tables, which may be of older software.
+        """
 
     @abstractmethod
     def in_batches(
@@ -179,6 +219,41 @@ class Backend(ABC):
     @abstractmethod
     def in_order_of_bytes(self, column: Column[Any]) -> Any:
         """A column for ORDER BY, in the order that Python has for UTF-8."""
+
+
+class Tables:
+    """Which tables a connection's schema has; nobody else's are meant, and none is guessed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._schema = backend_of(connection).schema_of(connection)
+        self._found = inspect(connection)
+
+    def names(self) -> set[str]:
+        return set(self._found.get_table_names(schema=self._schema))
+
+    def has(self, name: str) -> bool:
+        return self._found.has_table(name, schema=self._schema)
+
+    def columns(self, name: str) -> set[str]:
+        return {each["name"] for each in self._found.get_columns(name, schema=self._schema)}
+
+    def primary_key(self, name: str) -> list[str]:
+        return self._found.get_pk_constraint(name, schema=self._schema)["constrained_columns"]
+
+    def unique_keys(self, name: str) -> set[tuple[str, ...]]:
+        found = self._found.get_unique_constraints(name, schema=self._schema)
+        return {tuple(each["column_names"]) for each in found}
+
+    def indexes(self, name: str) -> set[tuple[str | None, ...]]:
+        found = self._found.get_indexes(name, schema=self._schema)
+        return {tuple(each["column_names"]) for each in found}
+
+
+def quoted(connection: Connection, name: str) -> str:
+    """A table's name for use in SQL that is written by hand: quoted, and with its schema."""
+    quote = connection.dialect.identifier_preparer.quote
+    schema = backend_of(connection).schema_of(connection)
+    return quote(name) if schema is None else f"{quote(schema)}.{quote(name)}"
 
 
 def backend_of(bind: Engine | Connection) -> Backend:

@@ -17,10 +17,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, insert, inspect, select, update
+from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from ledger.append import leases_and_names as operational
-from ledger.append.backend import backend_of
+from ledger.append.backend import Tables, backend_of
 from ledger.append.database import (
     create_ledger,
     read_meta,
@@ -172,7 +172,7 @@ def _sound_head(source: Engine) -> Head:
 def _is_bare(target: Engine) -> bool:
     """Nothing is there yet, or only what an attempt left that was killed as it began."""
     with translated_errors(target), target.connect() as connection:
-        return not inspect(connection).has_table(meta.name)
+        return not Tables(connection).has(meta.name)
 
 
 def _require_earlier(

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from ledger.append import tables
-from ledger.append.backend import BUSY_SECONDS, WRITE, Backend, backend_of
+from ledger.append.backend import BUSY_SECONDS, WRITE, Backend, Opening, Tables, backend_of
 from ledger.append.postgresql_backend import PostgreSQLBackend
 from ledger.append.software import is_newer, software_version
 from ledger.append.sqlite_backend import SQLiteBackend
@@ -114,18 +114,15 @@ def open_engine(
     busy_seconds: float = BUSY_SECONDS,
     durable: bool = True,
     own_cache_kib: int | None = None,
+    for_read_models: bool = False,
 ) -> Engine:
-    """An engine whose transactions begin when they are told to, with its backend.
-
-    `durable`: a file's commits wait until they are on disk. `own_cache_kib`: a file is ours
-    alone; it is kept in WAL mode, and a connection keeps so many KiB of its pages.
+    """An engine whose transactions begin when they are told to, with its backend (`Opening`).
 
     Raises:
         LedgerError: the database's driver is not installed.
     """
-    return backend_for(url).open(
-        url, busy_seconds=busy_seconds, durable=durable, own_cache_kib=own_cache_kib
-    )
+    options = Opening(busy_seconds, durable, own_cache_kib, for_read_models)
+    return backend_for(url).open(url, options)
 
 
 @contextmanager
@@ -185,7 +182,7 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
 
 def _require_room(connection: Connection, backend: Backend) -> None:
     """A file is a ledger's alone; on a server only our tables must not be there."""
-    found = set(inspect(connection).get_table_names())
+    found = Tables(connection).names()
     if not backend.is_ours_alone:
         if tables.meta.name in found:
             raise LedgerBusy(
@@ -208,7 +205,7 @@ def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta
     if _is_missing_file(engine.url):
         raise LedgerMissing(f"there is no ledger at {_place(engine)}; check the path")
     with translated_errors(engine), engine.connect() as connection:
-        if not inspect(connection).has_table(tables.meta.name):
+        if not Tables(connection).has(tables.meta.name):
             raise NotALedger(f"{_place(engine)} is no ledger; check the path, nothing was changed")
         rows = connection.execute(
             select(tables.meta.c.ledger_id, tables.meta.c.schema_version)

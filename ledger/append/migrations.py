@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from ledger.append.backend import backend_of, quoted
 from ledger.append.database import may_not_write, read_meta, writing
 from ledger.append.software import is_newer, software_version
 from ledger.append.tables import SCHEMA_VERSION, meta, verified
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 def _remember_more(connection: Connection) -> None:
     """Version 2: the software that wrote the ledger, and when it was last verified.
 
-    It also has leases of off-site copies, which older software would take for runs'.
+    It also has leases of off-site copies, which older software would take for runs'. A server
+    checks what is appended.
     """
-    connection.execute(text(f"ALTER TABLE {meta.name} ADD COLUMN software_version TEXT"))
+    table = quoted(connection, meta.name)
+    connection.execute(text(f"ALTER TABLE {table} ADD COLUMN software_version TEXT"))
     verified.create(connection)
+    backend_of(connection).add_guards(connection)
 
 
 STEPS: Steps = {1: _remember_more}

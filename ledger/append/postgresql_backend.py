@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, create_engine, event, literal_column, select, text
 from sqlalchemy.dialects import postgresql
 
-from ledger.append import tables
-from ledger.append.backend import BACKEND, BUSY_SECONDS, WRITE, Backend, BrokenGuard
+from ledger.append import guards
+from ledger.append.backend import (
+    BACKEND,
+    BUSY_SECONDS,
+    OURS,
+    WRITE,
+    Backend,
+    BrokenGuard,
+    Opening,
+    backend_of,
+    quoted,
+)
 from ledger.append.listening import Listener
 from ledger.errors import LedgerError
 
@@ -22,6 +32,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
     from ledger.append.prepared import Prepared
+
+GUARDED_SINCE = 2
+"""Version of the tables since which a server checks what is appended."""
 
 CREATION_LOCK = int.from_bytes(b"backupn")
 """The advisory lock of whoever makes a ledger's tables."""
@@ -44,6 +57,30 @@ CONNECTION = {
 Without these, whoever talks to a machine that lost its power or its network waits for hours.
 """
 
+PIN_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
+"""Temporary tables come last: no name of the server's is taken for one of them."""
+
+READ_MODELS = "_read_models"
+"""How the name of the schema of read models ends; it begins with that of the ledger's."""
+
+_HAS_SCHEMA = "SELECT 1 FROM pg_namespace WHERE nspname = %s::name"
+
+_ONLY_PLAIN_TABLES = (
+    "SELECT set_config('row_security', 'off', false), (SELECT set_config(name, "
+    "'view, foreign-table', false) FROM pg_settings "
+    "WHERE name = 'restrict_nonsystem_relation_kind')"
+)
+"""What the owner of a table could put in its place runs in our session; so it is refused."""
+
+_IS_STRANGERS = text(
+    "SELECT EXISTS (SELECT FROM pg_roles AS us "
+    "JOIN pg_class AS ledger ON ledger.oid = to_regclass(:events) "
+    "JOIN (SELECT relowner AS oid FROM pg_class WHERE oid = to_regclass(:progress) UNION ALL "
+    "SELECT nspowner FROM pg_namespace WHERE nspname = CAST(:read_models AS name)) AS keeper "
+    "ON keeper.oid NOT IN (us.oid, ledger.relowner) WHERE us.rolname = session_user "
+    "AND (us.rolsuper OR us.rolcreaterole OR pg_has_role(us.oid, ledger.relowner, 'MEMBER')))"
+)
+
 _NO_LOST_COMMIT = (
     "SELECT set_config('synchronous_commit', 'on', false) "
     "WHERE current_setting('synchronous_commit') = 'off'"
@@ -54,27 +91,19 @@ _NO_LOST_COMMIT = (
 _NOW = literal_column(
     "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint", type_=BigInteger()
 )
-_AS_THEIR_OWNER = text(
-    "SELECT set_config('role', tableowner, true) FROM pg_tables "
-    "WHERE schemaname = current_schema() AND tablename = :table AND tableowner <> current_user "
-    "AND pg_has_role(current_user, tableowner, 'MEMBER')"
-)
-"""Whoever may: an administrator's rebuild must not make tables that others cannot use."""
-
 _TRIGGERS = text(
     "SELECT t.tgname, c.relname, t.tgtype, t.tgenabled, p.prosrc "
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE NOT t.tgisinternal AND t.tgparentid = 0 "
-    "AND c.relnamespace = current_schema()::regnamespace"
+    "AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = CAST(:schema AS name))"
 )
 _HAS_COLUMN = text(
-    "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = :column "
+    "SELECT 1 FROM pg_attribute "
+    "WHERE attrelid = to_regclass(:table) AND attname = CAST(:column AS name) "
     "AND attnum > 0 AND NOT attisdropped"
 )
-_IDENTITY = text(
-    "SELECT system_identifier, current_database(), current_schema() FROM pg_control_system()"
-)
-_INDEXES = text("SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()")
+_IDENTITY = text("SELECT system_identifier, current_database() FROM pg_control_system()")
+_INDEXES = text("SELECT indexname FROM pg_indexes WHERE schemaname = CAST(:schema AS name)")
 _SIZE = text("SELECT pg_database_size(current_database())")
 
 
@@ -91,41 +120,44 @@ class PostgreSQLBackend(Backend):
     leaves_foreign_keys_unchecked = False
     unchecked = "the database server's own rights and storage"
 
-    def open(
-        self, url: URL, *, busy_seconds: float, durable: bool, own_cache_kib: int | None
-    ) -> Engine:
+    def open(self, url: URL, options: Opening) -> Engine:
         """All of its transactions are durable; how long they wait is said in each.
 
         Raises:
             LedgerError: the driver is not installed.
         """
-        del busy_seconds, durable, own_cache_kib
-        options = {name: CONNECTION[name] for name in CONNECTION.keys() - url.query.keys()}
+        given = {name: CONNECTION[name] for name in CONNECTION.keys() - url.query.keys()}
         try:
             engine = create_engine(
                 url,
                 pool_pre_ping=True,
                 # Whatever the database's default: the head is locked first and read then.
                 isolation_level="READ COMMITTED",
-                connect_args=options,
+                connect_args=given,
                 execution_options={BACKEND: self},
+                use_native_hstore=False,
             )
         except ImportError as error:
             raise LedgerError(
                 f"no driver for {url.get_backend_name()}: install backup-ledger[postgresql]"
             ) from error
+        schemas: list[str] = []
 
-        @event.listens_for(engine, "connect")
-        def _on_connect(connection: Any, _record: Any) -> None:
-            with connection.cursor() as cursor:
-                cursor.execute(_NO_LOST_COMMIT)
-            connection.commit()
+        @event.listens_for(engine, "do_connect")
+        def _connected(dialect: Any, _record: Any, args: Any, parameters: Any) -> Any:
+            raw = dialect.connect(*args, **parameters)
+            try:
+                schemas[:] = [_prepare(raw, options)]
+            except BaseException:
+                raw.close()
+                raise
+            return raw
 
-        @event.listens_for(engine, "begin")
-        def _on_begin(connection: Connection) -> None:
-            if connection.get_execution_options().get(WRITE, False):
-                connection.exec_driver_sql(bounded_writer())
+        @event.listens_for(engine, "engine_connect")
+        def _qualified(connection: Connection) -> None:
+            connection.execution_options(schema_translate_map={None: schemas[0]})
 
+        event.listen(engine, "begin", _begin)
         return engine
 
     def file_of(self, url: URL) -> None:
@@ -136,7 +168,8 @@ class PostgreSQLBackend(Backend):
         return shown.render_as_string(hide_password=True)
 
     def identity(self, connection: Connection) -> tuple[object, ...]:
-        return (self.name, *connection.execute(_IDENTITY).one())
+        found = connection.execute(_IDENTITY).one()
+        return (self.name, *found, self.schema_of(connection))
 
     def snapshot_engine(self, engine: Engine) -> Engine:
         return engine.execution_options(isolation_level="REPEATABLE READ")
@@ -144,11 +177,10 @@ class PostgreSQLBackend(Backend):
     def set_patience(self, connection: Connection, seconds: float) -> None:
         """Each transaction says it itself."""
 
-    def fold_alone(self, connection: Connection, seconds: float, table: str) -> None:
+    def fold_alone(self, connection: Connection, seconds: float) -> None:
         # Other projectors are no application that keeps its lock: each has it for a moment.
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(seconds * 1_000)}")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({PROJECTOR_LOCK})")
-        connection.execute(_AS_THEIR_OWNER, {"table": table})
 
     def prepare_new(self, engine: Engine) -> None:
         """It is as it should be."""
@@ -157,11 +189,36 @@ class PostgreSQLBackend(Backend):
         # Several machines may begin at once; the first one makes the tables.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({CREATION_LOCK})")
 
-    def broken_guards(self, connection: Connection) -> Iterator[BrokenGuard]:
-        stored = {row.tgname: row for row in connection.execute(_TRIGGERS)}
-        for trigger in tables.POSTGRESQL_TRIGGERS:
+    def schema_of(self, connection: Connection) -> str:
+        found: str = connection.get_execution_options()["schema_translate_map"][None]
+        return found
+
+    def is_strangers(self, engine: Engine, table: str) -> bool:
+        with engine.connect() as connection:
+            schema = self.schema_of(connection).removesuffix(READ_MODELS)
+            quote = connection.dialect.identifier_preparer.quote
+            wanted = {
+                "events": f"{quote(schema)}.ledger_events",
+                "progress": quoted(connection, table),
+                "read_models": read_models_schema(schema),
+            }
+            return bool(connection.execute(_IS_STRANGERS, wanted).scalar_one())
+
+    def add_guards(self, connection: Connection) -> None:
+        for statement in guards.server_statements(_quoted_schema(connection)):
+            # Without parameters, or the driver would look for some at every "%".
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+    def broken_guards(self, connection: Connection, version: int) -> Iterator[BrokenGuard]:
+        wanted = {"schema": self.schema_of(connection)}
+        stored = {row.tgname: row for row in connection.execute(_TRIGGERS, wanted)}
+        schema = _quoted_schema(connection)
+        for trigger in guards.POSTGRESQL_TRIGGERS:
             found = stored.pop(trigger.name, None)
-            expected = (trigger.table, trigger.bits, tables.POSTGRESQL_FUNCTIONS[trigger.function])
+            if version < GUARDED_SINCE:
+                continue  # those of older software did less
+            body = guards.function_body(trigger.function, schema)
+            expected = (trigger.table, trigger.bits, body)
             if found is None:
                 yield BrokenGuard(f"the trigger {trigger.name} was dropped", trigger.when, None)
             elif (found.relname, found.tgtype, found.prosrc) != expected:
@@ -171,7 +228,7 @@ class PostgreSQLBackend(Backend):
                 problem = f"the trigger {trigger.name} was switched off"
                 yield BrokenGuard(problem, "enabled", str(found.tgenabled))
         for name, found in stored.items():
-            if found.relname in tables.metadata.tables:
+            if found.relname.startswith(OURS):
                 problem = f"{found.relname} has a trigger that is not ours: {name}"
                 yield BrokenGuard(problem, "no such trigger", found.prosrc)
 
@@ -208,22 +265,55 @@ class PostgreSQLBackend(Backend):
         return _instant
 
     def has_column(self, connection: Connection, table: str, column: str) -> bool:
-        wanted = {"table": table, "column": column}
+        wanted = {"table": quoted(connection, table), "column": column}
         return connection.execute(_HAS_COLUMN, wanted).first() is not None
 
     def rename_table(self, connection: Connection, old: str, new: str) -> None:
-        quote = connection.dialect.identifier_preparer.quote
-        connection.execute(text(f"ALTER TABLE {quote(old)} RENAME TO {quote(new)}"))
+        name = connection.dialect.identifier_preparer.quote(new)
+        connection.execute(text(f"ALTER TABLE {quoted(connection, old)} RENAME TO {name}"))
 
     def triggers_on(self, connection: Connection, table: str) -> list[tuple[str, str]]:
         del connection, table
         return []  # they belong to the table, whatever its name is
 
     def index_names(self, connection: Connection) -> set[str]:
-        return set(connection.execute(_INDEXES).scalars())
+        return set(connection.execute(_INDEXES, {"schema": self.schema_of(connection)}).scalars())
 
     def in_order_of_bytes(self, column: Column[Any]) -> Any:
         return column.collate("C") if column.type.python_type is str else column
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITE, False):
+        connection.exec_driver_sql(bounded_writer())
+
+
+def _prepare(raw: Any, options: Opening) -> str:
+    """Make a new connection safe; the schema in which its tables are.
+
+    From here on only the server's own functions and operators are found without their schema:
+    whoever may make some in a schema that we use would have them run with our rights.
+    """
+    with raw.cursor() as cursor:
+        (schema,) = cursor.execute("SELECT pg_catalog.current_schema()").fetchone()
+        cursor.execute(PIN_SEARCH_PATH)
+        if schema is None:
+            raise LedgerError(
+                "the server's search_path names no schema that is there; give the role one: "
+                "ALTER ROLE .. SET search_path = .."
+            )
+        cursor.execute(_NO_LOST_COMMIT)
+        own = read_models_schema(schema)
+        if options.for_read_models and cursor.execute(_HAS_SCHEMA, (own,)).fetchone():
+            schema = own
+            cursor.execute(_ONLY_PLAIN_TABLES)
+    raw.commit()
+    return str(schema)
+
+
+def read_models_schema(schema: str) -> str:
+    """Where the read models of a ledger with roles are. `schema`: the ledger's."""
+    return f"{schema}{READ_MODELS}"
 
 
 def bounded_writer() -> str:
@@ -237,3 +327,8 @@ def bounded_writer() -> str:
 
 def _instant(value: datetime) -> datetime:
     return value.astimezone(UTC).replace(tzinfo=None)
+
+
+def _quoted_schema(connection: Connection) -> str:
+    schema = backend_of(connection).schema_of(connection)
+    return connection.dialect.identifier_preparer.quote(str(schema))

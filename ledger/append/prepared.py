@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
+from ledger.append.backend import backend_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Executable
-    from sqlalchemy.engine import Dialect
 
 
 class Prepared:
@@ -27,7 +28,8 @@ class Prepared:
     def __init__(self, statement: Executable, names: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._names = names
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[str | None, _Compiled] = {}
+        # By schema; a file has none.
 
     @property
     def statement(self) -> Executable:
@@ -36,17 +38,17 @@ class Prepared:
 
     def run(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
         """Execute once; the driver's cursor."""
-        compiled = self._for(connection.dialect)
+        compiled = self._for(connection)
         return _execute(connection, compiled.text, compiled.bind(parameters))
 
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute for each row, in order."""
-        compiled = self._for(connection.dialect)
+        compiled = self._for(connection)
         _execute(connection, compiled.text, [compiled.bind(row) for row in rows], many=True)
 
     def run_rows(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Execute for each row of values, which come in the order of `names`."""
-        compiled = self._for(connection.dialect)
+        compiled = self._for(connection)
         names = self._names or ()
         if compiled.order is None:
             values: Sequence[Any] = [dict(zip(names, row, strict=True)) for row in rows]
@@ -55,15 +57,21 @@ class Prepared:
             values = rows
         _execute(connection, compiled.text, values, many=True)
 
-    def _for(self, dialect: Dialect) -> _Compiled:
-        found = self._compiled.get(dialect.name)
+    def _for(self, connection: Connection) -> _Compiled:
+        schema = backend_of(connection).schema_of(connection)
+        found = self._compiled.get(schema)
         if found is None:
-            compiled: Any = self._statement.compile(dialect=dialect, column_keys=self._names)  # type: ignore[attr-defined]
+            compiled: Any = self._statement.compile(  # type: ignore[attr-defined]
+                dialect=connection.dialect,
+                column_keys=self._names,
+                schema_translate_map=None if schema is None else {None: schema},
+                render_schema_translate=schema is not None,
+            )
             constants = {
                 name: value for name, value in compiled.params.items() if value is not None
             }
             order = tuple(compiled.positiontup) if compiled.positional else None
-            found = self._compiled[dialect.name] = _Compiled(str(compiled), order, constants)
+            found = self._compiled[schema] = _Compiled(str(compiled), order, constants)
         return found
 
 

@@ -2,7 +2,9 @@
 
 Nobody can log in as one of them; logins are made members. The appender can neither UPDATE,
 DELETE nor TRUNCATE what was recorded, and since it owns no table of the ledger, it cannot drop
-one, alter one or disable a trigger either. The script can be run again: it changes nothing then.
+one, alter one or disable a trigger either. Nor can it make anything in the ledger's schema: the
+read models, which it must be able to make, have a schema of their own, and nobody with more
+rights works there. The script can be run again: it changes nothing then.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import ProgrammingError
 
 from ledger.append import tables
+from ledger.append.backend import backend_of
 from ledger.append.database import backend_for
+from ledger.append.guards import FUNCTION_NAMES
+from ledger.append.postgresql_backend import PIN_SEARCH_PATH, READ_MODELS
 from ledger.errors import LedgerError
 from ledger.vocabulary import ROLE_PREFIX
 
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
 
 READ_MODEL_FAMILY = "ledger_projection_"
 """How the names of read models' generations begin; no table of the ledger's own does."""
+
+_SCHEMA = "backup_ledger.schema"
+_LEDGERS = f"current_setting('{_SCHEMA}')"
+_OWN = f"current_setting('{_SCHEMA}') || '{READ_MODELS}'"
 
 _PREFIX = re.compile(r"[a-z_][a-z0-9_]{0,49}")
 
@@ -43,11 +52,14 @@ APPENDER_MAY = {
 """What the appender may do with each table of the ledger."""
 
 
-def role_statements(prefix: str = ROLE_PREFIX, read_models: Sequence[str] = ()) -> list[str]:
-    """The script, a statement each; for the schema that the session's search path names first.
+def role_statements(
+    prefix: str = ROLE_PREFIX, read_models: Sequence[str] = (), schema: str | None = None
+) -> list[str]:
+    """The script, a statement each; in one transaction.
 
-    `read_models`: names of tables that, where they are there, become the appender's own, as do
-    their generations: whoever folds read models makes, exchanges and drops their tables.
+    `read_models`: names of tables that, where they are there, move to the read models' schema, as
+    do their generations: whoever folds read models makes, exchanges and drops their tables.
+    `schema`: the ledger's; by default the one that the session's search path names first.
 
     Raises:
         ValueError: the prefix is no lower-case name.
@@ -58,26 +70,28 @@ def role_statements(prefix: str = ROLE_PREFIX, read_models: Sequence[str] = ()) 
             "such as backup_ledger"
         )
     owner, appender, auditor = (f"{prefix}_{each}" for each in ("owner", "appender", "auditor"))
+    ledgers = "pg_catalog.current_schema()" if schema is None else _literal(schema)
     return [
+        # Whatever others made in a schema that we use: it is not found, and not called.
+        f"SELECT pg_catalog.set_config('{_SCHEMA}', {ledgers}, true)",
+        PIN_SEARCH_PATH.replace("false", "true"),
         *(_made(role) for role in (owner, appender, auditor)),
-        # Whoever hands tables over must belong to the role that gets them.
-        f"GRANT {owner}, {appender} TO CURRENT_USER",
-        _on_schema(f"GRANT USAGE, CREATE ON SCHEMA %I TO {owner}, {appender}"),
-        _on_schema(f"GRANT USAGE ON SCHEMA %I TO {auditor}"),
-        _handed_over([table.name for table in APPENDER_MAY], owner),
+        _members_for_handing_over(owner, appender),
+        *_schemas(owner, appender, auditor),
+        _on_each_table([table.name for table in APPENDER_MAY], f"OWNER TO {owner}"),
         *_functions_guarded(owner),
         *_rights(owner, appender, auditor),
-        _handed_over(read_models, appender, READ_MODEL_FAMILY),
-        _readable(read_models, auditor, READ_MODEL_FAMILY),
+        _moved(read_models, appender),
+        _readable(auditor),
         _on_schema(
-            f"ALTER DEFAULT PRIVILEGES FOR ROLE {appender} IN SCHEMA %I "
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {appender} IN SCHEMA %2$I "
             f"GRANT SELECT ON TABLES TO {auditor}"
         ),
     ]
 
 
 def role_script(prefix: str = ROLE_PREFIX, read_models: Sequence[str] = ()) -> str:
-    """The same as text for psql, in one transaction."""
+    """The script as text for psql, in one transaction."""
     statements = role_statements(prefix, read_models)
     return "\n".join(["BEGIN;", *(f"{each};" for each in statements), "COMMIT;"]) + "\n"
 
@@ -90,11 +104,11 @@ def make_roles(engine: Engine, prefix: str = ROLE_PREFIX, read_models: Sequence[
         LedgerError: this login may not make roles, or does not own the tables.
     """
     require_server(engine.url)
-    statements = role_statements(prefix, read_models)
     try:
         # Without parameters, or the driver would look for some at every "%".
         with engine.connect().execution_options(no_parameters=True) as connection:
-            for statement in statements:
+            schema = backend_of(connection).schema_of(connection)
+            for statement in role_statements(prefix, read_models, schema):
                 connection.exec_driver_sql(statement)
             connection.commit()
     except ProgrammingError as error:
@@ -110,56 +124,91 @@ def require_server(url: URL) -> None:
         )
 
 
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _made(role: str) -> str:
     return (
-        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}'::name) "
         f"THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
     )
 
 
+def _members_for_handing_over(owner: str, appender: str) -> str:
+    """Whoever hands tables over must belong to the role that gets them, or be a superuser."""
+    return (
+        "DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) "  # noqa: S608
+        f"THEN GRANT {owner}, {appender} TO CURRENT_USER; END IF; END $$"
+    )
+
+
 def _on_schema(statement: str) -> str:
-    return f"DO $$ BEGIN EXECUTE format('{statement}', current_schema()); END $$"
+    """%1$I is the ledger's schema, %2$I that of the read models."""
+    return f"DO $$ BEGIN EXECUTE format('{statement}', {_LEDGERS}, {_OWN}); END $$"
+
+
+def _schemas(owner: str, appender: str, auditor: str) -> Iterator[str]:
+    """Only the owner makes anything where the ledger is; what is read as code is there."""
+    yield _on_schema(f"REVOKE CREATE ON SCHEMA %1$I FROM PUBLIC, {appender}, {auditor}")
+    yield _on_schema(f"GRANT USAGE, CREATE ON SCHEMA %1$I TO {owner}")
+    yield _on_schema(f"GRANT USAGE ON SCHEMA %1$I TO {appender}, {auditor}")
+    yield _on_schema(f"CREATE SCHEMA IF NOT EXISTS %2$I AUTHORIZATION {appender}")
+    yield _on_schema(f"ALTER SCHEMA %2$I OWNER TO {appender}")
+    yield _on_schema("REVOKE ALL ON SCHEMA %2$I FROM PUBLIC")
+    yield _on_schema(f"GRANT USAGE ON SCHEMA %2$I TO {auditor}")
 
 
 def _rights(owner: str, appender: str, auditor: str) -> Iterator[str]:
     for table, rights in APPENDER_MAY.items():
-        yield f"REVOKE ALL ON {table.name} FROM PUBLIC, {appender}, {auditor}"
-        yield f"GRANT ALL ON {table.name} TO {owner}"
-        yield f"GRANT {rights} ON {table.name} TO {appender}"
-        yield f"GRANT SELECT ON {table.name} TO {auditor}"
-    yield f"GRANT USAGE ON SEQUENCE {tables.checkpoints.name}_id_seq TO {appender}"
+        name = f"%1$I.{table.name}"
+        yield _on_schema(f"REVOKE ALL ON {name} FROM PUBLIC, {appender}, {auditor}")
+        yield _on_schema(f"GRANT ALL ON {name} TO {owner}")
+        yield _on_schema(f"GRANT {rights} ON {name} TO {appender}")
+        yield _on_schema(f"GRANT SELECT ON {name} TO {auditor}")
+    sequence = f"%1$I.{tables.checkpoints.name}_id_seq"
+    yield _on_schema(f"GRANT USAGE ON SEQUENCE {sequence} TO {appender}")
 
 
-def _handed_over(names: Sequence[str], role: str, family: str | None = None) -> str:
-    return _for_each_table(names, f"ALTER TABLE %I OWNER TO {role}", family)
-
-
-def _readable(names: Sequence[str], role: str, family: str | None = None) -> str:
-    return _for_each_table(names, f"GRANT SELECT ON %I TO {role}", family)
-
-
-def _for_each_table(names: Sequence[str], statement: str, family: str | None = None) -> str:
-    """`family`: tables whose names begin so are meant as well."""
+def _on_each_table(names: Sequence[str], change: str) -> str:
+    """Change those of the ledger's tables that are there."""
     wanted = ", ".join(f"'{name}'" for name in names)
-    is_wanted = f"tablename = ANY (ARRAY[{wanted}]::text[])"
-    if family is not None:
-        is_wanted = f"({is_wanted} OR starts_with(tablename, '{family}'))"
     return (  # every name is ours, and the prefix was looked at
-        "DO $$ DECLARE found text; BEGIN FOR found IN SELECT tablename FROM pg_tables "  # noqa: S608
-        f"WHERE schemaname = current_schema() AND {is_wanted} "
-        f"LOOP EXECUTE format('{statement}', found); END LOOP; END $$"
+        "DO $$ DECLARE found name; BEGIN FOR found IN SELECT tablename FROM pg_tables "  # noqa: S608
+        f"WHERE schemaname = {_LEDGERS}::name AND tablename = ANY (ARRAY[{wanted}]::name[]) "
+        f"LOOP EXECUTE format('ALTER TABLE %I.%I {change}', {_LEDGERS}, found); "
+        "END LOOP; END $$"
     )
+
+
+def _moved(names: Sequence[str], appender: str) -> str:
+    """Read models that are beside the ledger, as older software kept them; not the former ones."""
+    wanted = ", ".join(f"'{name}'" for name in names)
+    return (
+        "DO $$ DECLARE found name; BEGIN "  # noqa: S608
+        f"IF to_regclass(format('%I.{READ_MODEL_FAMILY}progress', {_LEDGERS})) IS NOT NULL THEN "
+        "FOR found IN SELECT t.tablename FROM pg_tables AS t "
+        f"WHERE t.schemaname = {_LEDGERS}::name AND (t.tablename = ANY (ARRAY[{wanted}]::name[]) "
+        f"OR starts_with(t.tablename::text, '{READ_MODEL_FAMILY}')) "
+        f"AND NOT EXISTS (SELECT FROM pg_tables AS there WHERE there.schemaname = {_OWN}::name "
+        "AND there.tablename = t.tablename) "
+        f"LOOP EXECUTE format('ALTER TABLE %I.%I OWNER TO {appender}', {_LEDGERS}, found); "
+        f"EXECUTE format('ALTER TABLE %I.%I SET SCHEMA %I', {_LEDGERS}, found, {_OWN}); "
+        "END LOOP; END IF; END $$"
+    )
+
+
+def _readable(auditor: str) -> str:
+    return _on_schema(f"GRANT SELECT ON ALL TABLES IN SCHEMA %2$I TO {auditor}")
 
 
 def _functions_guarded(owner: str) -> Iterator[str]:
     """The triggers' functions: whoever owns one could make it do nothing.
 
     Only these, each by its signature: others might be somebody's who would like to be the owner.
-    Whatever tables a session made for itself, they look into those of the ledger.
     """
-    for name in tables.POSTGRESQL_FUNCTIONS:
+    for name in FUNCTION_NAMES:
         yield _on_schema(f"ALTER FUNCTION %1$I.{name}() OWNER TO {owner}")
-        yield _on_schema(f"ALTER FUNCTION %1$I.{name}() SET search_path = %1$I, pg_temp")
 
 
 def _not_made(error: ProgrammingError) -> LedgerError:

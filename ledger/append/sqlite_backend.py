@@ -12,8 +12,17 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from ledger.append import tables
-from ledger.append.backend import BACKEND, SECOND, WRITE, Backend, BrokenGuard
+from ledger.append import guards
+from ledger.append.backend import (
+    BACKEND,
+    OURS,
+    SECOND,
+    WRITE,
+    Backend,
+    BrokenGuard,
+    Opening,
+    quoted,
+)
 from ledger.append.listening import Looking
 from ledger.append.prepared import Prepared
 from ledger.sqlite_driver import Connection as SQLiteConnection
@@ -51,24 +60,18 @@ class SQLiteBackend(Backend):
     leaves_foreign_keys_unchecked = True
     unchecked = "the inner structure of the database file (SQLite: PRAGMA integrity_check)"
 
-    def open(
-        self, url: URL, *, busy_seconds: float, durable: bool, own_cache_kib: int | None
-    ) -> Engine:
-        """`durable`: wait until each commit is on disk.
-
-        `own_cache_kib`: the file is ours alone; WAL, and so many KiB of pages are kept.
-        """
-        connecting = {"timeout": busy_seconds, "factory": SQLiteConnection}
+    def open(self, url: URL, options: Opening) -> Engine:
+        connecting = {"timeout": options.busy_seconds, "factory": SQLiteConnection}
         engine = create_engine(url, connect_args=connecting, execution_options={BACKEND: self})
-        synchronous = "FULL" if durable else "NORMAL"
+        synchronous = "FULL" if options.durable else "NORMAL"
 
         @event.listens_for(engine, "connect")
         def _on_connect(connection: Any, _record: Any) -> None:
             connection.isolation_level = None  # we say BEGIN ourselves
             connection.execute(f"PRAGMA synchronous={synchronous}")
-            if own_cache_kib is not None:
+            if options.own_cache_kib is not None:
                 connection.execute("PRAGMA journal_mode=WAL").fetchall()
-                connection.execute(f"PRAGMA cache_size=-{own_cache_kib}")
+                connection.execute(f"PRAGMA cache_size=-{options.own_cache_kib}")
 
         event.listen(engine, "begin", _begin)
         return engine
@@ -101,7 +104,7 @@ class SQLiteBackend(Backend):
         raw: Any = connection.connection.driver_connection
         raw.execute(f"PRAGMA busy_timeout={int(seconds * 1_000)}")
 
-    def fold_alone(self, connection: Connection, seconds: float, table: str) -> None:
+    def fold_alone(self, connection: Connection, seconds: float) -> None:
         """The write lock, which the transaction has, does it."""
 
     def prepare_new(self, engine: Engine) -> None:
@@ -112,9 +115,23 @@ class SQLiteBackend(Backend):
     def make_alone(self, connection: Connection) -> None:
         """The write lock, which the transaction has, does it."""
 
-    def broken_guards(self, connection: Connection) -> Iterator[BrokenGuard]:
+    def schema_of(self, connection: Connection) -> None:
+        del connection
+
+    def is_strangers(self, engine: Engine, table: str) -> bool:
+        del engine, table
+        return False  # who may write a file may do everything with it
+
+    def add_guards(self, connection: Connection) -> None:
+        present = {row.name for row in connection.execute(_TRIGGERS)}
+        for name, statement in guards.sqlite_triggers().items():
+            if name not in present:
+                connection.exec_driver_sql(statement)
+
+    def broken_guards(self, connection: Connection, version: int) -> Iterator[BrokenGuard]:
+        del version
         stored = {row.name: (row.tbl_name, row.sql) for row in connection.execute(_TRIGGERS)}
-        for name, sql in tables.sqlite_triggers().items():
+        for name, sql in guards.sqlite_triggers().items():
             _, found = stored.pop(name, (None, None))
             if found is None:
                 problem = f"the trigger {name}, which keeps history append-only, was dropped"
@@ -122,7 +139,7 @@ class SQLiteBackend(Backend):
             elif found != sql:
                 yield BrokenGuard(f"the trigger {name} was changed", sql, found)
         for name, (table, sql) in stored.items():
-            if str(table) in tables.metadata.tables:
+            if str(table).startswith(OURS):
                 problem = f"{table} has a trigger that is not ours: {name}"
                 yield BrokenGuard(problem, "no such trigger", sql)
 
@@ -163,11 +180,12 @@ class SQLiteBackend(Backend):
         return _HAS_COLUMN.run(connection, wanted).fetchone() is not None
 
     def rename_table(self, connection: Connection, old: str, new: str) -> None:
-        quote = connection.dialect.identifier_preparer.quote
         # Otherwise SQLite would rewrite the application's views to follow the old rows.
         connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
         try:
-            connection.execute(text(f"ALTER TABLE {quote(old)} RENAME TO {quote(new)}"))
+            connection.execute(
+                text(f"ALTER TABLE {quoted(connection, old)} RENAME TO {quoted(connection, new)}")
+            )
         finally:
             connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
 

@@ -1,14 +1,12 @@
-"""The ledger's own tables and the triggers that keep history append-only."""
+"""The ledger's own tables."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -19,6 +17,8 @@ from sqlalchemy import (
     UniqueConstraint,
     event,
 )
+
+from ledger.append.backend import backend_of
 
 SCHEMA_VERSION = 2
 """Version of these tables; a ledger with a newer one is refused. 1 is that of 0.1.0.
@@ -130,91 +130,7 @@ verified = Table(
 )
 """When all of history was last verified: a reminder for `status`, no proof of anything."""
 
-_SQLITE_TRIGGERS = (
-    """CREATE TRIGGER ledger_events_no_update BEFORE UPDATE ON ledger_events
-    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: UPDATE refused'); END""",
-    """CREATE TRIGGER ledger_events_no_delete BEFORE DELETE ON ledger_events
-    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: DELETE refused'); END""",
-    # INSERT OR REPLACE fires no delete trigger, so what it would replace is refused here.
-    """CREATE TRIGGER ledger_events_only_append BEFORE INSERT ON ledger_events
-    WHEN NEW.position <> (SELECT COALESCE(MAX(position), 0) + 1 FROM ledger_events)
-      OR EXISTS (SELECT 1 FROM ledger_events
-                 WHERE stream = NEW.stream AND stream_version = NEW.stream_version)
-    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: INSERT out of order refused'); END""",
-)
 
-CHANNEL = "backup_ledger"
-"""Where a server tells whoever listens that the head has moved on; the payload is its size."""
-
-POSTGRESQL_FUNCTIONS = {
-    "ledger_refuse_change": (
-        " BEGIN RAISE EXCEPTION USING MESSAGE = "
-        "TG_TABLE_NAME || ' is append-only: ' || TG_OP || ' refused'; END "
-    ),
-    "ledger_only_append": (
-        " BEGIN IF NEW.position <> (SELECT COALESCE(MAX(position), 0) + 1 FROM ledger_events) "
-        "THEN RAISE EXCEPTION 'ledger_events is append-only: INSERT out of order refused'; "
-        "END IF; RETURN NEW; END "
-    ),
-    "ledger_tell": f" BEGIN PERFORM pg_notify('{CHANNEL}', NEW.size::text); RETURN NULL; END ",
-}
-"""Name -> body of the functions that a ledger's triggers on PostgreSQL call."""
-
-
-class ServerTrigger(NamedTuple):
-    """A trigger on PostgreSQL. `bits`: its kind, as the server's own catalogue has it."""
-
-    name: str
-    table: str
-    when: str
-    function: str
-    bits: int
-
-
-POSTGRESQL_TRIGGERS = (
-    ServerTrigger(
-        "ledger_events_no_change",
-        "ledger_events",
-        "BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_events FOR EACH STATEMENT",
-        "ledger_refuse_change",
-        2 | 8 | 16 | 32,
-    ),
-    ServerTrigger(
-        "ledger_events_only_append",
-        "ledger_events",
-        "BEFORE INSERT ON ledger_events FOR EACH ROW",
-        "ledger_only_append",
-        1 | 2 | 4,
-    ),
-    ServerTrigger(
-        "ledger_head_tells",
-        "ledger_head",
-        "AFTER UPDATE ON ledger_head FOR EACH ROW",
-        "ledger_tell",
-        1 | 16,
-    ),
-)
-
-_POSTGRESQL_DDL = (
-    *(
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
-        for name, body in POSTGRESQL_FUNCTIONS.items()
-    ),
-    *(
-        f"CREATE TRIGGER {each.name} {each.when} EXECUTE FUNCTION {each.function}()"
-        for each in POSTGRESQL_TRIGGERS
-    ),
-)
-
-for _statement in _SQLITE_TRIGGERS:
-    _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
-    event.listen(events, "after_create", _ddl.execute_if(dialect="sqlite"))
-
-for _statement in _POSTGRESQL_DDL:
-    _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
-    event.listen(metadata, "after_create", _ddl.execute_if(dialect="postgresql"))
-
-
-def sqlite_triggers() -> dict[str, str]:
-    """The triggers that a ledger in SQLite has: name -> statement."""
-    return {statement.split()[2]: statement for statement in _SQLITE_TRIGGERS}
+@event.listens_for(metadata, "after_create")
+def _guard(_metadata: MetaData, connection: Connection, **_options: object) -> None:
+    backend_of(connection).add_guards(connection)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, func, select
 
 from ledger.append import tables
-from ledger.append.backend import backend_of
+from ledger.append.backend import Tables, backend_of
 from ledger.errors import LedgerBroken
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ def check_schema(connection: Connection, findings: Findings) -> None:
     Raises:
         LedgerBroken: a table that must be read is not there.
     """
-    found = inspect(connection)
-    present = set(found.get_table_names())
+    found = Tables(connection)
+    present = found.names()
     version = _version(connection, present)
     required = [each for each in tables.metadata.sorted_tables if _is_of(each, version)]
     missing = sorted({each.name for each in required} - present)
     if missing:
         raise LedgerBroken(f"tables of the ledger are missing: {', '.join(missing)}")
     for table in required:
-        columns = {each["name"] for each in found.get_columns(table.name)}
+        columns = found.columns(table.name)
         gone = sorted({each.name for each in table.columns if _is_of(each, version)} - columns)
         if gone:
             raise LedgerBroken(f"columns of {table.name} are missing: {', '.join(gone)}")
         _check_keys(found, table, findings)
-    for guard in backend_of(connection).broken_guards(connection):
+    for guard in backend_of(connection).broken_guards(connection, version):
         findings.add(SCHEMA, None, guard.problem, guard.expected, guard.found)
 
 
@@ -56,13 +56,13 @@ def _is_of(thing: Table | Column[Any], version: int) -> bool:
     return since <= version
 
 
-def _check_keys(found: Any, table: Table, findings: Findings) -> None:
+def _check_keys(found: Tables, table: Table, findings: Findings) -> None:
     expected = [column.name for column in table.primary_key.columns]
-    stored = found.get_pk_constraint(table.name)["constrained_columns"]
+    stored = found.primary_key(table.name)
     if stored != expected:
         problem = f"the primary key of {table.name} is not ours"
         findings.add(SCHEMA, None, problem, expected, stored)
-    unique = {tuple(each["column_names"]) for each in found.get_unique_constraints(table.name)}
+    unique = found.unique_keys(table.name)
     if table is tables.events and ("stream", "stream_version") not in unique:
         findings.add(
             SCHEMA,

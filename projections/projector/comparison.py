@@ -10,11 +10,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import inspect, select, type_coerce
+from sqlalchemy import select, type_coerce
 from sqlalchemy.types import NullType
 
-from ledger.append.backend import backend_of
+from ledger.append.backend import Tables, backend_of
 from ledger.append.database import translated_errors
+from projections.projector.generations import has_shape
 from projections.projector.projector import Projector, read_progress
 from projections.projector.read_models import ReadModels
 from projections.tables import columns as tables
@@ -81,7 +82,7 @@ class _Expected:
     def positions(self, stored: Connection) -> dict[str, int]:
         """Where each stored read model stands; at the head where it does not say."""
         head = self._ledger.log_recorder.head().size
-        present = set(inspect(stored).get_table_names())
+        present = Tables(stored).names()
         all_there = {each.name for each in (tables.progress, *tables.READ_MODELS)} <= present
         progress = read_progress(stored) if all_there else {}
         return {
@@ -114,11 +115,7 @@ class _Expected:
 
 def _rows(connection: Connection, stored: Connection, projection: Projection) -> Iterator[Row]:
     """Rows in the order of their keys, as the stored side's kind of database keeps them."""
-    found = inspect(connection)
-    columns = {column.name for column in projection.table.columns}
-    if not found.has_table(projection.table.name) or not columns <= {
-        column["name"] for column in found.get_columns(projection.table.name)
-    }:
+    if not has_shape(connection, projection.table):
         return  # no such table, or not in this shape: nothing of it is there
     statement = _statement(projection, connection, stored)
     with connection.execute(statement, execution_options={"yield_per": ROWS_AT_A_TIME}) as rows:

@@ -20,13 +20,12 @@ from sqlalchemy import (
     cast,
     delete,
     func,
-    inspect,
     or_,
     select,
     text,
 )
 
-from ledger.append.backend import backend_of
+from ledger.append.backend import Tables, backend_of, quoted
 from projections.tables import columns as tables
 from projections.tables.projection import upsert
 
@@ -83,7 +82,7 @@ def table_name(name: str, state: State, version: int) -> str:
 
 def read_generations(connection: Connection) -> list[Generation]:
     """All that there are; none where the tables are of before there were any."""
-    if not inspect(connection).has_table(tables.generations.name):
+    if not Tables(connection).has(tables.generations.name):
         return []
     order = tables.generations.c["name", "state", "version"]
     rows = connection.execute(select(tables.generations).order_by(*order)).mappings()
@@ -123,15 +122,14 @@ def drop_generation(connection: Connection, generation: Generation) -> None:
 
 
 def drop_table(connection: Connection, name: str) -> None:
-    connection.execute(text(f"DROP TABLE IF EXISTS {_quoted(connection, name)}"))
+    connection.execute(text(f"DROP TABLE IF EXISTS {quoted(connection, name)}"))
 
 
 def has_shape(connection: Connection, table: Table) -> bool:
     """Whether a table is there, with all of its columns."""
-    inspector = inspect(connection)
-    return inspector.has_table(table.name) and {column.name for column in table.columns} <= {
-        column["name"] for column in inspector.get_columns(table.name)
-    }
+    found = Tables(connection)
+    wanted = {column.name for column in table.columns}
+    return found.has(table.name) and wanted <= found.columns(table.name)
 
 
 def shadow_of(table: Table, name: str) -> Table:
@@ -148,7 +146,7 @@ def shadow_of(table: Table, name: str) -> Table:
 def add_indexes(connection: Connection, table: Table, shadow: Table) -> None:
     """The indexes of a table on its shadow, under names that are free."""
     taken = backend_of(connection).index_names(connection)
-    present = {tuple(each["column_names"]) for each in inspect(connection).get_indexes(shadow.name)}
+    present = Tables(connection).indexes(shadow.name)
     for index in sorted(table.indexes, key=lambda each: str(each.name)):
         columns = [column.name for column in index.columns]
         if tuple(columns) in present:
@@ -182,7 +180,7 @@ def exchange(connection: Connection, coming: Generation, going: Generation) -> N
 def _move_triggers(connection: Connection, triggers: list[tuple[str, str]]) -> None:
     """Put triggers where they were, by the table's name, after the table was exchanged."""
     for name, statement in triggers:
-        connection.execute(text(f"DROP TRIGGER {_quoted(connection, name)}"))
+        connection.execute(text(f"DROP TRIGGER {quoted(connection, name)}"))
         connection.exec_driver_sql(statement)
 
 
@@ -212,7 +210,3 @@ def differing_rows(connection: Connection, shadow: Table, table: Table, key: str
     mine, both, changed = found
     theirs = connection.execute(select(func.count()).select_from(table)).scalar_one()
     return int(changed + (mine - both) + (theirs - both))
-
-
-def _quoted(connection: Connection, name: str) -> str:
-    return connection.dialect.identifier_preparer.quote(name)

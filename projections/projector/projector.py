@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from sqlalchemy import case, delete, exists, false, func, inspect, select
+from sqlalchemy import case, delete, exists, false, func, select
 from sqlalchemy.exc import DBAPIError
 
+from ledger.append.backend import Tables
 from ledger.append.database import translated_errors
 from ledger.append.ledger import RecordedEvent
 from ledger.append.prepared import Prepared
@@ -153,7 +154,7 @@ class Projector:
 
     def outdated(self, connection: Connection) -> list[Projection]:
         """Those that an older version of the software folded; they are to be built anew."""
-        if not inspect(connection).has_table(tables.progress.name):
+        if not Tables(connection).has(tables.progress.name):
             return []
         known = tables.progress.c
         rows = connection.execute(select(known.name, known.version))

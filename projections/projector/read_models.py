@@ -96,7 +96,14 @@ class ReadModels:
             busy_seconds=WRITE_WAIT_SECONDS,
             durable=is_applications,
             own_cache_kib=None if is_applications else CACHE_KIB,
+            for_read_models=True,
         )
+        with translated_errors(engine):
+            is_strangers = backend_of(engine).is_strangers(engine, progress.name)
+        if is_strangers:
+            engine.dispose()
+            logger.info("the read models belong to a role of fewer rights; folding in memory")
+            return cls.in_memory(ledger, spills=True)
         return cls(engine, ledger, projections)
 
     @classmethod
@@ -339,7 +346,7 @@ class ReadModels:
             backend.set_patience(connection, 0.0 if self._is_locked_out else WRITE_WAIT_SECONDS)
             try:
                 with connection.begin():
-                    backend.fold_alone(connection, WRITE_WAIT_SECONDS, progress.name)
+                    backend.fold_alone(connection, WRITE_WAIT_SECONDS)
                     yield connection
             finally:
                 backend.set_patience(connection, WRITE_WAIT_SECONDS)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, inspect, select, table
+from sqlalchemy import MetaData, Table, func, select
 
+from ledger.append.backend import Tables
 from ledger.append.reading import read_head
 from ledger.append.stored_tree import TreeReader
 from ledger.tree.proofs import ProofError, root_at
@@ -45,11 +46,11 @@ def standing(engine: Engine, ledger: Ledger, *, in_full: bool = True) -> list[St
     `in_full`: with numbers of rows and roots, which take longer the larger everything is.
     """
     with engine.connect() as connection, reading(ledger) as history:
-        found = inspect(connection)
-        if not found.has_table(tables.progress.name):
+        found = Tables(connection)
+        if not found.has(tables.progress.name):
             return []
         size = read_head(history).size
-        present = set(found.get_table_names())
+        present = found.names()
         serving = read_progress(connection)
         every = [
             (serving[name], name, "serving", name, None)
@@ -75,7 +76,9 @@ def standing(engine: Engine, ledger: Ledger, *, in_full: bool = True) -> list[St
 
 
 def _rows(connection: Connection, name: str) -> int:
-    return connection.execute(select(func.count()).select_from(table(name))).scalar_one()
+    return connection.execute(
+        select(func.count()).select_from(Table(name, MetaData()))
+    ).scalar_one()
 
 
 def _root(history: Connection, position: int) -> str | None:

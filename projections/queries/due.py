@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, not_, or_, select, text
+from sqlalchemy import and_, bindparam, not_, or_, select
 
 from projections.folds.schedule import Schedule
 from projections.tables.columns import backup_settings as settings
+from projections.tables.columns import users
 from projections.tables.schema import has_users
 
 if TYPE_CHECKING:
@@ -30,18 +31,16 @@ _DUE = (
 )
 
 
-_HAS_A_USER = text("EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+_HAS_A_USER = select(users.c.id).where(users.c.id == settings.c.user_id).exists()
 
 
-_HAS_NO_USER = text("NOT EXISTS (SELECT 1 FROM users WHERE users.id = backup_settings.user_id)")
+_HAS_NO_USER = ~_HAS_A_USER
 
 
 _DUE_OF_USERS = _DUE.where(_HAS_A_USER)
 
 
-_KNOWN = text("SELECT id FROM users WHERE id IN :wanted").bindparams(
-    bindparam("wanted", expanding=True)
-)
+_KNOWN = select(users.c.id).where(users.c.id.in_(bindparam("wanted", expanding=True)))
 
 
 def due_schedules(

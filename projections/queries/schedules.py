@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, select
 
 from ledger.events.scheduling import BackupStarted
 from projections.folds.run import Run
@@ -13,6 +13,7 @@ from projections.queries.due import _HAS_NO_USER, _KNOWN
 from projections.tables.columns import audit_trail as trail
 from projections.tables.columns import backup_runs as runs
 from projections.tables.columns import backup_settings as settings
+from projections.tables.columns import users
 from projections.tables.schema import has_users
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def user_exists(connection: Connection, user_id: int) -> bool:
     """Whether the application knows a user; True where it keeps no users here."""
     if not has_users(connection):
         return True
-    found = connection.execute(text("SELECT 1 FROM users WHERE id = :id"), {"id": user_id})
+    found = connection.execute(select(users.c.id).where(users.c.id == user_id))
     return found.first() is not None
 
 

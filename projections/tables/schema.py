@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, select
+from sqlalchemy import select
 
-from ledger.append.backend import backend_of
+from ledger.append.backend import Tables, backend_of
 from projections.errors import ProjectionsTooNew, TableInTheWay
 from projections.tables import columns as tables
 from projections.tables.projection import upsert
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from sqlalchemy import Connection, Table
-    from sqlalchemy.engine import Inspector
 
 FORMER_COLUMNS = frozenset({"user_id", "enabled", "frequency", "backup_time", "keep_count"})
 """By these the former service's backup_settings is known."""
@@ -32,8 +31,8 @@ def prepare_tables(connection: Connection, older: Collection[str] = ()) -> set[s
         TableInTheWay: a table has a name of ours, but was never ours; nothing is changed.
         ProjectionsTooNew: newer software made the tables; nothing is changed.
     """
-    inspector = inspect(connection)
-    present = set(inspector.get_table_names())
+    found = Tables(connection)
+    present = found.names()
     _refuse_newer(connection, present)
     refers_to_users = has_users(connection)
     fresh: set[str] = set()
@@ -41,7 +40,7 @@ def prepare_tables(connection: Connection, older: Collection[str] = ()) -> set[s
         if table.name in older:
             continue
         if table.name in present:
-            if _refuse_foreign(inspector, table, present):
+            if _refuse_foreign(found, table, present):
                 continue
             table.drop(connection)
         _shape_of(table, has_users=refers_to_users, connection=connection).create(connection)
@@ -57,17 +56,17 @@ def refuse_tables_in_the_way(connection: Connection) -> None:
     Raises:
         TableInTheWay, ProjectionsTooNew: as `prepare_tables`.
     """
-    inspector = inspect(connection)
-    present = set(inspector.get_table_names())
+    found = Tables(connection)
+    present = found.names()
     _refuse_newer(connection, present)
     for table in tables.metadata.sorted_tables:
         if table.name in present:
-            _refuse_foreign(inspector, table, present)
+            _refuse_foreign(found, table, present)
 
 
-def _refuse_foreign(inspector: Inspector, table: Table, present: Collection[str]) -> bool:
+def _refuse_foreign(found: Tables, table: Table, present: Collection[str]) -> bool:
     """Whether a table has the columns of ours; refused where it never was ours."""
-    columns = {column["name"] for column in inspector.get_columns(table.name)}
+    columns = found.columns(table.name)
     if columns >= {column.name for column in table.columns}:
         return True
     if tables.progress.name not in present and not columns >= FORMER_COLUMNS:

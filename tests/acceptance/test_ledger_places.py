@@ -39,7 +39,8 @@ READS_ONLY = (
     "INSERT INTO ledger_names VALUES ('a', 'b', 'c')",
     "UPDATE ledger_head SET size = 0",
     "DELETE FROM ledger_leases",
-    "DELETE FROM audit_trail",
+    "DELETE FROM public_read_models.audit_trail",
+    "CREATE TABLE public_read_models.mine (a int)",
     "CREATE TABLE mine (a int)",
 )
 
@@ -148,14 +149,16 @@ def test_roles_can_be_made_again_and_by_hand(
 
 
 def test_making_roles_again_makes_nobody_the_owner(place: Place, logins: Logins) -> None:
-    """A function of the appender's stays the appender's, whatever it is called."""
+    """A function of the appender's stays the appender's, and is never beside the ledger."""
+    require_refused(logins.appender, "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
     with closing(psycopg.connect(logins.appender, autocommit=True)) as connection:
         connection.execute(
-            "CREATE FUNCTION ledger_evil() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$ "
-            "BEGIN ALTER TABLE ledger_events DISABLE TRIGGER USER; END $$"
+            "CREATE FUNCTION public_read_models.ledger_evil() RETURNS void LANGUAGE plpgsql "
+            "SECURITY DEFINER AS $$ "
+            "BEGIN ALTER TABLE public.ledger_events DISABLE TRIGGER USER; END $$"
         )
     on(logins.admin, place, "ledger", "init", "--roles", "--prefix", logins.prefix)
-    require_refused(logins.appender, "SELECT ledger_evil()")
+    require_refused(logins.appender, "SELECT public_read_models.ledger_evil()")
 
 
 def test_a_table_of_the_sessions_own_does_not_deceive_the_guard(

@@ -32,6 +32,7 @@ def test_a_ledger_in_partitions_is_appended_to_and_verified(postgresql: Server) 
     ledger.append(context(), *(a_draft(f"before {number}") for number in range(5)))
     head = ledger.log_recorder.head()
     with ledger.engine.begin() as connection:
+        connection.execute(text("SET LOCAL search_path TO public"))  # as in psql
         for statement in partitioning():
             connection.execute(text(statement))
     ledger.close()
@@ -43,9 +44,11 @@ def test_a_ledger_in_partitions_is_appended_to_and_verified(postgresql: Server) 
         again.append(context(), a_draft(f"after {number}"), a_draft(f"and {number}"))
     assert len(reasons(again)) == 15
     with again.engine.connect() as connection:
-        parts = text("SELECT DISTINCT tableoid::regclass::text FROM ledger_events ORDER BY 1")
+        parts = text(
+            "SELECT DISTINCT tableoid::regclass::text FROM public.ledger_events ORDER BY 1"
+        )
         found = list(connection.execute(parts).scalars())
-    assert found == ["ledger_events_1", "ledger_events_2"]
+    assert found == ["public.ledger_events_1", "public.ledger_events_2"]
     report = verify(again.engine)
     assert len(report.findings) == 1
     assert "lost its unique key" in report.findings[0].problem

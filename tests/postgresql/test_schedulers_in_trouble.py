@@ -299,7 +299,9 @@ def test_a_text_that_the_server_cannot_hold_stops_nobody(served: World) -> None:
     assert checked(site).completed == 1
     assert served.present(1)[-1].holds[0]["reason"] == "a\0b"
     with site.read_models.reading() as connection:
-        told = connection.execute(text("SELECT error_message FROM audit_trail WHERE NOT success"))
+        told = connection.execute(
+            text("SELECT error_message FROM public.audit_trail WHERE NOT success")
+        )
         assert "it is held (a\N{REPLACEMENT CHARACTER}b)" in told.scalar_one()
     require_whole(site)
 

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 from ledger.append.database import database_url, open_engine
+from ledger.append.guards import POSTGRESQL_TRIGGERS
 from ledger.append.ledger import Context, Draft, Ledger
 from ledger.append.recorder import LockedHead
-from ledger.append.tables import POSTGRESQL_TRIGGERS
 from ledger.clock import ManualClock, SystemClock
 from ledger.errors import LedgerUnreachable
 from ledger.events.housekeeping import ProjectionRebuilt
@@ -28,7 +28,7 @@ from tests.databases import PostgreSQLDatabases, SQLiteDatabases
 from tests.ledger.tampering import KEY, append_some, finding
 from tests.postgresql_server import Server
 
-SAME = "event_type, record, leaf_hash, recorded_at FROM ledger_events WHERE position = 1"
+SAME = "event_type, record, leaf_hash, recorded_at FROM public.ledger_events WHERE position = 1"
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def reasons(ledger: Ledger) -> list[str]:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE ledger_events SET record = ''",
-        "UPDATE ledger_events SET recorded_at = 0 WHERE position = 9999",
-        "DELETE FROM ledger_events",
-        "DELETE FROM ledger_events WHERE FALSE",
-        "TRUNCATE ledger_events",
-        f"INSERT INTO ledger_events SELECT position + 5, stream, 99, {SAME}",
-        f"INSERT INTO ledger_events SELECT position, stream, 1, {SAME} "  # noqa: ISC004
+        "UPDATE public.ledger_events SET record = ''",
+        "UPDATE public.ledger_events SET recorded_at = 0 WHERE position = 9999",
+        "DELETE FROM public.ledger_events",
+        "DELETE FROM public.ledger_events WHERE FALSE",
+        "TRUNCATE public.ledger_events",
+        f"INSERT INTO public.ledger_events SELECT position + 5, stream, 99, {SAME}",
+        f"INSERT INTO public.ledger_events SELECT position, stream, 1, {SAME} "  # noqa: ISC004
         "ON CONFLICT (position) DO UPDATE SET record = ''",
     ],
 )
@@ -81,10 +81,10 @@ def test_the_server_refuses_to_change_what_was_recorded(on_server: Ledger, state
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        ("DROP TRIGGER {name} ON {table}", "was dropped"),
-        ("ALTER TABLE {table} DISABLE TRIGGER {name}", "was switched off"),
+        ("DROP TRIGGER {name} ON public.{table}", "was dropped"),
+        ("ALTER TABLE public.{table} DISABLE TRIGGER {name}", "was switched off"),
         (
-            "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql "  # noqa: ISC004
+            "CREATE OR REPLACE FUNCTION public.{function}() RETURNS trigger LANGUAGE plpgsql "  # noqa: ISC004
             "AS $$ BEGIN RETURN NEW; END $$",
             "was changed",
         ),

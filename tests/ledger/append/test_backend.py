@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, insert, select, text
 from sqlalchemy.engine import make_url
 
-from ledger.append.backend import backend_of
+from ledger.append.backend import backend_of, quoted
 from ledger.append.database import backend_for, file_of, open_engine
 from ledger.append.ledger import Ledger
 from ledger.errors import LedgerError
@@ -80,7 +80,8 @@ def test_an_instant_written_in_bulk_is_read_as_the_column_reads_it(
         table.create(connection)
         connection.execute(insert(table).values(id=1, at=instant))
         stored = backend_of(connection).stored_instant(instant)
-        connection.execute(text("INSERT INTO instants VALUES (2, :at)"), {"at": stored})
+        place = quoted(connection, "instants")
+        connection.execute(text(f"INSERT INTO {place} VALUES (2, :at)"), {"at": stored})
         assert list(connection.execute(select(table.c.at)).scalars()) == [instant, instant]
 
 
@@ -88,11 +89,12 @@ def test_a_renamed_table_keeps_its_rows_and_its_indexes_names_are_known(ledger: 
     """As exchanging two generations of a read model needs it."""
     backend = backend_of(ledger.engine)
     with ledger.engine.begin() as connection:
-        connection.execute(text('CREATE TABLE "the old" (x INTEGER)'))
-        connection.execute(text('CREATE INDEX ix_of_old ON "the old" (x)'))
-        connection.execute(text('INSERT INTO "the old" VALUES (7)'))
+        old, new = quoted(connection, "the old"), quoted(connection, "the new")
+        connection.execute(text(f"CREATE TABLE {old} (x INTEGER)"))
+        connection.execute(text(f"CREATE INDEX ix_of_old ON {old} (x)"))
+        connection.execute(text(f"INSERT INTO {old} VALUES (7)"))
         backend.rename_table(connection, "the old", "the new")
-        assert connection.execute(text('SELECT x FROM "the new"')).scalar_one() == 7
+        assert connection.execute(text(f"SELECT x FROM {new}")).scalar_one() == 7
         assert "ix_of_old" in backend.index_names(connection)
         assert backend.size_bytes(connection) > 0
 

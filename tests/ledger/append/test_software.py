@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text, update
+from sqlalchemy import text, update
 from sqlalchemy.engine import Engine
 
 from ledger.append import database, migrations
+from ledger.append.backend import Tables, quoted
 from ledger.append.database import read_meta
 from ledger.append.ledger import Ledger
 from ledger.append.migrations import migrate, note_software
@@ -60,7 +61,8 @@ def test_a_ledger_of_0_1_0_is_read_as_it_is_and_brought_along_by_whoever_acts(
     assert read_meta(ledger.engine).software_version is None
     before = verify(ledger.engine)
     assert before.findings == ()
-    assert not inspect(ledger.engine).has_table(verified.name)
+    with ledger.engine.connect() as connection:
+        assert not Tables(connection).has(verified.name)
     assert migrate(ledger.engine) == 1
     note_software(ledger.engine)
     assert read_meta(ledger.engine).software_version == software_version()
@@ -71,7 +73,7 @@ def test_a_ledger_of_0_1_0_is_read_as_it_is_and_brought_along_by_whoever_acts(
 def test_what_came_later_is_required_of_a_ledger_that_has_it(ledger: Ledger) -> None:
     """Only an older ledger may be without it."""
     with ledger.engine.begin() as connection:
-        connection.execute(text("DROP TABLE ledger_verified"))
+        connection.execute(text(f"DROP TABLE {quoted(connection, 'ledger_verified')}"))
     report = verify(ledger.engine)
     assert "ledger_verified" in report.findings[0].problem
 
