@@ -35,34 +35,24 @@ class KeptCheckpoint(NamedTuple):
 def newest_kept(connection: Connection) -> KeptCheckpoint | None:
     """The newest checkpoint in the ledger, its signature not looked at.
 
-    Raises:
-        LedgerBroken: it cannot be read.
+    What cannot be read as one of this ledger is passed over: whoever may add a row there must not
+    be able to stop all signing. `audit verify` names it.
     """
-    row = connection.execute(
-        select(checkpoints.c.note, checkpoints.c.created_at)
-        .order_by(checkpoints.c.size.desc(), checkpoints.c.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else _kept(bytes(row.note), row.created_at)
+    return next(_newest_first(connection), None)
 
 
 def kept_by(connection: Connection, key: VerifierKey, up_to: int) -> Iterator[KeptCheckpoint]:
-    """Those that a key signed, one of each size, from the smallest to a size.
-
-    Raises:
-        LedgerBroken: one bears the key's name but not its signature.
-    """
+    """Those that a key signed, one of each size, from the smallest to a size."""
     last = -1
     rows = connection.execute(
-        select(checkpoints.c.note, checkpoints.c.created_at)
+        select(checkpoints.c.size, checkpoints.c.note, checkpoints.c.created_at)
         .where(checkpoints.c.size <= up_to)
         .order_by(checkpoints.c.size, checkpoints.c.id)
     )
-    for note, created_at in rows:
-        kept = _kept(bytes(note), created_at)
-        if kept.checkpoint.origin == key.name and kept.checkpoint.size != last:
-            require_signed(kept.note, key, "a kept checkpoint")
-            last = kept.checkpoint.size
+    for size, note, created_at in rows:
+        kept = _kept_or_none(size, bytes(note), created_at)
+        if kept is not None and size != last and _is_signed(kept, key):
+            last = size
             yield kept
 
 
@@ -78,7 +68,7 @@ def sign_head(
         LedgerBroken: the tree does not continue what was signed before; nothing is signed.
     """
     tree = _head(connection, key.name)
-    newest = newest_kept(connection)
+    newest = _newest_to_continue(connection, key.verifier())
     if newest is not None:
         _require_continuation(connection, tree, newest.checkpoint, newest.note, key.verifier())
     for note in outside:
@@ -89,6 +79,45 @@ def sign_head(
     note = sign_checkpoint(tree, key)
     connection.execute(insert(checkpoints).values(size=tree.size, note=note, created_at=created_at))
     return KeptCheckpoint(tree, note, created_at)
+
+
+def _newest_first(connection: Connection) -> Iterator[KeptCheckpoint]:
+    """Those that can be read and say of themselves what the row says; the newest first."""
+    rows = connection.execute(
+        select(checkpoints.c.size, checkpoints.c.note, checkpoints.c.created_at).order_by(
+            checkpoints.c.size.desc(), checkpoints.c.id.desc()
+        )
+    )
+    for size, note, created_at in rows:
+        kept = _kept_or_none(size, bytes(note), created_at)
+        if kept is not None:
+            yield kept
+
+
+def _newest_to_continue(connection: Connection, key: VerifierKey) -> KeptCheckpoint | None:
+    """The newest checkpoint that our key signed, or that bears another name.
+
+    One that bears our name without our signature is a forgery where our key signed another one;
+    where it signed none, the key was swapped, and the caller refuses.
+    """
+    unsigned: KeptCheckpoint | None = None
+    others: KeptCheckpoint | None = None
+    for kept in _newest_first(connection):
+        if kept.checkpoint.origin != key.name:
+            others = others or kept
+        elif _is_signed(kept, key):
+            return kept
+        else:
+            unsigned = unsigned or kept
+    return unsigned or others
+
+
+def _is_signed(kept: KeptCheckpoint, key: VerifierKey) -> bool:
+    try:
+        open_checkpoint(kept.note, key)
+    except NoteError:
+        return False
+    return True
 
 
 def require_signed(note: bytes, key: VerifierKey, what: str) -> None:
@@ -143,6 +172,14 @@ def _require_continuation(
             f"records that was signed before ({error}); nothing was signed. Run "
             "`backup-ledger audit verify`"
         ) from error
+
+
+def _kept_or_none(size: int, note: bytes, created_at: int) -> KeptCheckpoint | None:
+    try:
+        kept = KeptCheckpoint(Checkpoint.from_text(Note.from_bytes(note).text), note, created_at)
+    except NoteError:
+        return None
+    return kept if kept.checkpoint.size == size else None
 
 
 def _kept(note: bytes, created_at: int) -> KeptCheckpoint:

@@ -74,8 +74,9 @@ def require_names_are_the_catalogs(site: Site) -> None:
     with site.ledger.engine.connect() as connection:
         taken = {(row.filename, row.backup_id) for row in connection.execute(select(names))}
     with site.read_models.reading() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT filename, backup_id FROM backup_catalog WHERE status <> 'deleted'"
+        catalog = backup_catalog.c
+        rows = connection.execute(
+            select(catalog.filename, catalog.backup_id).where(catalog.status != "deleted")
         )
         assert taken == {(row[0], row[1]) for row in rows}
 

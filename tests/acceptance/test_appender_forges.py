@@ -1,0 +1,131 @@
+"""Attacks by a login that may only append: what the server refuses, and what it cannot stop."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from ledger.append.database import database_url, open_engine
+from ledger.append.ledger import Ledger
+from ledger.clock import ManualClock
+from tests.acceptance.place import Place
+from tests.acceptance.test_ledger_places import Logins, on
+from tests.acceptance.test_ledger_places import logins as logins  # noqa: PLC0414  (the fixture)
+from tests.ledger.tampering import append_some
+
+ZEROS = "decode(repeat('00', 32), 'hex')"
+ANY_EVENT = (
+    "INSERT INTO ledger_events SELECT max(position) + 1, 'x', 1, 'x', '{}', "
+    "sha256('\\x00'::bytea || '{}'), 0 FROM ledger_events"
+)
+REFUSED = {
+    "an event that the head does not count": ANY_EVENT,
+    "a leaf that is not of its record": (
+        f"INSERT INTO ledger_events SELECT max(position) + 1, 'x', 1, 'x', '{{}}', {ZEROS}, 0 "
+        "FROM ledger_events"
+    ),
+    "an event without its record": (
+        f"INSERT INTO ledger_events SELECT max(position) + 1, 'x', 1, 'x', NULL, {ZEROS}, 0 "
+        "FROM ledger_events"
+    ),
+    "a head of a smaller size": "UPDATE ledger_head SET size = size - 1",
+    "a head of a larger size": "UPDATE ledger_head SET size = size + 1",
+    "another root": f"UPDATE ledger_head SET root = {ZEROS}",
+    "another frontier": "UPDATE ledger_head SET frontier = frontier || frontier",
+    "no frontier": "UPDATE ledger_head SET frontier = ''",
+    "another time": "UPDATE ledger_head SET recorded_at = recorded_at + 1",
+    "another head": "UPDATE ledger_head SET id = 2",
+    "a node of the future": f"INSERT INTO ledger_nodes VALUES (8, 9, {ZEROS})",
+    "a small node": f"INSERT INTO ledger_nodes VALUES (7, 0, {ZEROS})",
+    "a huge node": f"INSERT INTO ledger_nodes VALUES (63, 0, {ZEROS})",
+    "a negative node": f"INSERT INTO ledger_nodes VALUES (8, -1, {ZEROS})",
+    "a checkpoint of the future": (
+        "INSERT INTO ledger_checkpoints (size, note, created_at) "
+        "VALUES (4611686018427387904, 'x', 0)"
+    ),
+    "a checkpoint that is none": (
+        "INSERT INTO ledger_checkpoints (size, note, created_at) SELECT size, 'x', 0 "
+        "FROM ledger_head"
+    ),
+    "a checkpoint of another root": (
+        "INSERT INTO ledger_checkpoints (size, note, created_at) SELECT size, "
+        f"convert_to(E'example/log\\n' || size || E'\\n' || encode({ZEROS}, 'base64') "
+        "|| E'\\n\\n', 'UTF8'), 0 FROM ledger_head"
+    ),
+}
+FORGED_CHECKPOINT = (
+    "INSERT INTO ledger_checkpoints (size, note, created_at) SELECT size, convert_to("
+    "E'example/log\\n' || size || E'\\n' || encode(root, 'base64') || E'\\n\\n\\u2014 example/log "
+    "{signature}\\n', 'UTF8'), 0 FROM ledger_head"
+)
+
+
+def attempt(url: str, *statements: str) -> None:
+    """In one transaction, as a login."""
+    with closing(psycopg.connect(url)) as connection:
+        connection.execute("SET search_path TO public")
+        for statement in statements:
+            connection.execute(statement.encode())
+        connection.commit()
+
+
+@pytest.fixture
+def grown(place: Place, logins: Logins) -> Logins:
+    """A ledger with a stored node, appended to by the appender."""
+    clock = ManualClock(datetime.now(UTC) - timedelta(days=1))
+    ledger = Ledger(open_engine(database_url(logins.appender)), clock)
+    append_some(ledger, clock, 300)
+    ledger.close()
+    return logins
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_the_server_refuses_what_would_not_fit(grown: Logins, place: Place, what: str) -> None:
+    """And everybody goes on appending, signing and verifying."""
+    with pytest.raises(psycopg.Error, match="ledger_"):
+        attempt(grown.appender, REFUSED[what])
+    on(grown.appender, place, "settings", "set", "1")
+    assert on(grown.admin, place, "audit", "verify").code == 0
+
+
+def test_a_head_is_refused_whose_nodes_are_not_there(grown: Logins) -> None:
+    """Whoever completes a tile stores the node of it, and the true one."""
+    with closing(psycopg.connect(grown.admin)) as connection:
+        (size,) = connection.execute("SELECT size FROM public.ledger_head").fetchone() or (0,)
+    missing = 512 - size
+    many = (
+        "INSERT INTO ledger_events SELECT {at}, 'x', {at}, 'x', '{{}}', "
+        "sha256('\\x00'::bytea || '{{}}'), 0"
+    )
+    filled = [many.format(at=size + number) for number in range(1, missing + 1)]
+    forged = f"INSERT INTO ledger_nodes VALUES (8, 1, {ZEROS})"
+    for node in ("SELECT 1", forged):
+        with pytest.raises(psycopg.errors.RaiseException, match="node 8/1 is not that of"):
+            attempt(grown.appender, *filled, node, "UPDATE ledger_head SET size = 512")
+
+
+@pytest.mark.parametrize("signature", ["AAAA", "x" * 88, "Li4uLi4uLi4="])
+def test_a_forged_checkpoint_stops_no_signing(place: Place, grown: Logins, signature: str) -> None:
+    """It has the right root, our name and no signature of ours; verify names it."""
+    key = place.folder / "key"
+    shown = place.done("audit", "keygen", "example/log", "--out", str(key)).out
+    on(grown.admin, place, "audit", "checkpoint", "--key", str(key))
+    on(grown.appender, place, "settings", "set", "1")
+    attempt(grown.appender, FORGED_CHECKPOINT.format(signature=signature))
+    on(grown.appender, place, "settings", "set", "2")
+    on(grown.admin, place, "audit", "checkpoint", "--key", str(key))
+    public = next(word for word in shown.split() if word.startswith("example/log+"))
+    found = place.run("--ledger", grown.admin, "audit", "verify", "--public-key", public, "--json")
+    assert found.code == 3, found
+    assert "checkpoint" in found.out
+
+
+def test_a_url_names_the_login(grown: Logins) -> None:
+    """What the attacks above were made with is no owner."""
+    with closing(psycopg.connect(grown.appender)) as connection:
+        found = connection.execute("SELECT current_user, session_user").fetchone()
+    assert found == (f"{grown.prefix}_appender", make_url(grown.appender).username)
