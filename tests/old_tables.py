@@ -6,6 +6,7 @@ from sqlalchemy import text, update
 from sqlalchemy.engine import Engine
 
 from ledger.append import tables
+from ledger.append.backend import quoted
 
 
 def as_0_1_0_made_them(engine: Engine) -> None:
@@ -15,7 +16,8 @@ def as_0_1_0_made_them(engine: Engine) -> None:
             if tables.SINCE in table.info:
                 table.drop(connection)
                 continue
+            place = quoted(connection, table.name)
             for column in table.columns:
                 if tables.SINCE in column.info:
-                    connection.execute(text(f"ALTER TABLE {table.name} DROP COLUMN {column.name}"))
+                    connection.execute(text(f"ALTER TABLE {place} DROP COLUMN {column.name}"))
         connection.execute(update(tables.meta).values(schema_version=1))

@@ -161,3 +161,14 @@ def test_databases_are_told_apart_where_an_engine_is_opened() -> None:
         "ledger/append/postgresql_backend.py",
         "ledger/append/prepared.py",
     }
+
+
+def test_tables_are_looked_for_in_one_schema() -> None:
+    """SQLAlchemy's inspector would look along a server's search path, which names none of ours."""
+    found = [
+        name_of(path)
+        for room in ("ledger", "projections", "commands")
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if re.search(r"from sqlalchemy import [^\n]*\binspect\b", path.read_text("utf-8"))
+    ]
+    assert found == ["ledger/append/backend.py"]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, inspect, select
+from sqlalchemy import delete, insert, select
 
+from ledger.append.backend import Tables
 from ledger.append.database import writing
 from ledger.append.tables import verified
 from ledger.clock import from_microseconds, to_microseconds
@@ -51,7 +52,7 @@ def remember_verified(engine: Engine, report: Report, now: datetime) -> bool:
     }
     try:
         with writing(engine) as connection:
-            if not inspect(connection).has_table(verified.name):
+            if not Tables(connection).has(verified.name):
                 return False  # only older software used it so far; who acts brings it along
             connection.execute(delete(verified))
             connection.execute(insert(verified).values(values))
@@ -62,7 +63,7 @@ def remember_verified(engine: Engine, report: Report, now: datetime) -> bool:
 
 def last_verified(connection: Connection) -> LastVerified | None:
     """The last one that was remembered; None where nobody verified, or nobody could write."""
-    if not inspect(connection).has_table(verified.name):
+    if not Tables(connection).has(verified.name):
         return None
     row = connection.execute(select(verified)).one_or_none()
     if row is None:
