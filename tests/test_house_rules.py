@@ -159,7 +159,6 @@ def test_databases_are_told_apart_where_an_engine_is_opened() -> None:
     assert found == {
         "ledger/append/database.py",
         "ledger/append/postgresql_backend.py",
-        "ledger/append/prepared.py",
     }
 
 

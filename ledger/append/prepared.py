@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from ledger.append.backend import backend_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -58,7 +56,8 @@ class Prepared:
         _execute(connection, compiled.text, values, many=True)
 
     def _for(self, connection: Connection) -> _Compiled:
-        schema = backend_of(connection).schema_of(connection)
+        schemas = connection.get_execution_options().get("schema_translate_map") or {None: None}
+        schema = schemas[None]
         found = self._compiled.get(schema)
         if found is None:
             compiled: Any = self._statement.compile(  # type: ignore[attr-defined]

@@ -102,7 +102,7 @@ backup_settings = _settings_table(metadata, refers_to_users=False)
 backup_settings_of_users = _settings_table(MetaData(), refers_to_users=True)
 """The same with the reference to the application's users, for creating it."""
 
-users = Table("users", MetaData(), Column("id", _Big, primary_key=True))
+users = Table("users", MetaData(), Column("id", Big, primary_key=True))
 """The application's, where the read models live in its database: never made or written here."""
 
 backup_catalog = Table(
