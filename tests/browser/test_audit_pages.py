@@ -14,6 +14,7 @@ from commands.http.console.time_machine import STEP
 from ledger.events.catalog import BackupCreated
 from ledger.events.housekeeping import EvidenceExported, ProjectionRebuilt
 from tests.browser.conftest import Office
+from tests.ledger.test_verifier_vectors import DRIVER, for_the_browser, require_as_listed
 
 PAGES = (
     "/console/audit",
@@ -211,3 +212,13 @@ def event_of(office: Office, position: int = 3) -> AbstractContextManager[Page]:
 def public_key(office: Office, page: Page) -> str:
     """In a test the key may come from the service."""
     return page.request.get(f"{office.address}/console/api/audit/public-key").text().strip()
+
+
+def test_the_browsers_verifier_answers_the_list_of_vectors_as_all_others(office: Office) -> None:
+    """`prove.js` as it is served, in a real browser: nothing passes that `ledger` refuses."""
+    with office.visit("auditor", path="/console/audit/events/3") as page:
+        address = page.locator("script[src*='prove.js']").get_attribute("src")
+        verdicts = page.evaluate(
+            f"([at, all]) => ({DRIVER})(at, all)", [address, for_the_browser()]
+        )
+    require_as_listed(verdicts)
