@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 
-def copy_between(source: str, target: str, on_progress: Progress | None = None) -> Copied:
+def copy_between(
+    source: str,
+    target: str,
+    on_progress: Progress | None = None,
+    *,
+    up_to: int | None = None,
+) -> Copied:
     """Copy, or go on where an earlier attempt ended. Both: a URL, or the path of a SQLite file.
+
+    `up_to`: only so many records, as the others cannot be read.
 
     Raises:
         InvalidArgument: one of them is no place at all.
@@ -35,7 +43,7 @@ def copy_between(source: str, target: str, on_progress: Progress | None = None) 
             _make(path)
         writing = open_engine(target_url)
         try:
-            return copy_ledger(reading, writing, on_progress)
+            return copy_ledger(reading, writing, on_progress, up_to=up_to)
         finally:
             writing.dispose()
     finally:

@@ -122,8 +122,17 @@ class Copied:
     """Records that the source got meanwhile; they are not in the copy."""
 
 
-def copy_ledger(source: Engine, target: Engine, on_progress: Progress | None = None) -> Copied:
+def copy_ledger(
+    source: Engine,
+    target: Engine,
+    on_progress: Progress | None = None,
+    *,
+    up_to: int | None = None,
+) -> Copied:
     """Bring the target to where the source stands now; the target is made where there is none.
+
+    `up_to`: only so many records, and the tree is grown from them: what comes after, and the
+    source's own head and nodes, may be damaged.
 
     Raises:
         CopyRefused: both are one, or the target is no earlier state of the source; nothing was
@@ -134,7 +143,7 @@ def copy_ledger(source: Engine, target: Engine, on_progress: Progress | None = N
     found = read_meta(source)
     if _identity(source) == _identity(target):
         raise CopyRefused("source and target are the same ledger; give another place to copy to")
-    end = _sound_head(source)
+    end = _sound_head(source) if up_to is None else _grown(source, up_to)
     with translated_errors(source), source.connect() as connection:
         created_at = connection.execute(select(meta.c.created_at)).scalar_one()
     if _is_bare(target):
@@ -167,6 +176,16 @@ def _sound_head(source: Engine) -> Head:
                 "audit verify` on it"
             )
     return found
+
+
+def _grown(source: Engine, size: int) -> Head:
+    """The end that the first records lead to, whatever the source's head says."""
+    frontier, recorded_at = Frontier(), 0
+    while frontier.size < size:
+        rows = _read(source, frontier.size, size)
+        frontier, _ = frontier.append_leaves([row.leaf_hash for row in rows])
+        recorded_at = rows[-1].recorded_at
+    return Head(frontier, recorded_at)
 
 
 def _is_bare(target: Engine) -> bool:

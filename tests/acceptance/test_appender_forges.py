@@ -7,15 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from eventsourcing.persistence import StoredEvent
 from sqlalchemy.engine import make_url
 
 from ledger.append.database import database_url, open_engine
 from ledger.append.ledger import Ledger
-from ledger.clock import ManualClock
+from ledger.clock import ManualClock, SystemClock
 from tests.acceptance.place import Place
 from tests.acceptance.test_ledger_places import Logins, on
 from tests.acceptance.test_ledger_places import logins as logins  # noqa: PLC0414  (the fixture)
 from tests.ledger.tampering import append_some
+from tests.postgresql_server import Server
 
 ZEROS = "decode(repeat('00', 32), 'hex')"
 ANY_EVENT = (
@@ -129,3 +131,29 @@ def test_a_url_names_the_login(grown: Logins) -> None:
     with closing(psycopg.connect(grown.appender)) as connection:
         found = connection.execute("SELECT current_user, session_user").fetchone()
     assert found == (f"{grown.prefix}_appender", make_url(grown.appender).username)
+
+
+def test_the_owner_goes_on_without_what_no_software_can_read(
+    place: Place, grown: Logins, postgresql: Server
+) -> None:
+    """As the guide says: the readable records into an empty database, and on from there."""
+    on(grown.appender, place, "backup", "create", "good")
+    ledger = Ledger(open_engine(database_url(grown.appender)), SystemClock())
+    good = ledger.log_recorder.head()
+    ledger.log_recorder.insert_events([StoredEvent("nonsense", 1, "nonsense", b"\xff\x00")])
+    ledger.close()
+    attempt(grown.appender, "DELETE FROM ledger_leases", "DELETE FROM ledger_names")
+    broken = place.run("--ledger", grown.admin, "backup", "create", "after")
+    assert broken.code != 0
+    assert str(good.size + 1) in broken.err
+    repaired = postgresql.new_database()
+    copied = place.json("ledger", "copy", "--up-to", str(good.size), grown.admin, repaired)
+    assert (copied["size"], copied["came_since"]) == (good.size, 1)
+    assert copied["root"] == good.frontier.root().hex()
+    on(repaired, place, "ledger", "init", "--roles", "--prefix", grown.prefix)
+    login = make_url(repaired).set(username=make_url(grown.appender).username)
+    url = login.render_as_string(hide_password=False)
+    on(url, place, "backup", "create", "after")
+    taken = place.run("--ledger", url, "--projections", url, "backup", "create", "good")
+    assert taken.code != 0, "the names are there again"
+    assert on(repaired, place, "audit", "verify").code == 0

@@ -28,6 +28,16 @@ def copy(
     target: Annotated[
         str, typer.Argument(metavar="TO", help="The same; made where nothing is there.")
     ],
+    up_to: Annotated[
+        int | None,
+        typer.Option(
+            "--up-to",
+            metavar="POSITION",
+            min=1,
+            help="Only the records up to this one: a ledger with unreadable records at its end "
+            "goes on without them in the copy.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a ledger, SQLite to PostgreSQL or back.
@@ -52,7 +62,7 @@ def copy(
             if progress is not None:
                 progress("records", done, total)
 
-        done = copy_between(source, target, on_progress)
+        done = copy_between(source, target, on_progress, up_to=up_to)
     if as_json:
         write_json(
             {
@@ -66,10 +76,10 @@ def copy(
             }
         )
         return
-    _show(done)
+    _show(done, is_whole=up_to is None)
 
 
-def _show(done: Copied) -> None:
+def _show(done: Copied, *, is_whole: bool) -> None:
     is_new = done.size > done.began_at
     say("The ledger was copied." if is_new else "Every record was there already.")
     show_facts(
@@ -81,7 +91,9 @@ def _show(done: Copied) -> None:
             ("checkpoints", f"{done.checkpoints:,} more"),
         ]
     )
-    if done.came_since:
+    if done.came_since and not is_whole:
+        note(f"{count(done.came_since, 'record')} of the source are left out of the copy")
+    elif done.came_since:
         note(
             f"{count(done.came_since, 'record')} came to the source meanwhile: copy again for "
             "them, without anybody at work before you move to the copy"
