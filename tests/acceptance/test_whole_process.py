@@ -78,6 +78,8 @@ def test_the_whole_way_as_a_person_goes_it(place: Place) -> None:
     place.add_cases(1)
     assert place.spawn(*before, "backup", "restore", "one.db", "--yes", **nothing).code == 0
     assert place.count_cases() == 20
+    assert "there is no schedule" in place.spawn(*before, "status", **nothing).out
+    assert place.spawn(*before, "settings", "set", "1", **nothing).code == 0
     assert place.spawn(*before, "status", **nothing).out.startswith("All is well.")
 
 

@@ -185,6 +185,9 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     world.database.unlink()
     world.advance(seconds=VERDICT_SECONDS + 1)
     assert "app.db is missing" in overview_of_all(served, world.clock.now()).warnings[0].text
+    own = overview_of_user(served, 1, world.clock.now())
+    assert own.warnings[0].text.startswith("your application's database cannot be backed up now")
+    assert str(world.folder) not in " ".join(each.text for each in own.warnings)
     served.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commands.reporting import humanize as moments
-from ledger.clock import parse_instant
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,6 +40,8 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
 
 
 def _verified(ledger: dict[str, Any], now: datetime) -> str:
+    from ledger.clock import parse_instant
+
     if ledger["verified_at"] is None:
         return "never verified (backup-ledger audit verify)"
     return f"last verified {moments.relative(parse_instant(ledger['verified_at']), now)}"

@@ -103,11 +103,18 @@ def overview_of_user(served: ServedSite, user_id: int, now: datetime) -> Overvie
         ("Backups", f"{len(backups):,}", sum(each.size for each in backups)),
     ]
     warnings = _own_warnings(schedule, has_good=bool(good), now=now)
+    if any(each.kind in _EVERYBODYS for each in served.recent_verdict().findings):
+        text = "your application's database cannot be backed up now; tell whoever runs this service"
+        warnings.insert(0, Warning_(text, None, bad=True))
     damaged = len(backups) - len(good)
     if damaged:
         warnings.append(Warning_(f"{_are(damaged, 'backup')} damaged", f"{BASE}/backups", bad=True))
     troubled = [] if schedule is None else [schedule]
     return Overview(warnings, facts, troubled, storage, outcomes)
+
+
+_EVERYBODYS = ("database", "store")
+"""Kinds of findings that concern every user; what exactly it is, and where, is the operator's."""
 
 
 def _upcoming(schedule: Schedule) -> datetime | None:
