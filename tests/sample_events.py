@@ -41,6 +41,9 @@ _RESTORE = {
     "sha256": SHA,
 }
 _NOTIFICATION = {"notification_id": NOTIFICATION, "attempt": 1}
+_NEXT_RUN = {"next_backup_at": NEXT, "next_slot": NEXT}
+_COUNTED = {**_NEXT_RUN, "anchor_day": None}
+_NOTHING_NEXT = {"next_backup_at": None, "next_slot": None, "anchor_day": None}
 _ENDED = {"run_id": RUN, "slot": SLOT, "attempt": 1}
 
 _COPY = {"destination": REPOSITORY, "backup_id": BACKUP}
@@ -107,12 +110,17 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "backup_time": "03:00",
         "keep_count": 7,
         "timezone": "UTC",
-        "next_backup_at": NEXT,
+        "keep_within_days": 0,
+        "keep_daily": 7,
+        "keep_weekly": 4,
+        "keep_monthly": 12,
+        "keep_yearly": 3,
+        **_COUNTED,
     },
     scheduling.SettingsUpdated: {
         "before": {"keep_count": 7, "enabled": True},
         "after": {"keep_count": 14, "enabled": False},
-        "next_backup_at": None,
+        **_NOTHING_NEXT,
     },
     scheduling.SettingsRejected: {"attempted": {"keep_count": 99}, "error_type": "ValueError"},
     scheduling.BackupStarted: {
@@ -129,18 +137,18 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "sha256": SHA,
         "frequency": "daily",
         "started_at": SLOT,
-        "next_backup_at": NEXT,
+        **_NEXT_RUN,
         "deleted_old_backups": 0,
     },
-    scheduling.BackupFailed: {**_ENDED, "error_type": "OSError", "next_backup_at": NEXT},
-    scheduling.BackupAbandoned: {**_ENDED, "scheduler": "db1:1:boot", "next_backup_at": NEXT},
+    scheduling.BackupFailed: {**_ENDED, "error_type": "OSError", **_NEXT_RUN},
+    scheduling.BackupAbandoned: {**_ENDED, "scheduler": "db1:1:boot", **_NEXT_RUN},
     scheduling.SlotsMissed: {
         "first_slot": SLOT - timedelta(days=2),
         "last_slot": SLOT - timedelta(days=1),
         "count": 2,
     },
-    scheduling.SchedulePaused: {"note": "moving house", "next_backup_at": None},
-    scheduling.ScheduleResumed: {"note": None, "next_backup_at": NEXT},
+    scheduling.SchedulePaused: {"note": "moving house", **_NOTHING_NEXT},
+    scheduling.ScheduleResumed: {"note": None, **_COUNTED},
     retention.RetentionApplied: {
         **_RULE,
         **_PART,

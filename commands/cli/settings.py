@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from projections.folds.schedule import Schedule
 
+LOCAL = "%a %Y-%m-%d %H:%M"
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 
@@ -150,14 +151,12 @@ def preview(
     Example:
       backup-ledger settings preview 1 --count 5
     """
+    from commands.schedules.rhythm import upcoming
     from commands.schedules.settings import settings_of
 
     with opened(ctx, "read") as session:
         schedule, now = settings_of(session.site, user), session.context.now
-        configuration = session.site.configuration
-        runs = _next_runs(
-            schedule, now, count, configuration.calendar_months, configuration.spread_seconds
-        )
+        runs = upcoming(session.site.configuration, schedule, now, count)
         if as_json:
             write_json(runs)
         elif runs:
@@ -171,25 +170,6 @@ def settings_json(schedule: Schedule) -> dict[str, Any]:
     from projections.tables.columns import backup_settings
 
     return {column.name: getattr(schedule, column.name) for column in backup_settings.columns}
-
-
-def _next_runs(
-    schedule: Schedule, now: datetime, count: int, calendar_months: bool, spread_seconds: int
-) -> list[datetime]:
-    from commands.schedules.rules import preview as next_runs
-    from commands.schedules.rules import spread_offset
-
-    if not schedule.enabled or schedule.paused:
-        return []
-    return next_runs(
-        schedule.frequency,
-        schedule.backup_time,
-        now,
-        schedule.timezone,
-        count=count,
-        calendar_months=calendar_months,
-        spread_offset=spread_offset(schedule.user_id, spread_seconds),
-    )
 
 
 def _show(schedule: Schedule, now: datetime, *, as_json: bool) -> None:
@@ -225,14 +205,17 @@ def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetim
 
 
 def _show_runs(runs: Sequence[datetime], schedule: Schedule, now: datetime) -> None:
-    from projections.folds.local_time import zone
+    from commands.schedules.local_time import zone
+    from commands.schedules.rhythm import zone_problem
 
+    problem = zone_problem(schedule)
     table = new_table("Next runs (UTC)", f"In {schedule.timezone}", "")
     for each in runs:
-        local = each.astimezone(zone(schedule.timezone))
-        cells = (moments.exact(each), f"{local:%a %Y-%m-%d %H:%M}", moments.relative(each, now))
-        add_row(table, *cells)
+        local = "unknown here" if problem else f"{each.astimezone(zone(schedule.timezone)):{LOCAL}}"
+        add_row(table, moments.exact(each), local, moments.relative(each, now))
     show_table(table)
+    if problem:
+        say(f"These runs will fail: {problem}")
 
 
 def _rhythm(schedule: Schedule) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from commands.retention.apply import RetentionOutcome
+from commands.schedules.local_time import parse_backup_time, zone
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
-from projections.folds.local_time import parse_backup_time, zone
 
 if TYPE_CHECKING:
     from commands.site.store import Store
@@ -68,6 +68,14 @@ class BackupSettings(BaseModel):
     next_attempt: int
     open_run_id: str | None
     stream_version: int
+    anchor_day: int | None
+    missed_from: datetime | None
+    is_recomputed: bool
+    keep_within_days: int
+    keep_daily: int
+    keep_weekly: int
+    keep_monthly: int
+    keep_yearly: int
 
     @classmethod
     def of(cls, schedule: Schedule) -> BackupSettings:

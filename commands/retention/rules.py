@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from projections.folds.local_time import as_utc
+from commands.schedules.local_time import as_utc
 
 Status = Literal["ok", "corrupt", "missing", "deleting", "deleted"]
 

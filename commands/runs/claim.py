@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from commands.schedules.rules import CatchUp, catch_up, is_too_far_ahead, spread_offset
-from commands.schedules.settings import next_run
+from commands.schedules.rhythm import Rhythm, local_day, zone_problem
+from commands.schedules.rules import CatchUp
 from ledger.append.ledger import Draft
-from ledger.clock import format_instant
 from ledger.errors import ConcurrencyConflict
-from ledger.events.scheduling import BackupStarted, SettingsUpdated, SlotsMissed
-from ledger.vocabulary import BackupFrequency, schedule_stream
-from projections.folds.local_time import zone
+from ledger.events.scheduling import BackupStarted, SlotsMissed
+from ledger.vocabulary import schedule_stream
 from projections.folds.schedule import evolve_schedule
-from projections.queries.due import schedules_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,16 +28,11 @@ if TYPE_CHECKING:
     from projections.folds.schedule import Schedule
 
 logger = logging.getLogger("backup_ledger.claims")
-_LONGEST_STEP = {
-    BackupFrequency.DAILY: timedelta(days=1),
-    BackupFrequency.WEEKLY: timedelta(days=7),
-    BackupFrequency.MONTHLY: timedelta(days=30),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that somebody owns."""
+    """A run that somebody owns. `problem`: why it fails before it begins, where it does."""
 
     run_id: str
     user_id: int
@@ -50,6 +42,7 @@ class Claim:
     missed: int = 0
     local_day: str | None = None
     """The day of the claim in the schedule's time zone; None for a run that was taken over."""
+    problem: Exception | None = None
 
 
 def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Claim]:
@@ -71,47 +64,6 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
         site.announce(recorded, is_last=False)
         return [replace(claim, started_at=started[claim.run_id]) for claim, _ in made]
     return []
-
-
-def correct_far_ahead(site: Site, context: Context) -> int:
-    """Recompute times that only a clock which once jumped can have set; how many."""
-    limits = {str(name): context.now + step for name, step in _LONGEST_STEP.items()}
-    configuration = site.configuration
-    with site.read_models.reading(at_head=False) as connection:
-        suspects = schedules_beyond(connection, limits)
-    corrected = 0
-    for schedule in suspects:
-        due = schedule.next_backup_at
-        if due is None or not is_too_far_ahead(
-            schedule.frequency,
-            due,
-            context.now,
-            spread_seconds=configuration.spread_seconds,
-            calendar_months=configuration.calendar_months,
-        ):
-            continue
-        corrected += _correct(site, context, schedule, due)
-    return corrected
-
-
-def _correct(site: Site, context: Context, schedule: Schedule, due: datetime) -> int:
-    corrected = next_run(site, schedule, context.now)
-    details = SettingsUpdated(
-        before={"next_backup_at": format_instant(due)},
-        after={"next_backup_at": None if corrected is None else format_instant(corrected)},
-        next_backup_at=corrected,
-    )
-    draft = Draft(
-        schedule_stream(schedule.user_id),
-        details,
-        schedule.user_id,
-        expected_version=schedule.stream_version,
-    )
-    try:
-        site.announce(site.ledger.append(context, draft))
-    except ConcurrencyConflict:
-        return 0  # somebody changed it meanwhile
-    return 1
 
 
 def _claim_or_none(
@@ -178,20 +130,24 @@ def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, lis
         attempt,
         context.now,
         caught.missed,
-        local_day=context.now.astimezone(zone(schedule.timezone)).date().isoformat(),
+        local_day=local_day(schedule, context.now),
+        problem=zone_problem(schedule),
     )
     return claim, drafts
 
 
 def _caught_up(site: Site, context: Context, schedule: Schedule) -> CatchUp:
-    """The latest slot that has come; the user's offset is no part of it."""
-    stored = schedule.next_slot or schedule.next_backup_at or context.now
-    offset = spread_offset(schedule.user_id, site.configuration.spread_seconds)
-    return catch_up(
-        schedule.frequency,
-        schedule.backup_time,
-        stored,
-        max(stored, context.now - offset),
-        schedule.timezone,
-        calendar_months=site.configuration.calendar_months,
-    )
+    """The latest slot that has come, and the earlier ones that nobody ran."""
+    rhythm = Rhythm.of(site.configuration, schedule)
+    stored = schedule.next_slot
+    if stored is None:
+        stored = rhythm.slot_of(schedule.next_backup_at or context.now)
+    if rhythm.problem is not None:
+        return CatchUp(stored, None, None, 0)
+    was_at = schedule.missed_from
+    if was_at is None or was_at <= stored:
+        return rhythm.caught_up(stored, context.now)
+    if was_at <= context.now - rhythm.offset:
+        return rhythm.caught_up(rhythm.slot_of(was_at), context.now)
+    not_before = was_at if schedule.is_recomputed else None
+    return rhythm.caught_up(stored, context.now, not_before)

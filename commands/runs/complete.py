@@ -143,6 +143,7 @@ def _done(
 ) -> list[Draft]:
     """The end of one run: what its retention did, that it is done, and slots that nobody ran."""
     claim, backup = made.claim, made.backup
+    ahead = next_after(site, context, schedule, claim)
     details = BackupCompleted(
         run_id=claim.run_id,
         backup_id=backup.backup_id,
@@ -153,7 +154,8 @@ def _done(
         slot=claim.slot,
         attempt=claim.attempt,
         started_at=claim.started_at,
-        next_backup_at=None if schedule is None else next_after(site, context, schedule, claim),
+        next_backup_at=ahead.at,
+        next_slot=ahead.slot,
         deleted_old_backups=sum(isinstance(draft.details, BackupDeleted) for draft in retained),
     )
     done = Draft(schedule_stream(claim.user_id), details, claim.user_id)

@@ -13,7 +13,6 @@ from commands.runs.batches import batches, together_or_alone
 from commands.runs.endings import append_ends
 from commands.runs.next_slot import after_failure, dropped_slots
 from commands.runs.schedules import RunSchedules
-from commands.schedules.rules import has_retry_left
 from ledger.append.ledger import Draft
 from ledger.errors import LeaseLost
 from ledger.events.scheduling import BackupAbandoned, BackupFailed
@@ -94,7 +93,7 @@ def _drafts(
     site: Site, context: Context, failure: Failure, schedule: Schedule | None
 ) -> list[Draft]:
     claim = failure.claim
-    next_backup_at = after_failure(site, context, schedule, claim)
+    ahead = after_failure(site, context, schedule, claim)
     details: BackupFailed | BackupAbandoned
     if failure.owner is None:
         details = BackupFailed(
@@ -102,7 +101,8 @@ def _drafts(
             slot=claim.slot,
             attempt=claim.attempt,
             error_type=type(failure.error).__name__,
-            next_backup_at=next_backup_at,
+            next_backup_at=ahead.at,
+            next_slot=ahead.slot,
         )
     else:
         details = BackupAbandoned(
@@ -110,10 +110,11 @@ def _drafts(
             slot=claim.slot,
             attempt=claim.attempt,
             scheduler=failure.owner,
-            next_backup_at=next_backup_at,
+            next_backup_at=ahead.at,
+            next_slot=ahead.slot,
         )
     stream = schedule_stream(claim.user_id)
     outcome = Draft(stream, details, claim.user_id, error_message=failure.message)
-    if has_retry_left(claim.attempt):
+    if ahead.slot == claim.slot:  # it is tried again, and that run finds what passed meanwhile
         return [outcome]
     return [outcome, *dropped_slots(site, context, schedule, claim)]

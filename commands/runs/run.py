@@ -52,8 +52,12 @@ def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[i
             check, or by others once the leases are over.
     """
     independent = site.configuration.independent_copies
-    groups = [[claim] for claim in claims] if independent else [list(claims)]
+    sound = [claim for claim in claims if claim.problem is None]
+    groups = [[claim] for claim in sound] if independent else [sound] if sound else []
     completed = 0
+    for claim in claims:
+        if claim.problem is not None:
+            _fail(site, context, [claim], claim.problem)
     try:
         with Heartbeat(site):
             for group in groups:

@@ -13,7 +13,8 @@ from commands.recovery.expired_claims import settle_expired
 from commands.recovery.reconcile import adopt_new_files
 from commands.recovery.recover import recover
 from commands.reporting.logs import Timing, log_event
-from commands.runs.claim import claim_due, correct_far_ahead
+from commands.runs.claim import claim_due
+from commands.runs.corrections import correct_next_runs
 from commands.runs.run import run_claims
 from commands.scheduler.readiness import leaves_it_to_others
 from commands.site import actors
@@ -70,7 +71,7 @@ def check(site: Site, stop: Event | None = None) -> CheckReport:
         site.catch_up()
         recover(site)
         finished, abandoned = settle_expired(site, context)
-        readable(site, lambda: correct_far_ahead(site, context))
+        readable(site, lambda: correct_next_runs(site, context))
     report = CheckReport(completed=finished, abandoned=abandoned)
     served: set[int] = set()
     lost, places = 0, min(schedulers, PLACES_TO_BEGIN)

@@ -1,11 +1,13 @@
 """When a backup is due: pure rules over slots.
 
 A slot is the nominal time of a scheduled backup: `backup_time` on a day in the user's time
-zone. The next slot is counted from now, not from the slot before: today at backup_time if
-that is still ahead, else 1, 7 or 30 days from today. Worked example, in UTC:
+zone. After a change of settings the next one is counted from now: today at backup_time if that
+is still ahead, else 1, 7 or 30 days from today. After a run it is counted from the slot that the
+run was for, so that a late run changes no weekday. Worked example, in UTC:
 
-    weekly at 03:00, now Monday 02:59   -> today 03:00
-    weekly at 03:00, now Monday 03:00   -> next Monday 03:00
+    weekly at 03:00, set on Monday 02:59                  -> today 03:00
+    weekly at 03:00, set on Monday 03:00                  -> next Monday 03:00
+    weekly at 18:00, Monday's run made up on Tuesday 9:00 -> next Monday 18:00
 """
 
 import hashlib
@@ -16,7 +18,7 @@ from random import Random
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from projections.folds.local_time import as_utc, instant_of, parse_backup_time, zone
+from commands.schedules.local_time import as_utc, instant_of, parse_backup_time, zone
 
 MAX_RETRIES: Final = 5
 """After this many retries a slot is given up; so attempts are numbered 1 to 6."""
@@ -53,14 +55,19 @@ class _Steps:
 
     days: int
     calendar_months: bool
+    anchor_day: int | None
 
     def later(self, day: date, count: int) -> date:
-        """The day that is `count` steps later; in a short month, the month's last."""
+        """The day that is `count` steps later; in a short month, the month's last.
+
+        Each month is cut anew: 31 January, 28 February, 31 March.
+        """
         if not self.calendar_months:
             return day + timedelta(days=self.days * count)
         years, month = divmod(day.month - 1 + count, 12)
         year, month = day.year + years, month + 1
-        return date(year, month, min(day.day, monthrange(year, month)[1]))
+        wanted = self.anchor_day or day.day
+        return date(year, month, min(wanted, monthrange(year, month)[1]))
 
     def at_most_between(self, day: date, later_day: date) -> int:
         """How many steps may lie between two days: never too few."""
@@ -69,10 +76,11 @@ class _Steps:
         return (later_day.year - day.year) * 12 + later_day.month - day.month
 
 
-def _steps(frequency: str, *, calendar_months: bool) -> _Steps:
+def _steps(frequency: str, *, calendar_months: bool, anchor_day: int | None = None) -> _Steps:
     if frequency not in _STEP_DAYS:
         raise ValueError(f"there is no frequency {frequency!r}: use one of {', '.join(_STEP_DAYS)}")
-    return _Steps(_STEP_DAYS[frequency], calendar_months and frequency == "monthly")
+    is_by_month = calendar_months and frequency == "monthly"
+    return _Steps(_STEP_DAYS[frequency], is_by_month, anchor_day)
 
 
 def next_slot(
@@ -82,24 +90,52 @@ def next_slot(
     timezone: str = "UTC",
     *,
     calendar_months: bool = False,
+    anchor_day: int | None = None,
 ) -> datetime:
-    """The slot that comes next, in UTC: always after `now`.
+    """The slot that comes next, counted from now, in UTC: always after `now`.
 
     With `calendar_months`, monthly means the same day of the next month (or its last day)
-    instead of 30 days.
+    instead of 30 days. `anchor_day`: that day, where it is not today's.
 
     Raises:
         ValueError: an unknown frequency or time zone, no time of day, or a naive `now`.
     """
-    steps = _steps(frequency, calendar_months=calendar_months)
+    steps = _steps(frequency, calendar_months=calendar_months, anchor_day=anchor_day)
     tz, at = zone(timezone), parse_backup_time(backup_time)
     present = as_utc(now, "now")
-    day = present.astimezone(tz).date()
+    day = steps.later(present.astimezone(tz).date(), 0)
     # A second turn is rare: where clocks go back over midnight, today's date is shown again
     # after tomorrow's 00:00 has already passed.
     while (slot := instant_of(day, at, tz)) <= present:
         day = steps.later(day, 1)
     return slot
+
+
+def following_slot(
+    frequency: str,
+    backup_time: str,
+    slot: datetime,
+    now: datetime,
+    timezone: str = "UTC",
+    *,
+    calendar_months: bool = False,
+    anchor_day: int | None = None,
+) -> datetime:
+    """The slot after the one that a run was for: the first of 1, 2, 3 ... steps that is ahead.
+
+    Raises:
+        ValueError: as `next_slot`.
+    """
+    steps = _steps(frequency, calendar_months=calendar_months, anchor_day=anchor_day)
+    tz, at = zone(timezone), parse_backup_time(backup_time)
+    was = as_utc(slot, "slot")
+    present = max(was, as_utc(now, "now"))
+    first_day = _nominal_day(was, at, tz)
+    # One less than the days between say: where clocks go back over midnight they say too much.
+    number = max(steps.at_most_between(first_day, present.astimezone(tz).date()) - 1, 1)
+    while (ahead := instant_of(steps.later(first_day, number), at, tz)) <= present:
+        number += 1
+    return ahead
 
 
 def catch_up(
@@ -110,15 +146,18 @@ def catch_up(
     timezone: str = "UTC",
     *,
     calendar_months: bool = False,
+    anchor_day: int | None = None,
+    not_before: datetime | None = None,
 ) -> CatchUp:
     """Which slot a late run carries, and which earlier ones it stands for.
 
-    Slots are counted from the stored one, one for each nominal day.
+    Slots are counted from the stored one, one for each nominal day. Those before `not_before`
+    were not missed: a clock that jumped forward passed over them.
 
     Raises:
         ValueError: as `next_slot`, or the stored slot is still ahead.
     """
-    steps = _steps(frequency, calendar_months=calendar_months)
+    steps = _steps(frequency, calendar_months=calendar_months, anchor_day=anchor_day)
     tz, at = zone(timezone), parse_backup_time(backup_time)
     stored, present = as_utc(slot, "slot"), as_utc(now, "now")
     if stored > present:
@@ -134,9 +173,14 @@ def catch_up(
     # Where a whole day was skipped, its 00:00 and the next day's are one instant: one slot.
     while latest and numbered(latest - 1) == numbered(latest):
         latest -= 1
-    if not latest:
-        return CatchUp(stored, None, None, 0)
-    return CatchUp(numbered(latest), stored, numbered(latest - 1), latest)
+    first = 0
+    if not_before is not None:
+        first = latest
+        while first and numbered(first - 1) >= not_before:
+            first -= 1
+    if first == latest:
+        return CatchUp(numbered(latest), None, None, 0)
+    return CatchUp(numbered(latest), numbered(first), numbered(latest - 1), latest - first)
 
 
 def _nominal_day(slot: datetime, at: time, tz: ZoneInfo) -> date:
@@ -200,26 +244,3 @@ def is_too_far_ahead(
     days = _LONGEST_MONTH_DAYS if steps.calendar_months else steps.days
     allowed = timedelta(days=days, seconds=spread_seconds) + _ZONE_SLACK
     return as_utc(next_backup_at, "next_backup_at") - as_utc(now, "now") > allowed
-
-
-def preview(
-    frequency: str,
-    backup_time: str,
-    now: datetime,
-    timezone: str = "UTC",
-    *,
-    count: int = 10,
-    calendar_months: bool = False,
-    spread_offset: timedelta = timedelta(0),
-) -> list[datetime]:
-    """The next `count` runs, in UTC, if each runs on time: its slot plus `spread_offset`.
-
-    Raises:
-        ValueError: as `next_slot`.
-    """
-    runs = []
-    slot = now
-    for _ in range(count):
-        slot = next_slot(frequency, backup_time, slot, timezone, calendar_months=calendar_months)
-        runs.append(slot + spread_offset)
-    return runs

@@ -13,7 +13,8 @@ from commands.errors import (
     UnknownUser,
     message_of,
 )
-from commands.schedules.rules import next_slot, spread_offset
+from commands.schedules.local_time import parse_backup_time, zone
+from commands.schedules.rhythm import counted_from_now
 from commands.site.texts import checked_text
 from ledger.append.ledger import Draft
 from ledger.canonical_json import MAX_INTEGER
@@ -33,14 +34,20 @@ from ledger.vocabulary import (
     BackupFrequency,
     schedule_stream,
 )
-from projections.folds.local_time import parse_backup_time, zone
-from projections.folds.schedule import SCHEDULE_FORM, SETTINGS_FIELDS, Schedule, evolve_schedule
+from projections.folds.schedule import (
+    KEEP_FIELDS,
+    SCHEDULE_FORM,
+    SETTINGS_FIELDS,
+    Schedule,
+    evolve_schedule,
+)
 from projections.queries.schedules import schedule_of, user_exists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from commands.site.configuration import Configuration
     from commands.site.site import Site
     from ledger.append.ledger import Context, RecordedEvent
 
@@ -50,9 +57,12 @@ DEFAULTS: dict[str, Any] = {
     "backup_time": "03:00",
     "keep_count": 7,
     "timezone": "UTC",
+    **dict.fromkeys(KEEP_FIELDS, 0),
 }
 TIMING_FIELDS = {"enabled", "frequency", "backup_time", "timezone"}
 MAX_ATTEMPTED_BYTES = 256
+KEEP_DAYS_MAX = 36_500
+KEEP_PERIODS_MAX = 1_000
 CONFLICT_ATTEMPTS = 5
 """A run of the same user may get in between; more often than this is no accident."""
 
@@ -119,19 +129,22 @@ def settings_of(site: Site, user_id: int) -> Schedule:
     return found
 
 
-def next_run(site: Site, schedule: Schedule, now: datetime) -> datetime | None:
-    """When a schedule's next run is due: its next slot and the user's offset."""
-    if not schedule.enabled or schedule.paused:
-        return None
-    offset = spread_offset(schedule.user_id, site.configuration.spread_seconds)
-    slot = next_slot(
-        schedule.frequency,
-        schedule.backup_time,
-        now - offset,  # slots are nominal: a run that is spread past midnight was yesterday's
-        schedule.timezone,
-        calendar_months=site.configuration.calendar_months,
+def with_changes(
+    configuration: Configuration, before: Schedule, changed: Mapping[str, Any], now: datetime
+) -> Schedule:
+    """What a schedule would be after a change: a field that decides times moves the next run."""
+    after = replace(before, **changed)
+    if not changed.keys() & TIMING_FIELDS:
+        return after
+    due = counted_from_now(configuration, after, now)
+    return replace(
+        after, next_backup_at=due.at, next_slot=due.slot, anchor_day=due.anchor_day, next_attempt=1
     )
-    return slot + offset
+
+
+def fresh_schedule(user_id: int, now: datetime) -> Schedule:
+    """What a user has who says nothing more; not counted yet."""
+    return Schedule(user_id=user_id, created_at=now, updated_at=now, **DEFAULTS)
 
 
 def require_user_id(user_id: Any) -> int:
@@ -186,21 +199,23 @@ def _draft(
     stream = schedule_stream(user_id)
     if before is None:
         values = DEFAULTS | checked
-        fresh = Schedule(user_id=user_id, created_at=context.now, updated_at=context.now, **values)
-        created = SettingsCreated(**values, next_backup_at=next_run(site, fresh, context.now))
+        fresh = replace(fresh_schedule(user_id, context.now), **values)
+        due = counted_from_now(site.configuration, fresh, context.now)
+        created = SettingsCreated(
+            **values, next_backup_at=due.at, next_slot=due.slot, anchor_day=due.anchor_day
+        )
         version = site.ledger.stream_version(stream)
         return Draft(stream, created, user_id, expected_version=version)
     changed = {name: value for name, value in checked.items() if getattr(before, name) != value}
     if not changed:
         return None
-    after = replace(before, **changed)
-    due = before.next_backup_at
-    if changed.keys() & TIMING_FIELDS:
-        due = next_run(site, after, context.now)
+    after = with_changes(site.configuration, before, changed, context.now)
     details = SettingsUpdated(
         before={name: getattr(before, name) for name in changed},
         after=changed,
-        next_backup_at=due,
+        next_backup_at=after.next_backup_at,
+        next_slot=after.next_slot,
+        anchor_day=after.anchor_day,
     )
     return Draft(stream, details, user_id, expected_version=before.stream_version)
 
@@ -217,10 +232,10 @@ def _pause_or_resume(
     if before.paused == paused:
         return before
     kind = SchedulePaused if paused else ScheduleResumed
-    due = next_run(site, replace(before, paused=paused), context.now)
+    due = counted_from_now(site.configuration, replace(before, paused=paused), context.now)
     draft = Draft(
         stream,
-        kind(note=text, next_backup_at=due),
+        kind(note=text, next_backup_at=due.at, next_slot=due.slot, anchor_day=due.anchor_day),
         user_id,
         expected_version=before.stream_version,
     )
@@ -292,10 +307,26 @@ def _timezone(value: Any) -> str:
     return zone(value).key
 
 
+def _keep_days(value: Any) -> int:
+    return _number(value, KEEP_DAYS_MAX)
+
+
+def _keep_periods(value: Any) -> int:
+    return _number(value, KEEP_PERIODS_MAX)
+
+
+def _number(value: Any, greatest: int) -> int:
+    if type(value) is not int or not 0 <= value <= greatest:
+        raise ValueError(f"{value!r} is out of range; use 0 (none) to {greatest}")
+    return value
+
+
 _CHECKS = {
     "enabled": _enabled,
     "frequency": _frequency,
     "backup_time": _backup_time,
     "keep_count": _keep_count,
     "timezone": _timezone,
+    "keep_within_days": _keep_days,
+    **dict.fromkeys(KEEP_FIELDS[1:], _keep_periods),
 }

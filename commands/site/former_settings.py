@@ -13,8 +13,7 @@ from ledger.append.database import open_engine
 from ledger.append.ledger import Context, Draft, Ledger
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import SettingsCreated
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency, schedule_stream
-from projections.folds.local_time import parse_backup_time
+from ledger.vocabulary import BackupFrequency, schedule_stream
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -82,24 +81,28 @@ def import_former_settings(ledger: Ledger, application_url: URL) -> int:
 
 
 def _draft(row: Any) -> Draft | None:
-    user_id, keep_count = row["user_id"], row["keep_count"]
+    user_id, enabled = row["user_id"], bool(row["enabled"])
     try:
-        parse_backup_time(row["backup_time"])
-        frequency = BackupFrequency(row["frequency"])
-        is_valid = user_id >= 1 and KEEP_COUNT_MIN <= keep_count <= KEEP_COUNT_MAX
+        details = SettingsCreated(
+            enabled=enabled,
+            frequency=BackupFrequency(row["frequency"]).value,
+            backup_time=row["backup_time"],
+            keep_count=row["keep_count"],
+            timezone="UTC",
+            keep_within_days=0,
+            keep_daily=0,
+            keep_weekly=0,
+            keep_monthly=0,
+            keep_yearly=0,
+            next_backup_at=_moment(row["next_backup_at"]) if enabled else None,
+            next_slot=None,
+            anchor_day=None,
+        )
+        is_valid = user_id >= 1
     except (ValueError, TypeError):
         return None
     if not is_valid:
         return None
-    enabled = bool(row["enabled"])
-    details = SettingsCreated(
-        enabled=enabled,
-        frequency=frequency.value,
-        backup_time=row["backup_time"],
-        keep_count=keep_count,
-        timezone="UTC",
-        next_backup_at=_moment(row["next_backup_at"]) if enabled else None,
-    )
     return Draft(schedule_stream(user_id), details, owner=user_id, expected_version=0)
 
 

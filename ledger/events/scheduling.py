@@ -14,6 +14,7 @@ Frequency = Literal["daily", "weekly", "monthly"]
 BackupTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 KeepCount = Annotated[int, Field(ge=KEEP_COUNT_MIN, le=KEEP_COUNT_MAX)]
 Timezone = Annotated[str, Field(min_length=1, max_length=64)]
+AnchorDay = Annotated[int, Field(ge=1, le=31)]
 
 _strict = ConfigDict(strict=True)
 _CHOICES: dict[str, TypeAdapter[Any]] = {
@@ -22,6 +23,11 @@ _CHOICES: dict[str, TypeAdapter[Any]] = {
     "backup_time": TypeAdapter(BackupTime, config=_strict),
     "keep_count": TypeAdapter(KeepCount, config=_strict),
     "timezone": TypeAdapter(Timezone, config=_strict),
+    "keep_within_days": TypeAdapter(Count, config=_strict),
+    "keep_daily": TypeAdapter(Count, config=_strict),
+    "keep_weekly": TypeAdapter(Count, config=_strict),
+    "keep_monthly": TypeAdapter(Count, config=_strict),
+    "keep_yearly": TypeAdapter(Count, config=_strict),
 }
 
 
@@ -69,7 +75,25 @@ class CheckFailed(_SchedulerDetails):
     error_type: str
 
 
-class SettingsCreated(_SchedulerDetails):
+class NextRun(_SchedulerDetails):
+    """Version 2 says which slot the next run is for; null where an older one did not.
+
+    So a fold never needs a time zone database: `next_backup_at` is that slot and the user's
+    offset, or the time of a retry.
+    """
+
+    schema_version = 2
+    next_backup_at: Instant | None
+    next_slot: Instant | None
+
+
+class _Counted(NextRun):
+    """The next slot was counted from now; `anchor_day`: the day of calendar months since then."""
+
+    anchor_day: AnchorDay | None
+
+
+class SettingsCreated(_Counted):
     event_type = "backup_scheduler.settings_created"
     is_audited = True
     action = "create"
@@ -78,16 +102,24 @@ class SettingsCreated(_SchedulerDetails):
     backup_time: BackupTime
     keep_count: KeepCount
     timezone: Timezone
-    next_backup_at: Instant | None
+    keep_within_days: Count
+    keep_daily: Count
+    keep_weekly: Count
+    keep_monthly: Count
+    keep_yearly: Count
 
 
-class SettingsUpdated(_SchedulerDetails):
+class SettingsUpdated(_Counted):
+    """A person's change; or a correction after a clock was wrong.
+
+    Of a correction `before` and `after` have the fields `next_backup_at` and `next_slot` alone.
+    """
+
     event_type = "backup_scheduler.settings_updated"
     is_audited = True
     action = "update"
     before: ChangedFields
     after: ChosenFields
-    next_backup_at: Instant | None
 
 
 class SettingsRejected(_SchedulerDetails):
@@ -110,7 +142,7 @@ class BackupStarted(_SchedulerDetails):
     lease_seconds: Count
 
 
-class BackupCompleted(_SchedulerDetails):
+class BackupCompleted(NextRun):
     event_type = "backup_scheduler.backup_completed"
     is_audited = True
     action = "backup"
@@ -123,11 +155,10 @@ class BackupCompleted(_SchedulerDetails):
     slot: Instant
     attempt: Count
     started_at: Instant
-    next_backup_at: Instant | None
     deleted_old_backups: Count
 
 
-class BackupFailed(_SchedulerDetails):
+class BackupFailed(NextRun):
     event_type = "backup_scheduler.backup_error"
     is_audited = True
     action = "backup"
@@ -136,10 +167,9 @@ class BackupFailed(_SchedulerDetails):
     slot: Instant
     attempt: Count
     error_type: str
-    next_backup_at: Instant | None
 
 
-class BackupAbandoned(_SchedulerDetails):
+class BackupAbandoned(NextRun):
     """A claim whose owner is gone; it counts as an attempt."""
 
     event_type = "backup_scheduler.backup_abandoned"
@@ -149,7 +179,6 @@ class BackupAbandoned(_SchedulerDetails):
     slot: Instant
     attempt: Count
     scheduler: str
-    next_backup_at: Instant | None
 
 
 class SlotsMissed(_SchedulerDetails):
@@ -163,15 +192,13 @@ class SlotsMissed(_SchedulerDetails):
     count: Count
 
 
-class SchedulePaused(_SchedulerDetails):
+class SchedulePaused(_Counted):
     event_type = "backup_scheduler.paused"
     action = "pause"
     note: str | None
-    next_backup_at: Instant | None
 
 
-class ScheduleResumed(_SchedulerDetails):
+class ScheduleResumed(_Counted):
     event_type = "backup_scheduler.resumed"
     action = "resume"
     note: str | None
-    next_backup_at: Instant | None

@@ -37,12 +37,34 @@ def _backup_without_condition(details: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _without_next_slot(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 said when the next run is, not which slot it is for; the claim finds out."""
+    return details | {"next_slot": None}
+
+
+def _without_anchor_day(details: dict[str, Any]) -> dict[str, Any]:
+    return _without_next_slot(details) | {"anchor_day": None}
+
+
+def _keeping_a_count(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no other rule of retention than keep_count."""
+    periods = ("within_days", "daily", "weekly", "monthly", "yearly")
+    return _without_anchor_day(details) | {f"keep_{period}": 0 for period in periods}
+
+
 UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("backup_catalog.backup_created", 1): _backup_without_condition,
     **{
         (f"backup_restore.{name}", 1): _restore_without_forced
         for name in ("started", "completed", "error", "interrupted")
     },
+    ("backup_scheduler.settings_created", 1): _keeping_a_count,
+    ("backup_scheduler.settings_updated", 1): _without_anchor_day,
+    ("backup_scheduler.paused", 1): _without_anchor_day,
+    ("backup_scheduler.resumed", 1): _without_anchor_day,
+    ("backup_scheduler.backup_completed", 1): _without_next_slot,
+    ("backup_scheduler.backup_error", 1): _without_next_slot,
+    ("backup_scheduler.backup_abandoned", 1): _without_next_slot,
 }
 
 

@@ -17,8 +17,8 @@ from datetime import datetime
 from itertools import count
 from typing import Final
 
+from ledger.clock import require_aware
 from ledger.vocabulary import MAX_USER_ID, Kind
-from projections.folds.local_time import as_utc
 
 SUFFIX: Final = ".db"
 MAX_NAME_BYTES: Final = 200
@@ -106,7 +106,7 @@ def manual_backup_name(database_stem: str, now: datetime) -> str:
 
 def _stamp(now: datetime) -> str:
     # Not strftime: its %Y has no leading zeros on some platforms.
-    moment = as_utc(now, "now").replace(tzinfo=None)
+    moment = require_aware(now).replace(tzinfo=None)
     return moment.isoformat(timespec="seconds").replace(":", "-")
 
 

@@ -13,6 +13,7 @@ from ledger.events.scheduling import (
     BackupCompleted,
     BackupFailed,
     BackupStarted,
+    NextRun,
     SchedulePaused,
     ScheduleResumed,
     SettingsCreated,
@@ -20,15 +21,30 @@ from ledger.events.scheduling import (
 )
 from ledger.records.record import Event
 from ledger.vocabulary import MAX_RETRIES
-from projections.folds.local_time import nominal_slot
 
-SETTINGS_FIELDS = ("enabled", "frequency", "backup_time", "keep_count", "timezone")
+KEEP_FIELDS = ("keep_within_days", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly")
+"""What stays beside the newest `keep_count`."""
+
+SETTINGS_FIELDS = (
+    "enabled",
+    "frequency",
+    "backup_time",
+    "keep_count",
+    "timezone",
+    *KEEP_FIELDS,
+)
 """What a person chooses."""
 
 
 @dataclass(slots=True)
 class Schedule:
-    """One user's settings and where their runs stand. Times are aware UTC."""
+    """One user's settings and where their runs stand. Times are aware UTC.
+
+    `next_slot`: what the next run is for, or the open one; None where an event of an older version
+    did not say it. `anchor_day`: the day of calendar months; None for the slot's own.
+    `missed_from`: set where a wrong clock moved the next run: the slot that it was at before, and
+    none earlier counts as missed. `is_recomputed`: the next run is still the one of the correction.
+    """
 
     user_id: int
     enabled: bool
@@ -46,6 +62,14 @@ class Schedule:
     next_attempt: int = 1
     open_run_id: str | None = None
     stream_version: int = 0
+    anchor_day: int | None = None
+    missed_from: datetime | None = None
+    is_recomputed: bool = False
+    keep_within_days: int = 0
+    keep_daily: int = 0
+    keep_weekly: int = 0
+    keep_monthly: int = 0
+    keep_yearly: int = 0
     id: int = 0
 
 
@@ -64,8 +88,15 @@ def _loaded(values: dict[str, Any]) -> Schedule:
     return Schedule(**values | instants)
 
 
-_INSTANTS = ("created_at", "updated_at", "last_backup_at", "next_backup_at", "next_slot")
-SCHEDULE_FORM = StateForm("schedule@1", _dumped, _loaded)
+_INSTANTS = (
+    "created_at",
+    "updated_at",
+    "last_backup_at",
+    "next_backup_at",
+    "next_slot",
+    "missed_from",
+)
+SCHEDULE_FORM = StateForm("schedule@2", _dumped, _loaded)
 """How a long schedule is kept between its events. A change of the fold needs a new topic."""
 
 
@@ -80,17 +111,20 @@ def evolve_schedule(schedule: Schedule | None, event: Event) -> Schedule | None:
             id=0 if schedule is None else schedule.id,
             **{name: getattr(details, name) for name in SETTINGS_FIELDS},
         )
-        _expect(schedule, details.next_backup_at)
+        _expect(schedule, details)
+        schedule.anchor_day = details.anchor_day
     if schedule is None:
         return None  # a rejected first setting: the stream has events, but no schedule
     schedule.stream_version = event.stream_version
     if isinstance(details, BackupStarted):
         schedule.open_run_id = event.event_id
+        schedule.next_slot, schedule.next_attempt = details.slot, details.attempt
+        schedule.is_recomputed = False
     elif isinstance(details, BackupCompleted):
         schedule.open_run_id = None
         schedule.failures = 0
         schedule.last_backup_at = event.timestamp
-        _expect(schedule, details.next_backup_at)
+        _expect(schedule, details)
     elif isinstance(details, BackupFailed | BackupAbandoned):
         _after_failure(schedule, details)
     elif isinstance(details, SettingsUpdated | SchedulePaused | ScheduleResumed):
@@ -102,12 +136,19 @@ def evolve_schedule(schedule: Schedule | None, event: Event) -> Schedule | None:
 def _after_failure(schedule: Schedule, details: BackupFailed | BackupAbandoned) -> None:
     schedule.open_run_id = None
     schedule.failures += 1
-    if details.next_backup_at is not None and details.attempt <= MAX_RETRIES:
-        schedule.next_backup_at = details.next_backup_at
+    _expect(schedule, details)
+    if _is_retry(details):
         schedule.next_slot = details.slot
         schedule.next_attempt = details.attempt + 1
-    else:
-        _expect(schedule, details.next_backup_at)
+
+
+def _is_retry(details: BackupFailed | BackupAbandoned) -> bool:
+    """Version 1 did not name the slot: every attempt but the last was followed by a retry."""
+    if details.next_backup_at is None:
+        return False
+    if details.next_slot is None:
+        return details.attempt <= MAX_RETRIES
+    return details.next_slot == details.slot
 
 
 def _after_change(
@@ -119,16 +160,29 @@ def _after_change(
                 setattr(schedule, name, value)
     else:
         schedule.paused = isinstance(details, SchedulePaused)
-    if details.next_backup_at != schedule.next_backup_at:
-        _expect(schedule, details.next_backup_at)
+    if details.anchor_day is not None:
+        schedule.anchor_day = details.anchor_day
+    if details.next_backup_at == schedule.next_backup_at:
+        return
+    _expect(schedule, details)
+    if isinstance(details, SettingsUpdated) and details.before.get("next_backup_at") is not None:
+        _after_correction(schedule, details)
+    else:
+        schedule.anchor_day = details.anchor_day
+        schedule.missed_from = None
 
 
-def _expect(schedule: Schedule, next_backup_at: datetime | None) -> None:
+def _after_correction(schedule: Schedule, details: SettingsUpdated) -> None:
+    """A clock was wrong, now or before: slots before the one it was at do not count as missed."""
+    before = details.before.get("next_slot") or details.before["next_backup_at"]
+    was_at = parse_instant(str(before))
+    schedule.missed_from = max(schedule.missed_from or was_at, was_at)
+    schedule.is_recomputed = schedule.next_slot != schedule.missed_from
+
+
+def _expect(schedule: Schedule, details: NextRun) -> None:
     """The next run, its first attempt."""
-    schedule.next_backup_at = next_backup_at
+    schedule.next_backup_at = details.next_backup_at
+    schedule.next_slot = details.next_slot
     schedule.next_attempt = 1
-    schedule.next_slot = (
-        None
-        if next_backup_at is None
-        else nominal_slot(next_backup_at, schedule.backup_time, schedule.timezone)
-    )
+    schedule.is_recomputed = False

@@ -71,6 +71,16 @@ def due_schedules(
     return [Schedule(**row) for row in rows.mappings()]
 
 
+def schedules_moved_from(
+    connection: Connection, after: datetime, until: datetime
+) -> list[Schedule]:
+    """Settings whose next run was moved by a correction from a slot in a span of time."""
+    statement = select(settings).where(
+        settings.c.missed_from > after, settings.c.missed_from <= until
+    )
+    return [Schedule(**row) for row in connection.execute(statement).mappings()]
+
+
 def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> list[Schedule]:
     """Settings whose next run is later than their frequency's limit, found by the index."""
     later = or_(

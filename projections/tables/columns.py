@@ -86,6 +86,14 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         Column("next_attempt", Integer, nullable=False, server_default=text("1")),
         Column("open_run_id", String(36)),
         Column("stream_version", Big, nullable=False, server_default=text("0")),
+        Column("anchor_day", Integer),
+        Column("missed_from", UtcDateTime),
+        Column("is_recomputed", Boolean, nullable=False, server_default=text("FALSE")),
+        Column("keep_within_days", Integer, nullable=False, server_default=text("0")),
+        Column("keep_daily", Integer, nullable=False, server_default=text("0")),
+        Column("keep_weekly", Integer, nullable=False, server_default=text("0")),
+        Column("keep_monthly", Integer, nullable=False, server_default=text("0")),
+        Column("keep_yearly", Integer, nullable=False, server_default=text("0")),
         CheckConstraint(
             f"keep_count >= {KEEP_COUNT_MIN} AND keep_count <= {KEEP_COUNT_MAX}",
             name="ck_keep_count",
@@ -94,6 +102,7 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         Index("idx_backup_settings_next_backup", "enabled", "next_backup_at"),
         # Finds times further ahead than a frequency allows, without reading what is in order.
         Index("idx_backup_settings_frequency", "frequency", "next_backup_at"),
+        Index("idx_backup_settings_missed_from", "missed_from"),
         sqlite_autoincrement=True,
     )
 

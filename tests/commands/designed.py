@@ -14,6 +14,7 @@ ENVELOPE = {
     "success", "timestamp", "user_id",
 }  # fmt: skip
 
+_COUNTED = "next_backup_at next_slot anchor_day"
 _RESTORE = "backup_id pre_restore_backup_id mode target sha256 forced"
 
 DETAILS = {
@@ -21,15 +22,16 @@ DETAILS = {
     "backup_scheduler.stop": "reason",
     "backup_scheduler.check_error": "error_type",
     "backup_scheduler.settings_created": (
-        "enabled frequency backup_time keep_count timezone next_backup_at"
+        "enabled frequency backup_time keep_count timezone keep_within_days keep_daily keep_weekly "
+        f"keep_monthly keep_yearly {_COUNTED}"
     ),
-    "backup_scheduler.settings_updated": "before after next_backup_at",
+    "backup_scheduler.settings_updated": f"before after {_COUNTED}",
     "backup_scheduler.settings_error": "attempted error_type",
     "backup_scheduler.backup_completed": (
         "run_id backup_id filename size sha256 frequency slot attempt started_at next_backup_at "
-        "deleted_old_backups"
+        "next_slot deleted_old_backups"
     ),
-    "backup_scheduler.backup_error": "run_id slot attempt error_type next_backup_at",
+    "backup_scheduler.backup_error": "run_id slot attempt error_type next_backup_at next_slot",
     "backup_retention.applied": "scope keep_count kept deleted deleted_count part parts",
     "backup_retention.safety_check": "scope keep_count spared_backup_id",
     "backup_retention.error": "scope keep_count error_type",
@@ -37,10 +39,10 @@ DETAILS = {
     "backup_retention.cleanup_empty": "deleted deleted_count part parts",
     "backup_retention.cleanup_old_protected": "days_old deleted deleted_count part parts",
     "backup_scheduler.backup_started": "slot attempt scheduler lease_seconds",
-    "backup_scheduler.backup_abandoned": "run_id slot attempt scheduler next_backup_at",
+    "backup_scheduler.backup_abandoned": "run_id slot attempt scheduler next_backup_at next_slot",
     "backup_scheduler.slots_missed": "first_slot last_slot count",
-    "backup_scheduler.paused": "note next_backup_at",
-    "backup_scheduler.resumed": "note next_backup_at",
+    "backup_scheduler.paused": f"note {_COUNTED}",
+    "backup_scheduler.resumed": f"note {_COUNTED}",
     "backup_catalog.backup_created": (
         "run_id store source filename kind size sha256 schema_fingerprint table_count row_count "
         "tables engine engine_reason shared_with warnings condition findings unchecked cipher "

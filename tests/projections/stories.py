@@ -130,7 +130,11 @@ def _claim(number: int, twist: int) -> Draft:
 
 def _run_end(kind: type[Details]) -> _Teller:
     def tell(number: int, twist: int) -> Draft:
-        values = {"next_backup_at": _when(twist), "attempt": twist % 6 + 1}
+        values = {
+            "next_backup_at": _when(twist),
+            "next_slot": _when(twist),
+            "attempt": twist % 6 + 1,
+        }
         run = uuid_of(500 + number % RUNS)
         return draft(kind, schedule_stream(number % USERS + 1), run_id=run, **values)
 
@@ -147,15 +151,18 @@ def _other(kind: type[Details]) -> _Teller:
 
 _Teller = Callable[[int, int], Draft]
 _TOLD: tuple[_Teller, ...] = (
-    _on_schedule(SettingsCreated, next_backup_at=_when, enabled=lambda twist: twist > 2),
+    _on_schedule(
+        SettingsCreated, next_backup_at=_when, next_slot=_when, enabled=lambda twist: twist > 2
+    ),
     _on_schedule(
         SettingsUpdated,
         after=lambda twist: {"keep_count": twist + 1, "backup_time": f"0{twist}:00"},
         next_backup_at=_when,
+        next_slot=_when,
     ),
     _on_schedule(SettingsRejected),
-    _on_schedule(SchedulePaused, next_backup_at=_when),
-    _on_schedule(ScheduleResumed, next_backup_at=_when),
+    _on_schedule(SchedulePaused, next_backup_at=_when, next_slot=_when),
+    _on_schedule(ScheduleResumed, next_backup_at=_when, next_slot=_when),
     _on_schedule(SlotsMissed),
     _claim,
     _run_end(BackupCompleted),

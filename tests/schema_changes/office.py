@@ -47,7 +47,7 @@ def stored_records(site: Site, event_type: str) -> list[dict[str, Any]]:
 
 def leave_a_jumped_clock(site: Site) -> None:
     """A clock that stood three years ahead for a moment, while a user was set up."""
-    from commands.runs.claim import correct_far_ahead  # noqa: PLC0415
+    from commands.runs.corrections import correct_next_runs  # noqa: PLC0415
     from commands.schedules.settings import configure  # noqa: PLC0415
 
     clock = site.clock
@@ -56,7 +56,7 @@ def leave_a_jumped_clock(site: Site) -> None:
     clock.move_to(now + timedelta(days=1_000))
     configure(site, site.context(ADA), 4, {"backup_time": f"0{now.minute % 10}:30"})
     clock.move_to(now)
-    assert correct_far_ahead(site, site.context(ADA)) == 1
+    assert correct_next_runs(site, site.context(ADA)) == 1
 
 
 def folder_argument() -> Path:

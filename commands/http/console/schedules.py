@@ -19,17 +19,19 @@ from commands.http.ledger_route import Command
 from commands.http.problems import not_found
 from commands.http.routes.settings import UserId
 from commands.http.served_site import Served, ServedSite
-from commands.schedules.rules import preview, spread_offset
+from commands.schedules.rhythm import upcoming
 from commands.schedules.settings import (
     DEFAULTS,
     checked_settings,
     configure,
     find_settings,
+    fresh_schedule,
     pause,
     resume,
+    with_changes,
 )
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID, BackupFrequency
-from projections.folds.schedule import SETTINGS_FIELDS
+from projections.folds.schedule import SETTINGS_FIELDS, Schedule
 from projections.queries.overview import STATES, State, schedules_in_state
 from projections.queries.schedules import orphaned_users
 
@@ -177,7 +179,7 @@ def _edit_page(
     if form is not None:
         values |= {name: form.get(name, "") for name in SETTINGS_FIELDS}
         values["enabled"] = bool(form.get("enabled"))
-    runs, why_none = _runs_ahead(served, user_id, values, paused=bool(schedule and schedule.paused))
+    runs, why_none = _runs_ahead(served, user_id, values, schedule)
     return page(
         request,
         caller,
@@ -197,28 +199,24 @@ def _edit_page(
 
 
 def _runs_ahead(
-    served: ServedSite, user_id: int, values: dict[str, Any], *, paused: bool
+    served: ServedSite, user_id: int, values: dict[str, Any], schedule: Schedule | None
 ) -> tuple[list[datetime], str]:
     """The next runs by values that may not be saved yet, or why there are none."""
     if not values["enabled"]:
         return [], "Nothing runs while the schedule is disabled."
-    if paused:
+    if schedule is not None and schedule.paused:
         return [], "Nothing runs while the schedule is paused."
     try:
         checked = checked_settings(_wanted(values))
     except (InvalidSettings, ValueError) as error:
         return [], str(error)
-    site = served.site
-    runs = preview(
-        str(checked["frequency"]),
-        checked["backup_time"],
-        site.clock.now(),
-        checked["timezone"],
-        count=RUNS_AHEAD,
-        calendar_months=site.configuration.calendar_months,
-        spread_offset=spread_offset(user_id, site.configuration.spread_seconds),
-    )
-    return runs, ""
+    site, now = served.site, served.site.clock.now()
+    known = schedule or fresh_schedule(user_id, now)
+    changed = {name: value for name, value in checked.items() if getattr(known, name) != value}
+    if schedule is None:
+        changed = checked
+    after = with_changes(site.configuration, known, changed, now)
+    return upcoming(site.configuration, after, now, RUNS_AHEAD), ""
 
 
 def _wanted(form: dict[str, Any]) -> dict[str, Any]:

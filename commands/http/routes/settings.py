@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,7 +13,7 @@ from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer, settings_shape
-from commands.schedules.rules import preview, spread_offset
+from commands.schedules.rhythm import upcoming
 from commands.schedules.settings import (
     configure,
     find_settings,
@@ -146,22 +147,10 @@ def next_runs(
     return answer({"user_id": user_id, "runs": runs_ahead(served, user_id, count)})
 
 
-def runs_ahead(served: ServedSite, user_id: int, count: int) -> list[Any]:
+def runs_ahead(served: ServedSite, user_id: int, count: int) -> list[datetime]:
     """Empty where the settings are disabled or paused."""
     schedule, site = settings_of(served.site, user_id), served.site
-    if not schedule.enabled or schedule.paused:
-        return []
-    return list(
-        preview(
-            schedule.frequency,
-            schedule.backup_time,
-            site.clock.now(),
-            schedule.timezone,
-            count=count,
-            calendar_months=site.configuration.calendar_months,
-            spread_offset=spread_offset(user_id, site.configuration.spread_seconds),
-        )
-    )
+    return upcoming(site.configuration, schedule, site.clock.now(), count)
 
 
 def _own(caller: Caller, user_id: int | None) -> int | None:

@@ -16,7 +16,6 @@ from commands.backups import take as take_backup
 from commands.backups.staging import stage_snapshot
 from commands.recovery.expired_claims import is_over
 from commands.recovery.recover import recover
-from commands.runs import fail as fail_runs
 from commands.runs import next_slot as next_slots
 from commands.runs import run as run_backups
 from commands.runs.claim import claim_due
@@ -251,7 +250,6 @@ def test_slot_is_not_run_again_when_a_slow_clock_finishes_it(
             run_claims(first, world.context(), claims)
     else:
         monkeypatch.setattr(next_slots, "has_retry_left", lambda _attempt: False)
-        monkeypatch.setattr(fail_runs, "has_retry_left", lambda _attempt: False)
     with first.ledger.engine.begin() as connection:
         connection.execute(update(leases).values(expires_at=-1))
     slow = open_site(

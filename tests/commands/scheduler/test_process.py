@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from threading import Event
 from typing import Any
 
@@ -24,6 +25,7 @@ from ledger.events.scheduling import (
     CheckFailed,
     SchedulerStarted,
     SchedulerStopped,
+    SlotsMissed,
 )
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World
@@ -178,15 +180,68 @@ def test_calendar_months_are_an_option(make_world: MakeWorld) -> None:
     assert due.date().isoformat() == "2025-02-28"
 
 
-def test_next_run_is_counted_from_now_after_a_late_one(world: World) -> None:
-    """The former service's rule, to the letter: weekly, four days late."""
-    world.configure(frequency="weekly")
+@pytest.mark.parametrize("late", [{"days": 4, "hours": 1}, {"hours": 15}, {"days": 17}])
+def test_a_late_run_changes_no_weekday(world: World, late: dict[str, int]) -> None:
+    """The former service counted from now: then a weekly backup became a daily one."""
+    world.configure(frequency="weekly", backup_time="18:00")
     world.due_again()
-    world.advance(days=4, hours=1)
-    now = world.clock.now()
+    first = world.clock.now()
+    world.advance(**late)
     world.check()
     due = world.schedule().next_backup_at
-    assert due == now.replace(hour=3) + timedelta(days=7)
+    assert due is not None
+    assert (due - first) % timedelta(days=7) == timedelta(0)
+    assert world.clock.now() < due <= world.clock.now() + timedelta(days=7)
+
+
+@pytest.mark.parametrize("frequency", ["weekly", "monthly"])
+def test_a_machine_that_is_on_by_day_only_keeps_the_rhythm(world: World, frequency: str) -> None:
+    """Set for 18:00 on a machine that runs from 8 to 17: made up next morning, for half a year."""
+    world.advance(hours=9)
+    world.configure(frequency=frequency, backup_time="18:00")
+    for _ in range(180):
+        world.advance(days=1)
+        world.check()
+    slots = [each.slot for each in world.recorded(BackupCompleted)]
+    step = timedelta(days=7 if frequency == "weekly" else 30)
+    assert len(slots) == 180 // step.days + (frequency == "weekly")
+    assert {later - earlier for earlier, later in pairwise(slots)} == {step}
+    assert world.recorded(SlotsMissed) == []
+
+
+def test_a_change_during_a_run_stands(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it computed is not overwritten by the end of the run that was under way."""
+    site = world.open()
+    world.configure(backup_time="03:00")
+    world.due_again()
+    stage = run_backups.stage_snapshot
+
+    def stage_and_change(*arguments: Any) -> Any:
+        world.configure(backup_time="12:00", keep_count=3)
+        return stage(*arguments)
+
+    monkeypatch.setattr(run_backups, "stage_snapshot", stage_and_change)
+    assert check(site).completed == 1
+    noon = world.clock.now().replace(hour=12)
+    assert (world.schedule().next_backup_at, world.schedule().next_slot) == (noon, noon)
+
+
+def test_no_retry_comes_at_or_after_the_next_slot(make_world: MakeWorld) -> None:
+    """The next slot takes over, with a first attempt of its own."""
+    world = make_world()
+    world.configure(backup_time="03:00")
+    world.due_again()
+    world.advance(hours=23, minutes=59, seconds=50)
+    away = world.database.rename(world.folder / "away")
+    world.check()
+    (failed,) = world.recorded(BackupFailed)
+    assert (failed.attempt, failed.next_slot) == (1, failed.slot + timedelta(days=1))
+    assert failed.next_backup_at == failed.next_slot
+    away.rename(world.database)
+    world.due_again()
+    assert world.check().completed == 1
+    (completed,) = world.recorded(BackupCompleted)
+    assert (completed.slot, completed.attempt) == (failed.next_slot, 1)
 
 
 def test_a_scheduler_ends_where_newer_software_took_over(world: World) -> None:

@@ -148,7 +148,8 @@ def test_a_clock_that_jumped_ahead_and_back_does_not_silence_a_schedule(
     world.move_to(datetime(2025, 1, 2, 12, tzinfo=UTC))
     assert world.check().completed == 0
     corrected = world.recorded(SettingsUpdated)[-1]
-    assert corrected.before == {"next_backup_at": "2026-06-01T03:00:00.000000Z"}
+    ahead = "2026-06-01T03:00:00.000000Z"
+    assert corrected.before == {"next_backup_at": ahead, "next_slot": ahead}
     assert corrected.next_backup_at == datetime(2025, 1, 3, 3, tzinfo=UTC)
     world.due_again()
     assert world.check().completed == 1

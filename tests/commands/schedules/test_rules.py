@@ -10,18 +10,18 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from commands.schedules.local_time import instant_of
 from commands.schedules.rules import (
     MAX_RETRIES,
     CatchUp,
     catch_up,
+    following_slot,
     has_retry_left,
     is_too_far_ahead,
     next_slot,
-    preview,
     retry_delay,
     spread_offset,
 )
-from projections.folds.local_time import instant_of
 
 ZONES = (
     "UTC",
@@ -174,8 +174,10 @@ def test_a_naive_datetime_is_refused_everywhere() -> None:
         catch_up("daily", "03:00", naive, aware)
     with pytest.raises(ValueError, match="now is"):
         is_too_far_ahead("daily", aware, naive)
+    with pytest.raises(ValueError, match="slot is"):
+        following_slot("daily", "03:00", naive, aware)
     with pytest.raises(ValueError, match="now is"):
-        preview("daily", "03:00", naive)
+        following_slot("daily", "03:00", aware, naive)
 
 
 CATCH_UPS = """
@@ -374,32 +376,60 @@ def test_a_due_time_is_too_far_ahead_after_its_frequency_and_a_day(
     assert too_far(limit + 2 * second, spread_seconds=1)
 
 
-def test_a_preview_shows_the_runs_to_come() -> None:
-    """Over the spring change in Berlin, where 02:30 is skipped on the 30th."""
-    found = preview("daily", "02:30", utc("2025-03-28T12:00"), "Europe/Berlin", count=4)
-    assert found == [
-        utc("2025-03-29T01:30"),
-        utc("2025-03-30T01:00"),
-        utc("2025-03-31T00:30"),
-        utc("2025-04-01T00:30"),
-    ]
+FOLLOWING = """
+daily   03:00 UTC           2025-01-13T03:00 2025-01-13T03:00 2025-01-14T03:00
+daily   03:00 UTC           2025-01-13T03:00 2025-01-16T09:00 2025-01-17T03:00
+weekly  18:00 UTC           2025-01-13T18:00 2025-01-14T09:00 2025-01-20T18:00
+weekly  18:00 UTC           2025-01-13T18:00 2025-01-20T18:00 2025-01-27T18:00
+weekly  18:00 UTC           2025-01-13T18:00 2025-02-05T09:00 2025-02-10T18:00
+weekly  18:00 UTC           2025-01-13T18:00 2025-01-12T09:00 2025-01-20T18:00
+monthly 03:00 UTC           2025-01-13T03:00 2025-02-01T09:00 2025-02-12T03:00
+months  03:00 UTC           2025-01-31T03:00 2025-02-03T09:00 2025-02-28T03:00
+months  03:00 UTC           2025-02-28T03:00 2025-03-01T09:00 2025-03-31T03:00
+months  03:00 UTC           2025-03-31T03:00 2025-06-05T09:00 2025-06-30T03:00
+weekly  23:30 America/Nuuk  2025-03-23T01:30 2025-03-24T09:00 2025-03-30T01:00
+weekly  02:30 Europe/Berlin 2025-03-23T01:30 2025-03-24T09:00 2025-03-30T01:00
+daily   00:00 Pacific/Apia  2011-12-30T10:00 2011-12-30T10:00 2011-12-31T10:00
+"""
 
 
-def test_a_preview_adds_the_users_spread_to_each_slot() -> None:
-    """Also over midnight: the slots stay a week apart."""
-    found = preview(
-        "weekly", "23:30", utc("2025-01-13T00:00"), count=3, spread_offset=timedelta(hours=1)
+@pytest.mark.parametrize("row", FOLLOWING.strip().splitlines())
+def test_after_a_run_the_next_slot_is_counted_from_its_own(row: str) -> None:
+    """A late run changes no weekday; months keep the 31st through February."""
+    frequency, at, zone, slot, now, expected = row.split()
+    is_by_month = frequency == "months"
+    found = following_slot(
+        "monthly" if is_by_month else frequency,
+        at,
+        utc(slot),
+        utc(now),
+        zone,
+        calendar_months=is_by_month,
+        anchor_day=31 if is_by_month else None,
     )
-    assert found == [utc(f"2025-01-{day}T00:30") for day in (14, 21, 28)]
+    assert found == utc(expected)
 
 
 @settings(deadline=None)
-@given(frequencies, backup_times, moments, zones, st.integers(0, 12))
-def test_a_preview_is_in_order_and_as_long_as_asked(
-    frequency: str, at: str, now: datetime, zone: str, count: int
+@given(frequencies, backup_times, moments, zones, st.booleans(), st.integers(0, 9_000))
+def test_for_runs_on_time_both_rules_agree(
+    frequency: str, at: str, now: datetime, zone: str, by_month: bool, late_minutes: int
 ) -> None:
-    """Every run is after the one before, and a shorter preview is the start of a longer one."""
-    runs = preview(frequency, at, now, zone, count=count + 1)
-    assert len(runs) == count + 1
-    assert all(earlier < later for earlier, later in zip([now, *runs], runs, strict=False))
-    assert preview(frequency, at, now, zone, count=count) == runs[:-1]
+    """Counted from the slot, or from the moment of the slot: the same; late ones keep the grid."""
+    slot = next_slot(frequency, at, now, zone, calendar_months=by_month)
+    following = following_slot(frequency, at, slot, slot, zone, calendar_months=by_month)
+    assert following == next_slot(frequency, at, slot, zone, calendar_months=by_month)
+    late = slot + timedelta(minutes=late_minutes)
+    found = following_slot(frequency, at, slot, late, zone, calendar_months=by_month)
+    assert found > late
+    caught = catch_up(frequency, at, slot, late, zone, calendar_months=by_month)
+    assert found == following_slot(frequency, at, caught.slot, late, zone, calendar_months=by_month)
+
+
+def test_slots_that_a_jump_passed_over_are_not_missed() -> None:
+    """Those before the limit are not counted; the slot itself is the latest all the same."""
+    stored, now = utc("1970-01-02T03:00"), utc("2025-01-13T03:00")
+    found = catch_up("daily", "03:00", stored, now, not_before=utc("2025-01-10T12:00"))
+    assert found == CatchUp(now, utc("2025-01-11T03:00"), utc("2025-01-12T03:00"), 2)
+    none = catch_up("daily", "03:00", stored, now, not_before=now)
+    assert none == CatchUp(now, None, None, 0)

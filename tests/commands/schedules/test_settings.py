@@ -42,7 +42,14 @@ def test_first_settings_have_the_former_defaults(world: World) -> None:
         "backup_time": "03:00",
         "keep_count": 7,
         "timezone": "UTC",
+        "keep_within_days": 0,
+        "keep_daily": 0,
+        "keep_weekly": 0,
+        "keep_monthly": 0,
+        "keep_yearly": 0,
         "next_backup_at": "2025-01-01T03:00:00.000000Z",
+        "next_slot": "2025-01-01T03:00:00.000000Z",
+        "anchor_day": None,
     }
     assert (event.stream, event.user_id, event.actor.kind) == ("schedule/7", "7", "operator")
     assert schedule.next_backup_at == THREE

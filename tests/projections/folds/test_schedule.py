@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.append.ledger import Draft
+from ledger.clock import format_instant
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
@@ -29,7 +30,7 @@ SLOT = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 NEXT = SLOT + timedelta(days=1)
 RETRY = SLOT + timedelta(minutes=1)
 RUN = uuid_of(50)
-CREATED = draft(SettingsCreated, next_backup_at=SLOT)
+CREATED = draft(SettingsCreated, next_backup_at=SLOT, next_slot=SLOT)
 CLAIM = draft(BackupStarted, event_id=RUN, slot=SLOT)
 
 
@@ -38,7 +39,15 @@ def fold(*drafts: Draft | tuple[datetime, Draft]) -> Any:
 
 
 def failed(attempt: int, next_backup_at: datetime | None, kind: Any = BackupFailed) -> Draft:
-    return draft(kind, run_id=RUN, slot=SLOT, attempt=attempt, next_backup_at=next_backup_at)
+    next_slot = SLOT if next_backup_at == RETRY else next_backup_at
+    return draft(
+        kind,
+        run_id=RUN,
+        slot=SLOT,
+        attempt=attempt,
+        next_backup_at=next_backup_at,
+        next_slot=next_slot,
+    )
 
 
 def next_of(schedule: Schedule) -> tuple[datetime | None, datetime | None, int]:
@@ -57,21 +66,93 @@ def test_first_settings_make_a_schedule() -> None:
 
 
 def test_a_run_that_is_put_off_keeps_its_slot() -> None:
-    """With spread_seconds the run comes later than the slot that it is for."""
-    schedule = fold(draft(SettingsCreated, next_backup_at=SLOT + timedelta(minutes=7)))
-    assert next_of(schedule) == (SLOT + timedelta(minutes=7), SLOT, 1)
+    """With spread_seconds the run comes later than the slot that the event names."""
+    put_off = SLOT + timedelta(minutes=7)
+    schedule = fold(draft(SettingsCreated, next_backup_at=put_off, next_slot=SLOT))
+    assert next_of(schedule) == (put_off, SLOT, 1)
 
 
-def test_a_slot_is_nominal_in_the_users_zone() -> None:
-    """03:00 in Berlin is 02:00 UTC in winter."""
-    ahead = datetime(2025, 1, 14, 2, 10, tzinfo=UTC)
-    schedule = fold(draft(SettingsCreated, timezone="Europe/Berlin", next_backup_at=ahead))
-    assert schedule.next_slot == ahead - timedelta(minutes=10)
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Nowhere/At_All"])
+def test_a_slot_that_no_event_names_stays_unknown(zone: str) -> None:
+    """An event of version 1 has none; no fold asks the machine what a zone's 03:00 is."""
+    old = draft(SettingsCreated, timezone=zone, next_backup_at=SLOT, next_slot=None)
+    assert next_of(fold(old)) == (SLOT, None, 1)
+    assert next_of(fold(old, CLAIM)) == (SLOT, SLOT, 1)
+    ended = draft(BackupCompleted, run_id=RUN, next_backup_at=NEXT, next_slot=None)
+    assert next_of(fold(old, CLAIM, ended)) == (NEXT, None, 1)
+
+
+@pytest.mark.parametrize(("attempt", "expected"), [(5, (RETRY, SLOT, 6)), (6, (RETRY, None, 1))])
+def test_a_failure_that_names_no_slot_is_retried_but_the_last(
+    attempt: int, expected: tuple[Any, ...]
+) -> None:
+    """As version 1 meant it."""
+    old = draft(
+        BackupFailed,
+        run_id=RUN,
+        slot=SLOT,
+        attempt=attempt,
+        next_backup_at=RETRY,
+        next_slot=None,
+    )
+    assert next_of(fold(CREATED, CLAIM, old)) == expected
+
+
+def test_a_failure_whose_next_slot_comes_first_has_no_retry() -> None:
+    """It says so: the slot that it names is another one."""
+    ended = draft(
+        BackupFailed, run_id=RUN, slot=SLOT, attempt=1, next_backup_at=NEXT, next_slot=NEXT
+    )
+    assert next_of(fold(CREATED, CLAIM, ended)) == (NEXT, NEXT, 1)
+
+
+def correction(at_before: datetime, at_after: datetime, **before: str) -> Draft:
+    return draft(
+        SettingsUpdated,
+        before={"next_backup_at": format_instant(at_before), **before},
+        after={"next_backup_at": format_instant(at_after)},
+        next_backup_at=at_after,
+        next_slot=at_after,
+    )
+
+
+def test_a_correction_remembers_where_the_next_run_was() -> None:
+    """From there on slots count as missed; what a claim runs ends that the time is recomputed."""
+    early = SLOT - timedelta(days=20_000)
+    schedule = fold(CREATED, correction(SLOT, early))
+    assert (schedule.next_slot, schedule.missed_from) == (early, SLOT)
+    assert schedule.is_recomputed
+    named = fold(CREATED, correction(NEXT, early, next_slot=format_instant(SLOT)))
+    assert named.missed_from == SLOT
+    claimed = fold(CREATED, correction(SLOT, early), draft(BackupStarted, slot=early))
+    assert (claimed.missed_from, claimed.is_recomputed) == (SLOT, False)
+    back = fold(CREATED, correction(SLOT, early), correction(early, SLOT))
+    assert (back.next_slot, back.missed_from, back.is_recomputed) == (SLOT, SLOT, False)
+
+
+def test_a_persons_change_forgets_where_a_wrong_clock_had_moved_it() -> None:
+    """It is counted from now."""
+    early = SLOT - timedelta(days=20_000)
+    noon = SLOT.replace(hour=12)
+    change = draft(
+        SettingsUpdated, after={"backup_time": "12:00"}, next_backup_at=noon, next_slot=noon
+    )
+    schedule = fold(CREATED, correction(SLOT, early), change)
+    assert (schedule.missed_from, schedule.is_recomputed) == (None, False)
+
+
+def test_the_day_of_calendar_months_is_that_of_the_last_change() -> None:
+    """And stays where a change leaves the time alone."""
+    created = draft(SettingsCreated, next_backup_at=SLOT, next_slot=SLOT, anchor_day=31)
+    other = draft(SettingsUpdated, after={"keep_count": 3}, next_backup_at=SLOT, next_slot=SLOT)
+    assert fold(created, other).anchor_day == 31
+    resumed = draft(ScheduleResumed, next_backup_at=NEXT, next_slot=NEXT, anchor_day=14)
+    assert fold(created, resumed).anchor_day == 14
 
 
 def test_disabled_settings_expect_no_run() -> None:
     """Neither a time nor a slot."""
-    schedule = fold(draft(SettingsCreated, enabled=False, next_backup_at=None))
+    schedule = fold(draft(SettingsCreated, enabled=False, next_backup_at=None, next_slot=None))
     assert (schedule.enabled, *next_of(schedule)) == (False, None, None, 1)
 
 
@@ -115,7 +196,7 @@ def test_a_completed_run_is_the_last_backup() -> None:
         failed(1, RETRY),
         failed(2, RETRY),
         CLAIM,
-        at(done, draft(BackupCompleted, run_id=RUN, next_backup_at=NEXT)),
+        at(done, draft(BackupCompleted, run_id=RUN, next_backup_at=NEXT, next_slot=NEXT)),
     )
     assert schedule.last_backup_at == done
     assert (schedule.open_run_id, schedule.failures) == (None, 0)
@@ -141,7 +222,7 @@ def test_after_the_last_retry_comes_the_next_slot(kind: Any) -> None:
 
 def test_a_failure_of_settings_that_were_disabled_meanwhile_has_no_retry() -> None:
     """Nothing is expected any more."""
-    off = draft(SettingsUpdated, after={"enabled": False}, next_backup_at=None)
+    off = draft(SettingsUpdated, after={"enabled": False}, next_backup_at=None, next_slot=None)
     schedule = fold(CREATED, CLAIM, off, failed(1, None))
     assert next_of(schedule) == (None, None, 1)
 
@@ -149,7 +230,7 @@ def test_a_failure_of_settings_that_were_disabled_meanwhile_has_no_retry() -> No
 def test_a_change_of_settings_changes_the_fields_concerned() -> None:
     """And the time of the change; what was created when stays."""
     later = SLOT + timedelta(days=3)
-    change = draft(SettingsUpdated, after={"keep_count": 3}, next_backup_at=SLOT)
+    change = draft(SettingsUpdated, after={"keep_count": 3}, next_backup_at=SLOT, next_slot=SLOT)
     schedule = fold(at(SLOT, CREATED), at(later, change))
     assert (schedule.keep_count, schedule.frequency, schedule.enabled) == (3, "daily", True)
     assert (schedule.created_at, schedule.updated_at) == (SLOT, later)
@@ -157,7 +238,7 @@ def test_a_change_of_settings_changes_the_fields_concerned() -> None:
 
 def test_a_change_that_leaves_the_time_alone_keeps_a_retry() -> None:
     """Keeping fewer backups does not make a second attempt a first one."""
-    change = draft(SettingsUpdated, after={"keep_count": 3}, next_backup_at=RETRY)
+    change = draft(SettingsUpdated, after={"keep_count": 3}, next_backup_at=RETRY, next_slot=SLOT)
     schedule = fold(CREATED, CLAIM, failed(2, RETRY), change)
     assert next_of(schedule) == (RETRY, SLOT, 3)
 
@@ -165,7 +246,9 @@ def test_a_change_that_leaves_the_time_alone_keeps_a_retry() -> None:
 def test_a_change_of_the_time_ends_a_retry() -> None:
     """What is expected then is the first attempt of another slot."""
     noon = SLOT.replace(hour=12)
-    change = draft(SettingsUpdated, after={"backup_time": "12:00"}, next_backup_at=noon)
+    change = draft(
+        SettingsUpdated, after={"backup_time": "12:00"}, next_backup_at=noon, next_slot=noon
+    )
     schedule = fold(CREATED, CLAIM, failed(2, RETRY), change)
     assert next_of(schedule) == (noon, noon, 1)
     assert schedule.failures == 1
@@ -174,20 +257,23 @@ def test_a_change_of_the_time_ends_a_retry() -> None:
 def test_a_pause_and_its_end() -> None:
     """Both are changes; whether a run is expected is what the event says."""
     later = SLOT + timedelta(hours=1)
-    paused = fold(at(SLOT, CREATED), at(later, draft(SchedulePaused, next_backup_at=SLOT)))
+    paused = fold(
+        at(SLOT, CREATED), at(later, draft(SchedulePaused, next_backup_at=SLOT, next_slot=SLOT))
+    )
     assert (paused.paused, paused.updated_at, paused.next_backup_at) == (True, later, SLOT)
     resumed = fold(
         CREATED,
-        draft(SchedulePaused, next_backup_at=SLOT),
-        draft(ScheduleResumed, next_backup_at=NEXT),
+        draft(SchedulePaused, next_backup_at=SLOT, next_slot=SLOT),
+        draft(ScheduleResumed, next_backup_at=NEXT, next_slot=NEXT),
     )
     assert (resumed.paused, *next_of(resumed)) == (False, NEXT, NEXT, 1)
 
 
 def test_a_pause_keeps_a_retry_and_the_run_that_is_open() -> None:
     """It holds nothing up that has begun."""
-    pause = draft(SchedulePaused, next_backup_at=RETRY)
-    schedule = fold(CREATED, failed(2, RETRY), CLAIM, pause)
+    pause = draft(SchedulePaused, next_backup_at=RETRY, next_slot=SLOT)
+    claim = draft(BackupStarted, event_id=RUN, slot=SLOT, attempt=3)
+    schedule = fold(CREATED, failed(2, RETRY), claim, pause)
     assert schedule.open_run_id == RUN
     assert next_of(schedule) == (RETRY, SLOT, 3)
 

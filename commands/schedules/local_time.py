@@ -23,7 +23,7 @@ _ONE_DAY = timedelta(days=1)
 _ONE_SECOND = timedelta(seconds=1)
 
 
-class UnknownTimezone(ValueError):
+class UnknownTimeZone(ValueError):
     """A text that names no time zone of the IANA database."""
 
 
@@ -55,10 +55,10 @@ def zone(name: str) -> ZoneInfo:
     """The time zone with this IANA name, spelled exactly as IANA does.
 
     Raises:
-        UnknownTimezone: there is none.
+        UnknownTimeZone: there is none.
     """
     if name not in _zone_names():
-        raise UnknownTimezone(
+        raise UnknownTimeZone(
             f"there is no time zone {name[:_SHOWN_CHARACTERS]!r}: "
             "use an IANA name such as 'Europe/Berlin' or 'UTC'"
         )

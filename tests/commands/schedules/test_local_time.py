@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from projections.folds.local_time import (
-    UnknownTimezone,
+from commands.schedules.local_time import (
+    UnknownTimeZone,
     as_utc,
     instant_of,
     nominal_slot,
@@ -160,7 +160,7 @@ def test_every_iana_name_is_a_zone() -> None:
 )
 def test_a_text_that_is_no_iana_name_is_refused(name: str) -> None:
     """Folders, paths, files that are no zone, and rubbish all get the same short answer."""
-    with pytest.raises(UnknownTimezone, match="use an IANA name") as refused:
+    with pytest.raises(UnknownTimeZone, match="use an IANA name") as refused:
         zone(name)
     assert len(str(refused.value)) < 400
     assert str(refused.value).isprintable()

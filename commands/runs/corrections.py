@@ -1,0 +1,105 @@
+"""Next runs that a wrong clock moved: recomputed, or put back where they were; each is recorded."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from commands.schedules.rhythm import NOTHING, NextRun, Rhythm, runs
+from commands.schedules.rules import is_too_far_ahead
+from ledger.append.ledger import Draft
+from ledger.clock import format_instant
+from ledger.errors import ConcurrencyConflict
+from ledger.events.scheduling import SettingsUpdated
+from ledger.vocabulary import BackupFrequency, schedule_stream
+from projections.queries.due import schedules_beyond, schedules_moved_from
+
+if TYPE_CHECKING:
+    from commands.site.site import Site
+    from ledger.append.ledger import Context
+    from projections.folds.schedule import Schedule
+
+_LONGEST_STEP = {
+    BackupFrequency.DAILY: timedelta(days=1),
+    BackupFrequency.WEEKLY: timedelta(days=7),
+    BackupFrequency.MONTHLY: timedelta(days=30),
+}
+_LONGEST_WAIT = timedelta(days=33)
+"""A month, the user's offset, and a day for zones: a slot that is further ahead is no next one."""
+
+
+def correct_next_runs(site: Site, context: Context) -> int:
+    """Correct times that only a wrong clock can have set; how many.
+
+    Too far ahead: the clock was ahead when they were set, or is behind now. Long past, while the
+    slot that they stood at before is still to come: the clock was behind when they were set.
+    """
+    now = context.now
+    limits = {str(name): now + step for name, step in _LONGEST_STEP.items()}
+    with site.read_models.reading(at_head=False) as connection:
+        suspects = schedules_beyond(connection, limits)
+        moved = schedules_moved_from(connection, now, now + _LONGEST_WAIT)
+    corrected = 0
+    for schedule in suspects:
+        due = schedule.next_backup_at
+        if due is not None and _is_too_far(site, schedule, due, now):
+            corrected += _correct(site, context, schedule, _recomputed(site, schedule, now))
+    for schedule in moved:
+        ahead = _where_it_was(site, schedule, now)
+        if ahead is not None:
+            corrected += _correct(site, context, schedule, ahead)
+    return corrected
+
+
+def _is_too_far(site: Site, schedule: Schedule, due: datetime, now: datetime) -> bool:
+    configuration = site.configuration
+    return is_too_far_ahead(
+        schedule.frequency,
+        due,
+        now,
+        spread_seconds=configuration.spread_seconds,
+        calendar_months=configuration.calendar_months,
+    )
+
+
+def _recomputed(site: Site, schedule: Schedule, now: datetime) -> NextRun:
+    return Rhythm.of(site.configuration, schedule).corrected(now) if runs(schedule) else NOTHING
+
+
+def _where_it_was(site: Site, schedule: Schedule, now: datetime) -> NextRun | None:
+    """The next run as it stood before a clock fell behind; None where it need not go back."""
+    due, was_at = schedule.next_backup_at, schedule.missed_from
+    rhythm = Rhythm.of(site.configuration, schedule)
+    if due is None or was_at is None or rhythm.problem is not None or not runs(schedule):
+        return None
+    if schedule.open_run_id is not None or not _is_too_far(site, schedule, now, due):
+        return None
+    slot = rhythm.slot_of(was_at)
+    ahead = NextRun(slot + rhythm.offset, slot)
+    return None if _is_too_far(site, schedule, slot + rhythm.offset, now) else ahead
+
+
+def _correct(site: Site, context: Context, schedule: Schedule, ahead: NextRun) -> int:
+    details = SettingsUpdated(
+        before=_recorded(NextRun(schedule.next_backup_at, schedule.next_slot)),
+        after=_recorded(ahead),
+        next_backup_at=ahead.at,
+        next_slot=ahead.slot,
+        anchor_day=None,
+    )
+    draft = Draft(
+        schedule_stream(schedule.user_id),
+        details,
+        schedule.user_id,
+        expected_version=schedule.stream_version,
+    )
+    try:
+        site.announce(site.ledger.append(context, draft))
+    except ConcurrencyConflict:
+        return 0  # somebody changed it meanwhile
+    return 1
+
+
+def _recorded(run: NextRun) -> dict[str, str | int | bool | None]:
+    named = {"next_backup_at": run.at, "next_slot": run.slot}
+    return {name: None if when is None else format_instant(when) for name, when in named.items()}

@@ -1,0 +1,169 @@
+"""A schedule's next runs: the one place that counts them, for the scheduler and for previews.
+
+Where this machine does not know a schedule's time zone, times are counted in UTC and the slot
+stays unknown: the run fails and says so, and the schedule goes on as soon as the zone is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from commands.schedules.local_time import UnknownTimeZone, nominal_slot, zone
+from commands.schedules.rules import CatchUp, catch_up, following_slot, next_slot, spread_offset
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from commands.site.configuration import Configuration
+    from projections.folds.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """When a schedule runs next, and for which slot; all None where nothing is to run.
+
+    `anchor_day`: the day of calendar months, where it was counted from now.
+    """
+
+    at: datetime | None = None
+    slot: datetime | None = None
+    anchor_day: int | None = None
+
+
+NOTHING = NextRun()
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a schedule runs, by its settings and this machine's configuration."""
+
+    frequency: str
+    backup_time: str
+    timezone: str
+    anchor_day: int | None
+    calendar_months: bool
+    offset: timedelta
+    problem: UnknownTimeZone | None
+
+    @classmethod
+    def of(cls, configuration: Configuration, schedule: Schedule) -> Self:
+        problem = zone_problem(schedule)
+        return cls(
+            schedule.frequency,
+            schedule.backup_time,
+            schedule.timezone if problem is None else "UTC",
+            schedule.anchor_day,
+            configuration.calendar_months,
+            spread_offset(schedule.user_id, configuration.spread_seconds),
+            problem,
+        )
+
+    def from_now(self, now: datetime) -> NextRun:
+        """After a change of settings or a resume."""
+        moment = now - self.offset  # slots are nominal: spread past midnight it was yesterday's
+        slot = next_slot(
+            self.frequency,
+            self.backup_time,
+            moment,
+            self.timezone,
+            calendar_months=self.calendar_months,
+        )
+        is_by_month = self.calendar_months and self.frequency == "monthly"
+        day = moment.astimezone(zone(self.timezone)).day
+        return self._run(slot, day if is_by_month else None)
+
+    def corrected(self, now: datetime) -> NextRun:
+        """Counted from now, where a clock was wrong; the day of calendar months stays."""
+        slot = next_slot(
+            self.frequency, self.backup_time, now - self.offset, self.timezone, **self._months
+        )
+        return self._run(slot)
+
+    def after(self, slot: datetime, now: datetime) -> NextRun:
+        """After a run for a slot: the first of the slots after it that is still ahead."""
+        return self._run(
+            following_slot(
+                self.frequency,
+                self.backup_time,
+                slot,
+                now - self.offset,
+                self.timezone,
+                **self._months,
+            )
+        )
+
+    def caught_up(
+        self, slot: datetime, now: datetime, not_before: datetime | None = None
+    ) -> CatchUp:
+        """The latest slot that has come since a stored one; the user's offset is no part of it."""
+        return catch_up(
+            self.frequency,
+            self.backup_time,
+            slot,
+            max(slot, now - self.offset),
+            self.timezone,
+            not_before=not_before,
+            **self._months,
+        )
+
+    def slot_of(self, next_backup_at: datetime) -> datetime:
+        """The slot of a run whose event did not name it, as those of older versions."""
+        if self.problem is not None:
+            return next_backup_at - self.offset
+        return nominal_slot(next_backup_at, self.backup_time, self.timezone)
+
+    @property
+    def _months(self) -> dict[str, Any]:
+        return {"calendar_months": self.calendar_months, "anchor_day": self.anchor_day}
+
+    def _run(self, slot: datetime, anchor_day: int | None = None) -> NextRun:
+        known = slot if self.problem is None else None
+        return NextRun(slot + self.offset, known, anchor_day)
+
+
+def zone_problem(schedule: Schedule) -> UnknownTimeZone | None:
+    """Why nobody here can tell a schedule's times; None where one can."""
+    try:
+        zone(schedule.timezone)
+    except UnknownTimeZone as error:
+        return error
+    return None
+
+
+def local_day(schedule: Schedule, moment: datetime) -> str:
+    """Which day it is for the user; in UTC where this machine does not know the time zone."""
+    tz = zone("UTC" if zone_problem(schedule) else schedule.timezone)
+    return moment.astimezone(tz).date().isoformat()
+
+
+def runs(schedule: Schedule) -> bool:
+    """Whether anything is to run."""
+    return schedule.enabled and not schedule.paused
+
+
+def counted_from_now(configuration: Configuration, schedule: Schedule, now: datetime) -> NextRun:
+    """The next run of settings that were just changed."""
+    return Rhythm.of(configuration, schedule).from_now(now) if runs(schedule) else NOTHING
+
+
+def upcoming(
+    configuration: Configuration, schedule: Schedule, now: datetime, count: int
+) -> list[datetime]:
+    """The next runs, in UTC, if each runs on time; one that is overdue runs now.
+
+    Where a run is open, those after it.
+    """
+    if not runs(schedule) or schedule.next_backup_at is None:
+        return []
+    rhythm = Rhythm.of(configuration, schedule)
+    slot = schedule.next_slot or rhythm.slot_of(schedule.next_backup_at)
+    moment = max(schedule.next_backup_at, now)
+    found = [] if schedule.open_run_id else [moment]
+    slot = rhythm.caught_up(slot, moment).slot
+    while len(found) < count:
+        ahead = rhythm.after(slot, moment)
+        assert ahead.at is not None
+        slot, moment = ahead.at - rhythm.offset, ahead.at
+        found.append(ahead.at)
+    return found[:count]
