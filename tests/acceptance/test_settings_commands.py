@@ -24,6 +24,14 @@ COLUMNS = [
     "next_attempt",
     "open_run_id",
     "stream_version",
+    "anchor_day",
+    "missed_from",
+    "is_recomputed",
+    "keep_within_days",
+    "keep_daily",
+    "keep_weekly",
+    "keep_monthly",
+    "keep_yearly",
 ]
 
 
