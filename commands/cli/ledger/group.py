@@ -10,6 +10,7 @@ from commands.cli.errors import EXIT_CODES
 from commands.cli.ledger import copy as ledger_places
 from commands.cli.ledger.copy import PrefixOption
 from commands.cli.ledger.salvage import salvage
+from commands.cli.ledger.split import split
 from commands.cli.options import JsonOption
 from commands.cli.session import configured, opened
 from commands.reporting.humanize import count
@@ -102,3 +103,4 @@ def _show(facts: dict[str, Any]) -> None:
 app.command(epilog=EXIT_CODES)(ledger_places.copy)
 app.command(epilog=EXIT_CODES)(ledger_places.roles)
 app.command(epilog=EXIT_CODES)(salvage)
+app.command(epilog=EXIT_CODES)(split)
