@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class GlobalOptions:
     ledger: str | None = None
     projections: str | None = None
     debug: bool = False
+    config: Path | None = None
+    as_json: bool = False
     max_mb_per_second: float | None = None
     log_format: str | None = None
 
@@ -55,6 +58,8 @@ class ReportingGroup(TyperGroup):
         **extra: Any,
     ) -> Any:
         options = extra.setdefault("obj", GlobalOptions())
+        args = sys.argv[1:] if args is None else args
+        options.as_json = "--json" in args
 
         def work() -> Any:
             return super(ReportingGroup, self).main(
@@ -79,44 +84,52 @@ def outcome_of(work: Callable[[], Any], options: GlobalOptions) -> int:
         flush_or_discard()
         return code
     if result == INTERRUPTED:
-        complain("interrupted; the next command finishes or undoes what was begun")
+        complain(
+            "interrupted; the next command finishes or undoes what was begun",
+            INTERRUPTED,
+            as_json=options.as_json,
+        )
     return result if type(result) is int else 0
 
 
-def complain(message: str) -> None:
-    """One line on stderr; a JSON object where the log is one."""
+def complain(message: str, code: int = FAILED, *, as_json: bool = False) -> None:
+    """One line on stderr; a JSON object where the answer or the log is one."""
     import logging
 
-    from commands.sqlite.errors import shown
+    from commands.reporting.terminal import plain
 
     logger = logging.getLogger("backup_ledger")
     if any(getattr(each, "is_json", False) for each in logger.handlers):
-        logger.error("%s", shown(message))
+        logger.error("%s", plain(message))
         return
-    sys.stderr.write(f"Error: {shown(message)}\n")
+    if as_json:
+        line = json.dumps({"error": plain(message), "exit_code": code})
+    else:
+        line = f"Error: {plain(message)}"
+    sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
 def _report(error: Exception, options: GlobalOptions) -> int:
     usage_message = getattr(error, "format_message", None)
     if usage_message is not None:
-        return _report_usage(error, usage_message())
+        return _report_usage(error, usage_message(), options)
     if options.debug:
         import traceback
 
         traceback.print_exception(error)
     code, message = _explained(error)
-    complain(message)
+    complain(message, code, as_json=options.as_json)
     return code
 
 
-def _report_usage(error: Any, message: str) -> int:
+def _report_usage(error: Any, message: str, options: GlobalOptions) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()  # the help itself
         return USAGE
     context = getattr(error, "ctx", None)
     where = "backup-ledger" if context is None else context.command_path
-    complain(f"{message.rstrip('.')}; see: {where} --help")
+    complain(f"{message.rstrip('.')}; see: {where} --help", USAGE, as_json=options.as_json)
     return USAGE
 
 

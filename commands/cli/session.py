@@ -51,6 +51,7 @@ def configured(ctx: typer.Context) -> Configuration:
 
     options: GlobalOptions = ctx.obj
     configuration = load_configuration(
+        config=options.config,
         database=options.database,
         backups=options.backups,
         ledger=options.ledger,
@@ -72,8 +73,11 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
     """
     from commands.site.actors import operator
     from commands.site.opening import open_site
+    from commands.site.ownership import require_own_folders
 
     configuration = configured(ctx)
+    if mode != "read":
+        require_own_folders(configuration)
     show_log(logging.WARNING)
     site = open_site(configuration, mode, actor=operator())
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ledger.clock import format_instant
 from ledger.events.scheduling import BackupStarted
+from ledger.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,9 +68,9 @@ def json_line(record: logging.LogRecord) -> str:
     }
     fields = getattr(record, "fields", None)
     if fields is None:
-        line |= {"event": "message", "logger": record.name, "message": record.getMessage()}
+        line |= {"event": "message", "logger": record.name, "message": masked(record.getMessage())}
     else:
-        line |= {"event": record.getMessage(), **fields}
+        line |= {"event": masked(record.getMessage()), **fields}
     if record.exc_info and record.exc_info[0] is not None:
         line["error_type"] = record.exc_info[0].__name__
     return json.dumps(line, default=_as_text)

@@ -26,10 +26,11 @@ WIDE_COLUMNS = 110
 
 
 def plain(text: object) -> str:
-    """Data as printable text: control characters are shown, as \\x1b, not obeyed."""
+    """Data as printable text: control characters are shown, as \\x1b; passwords are masked."""
     from commands.sqlite.errors import shown
+    from ledger.masking import masked
 
-    return shown(text)
+    return masked(shown(text))
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -31,6 +31,7 @@ from commands.sqlite.errors import (
 )
 from commands.sqlite.files import copy_file, flush_directory, remove_database, sha256_of
 from commands.sqlite.inspection import table_names
+from commands.sqlite.permissions import belongings_of, set_wal
 from commands.sqlite.publishing import publish_new
 from commands.sqlite.raw_files import can_be_written, copy_raw
 from commands.sqlite.replacement import needs_replacement, replace_target
@@ -138,7 +139,10 @@ def _put_in_place(plan: BareRestore, wait_seconds: float, on_progress: Progress 
         if plan.mode == "elsewhere":
             publish_new(staged, plan.target)
         else:
+            keeps_log = belongings_of(plan.target).is_wal
             replace_target(plan.target, staged, wait_seconds=wait_seconds)
+            if keeps_log:
+                set_wal(plan.target)
     except FileInTheWay as error:
         raise TargetExists(f"{shown(plan.target)} exists already; nothing was touched") from error
     finally:

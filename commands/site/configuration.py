@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -47,6 +49,7 @@ class Configuration(BaseSettings):
     ledger: str | None = None
     projections: str | None = None
     debug: bool = False
+    root_in_folders_of_others: bool = False
     log_format: LogFormat = "text"
     check_interval_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     labels: Annotated[tuple[str, ...], NoDecode] = ()
@@ -137,6 +140,7 @@ class Configuration(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
+        require_trusted(Path(str(settings_cls.model_config.get("toml_file"))))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
@@ -180,22 +184,50 @@ class Configuration(BaseSettings):
         return _as_url(self.projections) or sqlite_url(self.backups_folder / "projections.sqlite")
 
 
-def load_configuration(**options: Any) -> Configuration:
-    """Options that are None count as not given.
+def require_trusted(path: Path) -> None:
+    """See that nobody else decides what is backed up where: it is read from where one stands.
+
+    Raises:
+        InvalidArgument: the file is another account's (not root's), or others can write to it.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return  # there is none, or it cannot be read, which reading it says better
+    if found.st_uid not in (0, os.geteuid()):
+        raise InvalidArgument(
+            f"{path.absolute()} belongs to another account (uid {found.st_uid}) and is not read; "
+            "run the command elsewhere, or as that account, or take the file over with chown"
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not _is_of_a_group_of_one(found):
+        raise InvalidArgument(
+            f"others can write to {path.absolute()}, so it is not read; take that away: "
+            f"chmod go-w {path}"
+        )
+
+
+def _is_of_a_group_of_one(found: os.stat_result) -> bool:
+    """A file that only its owner's own group may write to (the usual umask of many systems)."""
+    return not found.st_mode & stat.S_IWOTH and found.st_gid == os.getegid()
+
+
+def load_configuration(*, config: Path | None = None, **options: Any) -> Configuration:
+    """Options that are None count as not given. `config`: another file than the usual one.
 
     Raises:
         InvalidArgument: names the setting and what is wrong with it.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    file = CONFIGURATION_FILE if config is None else str(config)
     try:
-        return Configuration(**given)
+        return _reading(file)(**given)
+    except InvalidArgument:
+        raise
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]) or "label_users"
         if first["type"] == "extra_forbidden":
-            raise InvalidArgument(
-                f"there is no setting {name!r}; remove it from {CONFIGURATION_FILE}"
-            ) from error
+            raise InvalidArgument(f"there is no setting {name!r}; remove it from {file}") from error
         wrong = first["msg"].removeprefix("Value error, ")
         raise InvalidArgument(f"setting {name!r}: {wrong}") from error
     except SettingsError as error:
@@ -205,7 +237,20 @@ def load_configuration(**options: Any) -> Configuration:
             '{"office": "1-999"} or ["one", "two"]'
         ) from error
     except ValueError as error:
-        raise InvalidArgument(f"{CONFIGURATION_FILE} cannot be read: {error}") from error
+        raise InvalidArgument(f"{file} cannot be read: {error}") from error
+
+
+def _reading(file: str) -> type[Configuration]:
+    """The settings, with another file behind them."""
+    if file == CONFIGURATION_FILE:
+        return Configuration
+    if not Path(file).is_file():
+        raise InvalidArgument(f"there is no configuration file {file}; check --config")
+
+    class FromFile(Configuration):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    return FromFile
 
 
 def sqlite_url(path: Path) -> URL:

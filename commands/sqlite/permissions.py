@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from commands.sqlite.connections import SIDECAR_SUFFIXES, open_live, sidecar
-from commands.sqlite.errors import SQLiteFileError
+from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, shown
 from commands.sqlite.files import PRIVATE_MODE
 
 GROUP_MAY_ALL = 0o060
@@ -69,6 +69,9 @@ def give(path: Path, belongings: Belongings) -> None:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise FileAccessFailed(f"{shown(path)} was replaced by somebody: it is a link now")
         try:
             os.fchown(descriptor, belongings.owner, belongings.group)
         except PermissionError:

@@ -27,6 +27,7 @@ from ledger.errors import (
     LedgerUnreachable,
     NotALedger,
 )
+from ledger.masking import masked
 from ledger.tree.merkle import EMPTY_ROOT
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def database_url(text: str) -> URL:
     Raises:
         LedgerError: the text is no database URL.
     """
-    shown = re.sub(r":[^:/]*@", ":***@", text)
+    shown = masked(text)
     if re.match(r"^postgres[^/]*//[^/?]*@[^/?]*@", text):
         raise LedgerError(
             f"{shown!r} has more than one @ before the server's name; write %40 for one in a "
@@ -75,7 +76,8 @@ def database_url(text: str) -> URL:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
     except (ArgumentError, ValueError) as error:
         raise LedgerError(
-            f"{shown!r} is no database URL; give something like sqlite:////srv/ledger.sqlite"
+            f"{shown!r} is not a valid database URL; give something like "
+            "sqlite:////srv/ledger.sqlite, and write %2F for a / in a password"
         ) from error
     if url.drivername not in DRIVERS:
         raise LedgerError(

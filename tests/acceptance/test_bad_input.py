@@ -6,6 +6,7 @@ except that the ledger may say what failed.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -191,3 +192,15 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_lost(bad: Case, lived_in:
     assert after[: len(events)] == events
     succeeded = {event["event_type"] for event in after[len(events) :] if event["success"]}
     assert succeeded <= {"backup_catalog.backup_verified", "backup_restore.started"}
+
+
+def test_errors_are_json_where_the_answer_would_be(place: Place) -> None:
+    """One line on stderr with the exit code, nothing on stdout; also for wrong usage."""
+    place.done("backup", "create", "one")
+    for command, code in (("backup show none.db", 4), ("backup show", 2), ("backup nonsense", 2)):
+        ended = place.run(*command.split(), "--json")
+        assert (ended.code, ended.out) == (code, "")
+        said = json.loads(ended.err)
+        assert said["exit_code"] == code
+        assert said["error"]
+        assert set(said) == {"error", "exit_code"}

@@ -1,0 +1,65 @@
+"""Root in another account's folder: refused, because that account decides what root would do.
+
+SQLite rolls back a journal that it finds beside a database, and deletes what that journal names;
+a link that is put into the place of a file makes root write elsewhere. So root acts only where
+nobody else may put files. See docs/decisions/0024-root-does-not-act-in-the-folders-of-others.md.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from typing import TYPE_CHECKING
+
+from commands.errors import Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from commands.site.configuration import Configuration
+
+
+def require_own_folders(configuration: Configuration) -> None:
+    """See that root is not led by another account.
+
+    Raises:
+        Refused: it is root who acts, and a folder belongs to somebody else, or others may write
+            to it.
+    """
+    if os.geteuid() != 0 or configuration.root_in_folders_of_others:
+        return
+    folders = []
+    if configuration.database is not None:
+        folders.append(configuration.database_path.resolve().parent)
+    if configuration.names_a_folder:
+        folders.append(configuration.backups_folder.resolve())
+    for folder in folders:
+        _require_own(folder)
+
+
+def _require_own(folder: Path) -> None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return  # what is not there is made by us, or missed by whoever needs it
+    if found.st_uid != 0:
+        name = _name_of(found.st_uid)
+        raise Refused(
+            f"{folder} belongs to {name}, and root does not act in another account's folder; run "
+            f"it as that account: sudo -u {name} backup-ledger ... (or, where that account is "
+            "trusted like root, set BACKUP_LEDGER_ROOT_IN_FOLDERS_OF_OTHERS=true)"
+        )
+    writable = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
+    if writable:
+        raise Refused(
+            f"anybody can write to {folder}, and root does not act there; take that away: chmod "
+            f"o-w {folder}"
+        )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return f"#{uid}"
