@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from commands.facade.models import BackupSettings, BackupSettingsUpdate
 from commands.notifications.thread import NotifierThread
 from commands.scheduler.check import check
+from commands.scheduler.offsite_copies import OffsiteThread
 from commands.scheduler.process import (
     record_check_failure,
     record_start,
@@ -163,9 +164,12 @@ class BackupScheduler:
         site = self.backup_service.site
         reason = "stopped"
         notifier.start()
+        offsite = OffsiteThread(site)
+        offsite.start()
         try:
             while not self._stopping.is_set():
                 await asyncio.to_thread(watched_check, site, notifier, self._stopping)
+                offsite.look()
                 first.set()
                 await self._pause()
         except BaseException as error:
@@ -175,6 +179,7 @@ class BackupScheduler:
             first.set()
             await asyncio.shield(asyncio.to_thread(record_stop, site, reason))
             await asyncio.shield(asyncio.to_thread(notifier.stop))
+            await asyncio.shield(asyncio.to_thread(offsite.stop))
 
     async def _pause(self) -> None:
         assert self._wake is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commands.site.fence import is_over
-from ledger.append.leases_and_names import all_leases, lease_now
+from ledger.append.leases_and_names import all_leases, end_lease, lease_now
 from ledger.append.ledger import Draft
 from ledger.events.offsite import CopyAbandoned, CopyNotFetched
 from ledger.vocabulary import copy_stream
@@ -27,6 +27,7 @@ def abandon_dead_copies(site: Site, context: Context, owner: str | None = None) 
 
     `owner`: one that is known to be dead.
     """
+    _free_publishing(site, owner)
     with site.ledger.engine.connect() as connection:
         leases = [*all_leases(connection, "copy"), *all_leases(connection, "fetch")]
         now = lease_now(connection, site.clock.monotonic())
@@ -44,6 +45,17 @@ def abandon_dead_copies(site: Site, context: Context, owner: str | None = None) 
     if recorded:
         site.announce(recorded)
     return len(recorded)
+
+
+def _free_publishing(site: Site, owner: str | None) -> None:
+    """Leases that nothing but publishing needs; what was not finished is published again."""
+    with site.ledger.engine.connect() as connection:
+        leases = all_leases(connection, "publish")
+        now = lease_now(connection, site.clock.monotonic())
+    for each in leases:
+        if each.owner == owner or is_over(site, each, now):
+            with site.ledger.locked() as locked:
+                end_lease(locked.connection, each.run_id, each.owner)
 
 
 def _as_they_were(locked: LockedHead, over: dict[str, Lease]) -> dict[str, Lease]:

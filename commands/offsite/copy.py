@@ -95,7 +95,7 @@ def copy_backup(
         OffsiteError, OSError: it failed; recorded, and tried again later.
     """
     copying = _Copying(site, context, destination, backup, str(uuid4()))
-    site.owner  # noqa: B018  (its lock is held until the outcome is recorded)
+    site.hold_owner_lock()  # until the outcome is recorded
     site.active_runs.add(copying.stream)
     try:
         _start(copying)

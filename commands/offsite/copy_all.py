@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
 from commands.errors import CommandError
 from commands.offsite.copy import copy_backup
-from commands.offsite.destinations import chosen_destinations, require_attached
+from commands.offsite.destinations import (
+    chosen_destinations,
+    live_destinations,
+    require_attached,
+)
 from commands.offsite.due import missing_backups, tidy
-from commands.offsite.errors import DestinationUnreachable, RepositoryForked
+from commands.offsite.errors import CopyDropped, DestinationUnreachable, RepositoryForked
 from commands.offsite.publish import publish_ledger, published_size
 from ledger.errors import LedgerError
+from ledger.vocabulary import CopyStatus
+from projections.queries.offsite import copies_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from commands.site.site import Site
     from commands.sqlite.files import Progress
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from projections.folds.offsite_destination import Destination
 
 logger = logging.getLogger("backup_ledger.offsite")
+LONGEST_WAIT_MINUTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +118,45 @@ def _copy_one(
     except Exception as error:  # noqa: BLE001  (recorded, and reported by whoever asked)
         return CopyOutcome(destination, backup, error=error)
     return CopyOutcome(destination, backup, copy)
+
+
+def copy_due(site: Site, context: Context, stop: Callable[[], bool]) -> list[CopyOutcome]:
+    """What a scheduler does after each check: copy what is missing, unless it failed just now.
+
+    A destination whose copies failed is tried again with growing waits, up to an hour. `stop` is
+    asked between copies and while one is sent; an upload that ends there sends the rest next time.
+    """
+    outcomes: list[CopyOutcome] = []
+
+    def on_progress(*_: object) -> None:
+        if stop():
+            raise CopyDropped("the scheduler was stopped; the rest is sent next time")
+
+    for destination in live_destinations(site):
+        if stop() or not destination.is_attached or site.clock.now() < retry_at(site, destination):
+            continue
+        missing = missing_backups(site, destination)
+        if missing:
+            tidy(site, context, destination)
+        copied = []
+        for backup in missing:
+            copied.append(_copy_one(site, context, destination, backup, on_progress))
+            if copied[-1].error is not None or stop():
+                break
+        outcomes += copied
+        if any(each.error is None for each in copied):
+            publish_if_behind(site, destination)
+    return outcomes
+
+
+def retry_at(site: Site, destination: Destination) -> datetime:
+    """When copying there is tried again: at once, or after failures 1, 2, 4 ... minutes later."""
+    with site.read_models.reading() as connection:
+        copies = copies_at(
+            connection, destination.repository_id, (CopyStatus.OK, CopyStatus.FAILED)
+        )
+    failures = list(takewhile(lambda each: each.status == CopyStatus.FAILED, reversed(copies)))
+    if not failures:
+        return datetime.min.replace(tzinfo=UTC)
+    minutes = min(2 ** (len(failures) - 1), LONGEST_WAIT_MINUTES)
+    return failures[0].started_at + timedelta(minutes=minutes)

@@ -83,7 +83,7 @@ def fetch_copy(
         "fetch_id": fetch_id,
         "reason": reason,
     }
-    site.owner  # noqa: B018  (its lock is held until the outcome is recorded)
+    site.hold_owner_lock()  # until the outcome is recorded
     site.active_runs.add(fetch_lease(fetch_id))
     try:
         _start(site, context, copy, about)

@@ -13,6 +13,7 @@ from commands.health.presence import Presence
 from commands.notifications.thread import NotifierThread
 from commands.recovery.expired_claims import give_up
 from commands.scheduler.check import CheckReport, check
+from commands.scheduler.offsite_copies import OffsiteThread
 from commands.scheduler.wake import Alarm
 from commands.site import actors
 from commands.verification.daily_drills import drill_share, give_up_for_today
@@ -46,10 +47,24 @@ def run_scheduler(
     Raises:
         InvalidArgument: a target of notifications is not understood.
     """
-    with NotifierThread(site) as notifier, Presence(site) as presence, Alarm(site, stop) as alarm:
+    with (
+        NotifierThread(site) as notifier,
+        Presence(site) as presence,
+        Alarm(site, stop) as alarm,
+        OffsiteThread(site) as offsite,
+    ):
         wait = 0.0 if once else presence.first_check_after()
+
+        def checked_once(report: CheckReport) -> None:
+            if on_check is not None:
+                on_check(report)
+            if once:
+                offsite.copy_now()
+            else:
+                offsite.look()
+
         return _checks(
-            site, notifier, alarm, once=once, stop=stop, on_check=on_check, wait_seconds=wait
+            site, notifier, alarm, once=once, stop=stop, on_check=checked_once, wait_seconds=wait
         )
 
 
@@ -60,7 +75,7 @@ def _checks(
     *,
     once: bool,
     stop: Event,
-    on_check: Callable[[CheckReport], None] | None,
+    on_check: Callable[[CheckReport], None],
     wait_seconds: float,
 ) -> CheckReport:
     total = CheckReport()
@@ -71,8 +86,7 @@ def _checks(
         while not stop.is_set():
             report = watched_check(site, notifier, stop)
             total += report
-            if on_check is not None:
-                on_check(report)
+            on_check(report)
             if once:
                 reason = "one check was asked for"
                 break

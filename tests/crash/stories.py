@@ -19,6 +19,8 @@ from commands.scheduler.check import check
 from commands.verification.verify import verify_backup
 from ledger.vocabulary import BackupKind
 from tests.commands.world import World, add_case, break_database
+from tests.crash import offsite
+from tests.crash.offsite import OFFSITE_COPY
 from tests.faults.copying import copy_always
 
 Act = Callable[[World], object]
@@ -175,3 +177,6 @@ STORIES: dict[str, Story] = {
         ),
     ),
 }
+
+STORIES_APART = {OFFSITE_COPY: Story(offsite.prepare, offsite.act)}
+"""Stories whose aftermath has a test of its own."""

@@ -1,0 +1,106 @@
+"""A copy that is killed at any step: what counts restores, nothing is left half done."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from commands.offsite import copy as copying
+from commands.offsite.copy_all import copy_missing
+from commands.offsite.destinations import find_destination
+from commands.offsite.recover import recover_ledger
+from commands.offsite.worker.fetch import fetch_copy
+from commands.offsite.worker.jobs import FetchJob
+from ledger.vocabulary import CopyStatus
+from projections.folds.offsite_copy import OffsiteCopy
+from projections.queries.locked import open_copies
+from projections.queries.offsite import copies_at
+from tests.commands.invariants import require_whole
+from tests.commands.offsite.repositories import IDENTITY, nothing
+from tests.commands.world import World
+from tests.crash.aftermath import Forker
+from tests.crash.forking import Job, clock_after, recover_everything, world_of
+from tests.crash.offsite import OFFSITE_COPY, copy_in_this_process, store_of, with_key
+
+DESIGNED = [
+    "before commit of backup_offsite.copy_started",
+    "after commit of backup_offsite.copy_started",
+    "after rename",
+    "before commit of backup_offsite.copy_completed",
+    "after commit of backup_offsite.copy_completed",
+]
+
+
+def restored(world: World, copy: OffsiteCopy, path: Path) -> None:
+    """A copy that counts gives back, byte for byte, what was recorded."""
+    assert copy.size is not None
+    job = FetchJob(
+        url="file:///unused",
+        options={},
+        path=str(path),
+        copy_id=copy.copy_id,
+        backup_id=copy.backup_id,
+        size=copy.size,
+        sha256=str(copy.sha256),
+        manifest_sha256=str(copy.manifest_sha256),
+        packs_root=str(copy.packs_root),
+        identities=[IDENTITY],
+    )
+    fetch_copy(store_of(world), job, nothing)
+    assert sha256(path.read_bytes()).hexdigest() == copy.sha256
+    path.unlink()
+
+
+def require_copied(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process looks around, copies what is missing, and everything is as it should be."""
+    monkeypatch.setattr(copying, "run_copy", copy_in_this_process)
+    world = with_key(world_of(job, clock_after(job)))
+    try:
+        recover_everything(world)
+        site = world.site
+        with site.ledger.engine.connect() as connection:
+            assert open_copies(connection) == []
+        outcomes = copy_missing(site, world.context())
+        assert [each.error for each in outcomes if each.error] == []
+        nas = find_destination(site, "nas")
+        with site.read_models.reading() as connection:
+            copies = copies_at(connection, nas.repository_id, (CopyStatus.OK,))
+        assert sorted(each.filename for each in copies) == ["first.db", "second.db"]
+        for copy in copies:
+            restored(world, copy, Path(job.folder) / "fetched")
+        named = {f"copies/{each.copy_id}{end}" for each in copies for end in ("", ".packs")}
+        assert {each.path for each in store_of(world).list("copies/")} == named
+        size = site.ledger.log_recorder.head().size
+        assert store_of(world).head(f"ledger/checkpoints/{size}")
+        require_whole(site)
+        into = Path(job.folder) / "recovered"
+        found = recover_ledger(nas.url, into, identities=[IDENTITY])
+        assert found.size == size
+    finally:
+        world.close()
+
+
+def test_steps_include_those_of_the_design(forker: Forker, tmp_path: Path) -> None:
+    """The claim, the objects, the commit point."""
+    job = Job(str(tmp_path), OFFSITE_COPY)
+    assert not forker.is_killed(job)
+    labels = job.labels.read_text().splitlines()
+    assert [each for each in DESIGNED if each not in labels] == []
+
+
+def test_a_copy_killed_at_any_step_is_made_again_or_counts(
+    forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the ledger is published after it."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    job = Job(str(whole), OFFSITE_COPY)
+    assert not forker.is_killed(job)
+    for number, label in enumerate(job.labels.read_text().splitlines(), 1):
+        place = tmp_path / f"{number} {label}"
+        place.mkdir()
+        killed = Job(str(place), OFFSITE_COPY, kill_at=number)
+        assert forker.is_killed(killed), label
+        require_copied(killed, monkeypatch)
