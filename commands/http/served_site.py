@@ -16,7 +16,7 @@ from commands.http.daily_counts import History
 from commands.http.idempotency import RequestBook
 from commands.http.jobs import JobBoard
 from commands.http.limits import CallerLimits
-from ledger.records.record import Actor
+from commands.site.actors import SYSTEM
 from projections.queries.audit import newest_matching_resources
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from commands.site.site import Site
     from ledger.append.ledger import Context
 
-LISTING = Actor(id="http", kind="system")
-"""Adopts files that nobody knew when backups are listed, whoever asked for the list."""
 MAX_BODY_BYTES = 64 * 1024
 VERDICT_SECONDS = 10.0
 
@@ -51,8 +49,9 @@ class ServedSite:
         self._verdict_lock = threading.Lock()
         self.limits = CallerLimits(self.site)
 
-    def listing(self) -> Context:
-        return self.site.context(LISTING)
+    def asking(self) -> Context:
+        """The context of a question: it has a time, and records nothing."""
+        return self.site.context(SYSTEM)
 
     def is_scheduler_alive(self) -> bool:
         """Whether a scheduler of this site runs, here or in another process."""

@@ -132,7 +132,7 @@ def hold(
     filename: str,
     visit: Here,
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     form = visit.form
     try:
         until = parse_moment(form["until"]) if form.get("until") else None
@@ -146,7 +146,7 @@ def hold(
 def release(
     request: Request, caller: Writer, context: Command, served: Served, filename: str
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     number = release_holds(served.site, context, filename)
     told = "There was nothing to release." if not number else "Released; retention applies again."
     return done(request, address_of(filename), told)
@@ -156,7 +156,7 @@ def release(
 def verify(
     caller: Anybody, context: Command, served: Served, filename: str, visit: Here
 ) -> Response:
-    backup = own_backup(caller, served, filename)
+    backup = own_backup(caller, served, filename, context)
     level = visit.form.get("level", "integrity")
     if level not in LEVELS:
         raise HTTPException(422, f"{level[:40]!r} is no level; give one of {', '.join(LEVELS)}")
@@ -178,7 +178,7 @@ def delete(
     filename: str,
     visit: Here,
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     if visit.form.get("confirmation") != filename:
         told = f"type the name {filename!r} to delete it; nothing was done"
         return _details(request, caller, served, filename, told, status=422)
@@ -199,7 +199,7 @@ def _details(
     problem: str | None = None,
     status: int = 200,
 ) -> Response:
-    backup = own_backup(caller, served, filename, adopts=False)
+    backup = own_backup(caller, served, filename)
     now = served.site.clock.now()
     return page(
         request,

@@ -42,7 +42,7 @@ def restore(
     filename: str,
     visit: Here,
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     if visit.form.get("confirmation") != filename:
         told = f"type the name {filename!r} to restore it; nothing was done"
         return _plan_page(request, caller, served, filename, told, status=422)
@@ -58,7 +58,7 @@ def _plan_page(
     problem: str | None = None,
     status: int = 200,
 ) -> Response:
-    own_backup(caller, served, filename, adopts=False)
+    own_backup(caller, served, filename)
     plan = plan_restore(served.site, filename)
     return page(
         request,

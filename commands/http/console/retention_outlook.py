@@ -64,7 +64,7 @@ def _of_owner(served: ServedSite, owner: int | None, backups: list[Backup]) -> d
     schedule = None if owner is None else find_settings(served.site, owner)
     if owner is None or schedule is None:
         return {each.backup_id: _of_nobodys(served, each) for each in backups}
-    outcome = preview_retention(served.site, served.listing(), schedule.keep_count, owner)
+    outcome = preview_retention(served.site, served.asking(), schedule.keep_count, owner)
     runs = runs_ahead(served, owner, schedule.keep_count + 1)
     return _planned(outcome, schedule.keep_count, runs)
 

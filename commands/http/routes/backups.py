@@ -151,7 +151,7 @@ def show(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
         return answer(unrecorded_shape(file))
-    return answer(metadata_shape(served.site, own_backup(caller, served, filename, adopts=False)))
+    return answer(metadata_shape(served.site, own_backup(caller, served, filename)))
 
 
 @router.get("/backups/{filename}/details", summary="All that the catalog knows of one backup")
@@ -159,14 +159,14 @@ def details(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
         return answer(unrecorded_shape(file, everything=True))
-    return answer(backup_shape(served.site, own_backup(caller, served, filename, adopts=False)))
+    return answer(backup_shape(served.site, own_backup(caller, served, filename)))
 
 
 @router.delete("/backups/{filename}", summary="Delete one; force for a protected one")
 def delete(
     caller: Writer, context: Command, served: Served, filename: str, force: bool = False
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     delete_backup(served.site, context, filename, force=force)
     return answer({"deleted": True, "message": f"Backup {filename} was deleted"})
 
@@ -175,7 +175,7 @@ def delete(
 def hold(
     caller: Writer, context: Command, served: Served, filename: str, body: HoldInput
 ) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     until: datetime | None = body.until
     hold_id = place_hold(served.site, context, filename, body.reason, until)
     held = backup_shape(served.site, find_backup(served.site, filename))
@@ -186,7 +186,7 @@ def hold(
     "/backups/{filename}/hold", summary="Release the holds of one that the caller may release"
 )
 def release(caller: Writer, context: Command, served: Served, filename: str) -> Response:
-    own_backup(caller, served, filename)
+    own_backup(caller, served, filename, context)
     released = release_holds(served.site, context, filename)
     shown = backup_shape(served.site, find_backup(served.site, filename))
     return answer(shown | {"released_count": released})
@@ -200,7 +200,7 @@ def verify(
     filename: str,
     body: LevelInput | None = None,
 ) -> Response:
-    backup = own_backup(caller, served, filename)
+    backup = own_backup(caller, served, filename, context)
     level = (body or LevelInput()).level
 
     def work(_job: Job, tell: Tell) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def restore_work(
 
 @router.post("/restore", summary="Restore one, and wait for it")
 def restore(_caller: Operator, context: Command, served: Served, body: RestoreInput) -> Response:
-    reconcile(served.site, served.listing())
+    reconcile(served.site, context)
     done = restore_backup(served.site, context, body.backup_filename, force=body.force)
     return answer(_restored(served, done))
 
@@ -250,10 +250,12 @@ def own_unrecorded(caller: Caller, served: ServedSite, filename: str) -> Unrecor
     return file if file is not None and caller.owns(file.user_id) else None
 
 
-def own_backup(caller: Caller, served: ServedSite, filename: str, *, adopts: bool = True) -> Backup:
+def own_backup(
+    caller: Caller, served: ServedSite, filename: str, context: Context | None = None
+) -> Backup:
     """A backup that is there and the caller's business.
 
-    `adopts`: for a command, which adopts a file that nobody knew; a question records nothing.
+    `context`: of a command, which adopts a file that nobody knew; a question records nothing.
 
     Raises:
         BackupNotFound: there is none, or it is another user's: which of them is not said.
@@ -263,9 +265,9 @@ def own_backup(caller: Caller, served: ServedSite, filename: str, *, adopts: boo
         found = find_backup(site, filename)
     except BackupNotFound:
         is_there = len(filename) <= MAX_NAME and site.store.look_at(filename) is not None
-        if not is_there or not adopts:
+        if not is_there or context is None:
             raise not_found(f"there is no backup {filename!r}") from None
-        reconcile(site, served.listing())
+        reconcile(site, context)
         found = find_backup(site, filename)
     if not caller.owns(found.user_id):
         raise not_found(f"there is no backup {filename!r}")

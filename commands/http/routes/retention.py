@@ -32,7 +32,7 @@ def preview(
     caller: Anybody, served: Served, keep_count: KeepCount = 7, user_id: Scope = None
 ) -> Response:
     whose = _scope(caller, user_id)
-    outcome = preview_retention(served.site, served.listing(), keep_count, whose)
+    outcome = preview_retention(served.site, served.asking(), keep_count, whose)
     summary = summary_of(outcome).model_dump()
     return answer({"summary": summary} | retention_shape(outcome))
 
@@ -46,7 +46,7 @@ def apply(
     user_id: Scope = None,
 ) -> Response:
     whose = _scope(caller, user_id)
-    reconcile(served.site, served.listing())
+    reconcile(served.site, context)
     outcome = apply_retention(served.site, context, keep_count, whose)
     deleted = len(outcome.deleted)
     return answer(
@@ -61,7 +61,7 @@ def apply(
 
 @router.post("/retention/cleanup-empty", summary="Delete backups of zero bytes")
 def cleanup_empty(_caller: Operator, context: Command, served: Served) -> Response:
-    reconcile(served.site, served.listing())
+    reconcile(served.site, context)
     deleted = clean_up_empty(served.site, context)
     return answer({"deleted_count": len(deleted)} | _deleted(deleted))
 
@@ -73,7 +73,7 @@ def cleanup_protected(
     served: Served,
     days: Annotated[int, Query(ge=1, le=36_500)] = 90,
 ) -> Response:
-    reconcile(served.site, served.listing())
+    reconcile(served.site, context)
     deleted = clean_up_old_protected(served.site, context, days)
     return answer({"deleted_count": len(deleted)} | _deleted(deleted))
 
