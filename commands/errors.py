@@ -75,6 +75,12 @@ class OtherSource(CommandError, PermissionError):
     exit_code = CONFLICT
 
 
+class FlawedBackup(CommandError, PermissionError):
+    """The database had an integrity finding when the backup was made."""
+
+    exit_code = CONFLICT
+
+
 class FolderOfAnother(CommandError, OSError):
     """The backups folder belongs to another database."""
 

@@ -26,8 +26,6 @@ from projections.folds.backup_names import (
 from projections.queries.catalog import backup_with_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from commands.site.site import Site
     from commands.sqlite.files import Progress
     from ledger.append.ledger import Context, RecordedEvent
@@ -38,9 +36,6 @@ MAX_TABLES = 200
 """Tables listed in an event, first by name; the counts are of all."""
 MAX_TABLES_BYTES = 40_000
 """Names may be long; with the rest, the record must stay under its limit."""
-MAX_NOTES = 20
-MAX_NOTE_BYTES = 300
-"""Of warnings, of findings and of unchecked tables each."""
 
 
 def take_backup(
@@ -118,10 +113,10 @@ def created_details(
         engine=snapshot.engine,
         engine_reason=cut_text(snapshot.engine_reason, 500),
         shared_with=shared_with,
-        warnings=_cut(judged.warnings),
+        warnings=list(judged.warnings),
         condition=judged.condition,
-        findings=_cut(judged.findings),
-        unchecked=_cut(judged.unchecked),
+        findings=list(judged.findings),
+        unchecked=list(judged.unchecked),
         cipher=None,
         local_day=judged.local_day,
         collapsed_from=judged.collapsed_from,
@@ -205,10 +200,6 @@ def _record_failure(
     )
     draft = Draft(stream, details, user_id, error_message=message_of(error))
     site.announce(site.ledger.append(context, draft))
-
-
-def _cut(texts: Sequence[str]) -> list[str]:
-    return [cut_text(each, MAX_NOTE_BYTES) for each in texts[:MAX_NOTES]]
 
 
 def _listed_tables(snapshot: Snapshot) -> list[TableRows]:

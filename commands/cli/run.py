@@ -98,19 +98,24 @@ def _reporter(session: Session, *, quiet: bool) -> Callable[[CheckReport], None]
         try:
             for recorded in ledger.recorded(after=seen):
                 seen = recorded.position
-                _say_failure(recorded.event)
+                _say_trouble(recorded.event)
         except LedgerError as error:  # told after the next check
             remark(f"what failed cannot be read now: {error}")
 
     return on_check
 
 
-def _say_failure(event: Event) -> None:
+def _say_trouble(event: Event) -> None:
     from commands.reporting.sentences import sentence
+    from ledger.events.catalog import BackupCreated
     from ledger.events.scheduling import BackupAbandoned, BackupFailed
 
-    if isinstance(event.details, BackupFailed | BackupAbandoned):
+    details = event.details
+    if isinstance(details, BackupFailed | BackupAbandoned):
         note(f"User {event.resource_id}: {sentence(event)}", style="red")
+    elif isinstance(details, BackupCreated) and details.kind == "scheduled":
+        for warning in () if details.shared_with else details.warnings:
+            note(f"Warning: {details.filename}: {warning}")
 
 
 def _sentence(report: CheckReport) -> str:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, Text, cast, func, select, type_coerce
 
+from commands.backups.judge import story_of_source
 from commands.health.finding import Finding, named
 from commands.health.schedules import are
 from commands.reporting.humanize import count, minute
 from ledger.events.catalog import BackupNotCreated
 from ledger.vocabulary import BackupKind, BackupStatus
 from projections.queries.audit import AuditFilter, newest_matching
-from projections.queries.catalog import PRESENT
+from projections.queries.catalog import PRESENT, backup_with_id
 from projections.tables.columns import backup_catalog as catalog
 
 if TYPE_CHECKING:
@@ -129,8 +130,28 @@ def failure_findings(look: Look) -> Iterator[Finding]:
                 return
 
 
+def collapse_findings(look: Look) -> Iterator[Finding]:
+    """The database holds much less than it did, and nobody has said that this was meant."""
+    source = look.site.known_source_id() if look.site.has_store else None
+    if source is None:
+        return
+    story = story_of_source(look.site, look.connection, source)
+    newest = story.newest
+    if newest is None or story.whole_until is None:
+        return
+    before = backup_with_id(look.connection, str(newest.collapsed_from))
+    name = "the last good backup" if before is None else before.filename
+    said = "; ".join(newest.warnings) or "it holds much less"
+    text = f"the newest backup {newest.filename} holds much less than {name}: {said}"
+    advice = (
+        f"if it was meant: backup-ledger backup accept {newest.filename}; "
+        f"if not: backup-ledger backup restore {name}"
+    )
+    yield Finding("collapse", text, advice, is_bad=True)
+
+
 def warning_findings(look: Look) -> Iterator[Finding]:
-    """What the newest backup of each owner warned of when it was made."""
+    """What the newest backup of each owner warned of when it was made, unless it was accepted."""
     place = func.row_number().over(
         partition_by=catalog.c.user_id, order_by=catalog.c.position.desc()
     )
@@ -140,6 +161,8 @@ def warning_findings(look: Look) -> Iterator[Finding]:
             catalog.c.warnings,
             cast(catalog.c.warnings, Text).label("raw"),
             catalog.c.position,
+            catalog.c.accepted_at,
+            catalog.c.collapsed_from,
             place.label("place"),
         )
         .where(catalog.c.status == BackupStatus.OK, _OF_THE_DATABASE)
@@ -147,11 +170,16 @@ def warning_findings(look: Look) -> Iterator[Finding]:
     )
     warned_of = (
         select(newest.c.filename, newest.c.warnings)
-        .where(newest.c.place == 1, newest.c.raw != "[]")
+        .where(
+            newest.c.place == 1,
+            newest.c.raw != "[]",
+            newest.c.accepted_at.is_(None),
+            newest.c.collapsed_from.is_(None),
+        )
         .order_by(newest.c.position.desc())
     )
     rows = look.connection.execute(warned_of).all()
-    warned = [f"{row.filename}: {row.warnings[0]}" for row in rows]
+    warned = [f"{row.filename}: {'; '.join(row.warnings)}" for row in rows]
     if warned:
         text = f"{count(len(warned), 'newest backup')} with a warning{named(warned)}"
         yield Finding("warnings", text, "see: backup-ledger backup show NAME")

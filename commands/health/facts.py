@@ -28,6 +28,7 @@ FINDERS: tuple[Finder, ...] = (
     backups.folder_findings,
     clocks.clock_findings,
     backups.failure_findings,
+    backups.collapse_findings,
     backups.warning_findings,
 )
 """Whoever knows of another thing that can be wrong adds a function that finds it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from commands.site.topics import Topic
 from ledger.clock import format_instant
-from ledger.events.catalog import BackupCorrupt, BackupMissing
+from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing
 from ledger.events.restoring import RestoreFailed, RestoreInterrupted
 from ledger.events.scheduling import BackupAbandoned, BackupFailed
 from ledger.vocabulary import MAX_RETRIES
@@ -32,6 +32,7 @@ _HEADINGS: dict[str, str] = {
     "abandoned": "lost the process that ran them",
     "corrupt": "found damaged",
     "missing": "missing from the folder",
+    "warning": "made with a warning",
     "restore": "restores that did not end well",
     "overdue": "overdue",
     "low_space": "little space left",
@@ -172,6 +173,17 @@ def _missing(event: Event, details: BackupMissing) -> Incident:
     return Incident("missing", f"the file {details.filename} is gone", _history(event))
 
 
+def _warned(event: Event, details: BackupCreated) -> Incident | None:
+    """Of a scheduled backup; users who share its file are not told of one by one."""
+    if details.kind != "scheduled" or details.shared_with or not details.warnings:
+        return None
+    text = f"{details.filename}: {'; '.join(details.warnings)}"
+    advice = _history(event)
+    if details.collapsed_from is not None:
+        advice = f"if it was meant: backup-ledger backup accept {details.filename}"
+    return Incident("warning", text, advice)
+
+
 def _not_restored(event: Event, details: RestoreFailed) -> Incident:
     text = f"restoring into {details.target} failed: {event.error_message}"
     return Incident("restore", text, _history(event))
@@ -187,6 +199,7 @@ _TELLING: dict[str, Callable[[Event, Any], Incident | None]] = {
     BackupAbandoned.event_type: _abandoned,
     BackupCorrupt.event_type: _corrupt,
     BackupMissing.event_type: _missing,
+    BackupCreated.event_type: _warned,
     RestoreFailed.event_type: _not_restored,
     RestoreInterrupted.event_type: _cut_short,
 }

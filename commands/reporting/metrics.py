@@ -57,6 +57,7 @@ def metrics(site: Site) -> list[Metric]:
         found = [
             *_runs(health.runs_by_outcome(connection), health.recent_runs(connection)),
             *_backups(health.backup_totals(connection)),
+            _conditions(health.condition_counts(connection)),
             _one(
                 "stored_bytes",
                 "Size of the backups' files; one that several share counts once.",
@@ -130,6 +131,12 @@ def _backups(totals: Sequence[health.BackupTotals]) -> list[Metric]:
         Metric("backups", "gauge", "Backups by status and kind.", of("number")),
         Metric("backup_bytes", "gauge", "Their sizes, each on its own.", of("logical_bytes")),
     ]
+
+
+def _conditions(counts: dict[str, int]) -> Metric:
+    samples = tuple(Sample(number, (("condition", name),)) for name, number in counts.items())
+    about = "Backups that are there and were made flawed, unchecked in part, or as a collapse."
+    return Metric("backup_conditions", "gauge", about, samples)
 
 
 def _schedules(counts: dict[str, int]) -> Metric:

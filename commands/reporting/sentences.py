@@ -166,13 +166,20 @@ def _paused(word: str) -> Callable[[Event, Any], str]:
     return told
 
 
+_CONDITIONS = {
+    "ok": "integrity checked",
+    "unchecked": "integrity checked in part",
+    "flawed": "kept as flawed",
+}
+
+
 def _created(_event: Event, details: Any) -> str:
     warnings = "".join(f" Warning: {each}." for each in details.warnings)
     shared = " Shares its file with another backup." if details.shared_with else ""
     return (
         f"{details.kind.replace('_', '-').capitalize()} backup {details.filename} made: "
         f"{moments.size(details.size)}, {count(details.table_count, 'table')}, "
-        f"{count(details.row_count, 'row')}, integrity checked.{shared}{warnings}"
+        f"{count(details.row_count, 'row')}, {_CONDITIONS[details.condition]}.{shared}{warnings}"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
-from commands.errors import BackupNotFound, OtherSource, TargetExists
+from commands.errors import BackupNotFound, FlawedBackup, OtherSource, TargetExists
 from commands.sqlite.connections import open_immutable, open_live, sidecar
 from commands.sqlite.errors import shown, translated
 from commands.sqlite.inspection import table_names
@@ -53,6 +53,10 @@ class RestorePlan:
     @property
     def is_foreign(self) -> bool:
         return self.foreign is not None
+
+    @property
+    def is_flawed(self) -> bool:
+        return self.backup.condition == "flawed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +172,20 @@ def require_restorable(site: Site, plan: RestorePlan, *, force: bool) -> None:
 
     Raises:
         OtherSource: the backup is foreign, and `force` was not given.
+        FlawedBackup: the database was not sound when it was made, and `force` was not given.
         NotEnoughSpace: it would not fit.
     """
     if plan.is_foreign and not force:
         raise OtherSource(
             f"backup {plan.backup.filename!r} is not one of {shown(plan.target)}: {plan.foreign}; "
             "nothing was touched. Choose another backup, look at it with --to PATH, or restore it "
+            "all the same with --force"
+        )
+    if plan.is_flawed and plan.mode != "elsewhere" and not force:
+        raise FlawedBackup(
+            f"backup {plan.backup.filename!r} is flawed: its database had an integrity finding "
+            f"({shown(plan.backup.findings[0] if plan.backup.findings else 'see backup show')}); "
+            "nothing was touched. Choose a good backup, look at it with --to PATH, or restore it "
             "all the same with --force"
         )
     if plan.target.parent.is_dir():

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from commands.backups.delete import Deletion, outcome_drafts, started_draft, unlink_files
 from commands.backups.guard import why_refused
+from commands.backups.judge import story_of_source
 from commands.retention.drafts import applied_drafts, failed_draft, spared_drafts
 from commands.retention.rules import Candidate, RetentionPlan, plan
 from commands.site.fence import held_among, of_run
 from ledger.append.reading import position_by
 from ledger.clock import to_microseconds
 from ledger.events.catalog import BackupDeleted
-from ledger.vocabulary import BackupStatus, backup_stream
+from ledger.vocabulary import backup_stream
 from projections.folds.backup import Backup
 from projections.queries.catalog import backups_of_owners, backups_of_store
 from projections.queries.locked import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from commands.backups.collapse import SourceStory
     from commands.site.site import Site
     from ledger.append.ledger import Context, Draft
     from ledger.append.recorder import LockedHead
@@ -77,10 +79,10 @@ def preview_retention(
         InvalidKeepCount: not 1 to 30.
     """
     order = Order(keep_count, user_id)
-    backups, _position = _where_to_look(site, [order])
+    known = _where_to_look(site, [order])
     with site.ledger.engine.connect() as connection:
         restoring = backups_being_restored(connection)
-        return _planned(site, context, order, backups[user_id], connection, restoring)
+        return _planned(site, context, order, known, connection, restoring)
 
 
 def apply_retention(
@@ -116,13 +118,13 @@ def announce_retention(
     site.hold_owner_lock()  # its lock is held before anything is announced
     site.known_source_id()
     are_runs = all(order.run_id is not None for order in orders)
-    before, position = _where_to_look(site, orders, at_head=not are_runs)
+    before = _where_to_look(site, orders, at_head=not are_runs)
 
     def decide(locked: LockedHead) -> tuple[list[Draft], list[RetentionOutcome]]:
-        backups = _as_of_now(site, locked, before, position)
+        known = _as_of_now(site, locked, before)
         restoring = backups_being_restored(locked.connection)
         planned = [
-            _planned(site, context, order, backups[order.user_id], locked.connection, restoring)
+            _planned(site, context, order, known, locked.connection, restoring)
             for order in held_among(site, locked, orders)
         ]
         outcomes = _checked(locked, context, planned, restoring)
@@ -152,11 +154,21 @@ def finish_retention(site: Site, outcome: RetentionOutcome) -> list[Draft]:
     ]
 
 
-def _where_to_look(
-    site: Site, orders: Sequence[Order], *, at_head: bool = True
-) -> tuple[OwnersBackups, int]:
-    """The backups that a read model knows, and its position."""
-    store = site.store.store_id
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a store's backups, up to a position.
+
+    `story`: whether the database stands in a collapse; None where the folder has no database.
+    """
+
+    backups: OwnersBackups
+    position: int
+    story: SourceStory | None
+
+
+def _where_to_look(site: Site, orders: Sequence[Order], *, at_head: bool = True) -> _Known:
+    """The backups that a read model knows."""
+    store, source = site.store.store_id, site.known_source_id()
     users = {order.user_id for order in orders}
     with site.read_models.reading(at_head=at_head) as connection:
         position = position_of(connection)
@@ -164,19 +176,18 @@ def _where_to_look(
         found: OwnersBackups = {user: _by_id(backups) for user, backups in owned.items()}
         if None in users:
             found[None] = _by_id(backups_of_store(connection, store))
-    return found, position
+        story = None if source is None else story_of_source(site, connection, source)
+    return _Known(found, position, story)
 
 
 def _by_id(backups: Sequence[Backup]) -> dict[str, Backup]:
     return {each.backup_id: each for each in backups}
 
 
-def _as_of_now(
-    site: Site, locked: LockedHead, before: OwnersBackups, position: int
-) -> OwnersBackups:
+def _as_of_now(site: Site, locked: LockedHead, before: _Known) -> _Known:
     """The same, with what was appended since."""
-    owners = {user: dict(backups) for user, backups in before.items()}
-    newer = backups_locked(locked, new_backups(events_after(locked, position)))
+    owners = {user: dict(backups) for user, backups in before.backups.items()}
+    newer = backups_locked(locked, new_backups(events_after(locked, before.position)))
     born_at = birth_positions(locked.connection, newer)
     for backup_id, backup in newer.items():
         if backup is None or backup.store != site.store.store_id:
@@ -187,19 +198,30 @@ def _as_of_now(
                 owners[user][backup_id] = backup
             else:
                 owners[user].pop(backup_id, None)
-    return owners
+    own = [each for each in newer.values() if each and each.source == site.known_source_id()]
+    story = before.story and before.story.with_newer(own)
+    return replace(before, backups=owners, story=story)
 
 
 def _planned(
     site: Site,
     context: Context,
     order: Order,
-    backups: dict[str, Backup],
+    known: _Known,
     ledger: Connection,
     restoring: set[str],
 ) -> RetentionOutcome:
+    backups = known.backups[order.user_id]
+    whole_until = None if known.story is None else known.story.whole_until
+    source = site.known_source_id()
     candidates = [
-        _candidate(site, context, order, backup, ledger, restoring) for backup in backups.values()
+        replace(
+            _candidate(site, context, order, backup, ledger, restoring),
+            is_before_collapse=whole_until is not None
+            and backup.position <= whole_until
+            and (backup.source or source) == source,
+        )
+        for backup in backups.values()
     ]
     within = site.configuration.keep_within_days
     # A batch may take a while, and others go on making backups: those are not from the future.
@@ -232,6 +254,9 @@ def _candidate(
         source=backup.source or site.known_source_id(),
         position=backup.position,
         stands_at=_stands_at(ledger, backup),
+        owner=backup.user_id,
+        is_flawed=backup.condition == "flawed",
+        is_before_collapse=False,
     )
 
 
@@ -259,7 +284,7 @@ def _checked(
 
     checked = []
     for outcome in outcomes:
-        is_last_good = bool(outcome.deletions) and not _good_witness(locked, outcome, known)
+        is_none_left = bool(outcome.deletions) and not _good_witness(locked, outcome, known)
         deletions = []
         for deletion in outcome.deletions:
             backup = known[deletion.backup.backup_id]
@@ -269,7 +294,7 @@ def _checked(
                 context.now,
                 forced=False,
                 is_being_restored=backup.backup_id in restoring,
-                is_last_good=is_last_good,
+                is_last_good=is_none_left and backup.condition != "flawed",
             ):
                 deletions.append(replace(deletion, backup=backup))
         checked.append(replace(outcome, deletions=tuple(deletions)))
@@ -283,6 +308,6 @@ def _good_witness(
     for kept in outcome.plan.kept:
         is_known = kept.backup_id in known
         backup = known[kept.backup_id] if is_known else backup_locked(locked, kept.backup_id)
-        if backup is not None and backup.status == BackupStatus.OK:
+        if backup is not None and backup.is_good:
             return True
     return False

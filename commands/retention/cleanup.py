@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,14 @@ from commands.backups.delete import (
     started_draft,
     unlink_files,
 )
+from commands.backups.last_good import last_good
 from commands.errors import InvalidArgument
 from commands.retention.parts import cut_into_parts
 from ledger.append.ledger import Draft
 from ledger.events.retention import DeletedBackup, EmptyBackupsCleaned, OldProtectedCleaned
-from ledger.vocabulary import BackupStatus, DeletionReason, retention_stream
+from ledger.vocabulary import DeletionReason, retention_stream
 from projections.queries.catalog import backups_of_store
-from projections.queries.locked import backup_locked, backups_being_restored
+from projections.queries.locked import backups_being_restored, backups_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,16 +131,15 @@ def _is_last_good(
 ) -> bool:
     """Whether no other good backup of the same source would stay, by the ledger itself."""
     source = backup.source or own_source
-    others = (
-        backup_locked(locked, other.backup_id)
+    rivals = [
+        other.backup_id
         for other in there
-        if other.status == BackupStatus.OK
-        and (other.source or own_source) == source
-        and other.backup_id not in going | {backup.backup_id}
-    )
-    return backup.status == BackupStatus.OK and not any(
-        other is not None and other.status == BackupStatus.OK for other in others
-    )
+        if other.is_good and (other.source or own_source) == source
+    ]
+    known = backups_locked(locked, [each for each in rivals if each not in going])
+    now = [replace(each, source=source) for each in known.values() if each is not None]
+    others = {each.backup_id for each in now} - {backup.backup_id}
+    return any(each.backup_id == backup.backup_id for each in last_good(now, others))
 
 
 def _record(

@@ -11,18 +11,21 @@ the reasons that apply, in this order:
     protected            made before a migration or a restore
     held                 a person ordered it
     being_restored       a restore is reading it
+    before_collapse      the owner's newest good one from before the database collapsed
+    flawed_within_count  one of the newest `keep_count` flawed ones, beside the good ones
     last_good            without it no good backup of its source would be left
     corrupt_not_counted  damaged, kept for inspection: not older than the counted ones
 
-Protected and corrupt backups take no place in `keep_count`; missing and deleted ones, and those
-whose deletion has begun, are in neither list.
+Protected, corrupt and flawed backups take no place in `keep_count`; missing and deleted ones, and
+those whose deletion has begun, are in neither list.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from commands.backups.last_good import last_good
 from commands.schedules.local_time import as_utc
 
 Status = Literal["ok", "corrupt", "missing", "deleting", "deleted"]
@@ -55,6 +58,15 @@ class Candidate:
     """Where the ledger first says that it is there."""
     stands_at: int
     """The position that tells its age: its own, or for an adopted file that of its mtime."""
+    owner: int | None
+    is_flawed: bool
+    """The database had an integrity finding when it was made."""
+    is_before_collapse: bool
+    """Its source has collapsed since, and nobody has accepted that or restored."""
+
+    @property
+    def is_good(self) -> bool:
+        return self.status == "ok" and not self.is_flawed
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,7 @@ def plan(
     present = as_utc(now, "now")
     newest_first = _newest_first(backups)
     counted = [backup for backup in newest_first if _counts(backup, present)][:keep_count]
+    beside = _before_collapse(newest_first) | _newest_flawed(newest_first, keep_count)
     reasons = {
         backup.backup_id: _reasons(
             backup,
@@ -103,10 +116,11 @@ def plan(
             keep_within_days,
             is_older=bool(counted) and _age_order(backup) < _age_order(counted[-1]),
             is_full=len(counted) == keep_count,
+            beside=beside,
         )
         for backup in newest_first
     }
-    spared = _last_good(newest_first, {backup_id for backup_id in reasons if reasons[backup_id]})
+    spared = last_good(newest_first, {backup_id for backup_id in reasons if reasons[backup_id]})
     reasons |= {backup.backup_id: ("last_good",) for backup in spared}
     return RetentionPlan(
         kept=tuple(Kept(backup_id, why) for backup_id, why in reasons.items() if why),
@@ -140,7 +154,7 @@ def _newest_first(backups: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _counts(backup: Candidate, now: datetime) -> bool:
-    is_regular = backup.status == "ok" and not backup.is_protected
+    is_regular = backup.is_good and not backup.is_protected
     return is_regular and (backup.just_made or not _is_dated_ahead(backup, now))
 
 
@@ -156,11 +170,20 @@ def _is_young(backup: Candidate, now: datetime, keep_within_days: int) -> bool:
 
 
 def _reasons(
-    backup: Candidate, now: datetime, keep_within_days: int, *, is_older: bool, is_full: bool
+    backup: Candidate,
+    now: datetime,
+    keep_within_days: int,
+    *,
+    is_older: bool,
+    is_full: bool,
+    beside: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """`is_older`: than all that are counted. `is_full`: as many are counted as are asked for."""
+    """`is_older`: than all that are counted. `is_full`: as many are counted as are asked for.
+
+    `beside`: by id, why some stay that are not counted.
+    """
     is_corrupt = backup.status == "corrupt" and not backup.is_protected
-    is_uncounted = backup.status == "ok" and not backup.is_protected and not _counts(backup, now)
+    is_uncounted = backup.is_good and not backup.is_protected and not _counts(backup, now)
     applying = {
         "within_keep_count": _counts(backup, now) and not is_older,
         "just_made": backup.just_made,
@@ -171,22 +194,23 @@ def _reasons(
         "being_restored": backup.being_restored,
         "corrupt_not_counted": is_corrupt and not is_older,
     }
-    return tuple(reason for reason, applies in applying.items() if applies)
+    found = [reason for reason, applies in applying.items() if applies]
+    return tuple(found + [beside[each] for each in [backup.backup_id] if each in beside])
 
 
-def _last_good(newest_first: list[Candidate], kept: set[str]) -> tuple[Candidate, ...]:
-    """The newest good backup of every source that would be left without one.
+def _before_collapse(newest_first: Sequence[Candidate]) -> dict[str, str]:
+    """Each owner's newest good one from before each open collapse."""
+    spared: dict[tuple[str | None, int | None], str] = {}
+    for backup in newest_first:
+        if backup.is_good and backup.is_before_collapse:
+            spared.setdefault((backup.source, backup.owner), backup.backup_id)
+    return dict.fromkeys(spared.values(), "before_collapse")
 
-    An unknown source is no source of its own: of those any good backup that stays is enough.
-    Otherwise one adopted file would stay for ever beside the new backups of its database.
-    """
-    good = [backup for backup in newest_first if backup.status == "ok"]
-    covered = {backup.source for backup in good if backup.backup_id in kept}
-    if covered:
-        covered.add(None)
-    spared = []
-    for backup in good:
-        if backup.source not in covered:
-            covered.add(backup.source)
-            spared.append(backup)
-    return tuple(spared)
+
+def _newest_flawed(newest_first: Sequence[Candidate], keep_count: int) -> dict[str, str]:
+    flawed = [
+        backup.backup_id
+        for backup in newest_first
+        if backup.status == "ok" and backup.is_flawed and not backup.is_protected
+    ]
+    return dict.fromkeys(flawed[:keep_count], "flawed_within_count")

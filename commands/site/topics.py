@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-Topic = Literal["failed", "abandoned", "corrupt", "missing", "restore", "overdue", "low_space"]
+Topic = Literal[
+    "failed", "abandoned", "corrupt", "missing", "warning", "restore", "overdue", "low_space"
+]
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -12,6 +14,7 @@ TOPICS: tuple[Topic, ...] = (
     "abandoned",
     "corrupt",
     "missing",
+    "warning",
     "restore",
     "overdue",
     "low_space",

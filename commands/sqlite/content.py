@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from commands.sqlite.connections import open_immutable
 from commands.sqlite.errors import DamagedDatabase, NotADatabase, SQLiteFileError, shown, translated
 from commands.sqlite.files import CHUNK_BYTES, file_error
-from commands.sqlite.inspection import integrity_problems
+from commands.sqlite.integrity import integrity_problems
 from commands.sqlite.raw_files import KNOWN_VERSIONS, WRITE_VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from commands.sqlite.files import Progress
@@ -37,15 +38,19 @@ class BackupUnreadable(SQLiteFileError, OSError):
     """The disk does not give the backup's content back: as bad as a wrong content."""
 
 
-def content_problem(path: Path) -> str | None:
+def content_problem(path: Path, known: Collection[str] = ()) -> str | None:
     """What SQLite finds wrong with a file that nobody writes; None where all is well.
+
+    `known`: findings that the database had when it was copied, perhaps cut; they are no problem.
 
     Raises:
         SQLiteFileError: it could not be looked at, which says nothing about the file.
     """
     try:
         with closing(open_immutable(path)) as connection:
-            problems = integrity_problems(connection) or _header_problems(path)
+            found = integrity_problems(connection)
+            new = [each for each in found if not any(each.startswith(said) for said in known)]
+            problems = new or _header_problems(path)
     except (NotADatabase, DamagedDatabase) as error:
         return shown(error)
     except sqlite3.Error as error:
@@ -70,8 +75,9 @@ def _header_problems(path: Path) -> list[str]:
 def count_problem(kept: BackupCreated, found: Inspection) -> str | None:
     """How tables and rows differ from what was counted at creation; None where they do not.
 
-    A virtual table whose module is not there cannot be counted, and is not compared.
+    A table that could not be counted then, or cannot now, is not compared.
     """
+    unchecked = set(kept.unchecked)
     if found.schema_fingerprint != kept.schema_fingerprint:
         return "its schema is not the one that was recorded"
     if found.table_count != kept.table_count:
@@ -79,10 +85,11 @@ def count_problem(kept: BackupCreated, found: Inspection) -> str | None:
     rows = {table.name: table.rows for table in found.tables}
     for table in kept.tables:
         counted = rows.get(table.name)  # None: its name was too long to be kept whole
-        uncounted = counted is None or (counted == 0 and found.warnings)
+        uncounted = counted is None or table.name in found.uncounted
+        uncounted = uncounted or (table.rows == 0 and table.name in unchecked)
         if not uncounted and counted != table.rows:
             return f"table {table.name} has {counted} rows, recorded were {table.rows}"
-    if found.row_count != kept.row_count and not found.warnings:
+    if found.row_count != kept.row_count and not (found.uncounted or unchecked):
         return f"it has {found.row_count} rows, recorded were {kept.row_count}"
     return None
 

@@ -3,14 +3,15 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from commands.sqlite.connections import open_immutable
 from commands.sqlite.errors import shown, translated
 from commands.sqlite.files import sha256_of
+from commands.sqlite.integrity import any_text, raw_table_names, readable, with_stub_collations
 
 __all__ = [
     "OUR_TABLES",
@@ -18,9 +19,7 @@ __all__ = [
     "Inspection",
     "TableRows",
     "application_tables",
-    "check_integrity",
     "inspect",
-    "integrity_problems",
     "is_application_table",
     "open_immutable",
     "schema_fingerprint",
@@ -40,8 +39,8 @@ OUR_TABLES = frozenset(
 )
 OUR_TABLE_PREFIX = "ledger_projection_"
 
-CHECK_CACHE_KIB = 64 * 1024  # integrity_check looks up index entries at random
-DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_THE_TABLE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT)
+"""Result codes of a table that cannot be read here, while others can."""
 
 SchemaRow = tuple[str, str, str, str | None]
 """type, name, tbl_name, sql of sqlite_schema."""
@@ -66,6 +65,8 @@ class Inspection:
     schema_version: int
     page_size: int
     warnings: tuple[str, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    """Names of tables whose rows could not be counted; they stand with 0."""
 
 
 def is_application_table(name: str) -> bool:
@@ -113,7 +114,8 @@ def schema_fingerprint(connection: sqlite3.Connection) -> str:
 def inspect(database: sqlite3.Connection | Path) -> Inspection:
     """Look at a finished file of ours (by path) or at any open connection.
 
-    Reads every table once. A virtual table whose module is not there has 0 rows and a warning.
+    Reads every table once. One that cannot be read here (its module is missing, or it is damaged)
+    has 0 rows and a warning.
 
     Raises:
         SQLiteFileError: by path; sqlite3.Error as it is, by connection.
@@ -127,80 +129,24 @@ def inspect(database: sqlite3.Connection | Path) -> Inspection:
             raise translated(error, database) from error
 
 
-def integrity_problems(connection: sqlite3.Connection, limit: int = 10) -> list[str]:
-    """What PRAGMA integrity_check finds, at most `limit` findings; none when sound.
-
-    Raises:
-        sqlite3.Error: anything but damage, as busy or out of memory.
-    """
-    return check_integrity(connection, limit)[0]
-
-
-def check_integrity(connection: sqlite3.Connection, limit: int = 10) -> tuple[list[str], list[str]]:
-    """Findings of PRAGMA integrity_check, and warnings on what it could not look at.
-
-    A schema may need functions or collations that only the application has. SQLite then refuses
-    the whole check; so each table is checked by itself, and those that cannot be are named.
-    (Through a read-only connection CHECK constraints are not looked at: SQLite leaves them out.)
-
-    Raises:
-        sqlite3.Error: anything but damage, as busy or out of memory.
-    """
-    connection.execute(f"PRAGMA cache_size=-{CHECK_CACHE_KIB}")
-    try:
-        return _run_check(connection, f"integrity_check({int(limit)})"), []
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_ERROR:
-            raise
-        problems, warnings = _check_each_table(connection)
-        warnings.insert(0, f"checked table by table, not as a whole: {shown(error)}")
-        return problems[:limit], warnings
-
-
-def _check_each_table(connection: sqlite3.Connection) -> tuple[list[str], list[str]]:
-    problems: list[str] = []
-    warnings: list[str] = []
-    for (name,) in connection.execute("SELECT name FROM main.sqlite_schema WHERE type='table'"):
-        quoted = name.replace("'", "''")
-        for check in ("integrity_check", "quick_check"):
-            try:
-                problems += _run_check(connection, f"{check}('{quoted}')")
-            except sqlite3.OperationalError as error:
-                if check == "quick_check":
-                    warnings.append(f"table {shown(name)} not checked: {shown(error)}")
-            else:
-                break
-    return problems, warnings
-
-
-def _run_check(connection: sqlite3.Connection, pragma: str) -> list[str]:
-    try:
-        with _any_text(connection):
-            rows = connection.execute(f"PRAGMA main.{pragma}").fetchall()
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGE_CODES:
-            raise
-        return [str(error)]
-    return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
-
-
 def _inspect(connection: sqlite3.Connection) -> Inspection:
-    virtual = {
-        name
-        for kind, name, _, sql in _schema(connection)
-        if kind == "table" and (sql or "").upper().startswith("CREATE VIRTUAL")
-    }
     tables: list[TableRows] = []
+    uncounted: list[str] = []
     warnings: list[str] = []
-    for name in application_tables(connection):
+    for raw in raw_table_names(connection):
+        name = readable(raw)
+        if not is_application_table(name):
+            continue
         try:
-            rows = _count_rows(connection, name)
+            rows = with_stub_collations(connection, partial(_count_rows, connection, raw))
         except sqlite3.Error as error:
-            if name not in virtual:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _OF_THE_TABLE:
                 raise
             rows = 0
-            warnings.append(f"rows of virtual table {shown(name)} not counted: {shown(error)}")
+            uncounted.append(name)
+            warnings.append(f"rows of table {shown(name)} not counted: {shown(error)}")
         tables.append(TableRows(name, rows))
+    tables.sort(key=lambda table: table.name)
     return Inspection(
         schema_fingerprint=schema_fingerprint(connection),
         table_count=len(tables),
@@ -209,11 +155,12 @@ def _inspect(connection: sqlite3.Connection) -> Inspection:
         schema_version=_pragma(connection, "schema_version"),
         page_size=_pragma(connection, "page_size"),
         warnings=tuple(warnings),
+        uncounted=tuple(uncounted),
     )
 
 
 def _schema(connection: sqlite3.Connection) -> list[SchemaRow]:
-    with _any_text(connection):
+    with any_text(connection):
         rows: list[SchemaRow] = connection.execute(
             "SELECT type, name, tbl_name, sql FROM main.sqlite_schema"
         ).fetchall()
@@ -221,23 +168,39 @@ def _schema(connection: sqlite3.Connection) -> list[SchemaRow]:
     return sorted(ours, key=lambda row: (row[1], row[0], row[2], row[3] or ""))
 
 
-def _count_rows(connection: sqlite3.Connection, table: str) -> int:
-    quoted = table.replace('"', '""')
-    counted: int = connection.execute(f'SELECT count(*) FROM main."{quoted}"').fetchone()[0]  # noqa: S608 - quoted
+def _count_rows(connection: sqlite3.Connection, table: bytes) -> int:
+    """Count the table itself, not an index: one may be wrong, or need the application."""
+    counting = b'SELECT count(*) FROM main."%s" NOT INDEXED' % table.replace(b'"', b'""')
+    try:
+        sql = counting.decode()
+    except UnicodeDecodeError:
+        return _count_by_view(connection, counting)
+    counted: int = connection.execute(sql).fetchone()[0]
     return counted
+
+
+def _count_by_view(connection: sqlite3.Connection, counting: bytes) -> int:
+    """Run a statement of bytes that Python cannot hand over as text: as a view of our own.
+
+    The view stands in the connection's temporary schema, where a row of any bytes can be put.
+    """
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS backup_ledger_scratch (x)")
+    connection.execute("PRAGMA writable_schema=ON")
+    try:
+        connection.execute(
+            "INSERT INTO temp.sqlite_master (type, name, tbl_name, rootpage, sql) VALUES ("
+            "'view', 'backup_ledger_count', 'backup_ledger_count', 0, CAST(? AS TEXT))",
+            (b"CREATE VIEW backup_ledger_count AS " + counting,),
+        )
+    finally:
+        connection.execute("PRAGMA writable_schema=RESET")
+    try:
+        rows: int = connection.execute("SELECT * FROM temp.backup_ledger_count").fetchone()[0]
+    finally:
+        connection.execute("DROP VIEW temp.backup_ledger_count")
+    return rows
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     value: int = connection.execute(f"PRAGMA main.{name}").fetchone()[0]
     return value
-
-
-@contextmanager
-def _any_text(connection: sqlite3.Connection) -> Iterator[None]:
-    """Names and findings may hold bytes that are no UTF-8; they must not stop us."""
-    before = connection.text_factory
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
-    try:
-        yield
-    finally:
-        connection.text_factory = before

@@ -27,7 +27,7 @@ from commands.sqlite.copy import (
     require_same_shape,
     settle,
 )
-from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, damaged, shown, translated
+from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, shown, translated
 from commands.sqlite.files import (
     Progress,
     create_private,
@@ -37,7 +37,8 @@ from commands.sqlite.files import (
     leave_page_cache,
     remove_database,
 )
-from commands.sqlite.inspection import Inspection, TableRows, check_integrity, inspect, sha256_of
+from commands.sqlite.inspection import Inspection, TableRows, inspect, sha256_of
+from commands.sqlite.integrity import IntegrityReport, check_integrity
 from commands.sqlite.space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
 from ledger.vocabulary import Engine
 
@@ -67,7 +68,11 @@ class StagedCopy:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A finished snapshot: durable, sound, and never to be opened but immutable."""
+    """A finished snapshot: durable, checked, and never to be opened but immutable.
+
+    `findings`: what the integrity check found wrong with the database itself. `unchecked`: tables
+    that could not be checked or counted here.
+    """
 
     path: Path
     size: int
@@ -79,6 +84,8 @@ class Snapshot:
     engine: Engine
     engine_reason: str
     warnings: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
 
 def take_snapshot(
@@ -112,7 +119,7 @@ def take_snapshot(
         pace=pace,
     )
     with _removed_on_failure(staged, source):
-        return _verified(copy, source, on_progress, pace)
+        return _verified(copy, on_progress, pace)
 
 
 def stage_copy(
@@ -188,16 +195,14 @@ def _is_full(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
-def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None, pace: Pace) -> Snapshot:
+def _verified(copy: StagedCopy, on_progress: Progress | None, pace: Pace) -> Snapshot:
     """Flush, hash, count and check side by side: nobody writes the file any more."""
     path = copy.path
     with ThreadPoolExecutor(4, "snapshot", _be_nice, (pace.niceness,)) as pool:
         flushed = pool.submit(flush_file, path)
         digest = pool.submit(sha256_of, path, on_progress)
         content: Future[Inspection] = pool.submit(inspect, path)
-        problems, warnings = pool.submit(_check, path).result()
-    if problems:
-        raise damaged(source, problems)
+        report = pool.submit(_check, path).result()
     flushed.result()
     flush_directory(path.parent)
     found, sha256 = content.result(), digest.result()
@@ -212,11 +217,13 @@ def _verified(copy: StagedCopy, source: Path, on_progress: Progress | None, pace
         tables=found.tables,
         engine=copy.engine,
         engine_reason=copy.engine_reason,
-        warnings=(*found.warnings, *warnings),
+        warnings=(*found.warnings, *report.warnings),
+        findings=tuple(report.problems),
+        unchecked=tuple(dict.fromkeys((*report.unchecked, *found.uncounted))),
     )
 
 
-def _check(path: Path) -> tuple[list[str], list[str]]:
+def _check(path: Path) -> IntegrityReport:
     with closing(open_immutable(path)) as connection:
         return check_integrity(connection)
 

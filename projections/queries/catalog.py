@@ -106,18 +106,6 @@ def backups_of_runs(connection: Connection, run_ids: Collection[str]) -> dict[st
     return found
 
 
-def last_backup_of_source(connection: Connection, source: str) -> Backup | None:
-    """The backup made last of a source, whatever became of it."""
-    row = connection.execute(
-        select(catalog)
-        .where(catalog.c.source == source)
-        .order_by(catalog.c.position.desc())
-        .limit(1)
-    ).mappings()
-    found = row.one_or_none()
-    return None if found is None else Backup(**found)
-
-
 def newest_source_of_store(connection: Connection, store: str) -> str | None:
     """The source of the backup made last in a store, whatever became of it."""
     made_here = (catalog.c.store == store) & catalog.c.source.is_not(None)

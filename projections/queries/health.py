@@ -71,6 +71,19 @@ def backup_totals(connection: Connection) -> list[BackupTotals]:
     return [BackupTotals(*row) for row in rows]
 
 
+def condition_counts(connection: Connection) -> dict[str, int]:
+    """How many backups that are there were made flawed, unchecked in part, or as a collapse."""
+    catalog = backup_catalog.c
+    wanted = {
+        "flawed": catalog.condition == "flawed",
+        "unchecked": catalog.condition == "unchecked",
+        "collapsed": and_(catalog.collapsed_from.is_not(None), catalog.accepted_at.is_(None)),
+    }
+    counts = [func.count().filter(condition) for condition in wanted.values()]
+    there = select(*counts).select_from(backup_catalog).where(catalog.status.in_(PRESENT))
+    return dict(zip(wanted, connection.execute(there).one(), strict=True))
+
+
 def stored_bytes(connection: Connection) -> int:
     """Bytes of the files that are there; one that several backups share counts once."""
     catalog = backup_catalog.c

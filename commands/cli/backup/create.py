@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from projections.folds.backup import Backup
 
 
+_CHECKED = {
+    "ok": "integrity checked",
+    "unchecked": "integrity checked in part",
+    "flawed": "flawed: the database itself has an integrity finding",
+}
+
+
 def create(
     ctx: typer.Context,
     name: Annotated[
@@ -91,7 +98,7 @@ def _say_created(site: Site, backup: Backup) -> None:
     say(f"Made {backup.filename}", style="green")
     say(
         f"{moments.size(backup.size)}, {count(details.table_count, 'table')}, "
-        f"{count(details.row_count, 'row')}; integrity checked, SHA-256 recorded."
+        f"{count(details.row_count, 'row')}; {_CHECKED[details.condition]}, SHA-256 recorded."
     )
     say(f"In {site.store.folder}", style="dim")
     for warning in details.warnings:

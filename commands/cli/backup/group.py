@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from commands.cli.backup.accept import accept
 from commands.cli.backup.create import create
 from commands.cli.backup.delete import delete, hold, release
 from commands.cli.backup.list import list_backups, show
@@ -21,4 +22,5 @@ app.command("restore", epilog=EXIT_CODES)(restore)
 app.command("delete", epilog=EXIT_CODES)(delete)
 app.command("hold", epilog=EXIT_CODES)(hold)
 app.command("release", epilog=EXIT_CODES)(release)
+app.command("accept", epilog=EXIT_CODES)(accept)
 app.command("reconcile", epilog=EXIT_CODES)(reconcile)

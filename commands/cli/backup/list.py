@@ -190,6 +190,12 @@ def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
     ]
     optional = [("run", backup.run_id), ("shares its file with", backup.shared_with)]
     facts += [(name, value) for name, value in optional if value is not None]
+    facts += [("warning", each) for each in backup.warnings]
+    facts += [("finding", each) for each in backup.findings]
+    if backup.unchecked:
+        facts.append(("not checked", ", ".join(backup.unchecked)))
+    if backup.accepted_at is not None:
+        facts.append(("accepted", moments.both(backup.accepted_at, now)))
     for hold in backup.holds_at(now):
         end = hold["until"] and f", until {moments.both(parse_instant(hold['until']), now)}"
         facts.append(("held", f"{hold['reason']}{end or ''}"))

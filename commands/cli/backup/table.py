@@ -114,6 +114,12 @@ def show_backups(
 def state(backup: Backup, now: datetime, others: Mapping[str, str] | None = None) -> str:
     """Where it stands, in a word or two."""
     words = [str(backup.status)]
+    if backup.condition == "flawed":
+        words.append("flawed")
+    if backup.is_collapse:
+        words.append("collapsed")
+    if backup.unchecked:
+        words.append("partly unchecked")
     if backup.is_held(now):
         words.append("held")
     if backup.is_protected:

@@ -27,6 +27,8 @@ REASONS = {
     "held": "held",
     "being_restored": "being restored",
     "corrupt_not_counted": "damaged, not counted",
+    "before_collapse": "the last one before the database collapsed",
+    "flawed_within_count": "one of the newest flawed ones",
     "last_good": "the last good one",
 }
 
@@ -36,6 +38,8 @@ GOES = {
     "protected": "never by retention",
     "corrupt_not_counted": "when the good ones around it go",
     "dated_ahead": "when newer ones fill the count",
+    "before_collapse": "when the collapse is accepted, or the database is whole again",
+    "flawed_within_count": "when newer flawed ones fill the count",
     "last_good": "when there is another good one",
 }
 """What has to end first, the strongest first."""

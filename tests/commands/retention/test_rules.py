@@ -26,6 +26,9 @@ def backup(name: str, age_days: float, marks: str = "", **fields: Any) -> Candid
         "created_at": NOW - timedelta(days=age_days),
         "status": "corrupt" if "C" in marks else "ok",
         "just_made": False,
+        "owner": 1,
+        "is_flawed": False,
+        "is_before_collapse": False,
         "source": "justice",
         "position": OLDEST - int(age_days * 10),
     }
