@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from commands.sqlite.errors import FileAccessFailed, NotADatabase, SourceMissing, shown, translated
+from commands.sqlite.foreign_locks import require_no_foreign_locks
 from ledger.sqlite_driver import Connection
 
 SIDECAR_SUFFIXES = ("-wal", "-shm", "-journal")
@@ -80,8 +81,10 @@ def open_live(
     itself where the file's permissions say so. Transactions are begun by hand.
 
     Raises:
+        LockedByDotfile: its application locks in a way that SQLite here does not see.
         SQLiteFileError: it cannot be opened.
     """
+    require_no_foreign_locks(path)
     return _connect(path, f"mode={mode}", wait_seconds)
 
 

@@ -3,8 +3,10 @@
     python raw_copy_process.py hash PATH
     python raw_copy_process.py copy SOURCE DESTINATION
     python raw_copy_process.py begin PATH
+    python raw_copy_process.py end PATH
 
-Prints "<sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many. SQLite's locks
+Prints "<sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many, and for `end` the
+last 8 KiB. SQLite's locks
 belong to the process that closes a descriptor, so the application's process never opens such
 files this way. Standard library only.
 """
@@ -15,6 +17,8 @@ import sys
 
 CHUNK_BYTES = 1024 * 1024
 BEGINNING_BYTES = 20
+END_BYTES = 8 * 1024
+"""More than a path can have."""
 
 
 def main(arguments: list[str]) -> int:
@@ -22,6 +26,8 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments[0] == "begin":
             digest, size = _beginning(arguments[1])
+        elif arguments[0] == "end":
+            digest, size = _end(arguments[1])
         else:
             digest, size = _digest(arguments[1], arguments[2] if arguments[0] == "copy" else None)
     except OSError as error:
@@ -34,6 +40,12 @@ def main(arguments: list[str]) -> int:
 def _beginning(path: str) -> tuple[str, int]:
     begun = os.read(os.open(path, os.O_RDONLY), BEGINNING_BYTES)
     return begun.hex(), len(begun)
+
+
+def _end(path: str) -> tuple[str, int]:
+    ending = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    end = os.pread(ending, END_BYTES, max(0, os.fstat(ending).st_size - END_BYTES))
+    return end.hex(), len(end)
 
 
 def _digest(source: str, destination: str | None) -> tuple[str, int]:

@@ -49,6 +49,15 @@ def can_be_written(path: Path) -> bool:
     return begun.startswith(SQLITE_BEGINNING) and all(each in KNOWN_VERSIONS for each in versions)
 
 
+def end_of(path: Path) -> bytes:
+    """The last bytes of a file that SQLite may have open.
+
+    Raises:
+        FileAccessFailed: it cannot be read.
+    """
+    return bytes.fromhex(_run("end", path)[0])
+
+
 def _run(action: str, *paths: Path) -> tuple[str, int]:
     command = [sys.executable, "-I", "-S", str(raw_copy_process.__file__), action]
     finished = subprocess.run(  # noqa: S603

@@ -37,6 +37,7 @@ from commands.sqlite.files import (
     leave_page_cache,
     remove_database,
 )
+from commands.sqlite.foreign_locks import require_no_foreign_locks
 from commands.sqlite.inspection import Inspection, TableRows, inspect, sha256_of
 from commands.sqlite.integrity import IntegrityReport, check_integrity
 from commands.sqlite.space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
@@ -152,6 +153,7 @@ def stage_copy(
             if chosen == "backup_api":
                 copy_by_backup_api(live, staged, on_progress, pace)
                 settle(staged)
+            require_no_foreign_locks(source)  # it may have begun to write meanwhile
     return StagedCopy(staged, chosen, reason)
 
 

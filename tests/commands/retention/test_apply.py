@@ -292,8 +292,8 @@ def test_a_run_never_deletes_what_it_has_just_made(world: World) -> None:
     (made,) = world.present(1)
     order = Order(1, 1, made.run_id)
     take(world, "later.db")
+    known = module._where_to_look(world.site, [order])
     with world.site.ledger.engine.connect() as ledger:
-        backups = {each.backup_id: each for each in world.present(1)}
-        outcome = module._planned(world.site, world.context(), order, backups, ledger, set())
+        outcome = module._planned(world.site, world.context(), order, known, ledger, set())
     assert outcome.deletions == ()
     assert {each.reasons for each in outcome.plan.kept} == {("within_keep_count",), ("just_made",)}

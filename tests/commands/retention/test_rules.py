@@ -319,6 +319,9 @@ def folders(draw: st.DrawFn) -> list[Candidate]:
         source=st.sampled_from(["justice", "mail", None]),
         position=st.integers(4, 6),
         stands_at=st.integers(1, 6),
+        owner=st.sampled_from([None, 1]),
+        is_flawed=st.sampled_from([False, False, False, True]),
+        is_before_collapse=st.sampled_from([False, False, True]),
     )
     drawn = draw(st.lists(candidate, max_size=14))
     return [
@@ -376,6 +379,43 @@ def test_every_source_that_has_a_good_backup_still_has_one_afterwards(
     assert bool(left) == bool(good)
 
 
+def test_flawed_ones_stay_beside_the_good_ones() -> None:
+    """The newest keep_count of each; none of one kind is the reason for deleting the other."""
+    backups = [backup(f"g{age}", age) for age in (4, 5, 6)]
+    backups += [backup(f"f{age}", age, is_flawed=True) for age in (0, 1, 2)]
+    found = plan(backups, 2, NOW)
+    assert kept_reasons(found) == {
+        "f0": "flawed_within_count",
+        "f1": "flawed_within_count",
+        "g4": "within_keep_count",
+        "g5": "within_keep_count",
+    }
+    assert ids(found.deleted) == ["g6", "f2"]
+
+
+def test_a_flawed_one_is_not_the_last_good_one() -> None:
+    """However new: the last sound one of its source stays as well."""
+    found = plan([backup("flawed", 0, is_flawed=True), backup("old", 30, "C")], 1, NOW)
+    assert found.spared == ()
+    other = [backup("mail", 9, source="mail"), backup("new", 1)]
+    found = plan([*other, backup("flawed", 0, is_flawed=True, source="mail")], 1, NOW)
+    assert kept_reasons(found)["mail"] == "last_good"
+
+
+def test_each_owner_keeps_the_newest_from_before_a_collapse() -> None:
+    """A good one; beside the counted ones, which are all from after it."""
+    backups = [backup(f"new{age}", age) for age in (0, 1, 2)]
+    backups += [
+        backup("bad", 3, "C", is_before_collapse=True),
+        backup("ann", 4, is_before_collapse=True),
+        backup("ann2", 5, is_before_collapse=True),
+        backup("bob", 6, is_before_collapse=True, owner=2),
+    ]
+    found = plan(backups, 3, NOW)
+    assert kept_reasons(found)["ann"] == kept_reasons(found)["bob"] == "before_collapse"
+    assert ids(found.deleted) == ["ann2", "bad"]
+
+
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_the_newest_good_ones_are_kept_before_older_ones(
@@ -386,14 +426,15 @@ def test_the_newest_good_ones_are_kept_before_older_ones(
     regular = [
         each
         for each in backups
-        if each.status == "ok" and not each.is_protected
+        if each.is_good and not each.is_protected
         if each.just_made or each.created_at <= NOW
     ]
     counted = {kept.backup_id for kept in found.kept if "within_keep_count" in kept.reasons}
     assert len(counted) == min(keep_count, len(regular))
     for each in regular:
         if each.backup_id in counted:
-            assert all(other.stands_at <= each.stands_at for other in found.deleted)
+            deleted = [other for other in found.deleted if not other.is_flawed]
+            assert all(other.stands_at <= each.stands_at for other in deleted)
 
 
 @settings(deadline=None)

@@ -18,14 +18,13 @@ from commands.sqlite.errors import (
 )
 from commands.sqlite.inspection import (
     TableRows,
-    check_integrity,
     inspect,
-    integrity_problems,
     is_application_table,
     open_immutable,
     schema_fingerprint,
     sha256_of,
 )
+from commands.sqlite.integrity import integrity_problems
 
 SCHEMA = "CREATE TABLE b (x); CREATE TABLE a (x, y UNIQUE); CREATE VIEW v AS SELECT x FROM b;"
 
@@ -164,28 +163,6 @@ def test_integrity_problems_names_damage_and_stops_at_the_limit(tmp_path: Path) 
     path.write_bytes(content)
     with closing(open_immutable(path)) as connection:
         assert 1 <= len(integrity_problems(connection, limit=3)) <= 3
-
-
-def test_schema_with_the_applications_functions_is_checked_as_far_as_it_can_be(
-    tmp_path: Path,
-) -> None:
-    """SQLite refuses the whole check; each table is then checked by itself, and it is said."""
-    path = tmp_path / "x.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.create_function("known", 1, lambda _: 1, deterministic=True)
-        connection.create_collation("odd", lambda one, other: (one > other) - (one < other))
-        connection.executescript(
-            "CREATE TABLE t (x COLLATE odd UNIQUE); CREATE TABLE u (x); CREATE TABLE w (x UNIQUE);"
-            "CREATE INDEX i ON u (known(x)); INSERT INTO t VALUES ('a'); INSERT INTO u VALUES (1);"
-        )
-    with closing(open_immutable(path)) as connection:
-        problems, warnings = check_integrity(connection)
-    assert problems == []
-    assert [warning.split(":")[0] for warning in warnings] == [
-        "checked table by table, not as a whole",
-        "table t not checked",
-    ]
-    assert inspect(path).row_count == 2
 
 
 def test_sha256_is_the_files_and_tells_progress(tmp_path: Path) -> None:
