@@ -104,7 +104,7 @@ def test_a_journal_that_names_a_file_outside_deletes_nothing(dotfile: World, act
     precious = dotfile.folder / "precious"
     precious.touch()
     journal = journal_naming(dotfile.database, os.fsencode(precious))
-    with pytest.raises(FileAccessFailed, match="names another file, .*precious"):
+    with pytest.raises(FileAccessFailed, match=r"names another file, .*precious"):
         ACTS[act](dotfile)
     assert precious.exists()
     assert journal.exists()

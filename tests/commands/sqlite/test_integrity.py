@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from commands.sqlite.connections import open_immutable
+from commands.sqlite.errors import DamagedDatabase
 from commands.sqlite.inspection import TableRows, inspect
 from commands.sqlite.integrity import IntegrityReport, check_integrity
-from commands.sqlite.snapshot import take_snapshot
+from commands.sqlite.snapshot import Engine, take_snapshot
+from tests.commands.sqlite_writers import build
 
 
 def by_case(one: str, other: str) -> int:
@@ -120,10 +122,10 @@ def test_a_table_name_that_is_not_utf_8_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["copy", "backup_api"])
-def test_a_database_with_a_name_of_bytes_is_backed_up(tmp_path: Path, engine: str) -> None:
+def test_a_database_with_a_name_of_bytes_is_backed_up(tmp_path: Path, engine: Engine) -> None:
     """Whole, and with nothing unchecked."""
     path = with_a_name_of_bytes(tmp_path / "x.db")
-    snapshot = take_snapshot(path, tmp_path / "copy.db", engine=engine)  # type: ignore[arg-type]
+    snapshot = take_snapshot(path, tmp_path / "copy.db", engine=engine)
     assert (snapshot.row_count, snapshot.findings, snapshot.unchecked) == (3, (), ())
 
 
@@ -144,3 +146,31 @@ def test_a_flawed_database_is_copied_and_its_findings_come_along(tmp_path: Path)
     assert snapshot.findings
     assert "bad" in snapshot.unchecked
     assert TableRows("good", 1) in snapshot.tables
+
+
+@pytest.mark.parametrize("engine", ["copy", "backup_api"])
+def test_damaged_source_is_copied_and_its_findings_come_along(
+    tmp_path: Path, engine: Engine
+) -> None:
+    """A copy of a flawed database is better than none: page for page what is there."""
+    source, staged = build(tmp_path / "x.db", journal="delete", page_size=1024), tmp_path / "s.db"
+    damaged = bytearray(source.read_bytes())
+    damaged[100 * 1024 : 140 * 1024] = b"\xee" * (40 * 1024)
+    source.write_bytes(damaged)
+    snapshot = take_snapshot(source, staged, engine=engine)
+    assert 1 <= len(snapshot.findings) <= 10
+    assert staged.read_bytes()[1024:] == source.read_bytes()[1024:]
+
+
+@pytest.mark.parametrize("engine", ["copy", "backup_api"])
+def test_source_without_a_readable_schema_is_an_error_and_nothing_is_left(
+    tmp_path: Path, engine: Engine
+) -> None:
+    """Nobody knows what its tables are; the message says what SQLite said."""
+    source, staged = build(tmp_path / "x.db", journal="delete", page_size=1024), tmp_path / "s.db"
+    damaged = bytearray(source.read_bytes())
+    damaged[100:1024] = b"\xee" * 924
+    source.write_bytes(damaged)
+    with pytest.raises(DamagedDatabase, match=r"x\.db is damaged: database disk image"):
+        take_snapshot(source, staged, engine=engine)
+    assert [each.name for each in tmp_path.iterdir()] == ["x.db"]

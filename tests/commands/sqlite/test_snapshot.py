@@ -24,7 +24,6 @@ from commands.sqlite.copy import (
     settle,
 )
 from commands.sqlite.errors import (
-    DamagedDatabase,
     DatabaseBusy,
     FileInTheWay,
     NoTables,
@@ -362,34 +361,6 @@ def test_unusable_sources_are_errors_and_nothing_is_made(tmp_path: Path, staged:
             assert "\n" not in str(caught.value)
             assert list(staged.parent.iterdir()) == []
     assert not (tmp_path / "missing.db").exists()
-
-
-@pytest.mark.parametrize("engine", BOTH)
-def test_damaged_source_is_copied_and_its_findings_come_along(
-    tmp_path: Path, staged: Path, engine: Engine
-) -> None:
-    """A copy of a flawed database is better than none: page for page what is there."""
-    source = build(tmp_path / "x.db", journal="delete", page_size=1024)
-    damaged = bytearray(source.read_bytes())
-    damaged[100 * 1024 : 140 * 1024] = b"\xee" * (40 * 1024)
-    source.write_bytes(damaged)
-    snapshot = take_snapshot(source, staged, engine=engine)
-    assert 1 <= len(snapshot.findings) <= 10
-    assert staged.read_bytes()[1024:] == source.read_bytes()[1024:]
-
-
-@pytest.mark.parametrize("engine", BOTH)
-def test_source_without_a_readable_schema_is_an_error_and_nothing_is_left(
-    tmp_path: Path, staged: Path, engine: Engine
-) -> None:
-    """Nobody knows what its tables are; the message says what SQLite said."""
-    source = build(tmp_path / "x.db", journal="delete", page_size=1024)
-    damaged = bytearray(source.read_bytes())
-    damaged[100:1024] = b"\xee" * 924
-    source.write_bytes(damaged)
-    with pytest.raises(DamagedDatabase, match=r"x\.db is damaged: database disk image"):
-        take_snapshot(source, staged, engine=engine)
-    assert list(staged.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("engine", BOTH)
