@@ -121,6 +121,19 @@ def test_the_auditor_reads_everything(place: Place, logins: Logins) -> None:
     )
 
 
+def test_an_auditors_verification_counts_although_it_cannot_be_remembered(
+    place: Place, logins: Logins
+) -> None:
+    """It says so, changes nothing, and ends well; the appender's is remembered for `status`."""
+    on(logins.appender, place, "backup", "create", "one")
+    ended = on(logins.auditor, place, "audit", "verify")
+    assert "The history is whole" in ended.out
+    assert "`status` will not know of it" in ended.err
+    assert "never verified" in on(logins.auditor, place, "status").out
+    assert "`status` will not know" not in on(logins.appender, place, "audit", "verify").err
+    assert "last verified" in on(logins.auditor, place, "status").out
+
+
 def test_the_auditor_reads_when_the_read_models_are_behind(place: Place, logins: Logins) -> None:
     """Then answers are folded in memory; nothing is made or written."""
     on(logins.appender, place, "backup", "create", "one")
