@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commands.health import backups, clocks, folder, places, schedules
+from commands.health import backups, clocks, folder, offsite, places, schedules
 from commands.health.finding import Finding, Look
 from commands.health.read_models import read_model_facts
 from commands.health.verdict import Verdict
@@ -29,6 +29,7 @@ FINDERS: tuple[Finder, ...] = (
     clocks.clock_findings,
     backups.failure_findings,
     backups.collapse_findings,
+    offsite.offsite_findings,
     backups.warning_findings,
 )
 """Whoever knows of another thing that can be wrong adds a function that finds it."""
@@ -61,6 +62,7 @@ def _looked(site: Site, now: datetime, *, in_full: bool) -> tuple[dict[str, Any]
             "next_backup_at": planned["next_backup_at"],
             "backups": kept["backups"],
             "clock": clocks.clock_facts(connection, now),
+            **offsite.offsite_facts(site, connection),
             "verification": kept["verification"],
             "open_runs": planned["open_runs"],
             "overdue": planned["overdue"],

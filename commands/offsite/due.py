@@ -10,9 +10,14 @@ from commands.offsite.copy import sweep_copy
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import OffsiteError
 from commands.offsite.repository.layout import COPIES, PACK_LIST_SUFFIX
-from ledger.vocabulary import BackupStatus, CopyStatus
-from projections.queries.catalog import backups_of_store
-from projections.queries.offsite import copies_at, copy_locked
+from ledger.vocabulary import CopyStatus
+from projections.queries.offsite import (
+    COPIED,
+    SETTLED,
+    backups_without_copy,
+    copies_at,
+    copy_locked,
+)
 
 if TYPE_CHECKING:
     from commands.site.site import Site
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
     from projections.folds.offsite_destination import Destination
 
 logger = logging.getLogger("backup_ledger.offsite")
-_HAVE_COPY = (CopyStatus.OK, CopyStatus.COPYING)
 
 
 def missing_backups(
@@ -32,13 +36,12 @@ def missing_backups(
     `even_deleted`: also those whose copy was deleted there, as by retention.
     """
     with site.read_models.reading() as connection:
-        here = backups_of_store(connection, site.store.store_id, (BackupStatus.OK,))
-        there = copies_at(connection, destination.repository_id)
-    gone = (CopyStatus.DELETING, CopyStatus.DELETED)
-    settled = _HAVE_COPY if even_deleted else (*_HAVE_COPY, *gone)
-    copied = {each.backup_id for each in there if each.status in settled}
-    missing = [each for each in here if each.backup_id not in copied]
-    return sorted(missing, key=lambda each: each.position)
+        return backups_without_copy(
+            connection,
+            site.store.store_id,
+            destination.repository_id,
+            COPIED if even_deleted else SETTLED,
+        )
 
 
 def sweep_failed_copies(site: Site, destination: Destination) -> list[str]:

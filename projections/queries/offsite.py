@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from ledger.append.tables import events
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
 from ledger.records.record import decode_event
-from ledger.vocabulary import CopyStatus, copy_stream, destination_stream
+from ledger.vocabulary import BackupStatus, CopyStatus, copy_stream, destination_stream
+from projections.folds.backup import Backup
 from projections.folds.offsite_copy import OffsiteCopy, evolve_copy
 from projections.folds.offsite_destination import Destination, evolve_destination
 from projections.queries.locked import fold_locked
+from projections.tables.columns import backup_catalog as catalog
 from projections.tables.columns import offsite_copies as copies
 from projections.tables.columns import offsite_destinations
 
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 LIVE = (CopyStatus.OK, CopyStatus.CORRUPT)
 """Copies whose packs and manifest must stay."""
+
+COPIED = (CopyStatus.OK, CopyStatus.COPYING)
+SETTLED = (*COPIED, CopyStatus.DELETING, CopyStatus.DELETED)
+"""What was deleted there, as by retention, is not copied again."""
 
 
 def all_destinations(connection: Connection) -> list[Destination]:
@@ -52,6 +58,23 @@ def copies_of_backup(connection: Connection, backup_id: str) -> list[OffsiteCopy
         select(copies).where(copies.c.backup_id == backup_id).order_by(copies.c.position)
     )
     return [OffsiteCopy(**row) for row in rows.mappings()]
+
+
+def backups_without_copy(
+    connection: Connection, store: str, repository_id: str, settled: Collection[str] = SETTLED
+) -> list[Backup]:
+    """Good backups of a store without a copy at a destination in one of these states, by age."""
+    has_copy = exists().where(
+        copies.c.backup_id == catalog.c.backup_id,
+        copies.c.destination == repository_id,
+        copies.c.status.in_(settled),
+    )
+    rows = connection.execute(
+        select(catalog)
+        .where(catalog.c.store == store, catalog.c.status == BackupStatus.OK, ~has_copy)
+        .order_by(catalog.c.position)
+    )
+    return [Backup(**row) for row in rows.mappings()]
 
 
 def copy_locked(locked: LockedHead, copy_id: str) -> OffsiteCopy | None:

@@ -17,6 +17,7 @@ KEYS = [
     "next_backup_at",
     "backups",
     "clock",
+    "offsite",
     "verification",
     "open_runs",
     "overdue",

@@ -1,0 +1,64 @@
+"""Status looks at off-site copies: late, damaged, or only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands.audit.keys import make_key
+from commands.health.facts import status_facts, verdict_of
+from commands.offsite.verify import verify_copies
+from tests.commands.conftest import MakeWorld
+from tests.commands.offsite.conftest import MakeOffsite, Offsite
+
+
+@pytest.fixture
+def offsite(make_offsite: MakeOffsite) -> Offsite:
+    made = make_offsite()
+    made.add()
+    return made
+
+
+@pytest.fixture
+def make_offsite(make_world: MakeWorld, tmp_path: Path) -> MakeOffsite:
+    def make(name: str = "site") -> Offsite:
+        make_key("example.com/site", tmp_path / "log.key")
+        world = make_world(name, checkpoint_key=tmp_path / "log.key")
+        return Offsite(world, tmp_path / "nas")
+
+    return make
+
+
+def texts(offsite: Offsite) -> list[str]:
+    world = offsite.world
+    found = verdict_of(world.site, world.clock.now()).findings
+    return [each.text for each in found if each.kind == "offsite"]
+
+
+def test_a_backup_that_waits_too_long_for_its_copy_is_late(offsite: Offsite) -> None:
+    """Within offsite_overdue_hours nothing is said; after the copy neither."""
+    first, world = offsite.backup("one"), offsite.world
+    assert texts(offsite) == []
+    world.advance(hours=47)
+    offsite.backup("two")
+    world.advance(hours=2)
+    assert texts(offsite) == ["2 of 2 backups are not off-site yet at nas (newest 2 hours ago)"]
+    offsite.copy(first)
+    assert texts(offsite) == []
+    (facts,) = status_facts(world.site, world.clock.now())["offsite"]
+    assert (facts["name"], facts["copies"], facts["missing"]) == ("nas", 1, 1)
+
+
+def test_a_damaged_copy_is_a_finding_until_there_is_a_good_one(offsite: Offsite) -> None:
+    backup, world = offsite.backup("one"), offsite.world
+    offsite.copy(backup)
+    (pack,) = offsite.objects("packs/")
+    content = offsite.store.get(pack)
+    offsite.store.delete(pack)
+    list(verify_copies(world.site, world.context(), offsite.nas, "listed"))
+    assert texts(offsite) == ["1 off-site copy at nas damaged: one.db"]
+    assert not verdict_of(world.site, world.clock.now()).is_good
+    offsite.store.put(pack, content)
+    list(verify_copies(world.site, world.context(), offsite.nas, "listed"))
+    assert texts(offsite) == []
