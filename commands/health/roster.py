@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from commands.health.presence import (
-    LOOK_SECONDS,
+    SILENT_SECONDS,
     Seen,
     labels_alive,
     not_ready_among,
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 STARTS_LOOKED_AT = 2_000
 """The newest ones; `run --once` from cron makes one a minute."""
-
-SILENT_SECONDS = 3 * LOOK_SECONDS
-"""Who has not told the server for so long that it is there does nothing else either."""
 
 NEWS = timedelta(days=7)
 """So long after another one began on its host is it still named that one ended without a word."""

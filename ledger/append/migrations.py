@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from ledger.append.backend import backend_of, quoted
 from ledger.append.database import may_not_write, read_meta, writing
 from ledger.append.software import is_newer, software_version
-from ledger.append.tables import SCHEMA_VERSION, meta, verified
+from ledger.append.tables import SCHEMA_VERSION, meta, schedulers, verified
 from ledger.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def _remember_more(connection: Connection) -> None:
     table = quoted(connection, meta.name)
     connection.execute(text(f"ALTER TABLE {table} ADD COLUMN software_version TEXT"))
     verified.create(connection)
+    schedulers.create(connection)
     backend_of(connection).add_guards(connection)
 
 

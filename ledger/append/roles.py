@@ -46,6 +46,7 @@ APPENDER_MAY = {
     # No history: made again from the ledger.
     tables.leases: "SELECT, INSERT, UPDATE, DELETE",
     tables.names: "SELECT, INSERT, UPDATE, DELETE",
+    tables.schedulers: "SELECT, INSERT, UPDATE, DELETE",
     tables.snapshots: "SELECT, INSERT, DELETE",
     tables.verified: "SELECT, INSERT, DELETE",
 }

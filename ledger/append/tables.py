@@ -108,6 +108,16 @@ names = Table(
     Column("backup_id", Text, nullable=False),
 )
 
+schedulers = Table(
+    "ledger_schedulers",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("labels", Text, nullable=False),
+    Column("not_ready", Text),
+    Column("seen_at", Big, nullable=False),
+    info=SINCE_2,
+)
+
 snapshots = Table(
     "ledger_snapshots",
     metadata,

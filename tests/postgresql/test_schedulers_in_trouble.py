@@ -235,21 +235,6 @@ def test_others_who_say_that_they_cannot_work_do_not_count(served: World) -> Non
         assert count_others_ready(first) == 1
 
 
-def test_a_lock_that_a_lost_connection_still_has_is_asked_for_again(served: World) -> None:
-    """Until it is ours we are not known; afterwards we are, for as long as we live."""
-    site, ghost = served.open(), served.open("act")
-    ghost.instance = site.instance
-    with Presence(ghost), Presence(site) as presence:
-        assert presence._connection is None
-        assert count_schedulers(site) == 1
-        haunted = presence
-        ghost.close()
-    with Presence(site):
-        assert count_schedulers(site) == 1
-    assert haunted._connection is None
-    served.sites.remove(ghost)
-
-
 @contextmanager
 def projector_busy(site: Site) -> Iterator[None]:
     """Another process folds, and takes its time."""

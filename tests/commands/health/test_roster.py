@@ -11,7 +11,14 @@ from sqlalchemy import text, update
 
 from commands.health import presence
 from commands.health.facts import verdict_of
-from commands.health.presence import Presence, count_schedulers, present_among
+from commands.health.presence import (
+    Presence,
+    count_others_ready,
+    count_schedulers,
+    labels_alive,
+    not_ready_among,
+    present_among,
+)
 from commands.health.roster import holds, schedulers_of
 from commands.runs.claim import claim_due
 from commands.scheduler.check import batch_of
@@ -20,7 +27,9 @@ from commands.site import actors
 from commands.site.opening import open_site
 from commands.site.site import Site
 from commands.site.store import make_folder, make_store
-from ledger.append.tables import leases
+from ledger.append.backend import SECOND, backend_of
+from ledger.append.schedulers import FORGOTTEN_SECONDS, leave, scheduler_rows
+from ledger.append.tables import leases, schedulers
 from projections.folds.schedule import Schedule
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World
@@ -113,7 +122,7 @@ def test_schedulers_on_other_machines_are_seen_through_the_server(
     there.close()
 
 
-def test_presence_comes_back_after_its_connection_was_cut(
+def test_presence_comes_back_after_its_connections_were_cut(
     make_world: MakeWorld, postgresql: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server was restarted, or the network failed."""
@@ -123,16 +132,81 @@ def test_presence_comes_back_after_its_connection_was_cut(
     with Presence(site):
         for _ in range(2):
             with site.ledger.engine.begin() as connection:
+                leave(connection, site.instance)
                 connection.execute(
                     text(
-                        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-                        " AND database = (SELECT oid FROM pg_database"
-                        " WHERE datname = current_database())"
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
                     )
                 )
             deadline = time.monotonic() + DEADLINE_SECONDS
             while not present_among(site, [site.instance]):
                 assert time.monotonic() < deadline
+    assert present_among(site, [site.instance]) == {}
+
+
+@pytest.mark.both_databases
+def test_labels_and_readiness_stand_in_the_row(world: World) -> None:
+    """They are the last that the scheduler said; when it ends the row goes."""
+    site, watcher = world.open(labels=("office",), label_users={"office": "1"}), world.open("act")
+    record_start(site)
+    with Presence(site) as present:
+        assert labels_alive(watcher) == [("office",)]
+        assert not_ready_among(watcher, [site.instance]) == set()
+        site.not_ready = "its disk is gone"
+        present._look()
+        assert not_ready_among(watcher, [site.instance]) == {site.instance}
+        (seen,) = schedulers_of(watcher)
+        assert (seen.state, seen.labels) == ("not ready", ("office",))
+    with site.ledger.engine.connect() as connection:
+        assert scheduler_rows(connection, site.clock.monotonic()) == []
+
+
+@pytest.mark.both_databases
+def test_a_killed_scheduler_is_gone_although_its_row_is_there(world: World) -> None:
+    """Its lock in our folder is free, so nobody waits until its row was silent for long."""
+    site, watcher = world.open(), world.open("act")
+    record_start(site)
+    present = Presence(site)
+    present._look()
+    assert [each.state for each in schedulers_of(watcher)] == ["idle"]
+    die(site)
+    assert [each.state for each in schedulers_of(watcher)] == ["gone"]
+    assert not_ready_among(watcher, [site.instance]) == set()
+
+
+def test_a_scheduler_elsewhere_that_says_nothing_is_stuck_and_then_gone(
+    make_world: MakeWorld, postgresql: Server, tmp_path: Path
+) -> None:
+    """By the server's clock; and a day later its row is forgotten when another one begins."""
+    url = postgresql.new_database()
+    world = make_world(ledger=url, projections=url)
+    here = world.open()
+    folder = tmp_path / "elsewhere"
+    make_folder(folder)
+    make_store(folder)
+    configuration = here.configuration.model_copy(update={"backups": folder})
+    there = open_site(configuration, "act", clock=world.clock)
+    record_start(there)
+    Presence(there)._look()
+
+    def silent_for(seconds: float) -> None:
+        with here.ledger.engine.begin() as connection:
+            now = backend_of(connection).lease_now(connection, 0)
+            seen_at = now - int(seconds * SECOND)
+            connection.execute(update(schedulers).values(seen_at=seen_at))
+
+    found = []
+    for seconds in (0, presence.SILENT_SECONDS + 1, presence.GONE_SECONDS + 1):
+        silent_for(seconds)
+        found.append((schedulers_of(here)[0].state, count_others_ready(here)))
+    assert found == [("idle", 1), ("stuck", 0), ("gone", 0)]
+    silent_for(FORGOTTEN_SECONDS + 1)
+    Presence(here)._look()
+    with here.ledger.engine.connect() as connection:
+        (row,) = scheduler_rows(connection, 0)
+    assert row.instance == here.instance
+    there.close()
 
 
 def test_stuck_is_judged_by_the_servers_clock(make_world: MakeWorld, postgresql: Server) -> None:
