@@ -158,7 +158,7 @@ def test_databases_are_told_apart_where_an_engine_is_opened() -> None:
     }
     assert found == {
         "ledger/append/database.py",
-        "ledger/append/postgresql_backend.py",
+        "ledger/append/databases/postgresql.py",
     }
 
 

@@ -14,9 +14,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 
 from ledger.append import tables
 from ledger.append.backend import BUSY_SECONDS, WRITE, Backend, Opening, Tables, backend_of
-from ledger.append.postgresql_backend import PostgreSQLBackend
+from ledger.append.databases.postgresql import PostgreSQLBackend
+from ledger.append.databases.sqlite import SQLiteBackend
 from ledger.append.software import is_newer, software_version
-from ledger.append.sqlite_backend import SQLiteBackend
 from ledger.clock import format_instant
 from ledger.errors import (
     LedgerBroken,

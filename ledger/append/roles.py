@@ -17,8 +17,8 @@ from sqlalchemy.exc import ProgrammingError
 from ledger.append import tables
 from ledger.append.backend import backend_of
 from ledger.append.database import backend_for
-from ledger.append.guards import FUNCTION_NAMES
-from ledger.append.postgresql_backend import PIN_SEARCH_PATH, READ_MODELS
+from ledger.append.databases.guards import FUNCTION_NAMES
+from ledger.append.databases.postgresql import PIN_SEARCH_PATH, READ_MODELS
 from ledger.errors import LedgerError
 from ledger.vocabulary import ROLE_PREFIX
 

@@ -22,7 +22,7 @@ from ledger.append.database import (
     reading_snapshot,
     translated_errors,
 )
-from ledger.append.sqlite_backend import SQLiteBackend
+from ledger.append.databases.sqlite import SQLiteBackend
 from ledger.vocabulary import LEDGER_STREAM
 from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
 from projections.projector.generations import (

@@ -27,7 +27,7 @@ from commands.scheduler.process import checked, record_start, record_stop
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site
 from commands.site.site import Site
-from ledger.append import postgresql_backend
+from ledger.append.databases import postgresql as postgresql_backend
 from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT
 

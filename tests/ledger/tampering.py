@@ -16,7 +16,7 @@ import psycopg
 
 from ledger.append.backend import WRITE
 from ledger.append.database import database_url, open_engine
-from ledger.append.guards import sqlite_triggers
+from ledger.append.databases.guards import sqlite_triggers
 from ledger.append.kept_checkpoints import sign_head
 from ledger.append.ledger import Ledger
 from ledger.canonical_json import canonical_bytes

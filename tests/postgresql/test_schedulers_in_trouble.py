@@ -26,9 +26,9 @@ from commands.scheduler.process import checked, record_start, run_scheduler, wat
 from commands.site import actors
 from commands.site.heartbeat import renew
 from commands.site.site import Site
+from ledger.append.databases.postgresql import PROJECTOR_LOCK
 from ledger.append.leases_and_names import all_leases
 from ledger.append.ledger import Ledger
-from ledger.append.postgresql_backend import PROJECTOR_LOCK
 from ledger.append.tables import leases
 from ledger.errors import LedgerBusy, LedgerUnreachable
 from ledger.events.scheduling import BackupFailed, CheckFailed
@@ -71,7 +71,7 @@ def test_renewing_leaves_no_row_locked_and_waits_for_none(served: World) -> None
 
 def test_waiting_for_the_head_has_an_end(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever holds it for too long is told of as busy; nothing is appended."""
-    monkeypatch.setattr("ledger.append.postgresql_backend.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.append.databases.postgresql.BUSY_SECONDS", 0.2)
     first, second = served.open(), served.open("act")
     size = first.ledger.log_recorder.head().size
     with first.ledger.locked(), pytest.raises(LedgerBusy, match="locked by another process"):

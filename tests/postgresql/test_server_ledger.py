@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Engine
 
 from ledger.append.database import database_url, open_engine
-from ledger.append.guards import POSTGRESQL_TRIGGERS
+from ledger.append.databases.guards import POSTGRESQL_TRIGGERS
 from ledger.append.ledger import Context, Draft, Ledger
 from ledger.append.recorder import LockedHead
 from ledger.clock import ManualClock, SystemClock

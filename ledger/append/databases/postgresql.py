@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, create_engine, event, literal_column, select, text
 from sqlalchemy.dialects import postgresql
 
-from ledger.append import guards
 from ledger.append.backend import (
     BACKEND,
     BUSY_SECONDS,
@@ -20,7 +19,8 @@ from ledger.append.backend import (
     backend_of,
     quoted,
 )
-from ledger.append.listening import Listener
+from ledger.append.databases import guards
+from ledger.append.databases.listening import Listener
 from ledger.errors import LedgerError
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from ledger.append import guards
 from ledger.append.backend import (
     BACKEND,
     OURS,
@@ -23,7 +22,8 @@ from ledger.append.backend import (
     Opening,
     quoted,
 )
-from ledger.append.listening import Looking
+from ledger.append.databases import guards
+from ledger.append.databases.listening import Looking
 from ledger.append.prepared import Prepared
 from ledger.sqlite_driver import Connection as SQLiteConnection
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import DBAPIError
 
-from ledger.append.guards import CHANNEL
+from ledger.append.databases.guards import CHANNEL
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
