@@ -11,7 +11,13 @@ from typing import ClassVar
 
 from eventsourcing.persistence import IntegrityError
 
-from commands.sqlite.errors import DatabaseBusy, FileInTheWay, SourceMissing, SQLiteFileError
+from commands.sqlite.errors import (
+    DatabaseBusy,
+    FileInTheWay,
+    FolderMissing,
+    SourceMissing,
+    SQLiteFileError,
+)
 from ledger.errors import CopyRefused, LedgerBusy, LedgerError, LedgerMissing, NameTaken
 
 FAILED, USAGE, FOUND_SOMETHING, NOT_FOUND, CONFLICT = 1, 2, 3, 4, 5
@@ -117,7 +123,7 @@ def exit_code_of(error: BaseException) -> int:
         return error.exit_code
     if isinstance(error, _CONFLICTS):
         return CONFLICT
-    if isinstance(error, LedgerMissing | SourceMissing):
+    if isinstance(error, FolderMissing | LedgerMissing | SourceMissing):
         return NOT_FOUND
     if isinstance(error, LookupError):
         return NOT_FOUND

@@ -18,16 +18,23 @@ def find_recorded(site: Site, filename: str) -> Backup:
     """The backup of a file name as the ledger has it, whether or not its folder is there.
 
     Raises:
-        BackupNotFound: there is none, or it was deleted.
+        InvalidArgument, BackupNotFound: as `find_backup`.
     """
-    store = site.store.store_id if site.has_store else None
+    if site.has_store:
+        return find_backup(site, filename)
+    _require_plain(filename)
     with site.read_models.reading() as connection:
-        backup = backup_named(connection, store, filename)
+        backup = backup_named(connection, None, filename)
     if backup is None or backup.status == BackupStatus.DELETED:
         raise BackupNotFound(
-            f"the ledger knows no backup {filename!r}; see: backup-ledger backup list --all"
+            f"there is no backup {filename!r} in the ledger; see: backup-ledger backup list --all"
         )
     return backup
+
+
+def _require_plain(filename: str) -> None:
+    if not filename or "/" in filename or "\\" in filename or "\0" in filename:
+        raise InvalidArgument(f"{filename!r} is no plain file name; give one from the list")
 
 
 def find_backup(site: Site, filename: str) -> Backup:
@@ -37,8 +44,7 @@ def find_backup(site: Site, filename: str) -> Backup:
         InvalidArgument: the name is no plain file name.
         BackupNotFound: there is none.
     """
-    if not filename or "/" in filename or "\\" in filename or "\0" in filename:
-        raise InvalidArgument(f"{filename!r} is no plain file name; give one from the list")
+    _require_plain(filename)
     with site.read_models.reading() as connection:
         backup = backup_named(connection, site.store.store_id, filename)
     if backup is None or backup.status == BackupStatus.DELETED:

@@ -48,7 +48,7 @@ def preview(
     from commands.retention.apply import preview_retention
 
     _require_scope(user, everybody=everybody)
-    with opened(ctx, "read") as session:
+    with opened(ctx, "plan") as session:
         outcome = preview_retention(session.site, session.context, keep, user)
         if as_json:
             write_json(_outcome_json(outcome, outcome.deletions, keep, user))

@@ -72,11 +72,11 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
     where a ledger begins.
     """
     from commands.site.actors import operator
-    from commands.site.opening import open_site
+    from commands.site.opening import QUESTIONS, open_site
     from commands.site.ownership import require_own_folders
 
     configuration = configured(ctx)
-    if mode != "read":
+    if mode not in QUESTIONS:
         require_own_folders(configuration)
     show_log(logging.WARNING)
     site = open_site(configuration, mode, actor=operator())
@@ -84,7 +84,9 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
         context = site.context(operator())
         if site.is_new:
             note(f"A ledger begins in {configuration.backups_folder}")
-        found = _settle(site, context, adopt=adopt or site.is_new) if mode != "read" else None
+        found = (
+            _settle(site, context, adopt=adopt or site.is_new) if mode not in QUESTIONS else None
+        )
         if site.is_new and found is not None and found.adopted:
             note(f"Adopted {count(len(found.adopted), 'older backup')} that stood there")
         yield Session(site, context, found)

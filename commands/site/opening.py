@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from commands.site.configuration import Configuration
     from ledger.records.record import Actor
 
-Mode = Literal["begin", "act", "read"]
-"""begin: may make a ledger. act: needs one, exit 1. read: needs one, exit 4."""
+Mode = Literal["begin", "act", "plan", "read"]
+"""begin: may make a ledger. act: needs one, exit 1. read: a question, exit 4 where there is none.
+plan: a question about an act, exit 1 like the act."""
+QUESTIONS: tuple[Mode, ...] = ("plan", "read")
 
 INIT_HINT = "backup-ledger ledger init [--new]"
 
@@ -99,7 +101,7 @@ def open_site(
     _require(configuration, found, mode)
     engine = open_engine(configuration.ledger_url)
     try:
-        if mode != "read":
+        if mode not in QUESTIONS:
             migrate(engine)  # reading changes nothing, and can do with older tables
             note_software(engine)
         ledger = Ledger(engine, clock)
@@ -108,10 +110,10 @@ def open_site(
         raise
     store = found.store_id and Store(configuration.backups_folder, found.store_id)
     read_models = open_read_models(
-        configuration, ledger, application_url, is_question=mode == "read"
+        configuration, ledger, application_url, is_question=mode in QUESTIONS
     )
     site = Site(configuration, clock, ledger, read_models, store or None, is_new=begins)
-    if mode != "read":
+    if mode not in QUESTIONS:
         try:
             _take_possession(site, actor)
         except BaseException:
@@ -182,7 +184,7 @@ def begin(
             return
         unfinished = found.has_ledger and _is_empty(configuration)
         if (found.store_id or found.has_ledger) and not (new or unfinished):
-            raise StoreUnknown(_half_there(configuration, found))
+            raise StoreUnknown(half_there(configuration, found))
         if not found.has_ledger:
             _make_ledger(configuration, clock)
         if found.store_id is None:
@@ -233,10 +235,11 @@ def _require(configuration: Configuration, found: Found, mode: Mode) -> None:
         )
     if found.is_whole or (found.has_ledger and mode == "read"):
         return
-    raise StoreUnknown(_half_there(configuration, found))
+    raise StoreUnknown(half_there(configuration, found))
 
 
-def _half_there(configuration: Configuration, found: Found) -> str:
+def half_there(configuration: Configuration, found: Found) -> str:
+    """What is there without the other, and what a person can do."""
     folder = configuration.backups_folder
     if found.has_ledger:
         what = f"the ledger is there, but {folder} has no .store file"

@@ -40,7 +40,8 @@ def file_error(error: OSError, path: Path) -> SQLiteFileError:
         folder = missing_folder(path)
         if folder is not None or error.errno == errno.ESTALE:
             return FolderMissing(
-                f"there is no folder {shown(folder or path.parent)}: is its file system mounted?"
+                f"there is no folder {shown(folder or path.parent)}; check the path, and that its "
+                "file system is mounted"
             )
         return SourceMissing(f"there is no {shown(path)}; check the path")
     return FileAccessFailed(f"{shown(path)} cannot be read or written: {error.strerror or error}")

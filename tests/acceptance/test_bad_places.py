@@ -174,7 +174,9 @@ READS = [
 @pytest.mark.parametrize("args", READS, ids=" ".join)
 def test_reading_without_a_ledger_is_not_found(args: tuple[str, ...], place: Place) -> None:
     """And makes none."""
-    require_clear(place.run(*args), NOT_FOUND, "there is no ledger at")
+    ended = place.run(*args)
+    assert (ended.code, "there is no ledger at" in ended.err) == (NOT_FOUND, True)
+    assert ended.out == "" or args == ("status",)  # which names what is there
     assert not place.backups.exists()
 
 
@@ -190,7 +192,9 @@ def test_half_a_store_is_asked_about(lost: str, args: tuple[str, ...], place: Pl
     for path in place.backups.glob(f"{lost}*"):
         path.unlink()
     before = sorted(path.name for path in place.backups.iterdir())
-    require_clear(place.run(*args), FAILED, INIT_HINT)
+    ended = place.run(*args)
+    assert (ended.code, INIT_HINT in ended.err) == (FAILED, True)
+    assert ended.out == "" or "one.db" in ended.out  # a list names what is there
     assert sorted(path.name for path in place.backups.iterdir()) == before
 
 

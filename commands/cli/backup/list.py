@@ -54,6 +54,8 @@ def list_backups(
       backup-ledger backup list --all --json
     """
     from commands.backups.unrecorded import unrecorded_files, without_gone
+    from commands.errors import StoreUnknown
+    from commands.site.opening import half_there, look_around
     from ledger.errors import LedgerMissing
     from projections.queries.catalog import PRESENT, backups_of_store
 
@@ -76,8 +78,12 @@ def list_backups(
                 show_backups(backups, session.context.now, _others(site))
             _say_unrecorded(files, session.context.now)
             say(_summary(backups, site))
-    except LedgerMissing:
-        _list_without_ledger(configured(ctx), as_json=as_json)
+    except (LedgerMissing, StoreUnknown):
+        configuration = configured(ctx)
+        _list_without_ledger(configuration, as_json=as_json)
+        found = look_around(configuration)
+        if found.store_id or found.has_ledger:
+            raise StoreUnknown(half_there(configuration, found)) from None
         raise
 
 

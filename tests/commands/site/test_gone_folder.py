@@ -46,7 +46,7 @@ def test_backup_into_a_folder_that_is_gone_says_so(apart: World, mount_point: bo
     with pytest.raises(FolderMissing, match="mounted") as missing:
         take_backup(apart.site, apart.context(), filename="two")
     assert str(apart.backups) in str(missing.value)
-    assert exit_code_of(missing.value) == 1
+    assert exit_code_of(missing.value) == 4
 
 
 @pytest.mark.parametrize("mount_point", [False, True])
@@ -83,7 +83,7 @@ def test_nothing_is_missing_or_deleted_in_a_folder_that_is_not_there(
 
 def test_files_tell_a_missing_folder_from_a_missing_file(tmp_path: Path) -> None:
     """The uppermost folder that is not there is the one to look after."""
-    with pytest.raises(FolderMissing, match="gone: is its file system mounted") as missing:
+    with pytest.raises(FolderMissing, match="gone; check the path") as missing:
         create_private(tmp_path / "gone" / "deeper" / "file")
     assert "deeper" not in str(missing.value)
     no_file = file_error(FileNotFoundError(errno.ENOENT, "no"), tmp_path / "file")
