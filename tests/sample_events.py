@@ -48,7 +48,7 @@ _ENDED = {"run_id": RUN, "slot": SLOT, "attempt": 1}
 
 _COPY = {"destination": REPOSITORY, "backup_id": BACKUP}
 _FETCH = {**_COPY, "fetch_id": uuid_of(11), "reason": "restore"}
-_PACKS = {"packs": [SHA], "count": 1, "part": 1, "parts": 1}
+_PACKS = {"packs": [SHA], "count": 1, "damaged": False, "part": 1, "parts": 1}
 _LEASE = {"owner": "db1:4711:boot", "lease_seconds": 300}
 OFFSITE_SAMPLES: dict[type[Details], dict[str, Any]] = {
     offsite.DestinationAdded: {

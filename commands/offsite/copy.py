@@ -16,11 +16,11 @@ from uuid import uuid4
 from commands.offsite.destinations import open_session, require_attached, store_options
 from commands.offsite.errors import CopyDropped, OffsiteError
 from commands.offsite.index_folder import index_folder, locked_index
+from commands.offsite.pack_drafts import pack_drafts
 from commands.offsite.repository.layout import manifest_path, pack_list_path
 from commands.offsite.worker.jobs import CopyJob
 from commands.offsite.worker.run import run_copy
 from commands.offsite.worker.send import BackupChangedError
-from commands.retention.parts import cut_into_parts
 from commands.site.heartbeat import Heartbeat
 from commands.verification.verify import verify_backup
 from ledger.append.leases_and_names import runs_held_among
@@ -32,10 +32,8 @@ from ledger.events.offsite import (
     CopyCompleted,
     CopyFailed,
     CopyStarted,
-    PacksFound,
-    PacksMissing,
 )
-from ledger.vocabulary import BackupStatus, backup_stream, copy_stream, destination_stream
+from ledger.vocabulary import BackupStatus, backup_stream, copy_stream
 from projections.queries.locked import backup_locked, open_copies
 from projections.queries.offsite import copy_locked, destination_locked
 
@@ -167,8 +165,10 @@ def _send_and_complete(copying: _Copying, on_progress: Progress | None) -> Offsi
         found = require_attached(
             destination_locked(locked, destination.repository_id), destination.name
         )
-        if gone := set(result.pack_names) & set(found.missing_packs):
-            raise CopyDropped(f"{len(gone)} packs of the copy are gone meanwhile; try again")
+        if gone := set(result.pack_names) & {*found.missing_packs, *found.damaged_packs}:
+            raise CopyDropped(
+                f"{len(gone)} packs of the copy are gone or damaged meanwhile; try again"
+            )
         return [Draft(copying.stream, details, copying.backup.user_id)]
 
     site.announce(site.ledger.decide(copying.context, decide))
@@ -195,7 +195,7 @@ def _job(copying: _Copying, scratch: Path) -> CopyJob:
         filename=backup.filename,
         recipients=destination.recipients,
         share=destination.share,
-        condemned=[],
+        condemned=destination.damaged_packs,
         missing=destination.missing_packs,
         index_folder=str(index_folder(site, destination.repository_id)),
         scratch=str(scratch),
@@ -204,18 +204,11 @@ def _job(copying: _Copying, scratch: Path) -> CopyJob:
 
 def _record_packs(copying: _Copying, result: CopyResult) -> None:
     """What the listing lacked, or has again: facts about the destination."""
-    drafts = []
-    stream = destination_stream(copying.destination.repository_id)
-    for kind, names, message in (
-        (PacksMissing, result.missing, "packs that were there are gone, or have another size"),
-        (PacksFound, result.found, None),
-    ):
-        if not names:
-            continue
-        parts = cut_into_parts([(name, name) for name in sorted(names)])
-        for number, packs in enumerate(parts, 1):
-            details = kind(packs=packs, count=len(names), part=number, parts=len(parts))
-            drafts.append(Draft(stream, details, error_message=message))
+    repository_id = copying.destination.repository_id
+    drafts = [
+        *pack_drafts(repository_id, missing=result.missing, damaged=False),
+        *pack_drafts(repository_id, found=result.found, damaged=False),
+    ]
     if drafts:
         site = copying.site
         site.announce(site.ledger.append(copying.context, *drafts), is_last=False)

@@ -14,6 +14,7 @@ from uuid import uuid4
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import ObjectMissing, RepositoryDamaged
 from commands.offsite.fetch import fetch_copy
+from commands.offsite.pack_drafts import pack_drafts
 from commands.offsite.repository.layout import (
     COPIES,
     PACKS,
@@ -31,7 +32,7 @@ from ledger.append.ledger import Draft
 from ledger.events.offsite import CopyCorrupt, CopyVerified
 from ledger.vocabulary import copy_stream
 from projections.queries.catalog import backup_with_id
-from projections.queries.offsite import LIVE, copies_at, copy_locked
+from projections.queries.offsite import LIVE, copies_at, copy_locked, destination_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +89,7 @@ def verify_copies(
         problem = look.problem(copy)
         if problem is None and level in READS_CONTENT:
             problem = _content_problem(site, context, destination, copy, level, identities)
+        _record_packs(site, context, destination, look)
         checked = CheckedCopy(destination, copy, level, problem)
         if _record(site, context, checked):
             yield checked
@@ -103,6 +105,8 @@ class _Look:
         self._listed = {each.path: each.size for each in store.list(PACKS)}
         self._copies = {each.path for each in store.list(COPIES)}
         self._digests: dict[bytes, str | None] = {}
+        self.damaged: set[str] = set()
+        self.whole: set[str] = set()
 
     def problem(self, copy: OffsiteCopy) -> str | None:
         """What is wrong with a copy, without a key; None where nothing is."""
@@ -135,13 +139,38 @@ class _Look:
             return f"{path} is gone"
         if size != pack.size:
             return f"{path} has {size} bytes, recorded are {pack.size}"
-        if self._level == "listed":
-            return None
+        if self._level != "digest":
+            return None  # whoever fetches the copy compares every pack
         try:
             found = sha256(self._store.get(path)).digest()
         except ObjectMissing:
             return f"{path} is gone"
-        return None if found == pack.name else f"{path} is damaged: its SHA-256 is not its name"
+        if found == pack.name:
+            self.whole.add(pack.name.hex())
+            return None
+        self.damaged.add(pack.name.hex())
+        return f"{path} is damaged: its SHA-256 is not its name"
+
+
+def _record_packs(site: Site, context: Context, destination: Destination, look: _Look) -> None:
+    """Packs that were found damaged, or whole again; from here on new copies know it."""
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        known = destination_locked(locked, destination.repository_id)
+        before = set() if known is None else set(known.damaged_packs)
+        return list(
+            pack_drafts(
+                destination.repository_id,
+                missing=look.damaged - before,
+                found=look.whole & before,
+                damaged=True,
+            )
+        )
+
+    if look.damaged or look.whole & set(destination.damaged_packs):
+        recorded = site.ledger.decide(context, decide)
+        if recorded:
+            site.announce(recorded, is_last=False)
 
 
 def _content_problem(

@@ -62,10 +62,12 @@ OFFSITE_SENTENCES: dict[str, Callable[[Event, Any], str]] = {
         f"Off-site destination {d.name} removed; nothing was deleted there."
     ),
     "backup_offsite.pack_missing": lambda _, d: (
-        f"{count(d.count, 'pack')} of an off-site destination are gone{_part(d)}."
+        f"{count(d.count, 'pack')} of an off-site destination "
+        f"{'damaged' if d.damaged else 'gone'}{_part(d)}."
     ),
     "backup_offsite.pack_found": lambda _, d: (
-        f"{count(d.count, 'pack')} of an off-site destination are there again{_part(d)}."
+        f"{count(d.count, 'pack')} of an off-site destination "
+        f"{'whole' if d.damaged else 'there'} again{_part(d)}."
     ),
     "backup_offsite.copy_started": lambda _, d: f"Off-site copy of {d.filename} began.",
     "backup_offsite.copy_completed": _completed,

@@ -73,16 +73,20 @@ class DestinationRemoved(_DestinationDetails):
 
 
 class _PackDetails(_DestinationDetails):
-    """`part` of `parts`: long lists are cut; the count is of the whole."""
+    """`part` of `parts`: long lists are cut; the count is of the whole.
+
+    `damaged`: about packs that are there and are, or were, not what their names say.
+    """
 
     packs: list[Digest]
     count: Count
+    damaged: bool
     part: int
     parts: int
 
 
 class PacksMissing(_PackDetails):
-    """Packs that were there are gone, or have another size; nothing leans on them any more."""
+    """Packs that were there are gone or damaged; no later copy leans on them."""
 
     event_type = "backup_offsite.pack_missing"
     action = "lose"
@@ -90,7 +94,7 @@ class PacksMissing(_PackDetails):
 
 
 class PacksFound(_PackDetails):
-    """Packs that were missing are there again."""
+    """Packs that were missing or damaged are there again, and whole."""
 
     event_type = "backup_offsite.pack_found"
     action = "find"

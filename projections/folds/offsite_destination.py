@@ -22,7 +22,7 @@ from ledger.records.record import Event
 class Destination:
     """One repository elsewhere. `status`: attached, detached (only read), or removed.
 
-    `missing_packs`: names in hex of packs that are gone, which no copy leans on.
+    `missing_packs`, `damaged_packs`: names in hex of packs which no new copy leans on.
     """
 
     repository_id: str
@@ -38,6 +38,7 @@ class Destination:
     settings: dict[str, Any] = field(default_factory=dict)
     stated: dict[str, Any] = field(default_factory=dict)
     missing_packs: list[str] = field(default_factory=list)
+    damaged_packs: list[str] = field(default_factory=list)
     position: int = 0
 
     @property
@@ -60,11 +61,21 @@ def evolve_destination(destination: Destination | None, event: Event) -> Destina
         destination.status = "detached"
     elif isinstance(details, DestinationRemoved):
         destination.status = "removed"
-    elif isinstance(details, PacksMissing):
-        destination.missing_packs = sorted({*destination.missing_packs, *details.packs})
-    elif isinstance(details, PacksFound):
-        destination.missing_packs = sorted(set(destination.missing_packs) - set(details.packs))
+    elif isinstance(details, PacksMissing | PacksFound):
+        _packs(destination, details)
     return destination
+
+
+def _packs(destination: Destination, details: PacksMissing | PacksFound) -> None:
+    before = destination.damaged_packs if details.damaged else destination.missing_packs
+    if isinstance(details, PacksMissing):
+        after = sorted({*before, *details.packs})
+    else:
+        after = sorted(set(before) - set(details.packs))
+    if details.damaged:
+        destination.damaged_packs = after
+    else:
+        destination.missing_packs = after
 
 
 def _added(before: Destination | None, event: Event, details: DestinationAdded) -> Destination:
@@ -82,5 +93,6 @@ def _added(before: Destination | None, event: Event, details: DestinationAdded) 
         settings=dict(details.settings),
         stated=dict(details.stated),
         missing_packs=[] if before is None else before.missing_packs,
+        damaged_packs=[] if before is None else before.damaged_packs,
         position=0 if before is None else before.position,
     )

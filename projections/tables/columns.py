@@ -218,6 +218,7 @@ offsite_destinations = Table(
     Column("settings", JSON, nullable=False),
     Column("stated", JSON, nullable=False),
     Column("missing_packs", JSON, nullable=False),
+    Column("damaged_packs", JSON, nullable=False),
     Column("added_at", UtcDateTime, nullable=False),
     Column("position", Big, nullable=False),
 )

@@ -81,8 +81,8 @@ OFFSITE = {
     "backup_offsite.destination_detached": "name reason",
     "backup_offsite.destination_removed": "name",
     "ledger.recovered": "size root url signed public_key",
-    "backup_offsite.pack_missing": "packs count part parts",
-    "backup_offsite.pack_found": "packs count part parts",
+    "backup_offsite.pack_missing": "packs count damaged part parts",
+    "backup_offsite.pack_found": "packs count damaged part parts",
     "backup_offsite.copy_started": f"{_COPY} {_LEASE} filename source",
     "backup_offsite.copy_completed": (
         f"{_COPY} copy_id size sha256 manifest_sha256 packs packs_root pages new_pages sent_bytes "
