@@ -92,23 +92,19 @@ def store_findings(look: Look) -> Iterator[Finding]:
 
 
 def database_findings(look: Look) -> Iterator[Finding]:
-    database = look.facts["database"]
+    database, last = look.facts["database"], look.facts["last_backup"]
     if database is None:
         return
+    if last is None:
+        advice = "there is no good backup to put back; look for one elsewhere"
+    else:
+        advice = f"put the last backup back: backup-ledger backup restore {last['filename']}"
     if database["problem"] is not None:
-        yield Finding(
-            "database",
-            f"the database cannot be used: {database['problem']}",
-            "to put the last good backup back: backup-ledger backup restore NAME",
-            is_bad=True,
-        )
+        text = f"the database cannot be used: {database['problem']}"
+        yield Finding("database", text, advice, is_bad=True)
     elif not database["exists"]:
-        yield Finding(
-            "database",
-            f"the database {database['path']} is missing",
-            "check --database, or put a backup back: backup-ledger backup restore NAME",
-            is_bad=True,
-        )
+        text = f"the database {database['path']} is missing"
+        yield Finding("database", text, f"check --database, or {advice}", is_bad=True)
 
 
 def ledger_findings(look: Look) -> Iterator[Finding]:

@@ -6,10 +6,10 @@ Their start and stop are events; that one is alive shows in its lock
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from commands.health.presence import (
     SILENT_SECONDS,
@@ -23,6 +23,8 @@ from ledger.events.scheduling import SchedulerStarted, SchedulerStopped
 from projections.queries.audit import AuditFilter, newest_matching, newest_matching_resources
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from commands.site.site import Site
     from ledger.append.leases_and_names import Lease
 
@@ -31,6 +33,9 @@ STARTS_LOOKED_AT = 2_000
 
 NEWS = timedelta(days=7)
 """So long after another one began on its host is it still named that one ended without a word."""
+
+GONE_OF_A_HOST = 10
+"""Of one that ends again and again without a word, the newest are named."""
 
 State = Literal["working", "idle", "stuck", "not ready", "gone"]
 
@@ -68,9 +73,10 @@ class Hold:
 
 def schedulers_of(site: Site) -> list[Scheduler]:
     """Those that are alive or ended without a word, the newest first."""
-    started = _open_starts(site)
-    instances = [each.instance for each in started]
+    unfinished = _unfinished(site)
+    instances = [each.instance for each in unfinished]
     present, not_ready = present_among(site, instances), not_ready_among(site, instances)
+    started = _decoded(site, unfinished, present)
     with site.ledger.engine.connect() as connection:
         leases, now = all_leases(connection), lease_now(connection, site.clock.monotonic())
     held: dict[str, list[Lease]] = defaultdict(list)
@@ -148,7 +154,15 @@ class _Start:
         )
 
 
-def _open_starts(site: Site) -> list[_Start]:
+class _Unfinished(NamedTuple):
+    """A start without a stop, not read yet. `has_later`: a later one of its host has stopped."""
+
+    position: int
+    instance: str
+    has_later: bool
+
+
+def _unfinished(site: Site) -> list[_Unfinished]:
     """Newest first."""
     starts = AuditFilter(event_type=SchedulerStarted.event_type)
     with site.read_models.reading() as connection:
@@ -164,12 +178,28 @@ def _open_starts(site: Site) -> list[_Start]:
     for position, instance in zip(reversed(positions), instances, strict=True):
         if instance in stopped:
             later.add(_host_of(instance))
-            continue
-        for recorded in site.ledger.recorded(after=position - 1, up_to=position):
+        else:
+            found.append(_Unfinished(position, instance, _host_of(instance) in later))
+    return found
+
+
+def _decoded(
+    site: Site, unfinished: Sequence[_Unfinished], present: Collection[str]
+) -> list[_Start]:
+    """Those who are there, and the newest of those who are not: one that crashes leaves many."""
+    found = []
+    gone: Counter[str] = Counter()
+    for each in unfinished:
+        host = _host_of(each.instance)
+        if each.instance not in present:
+            if each.has_later or gone[host] >= GONE_OF_A_HOST:
+                continue
+            gone[host] += 1
+        for recorded in site.ledger.recorded(after=each.position - 1, up_to=each.position):
             details = recorded.event.details
             if isinstance(details, SchedulerStarted):
-                moment, has_later = recorded.event.timestamp, _host_of(instance) in later
-                found.append(_Start(instance, details.host, moment, details, has_later))
+                moment = recorded.event.timestamp
+                found.append(_Start(each.instance, details.host, moment, details, each.has_later))
     return found
 
 

@@ -19,7 +19,7 @@ from commands.health.presence import (
     not_ready_among,
     present_among,
 )
-from commands.health.roster import holds, schedulers_of
+from commands.health.roster import GONE_OF_A_HOST, holds, schedulers_of
 from commands.runs.claim import claim_due
 from commands.scheduler.check import batch_of
 from commands.scheduler.process import record_start, record_stop
@@ -80,6 +80,18 @@ def test_a_dead_one_is_named_although_another_began_on_its_host(world: World) ->
     assert states(later) == [(later.instance, "idle", 0)]
     record_stop(later, "told to")
     assert states(later) == []
+
+
+def test_of_one_that_crashes_again_and_again_the_newest_are_named(world: World) -> None:
+    """A supervisor restarts it every few seconds, for a night."""
+    world.open()
+    sites = [world.open("act") for _ in range(GONE_OF_A_HOST + 5)]
+    for site in sites:
+        record_start(site)
+        die(site)
+    found = states(world.sites[0])
+    assert [state for _instance, state, _runs in found] == ["gone"] * GONE_OF_A_HOST
+    assert found[0][0] == sites[-1].instance
 
 
 def test_status_names_who_ended_without_a_word(world: World) -> None:

@@ -78,7 +78,7 @@ def test_the_databases_header_is_looked_at(well: World, content: bytes, says: st
     found = only(well, "database")
     assert found.is_bad
     assert says in found.text
-    assert "backup-ledger backup restore" in found.advice
+    assert found.advice == "put the last backup back: backup-ledger backup restore one.db"
 
 
 def test_a_database_that_was_cut_is_named(well: World) -> None:
