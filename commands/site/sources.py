@@ -20,8 +20,9 @@ from commands.sqlite.errors import SourceMissing, SQLiteFileError, shown
 from commands.sqlite.inspection import table_names
 from ledger.append.ledger import Draft
 from ledger.errors import ConcurrencyConflict, LedgerBusy
+from ledger.events.catalog import BackupCreated
 from ledger.events.housekeeping import SourceMoved, SourceRegistered
-from ledger.vocabulary import LEDGER_STREAM, BackupStatus
+from ledger.vocabulary import LEDGER_STREAM, BackupStatus, backup_stream
 from projections.queries.catalog import backups_of_store, newest_source_of_store
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from commands.site.store import Store
     from ledger.append.ledger import Context, Ledger, RecordedEvent
     from ledger.records.record import Event
+    from projections.folds.backup import Backup
 
 ATTEMPTS = 10
 LOOK_SECONDS = 2.0
@@ -187,12 +189,18 @@ class FolderSource:
         if last is None:
             return False
         try:
-            with closing(open_immutable(self._store.path(last.filename))) as connection:
-                theirs = table_names(connection)
             with closing(open_live(database, LOOK_SECONDS, "ro")) as connection:
-                return bool(theirs & table_names(connection))
+                return bool(self._tables_of(last) & table_names(connection))
         except SQLiteFileError:
             return False
+
+    def _tables_of(self, backup: Backup) -> set[str]:
+        """The tables in a backup: as its event names them, or by a look where it is adopted."""
+        made = self._ledger.stream(backup_stream(backup.backup_id))[0].details
+        if isinstance(made, BackupCreated) and made.tables:
+            return {table.name.lower() for table in made.tables}
+        with closing(open_immutable(self._store.path(backup.filename))) as connection:
+            return table_names(connection)
 
     def _refusal(self, owner: Source, database: Path) -> str:
         given, folder = shown(database), shown(self._store.folder)
