@@ -209,6 +209,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     restoring.RestoreInterrupted: {**_RESTORE, "outcome": "unknown"},
     **OFFSITE_SAMPLES,
     housekeeping.SourceRegistered: {"source": SOURCE, "store": STORE, "path": "/srv/app.db"},
+    housekeeping.ClockJumped: {"before": SLOT, "now": datetime(1970, 1, 1, tzinfo=UTC)},
     housekeeping.SourceMoved: {
         "source": SOURCE,
         "path_before": "/srv/app.db",

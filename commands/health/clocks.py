@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from commands.health.finding import Finding, named
+from ledger.append.clock_doubt import clock_doubt
+from ledger.clock import to_microseconds
 from projections.queries.catalog import PRESENT
 from projections.tables.columns import backup_catalog as catalog
 
@@ -17,22 +19,33 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from commands.health.finding import Look
+    from commands.site.site import Site
 
 MAX_NAMES = 100
 
 
-def clock_facts(connection: Connection, now: datetime) -> dict[str, Any]:
-    """The backups that are there and dated after now, by name, the newest first."""
+def clock_facts(connection: Connection, site: Site, now: datetime) -> dict[str, Any]:
+    """Why the clock is in doubt, and the backups dated after now, the newest first."""
+    with site.ledger.engine.connect() as ledger:
+        doubt = clock_doubt(ledger, to_microseconds(now))
     ahead = (
         select(catalog.c.filename)
         .where(catalog.c.created_at > now, catalog.c.status.in_(PRESENT))
         .order_by(catalog.c.position.desc())
         .limit(MAX_NAMES)
     )
-    return {"dated_ahead": list(connection.execute(ahead).scalars())}
+    return {"doubt": doubt, "dated_ahead": list(connection.execute(ahead).scalars())}
 
 
 def clock_findings(look: Look) -> Iterator[Finding]:
+    doubt = look.facts["clock"]["doubt"]
+    if doubt is not None:
+        yield Finding(
+            "clock",
+            doubt,
+            "nothing is deleted by age until it can be trusted. Check this machine's clock: "
+            "date -u",
+        )
     names = look.facts["clock"]["dated_ahead"]
     if names:
         number = "1 backup is" if len(names) == 1 else f"{len(names)} backups are"

@@ -61,7 +61,7 @@ def _looked(site: Site, now: datetime, *, in_full: bool) -> tuple[dict[str, Any]
             "last_backup": kept["last_backup"],
             "next_backup_at": planned["next_backup_at"],
             "backups": kept["backups"],
-            "clock": clocks.clock_facts(connection, now),
+            "clock": clocks.clock_facts(connection, site, now),
             **offsite.offsite_facts(site, connection),
             "verification": kept["verification"],
             "open_runs": planned["open_runs"],

@@ -24,6 +24,11 @@ _FIELDS = {
     "backup_time": "time",
     "keep_count": "keep",
     "timezone": "time zone",
+    "keep_within_days": "keep days",
+    "keep_daily": "keep daily",
+    "keep_weekly": "keep weekly",
+    "keep_monthly": "keep monthly",
+    "keep_yearly": "keep yearly",
 }
 
 
@@ -291,6 +296,10 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "backup_restore.error": _restore("Could not restore into"),
     "backup_restore.interrupted": _interrupted,
     "ledger.source_registered": lambda _, d: f"The database {d.path} was seen for the first time.",
+    "ledger.clock_jumped": lambda _, d: (
+        f"The clock jumped from {moments.exact(d.before)} to {moments.exact(d.now)}; nothing is "
+        "deleted by age until it can be trusted."
+    ),
     "ledger.source_moved": lambda _, d: (
         f"The database moved from {d.path_before} to {d.path}: the first path is gone, and the "
         "tables are those of its last good backup."

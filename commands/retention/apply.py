@@ -15,6 +15,7 @@ from commands.backups.judge import story_of_source
 from commands.retention.drafts import applied_drafts, failed_draft, spared_drafts
 from commands.retention.rules import Candidate, RetentionPlan, plan
 from commands.site.fence import held_among, of_run
+from ledger.append.clock_doubt import clock_doubt
 from ledger.append.reading import position_by
 from ledger.clock import to_microseconds
 from ledger.events.catalog import BackupDeleted
@@ -226,7 +227,13 @@ def _planned(
     within = site.configuration.keep_within_days
     # A batch may take a while, and others go on making backups: those are not from the future.
     present = max(context.now, site.clock.now())
-    made = plan(candidates, order.keep_count, present, keep_within_days=within)
+    made = plan(
+        candidates,
+        order.keep_count,
+        present,
+        keep_within_days=within,
+        clock_in_doubt=clock_doubt(ledger, to_microseconds(site.clock.now())) is not None,
+    )
     rule = f"keep {order.keep_count}" + (f", {within} days" if within else "")
     deletions = tuple(
         Deletion(backups[each.backup_id], "retention", rule=rule) for each in made.deleted

@@ -14,9 +14,11 @@ from commands.backups.delete import (
     unlink_files,
 )
 from commands.backups.last_good import last_good
-from commands.errors import InvalidArgument
+from commands.errors import InvalidArgument, Refused
 from commands.retention.parts import cut_into_parts
+from ledger.append.clock_doubt import clock_doubt
 from ledger.append.ledger import Draft
+from ledger.clock import to_microseconds
 from ledger.events.retention import DeletedBackup, EmptyBackupsCleaned, OldProtectedCleaned
 from ledger.vocabulary import DeletionReason, retention_stream
 from projections.queries.catalog import backups_of_store
@@ -54,9 +56,17 @@ def clean_up_old_protected(site: Site, context: Context, days_old: int) -> list[
 
     Raises:
         InvalidArgument: days_old is no integer from 0 to 36,500.
+        Refused: the clock is in doubt, so nobody can tell what is old.
     """
     if type(days_old) is not int or not 0 <= days_old <= MAX_DAYS:
         raise InvalidArgument(f"days_old is {days_old!r}; give an integer from 0 to {MAX_DAYS}")
+    with site.ledger.engine.connect() as connection:
+        doubt = clock_doubt(connection, to_microseconds(site.clock.now()))
+    if doubt is not None:
+        raise Refused(
+            f"{doubt}: nothing is deleted by age; check this machine's clock (date -u), "
+            "then try again"
+        )
     limit = context.now - timedelta(days=days_old)
     deletions = _delete_where(
         site,

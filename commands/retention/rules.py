@@ -14,6 +14,7 @@ the reasons that apply, in this order:
     before_collapse      the owner's newest good one from before the database collapsed
     flawed_within_count  one of the newest `keep_count` flawed ones, beside the good ones
     last_good            without it no good backup of its source would be left
+    clock_in_doubt       nobody can tell ages now: nothing goes
     corrupt_not_counted  damaged, kept for inspection: not older than the counted ones
 
 Protected, corrupt and flawed backups take no place in `keep_count`; missing and deleted ones, and
@@ -90,7 +91,12 @@ class RetentionPlan:
 
 
 def plan(
-    backups: Sequence[Candidate], keep_count: int, now: datetime, *, keep_within_days: int = 0
+    backups: Sequence[Candidate],
+    keep_count: int,
+    now: datetime,
+    *,
+    keep_within_days: int = 0,
+    clock_in_doubt: bool = False,
 ) -> RetentionPlan:
     """What to keep, with reasons, and what to delete, of these backups in any order.
 
@@ -99,6 +105,7 @@ def plan(
         keep_count: how many good, unprotected ones to keep, 1 to 30.
         now: from which age is counted.
         keep_within_days: everything younger than this many days stays too; 0 for none.
+        clock_in_doubt: nothing goes.
 
     Raises:
         InvalidKeepCount: `keep_count` is no integer from 1 to 30.
@@ -122,6 +129,8 @@ def plan(
     }
     spared = last_good(newest_first, {backup_id for backup_id in reasons if reasons[backup_id]})
     reasons |= {backup.backup_id: ("last_good",) for backup in spared}
+    if clock_in_doubt:
+        reasons = {backup_id: why or ("clock_in_doubt",) for backup_id, why in reasons.items()}
     return RetentionPlan(
         kept=tuple(Kept(backup_id, why) for backup_id, why in reasons.items() if why),
         deleted=tuple(backup for backup in reversed(newest_first) if not reasons[backup.backup_id]),

@@ -14,7 +14,9 @@ from uuid import uuid4
 
 from commands.schedules.rhythm import Rhythm, local_day, zone_problem
 from commands.schedules.rules import CatchUp
+from ledger.append.clock_doubt import last_jump_ahead
 from ledger.append.ledger import Draft
+from ledger.clock import from_microseconds, to_microseconds
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import BackupStarted, SlotsMissed
 from ledger.vocabulary import schedule_stream
@@ -146,8 +148,18 @@ def _caught_up(site: Site, context: Context, schedule: Schedule) -> CatchUp:
         return CatchUp(stored, None, None, 0)
     was_at = schedule.missed_from
     if was_at is None or was_at <= stored:
-        return rhythm.caught_up(stored, context.now)
+        return rhythm.caught_up(stored, context.now, _passed_over(site, context))
     if was_at <= context.now - rhythm.offset:
         return rhythm.caught_up(rhythm.slot_of(was_at), context.now)
-    not_before = was_at if schedule.is_recomputed else None
+    not_before = was_at if schedule.is_recomputed else _passed_over(site, context)
     return rhythm.caught_up(stored, context.now, not_before)
+
+
+def _passed_over(site: Site, context: Context) -> datetime | None:
+    """Where the last jump ahead led: slots before it were passed over, and nobody missed them.
+
+    A clock without a battery shows 1970 until the network tells it the time.
+    """
+    with site.ledger.engine.connect() as ledger:
+        led_to = last_jump_ahead(ledger, to_microseconds(context.now))
+    return None if led_to is None else from_microseconds(led_to)

@@ -19,13 +19,17 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
 from ledger.append import leases_and_names as operational
+from ledger.append.clock_doubt import is_jump
 from ledger.append.database import LedgerMeta, read_meta, translated_errors
 from ledger.append.factory import LedgerFactory
 from ledger.append.kept_states import KEEP_EVERY, StateForm, StreamStates
 from ledger.append.reading import StoredRecord, read_records, stream_version
 from ledger.append.recorder import LedgerRecorder, LockedHead
+from ledger.clock import from_microseconds, to_microseconds
 from ledger.errors import ConcurrencyConflict, LedgerUnreachable, RecordError
+from ledger.events.housekeeping import ClockJumped
 from ledger.records.record import Actor, Event, cut_text, decode_event, encode_event, reason_of
+from ledger.vocabulary import LEDGER_STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -197,15 +201,24 @@ class Ledger(Application[str]):
         """Append facts while the head is locked already."""
         if not drafts:
             return []
-        recordings = self.save(*self._events(locked, context, drafts), locked=locked)
+        jumped = self._jump(locked)
+        recordings = self.save(*self._events(locked, context, [*jumped, *drafts]), locked=locked)
         return [
             RecordedEvent(
                 recording.notification.id,
                 locked.head.recorded_at,
                 cast("Event", recording.domain_event),
             )
-            for recording in recordings
+            for recording in recordings[len(jumped) :]
         ]
+
+    def _jump(self, locked: LockedHead) -> list[Draft]:
+        """Whoever appends first after the clock jumped records that it did."""
+        before, now = locked.head.recorded_at, to_microseconds(self.clock.now())
+        if locked.head.size == 0 or not is_jump(before, now):
+            return []
+        details = ClockJumped(before=from_microseconds(before), now=from_microseconds(now))
+        return [Draft(LEDGER_STREAM, details)]
 
     @contextmanager
     def locked(self) -> Iterator[LockedHead]:

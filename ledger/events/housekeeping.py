@@ -14,6 +14,18 @@ class _LedgerDetails(Details):
     stream_kind: ClassVar[str] = LEDGER_STREAM
 
 
+class ClockJumped(_LedgerDetails):
+    """The clock of whoever appends is far from the last recorded time: `before` it, then `now`.
+
+    Over an hour behind it or over a year ahead; it may be the last time that was wrong.
+    """
+
+    event_type = "ledger.clock_jumped"
+    action = "jump"
+    before: Instant
+    now: Instant
+
+
 class SourceRegistered(_LedgerDetails):
     """A source is recognised by its store and real path."""
 

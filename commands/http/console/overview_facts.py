@@ -181,6 +181,7 @@ _PAGES = {
     "gone": "backups",
     "unknown_files": "backups",
     "future": "backups",
+    "clock": "audit",
     "warnings": "backups",
     "failed": "audit?type=backup_catalog.backup_error",
 }

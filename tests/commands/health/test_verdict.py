@@ -149,7 +149,8 @@ def test_a_backup_from_the_future_is_named_and_is_not_the_last(well: World) -> N
     well.advance(days=14)
     take_backup(well.site, well.context(), filename="ahead")
     well.advance(days=-14)
-    assert "1 backup is dated after now: ahead.db" in only(well, "future").text
+    assert "1 backup is dated after now: ahead.db" in findings(well)["future"].text
+    assert "the clock is behind the last recorded time" in findings(well)["clock"].text
     assert status_facts(well.site, well.clock.now())["last_backup"]["filename"] == "one.db"
     well.advance(days=14)
     assert "future" not in findings(well)

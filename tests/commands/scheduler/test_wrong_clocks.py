@@ -1,0 +1,104 @@
+"""Clocks that jump: what is said, what is kept, and that each slot runs once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from commands.backups.take import take_backup
+from commands.errors import Refused
+from commands.retention.apply import apply_retention
+from commands.retention.cleanup import clean_up_old_protected
+from ledger.events.housekeeping import ClockJumped
+from ledger.events.scheduling import BackupCompleted, SlotsMissed
+from ledger.vocabulary import BackupKind
+from tests.commands.world import World
+
+UNIX = datetime(1970, 1, 1, 3, 0, 40, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def run_days(world: World, days: int) -> None:
+    for _ in range(days):
+        world.advance(days=1)
+        world.check()
+
+
+def slots_run(world: World) -> Counter[datetime]:
+    return Counter(each.slot for each in world.recorded(BackupCompleted))
+
+
+@pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
+@pytest.mark.parametrize("days_in_1970", [0, 3, 40])
+def test_a_clock_that_begins_in_1970_says_nothing_false(
+    world: World, frequency: str, days_in_1970: int
+) -> None:
+    """No slot is missed since 1970, none runs twice, and the rhythm stays as it was."""
+    world.configure(1, frequency=frequency, backup_time="03:00", keep_count=2)
+    world.advance(hours=4)
+    world.check()
+    run_days(world, 65)
+    before, present = world.clock.now(), world.schedule().next_slot
+    assert present is not None
+    world.move_to(UNIX)
+    world.check()
+    run_days(world, days_in_1970)
+    world.move_to(before + timedelta(hours=1))
+    world.check()
+    assert world.schedule().next_slot == present
+    run_days(world, 65)
+    assert world.recorded(SlotsMissed) == []
+    assert set(slots_run(world).values()) == {1}
+    recent = sorted(slot for slot in slots_run(world) if slot.year > 1970)
+    steps = {later - earlier for earlier, later in pairwise(recent)}
+    assert len(steps) == 1
+    assert [each.now.year for each in world.recorded(ClockJumped)][:1] == [1970]
+
+
+def test_a_schedule_that_was_made_in_1970_missed_nothing_either(world: World) -> None:
+    """A new machine gets the time after its first settings were made."""
+    world.move_to(UNIX)
+    world.configure(1, keep_count=2)
+    world.move_to(datetime(2026, 11, 30, 3, 0, 20, tzinfo=UTC))
+    assert world.check().completed == 1
+    assert world.recorded(SlotsMissed) == []
+    assert world.schedule().next_slot == datetime(2026, 12, 1, 3, tzinfo=UTC)
+
+
+def test_two_months_off_are_no_jump(world: World) -> None:
+    """What was missed runs at once, and is named."""
+    world.configure(1)
+    world.due_again()
+    world.check()
+    world.advance(days=60)
+    assert world.check().completed == 1
+    (missed,) = world.recorded(SlotsMissed)
+    assert missed.count == 59
+    assert world.recorded(ClockJumped) == []
+
+
+def test_nothing_is_deleted_by_age_while_the_clock_is_in_doubt(world: World) -> None:
+    """Backups go on; a day later retention catches up."""
+    world.configure(1, keep_count=1)
+    world.due_again()
+    world.check()
+    take_backup(world.site, world.context(), kind=BackupKind.PRE_MIGRATION)
+    today = world.clock.now()
+    world.move_to(today + 700 * DAY)
+    world.check()
+    assert len(world.present(1)) == 2
+    with pytest.raises(Refused, match="nothing is deleted by age"):
+        clean_up_old_protected(world.site, world.context(), 90)
+    assert apply_retention(world.site, world.context(), 1, 1).deleted == ()
+    world.move_to(today + timedelta(hours=2))
+    world.check()
+    world.due_again()
+    world.check()
+    assert len(world.present(1)) == 3
+    for _ in range(3):
+        world.due_again()
+        world.check()
+    assert len(world.present(1)) == 1
