@@ -207,7 +207,7 @@ def test_a_ledger_that_was_changed_is_named_at_once_where_it_is_small(well: Worl
     with well.site.ledger.engine.begin() as connection:
         connection.execute(text("DROP TRIGGER ledger_events_no_update"))
         connection.execute(text("UPDATE ledger_events SET recorded_at = 'x' WHERE position = 1"))
-    found = only(well, "ledger")
+    found = findings(well)["ledger"]
     assert found.is_bad
     assert "is not what it was" in found.text
     assert "backup-ledger audit verify" in found.advice
