@@ -19,6 +19,7 @@ from commands.http.before_body import TokenBeforeBody
 from commands.http.console import create_console
 from commands.http.health import create_health_router
 from commands.http.host_guard import Guard
+from commands.http.methods import HeadAsGet, allowed_methods
 from commands.http.problems import answer_to
 from commands.http.router import DEFAULT_PREFIX, create_router
 from commands.http.served_site import ServedSite
@@ -27,6 +28,7 @@ from ledger.append.software import software_version
 if TYPE_CHECKING:
     from commands.site.site import Site
 
+METHOD_NOT_ALLOWED = 405
 ABOUT = """Backups of a SQLite database, and the ledger of all that was done to them.
 
 Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` with a `detail`. Times
@@ -75,6 +77,7 @@ def create_app(
     app.include_router(create_router(served, authentication, prefix=prefix))
     app.include_router(create_health_router(served, authentication))
     app.include_router(create_console(served, authentication))
+    app.add_middleware(HeadAsGet)
     app.add_middleware(TokenBeforeBody, served=served, authentication=authentication)
     app.add_middleware(Admission, trusted_proxies=trusted_proxies)
     app.add_middleware(Guard, hosts=hosts)
@@ -92,5 +95,10 @@ class _Service(FastAPI):
         return schema
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
-    return answer_to(error)
+async def _answer(request: Request, error: Exception) -> Response:
+    response = answer_to(error)
+    if response.status_code == METHOD_NOT_ALLOWED:
+        methods = allowed_methods(request.app, request.url.path)
+        if methods:  # the framework names those of one route only
+            response.headers["Allow"] = ", ".join(methods)
+    return response
