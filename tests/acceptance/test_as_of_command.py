@@ -34,7 +34,7 @@ MONDAY = datetime(2025, 1, 13, 2, 0, tzinfo=UTC)
 
 @pytest.fixture
 def lived_in(place: Place) -> Place:
-    """One thing a day from Monday on: positions 1, 2, 3 and 4 (the source, a backup), 5."""
+    """One thing a day from Monday on: positions 1 and 2 (the source, settings), 3, 4, 5."""
     clock = ManualClock(MONDAY)
     with place.opened(clock) as site:
 
@@ -101,10 +101,10 @@ def test_a_time_is_taken_in_every_form_that_other_commands_take(lived_in: Place)
     for asked, position in (
         ("2025-01-12", 0),
         ("2025-01-13", 0),
-        ("2025-01-13T02:00", 1),
+        ("2025-01-13T02:00", 2),
         ("2025-01-13 01:59:59.999999", 0),
-        ("2025-01-14T03:00+02:00", 1),
-        ("2025-01-14T02:00:00Z", 2),
+        ("2025-01-14T03:00+02:00", 2),
+        ("2025-01-14T02:00:00Z", 3),
         ("2025-01-15T02:00", 4),
         ("2025-01-15T01:00-01:00", 4),
         ("2030-01-01", 5),
@@ -263,14 +263,14 @@ def test_whom_the_application_no_longer_knows_is_an_orphan_today(place: Place) -
     with closing(sqlite3.connect(place.database)) as connection:
         connection.execute("DELETE FROM users WHERE id = 600")
         connection.commit()
-    found = place.json("audit", "as-of", "3", **own)
+    found = place.json("audit", "as-of", "4", **own)
     assert found["settings"] == place.json("settings", "list", **own)
     assert [(row["user_id"], row["orphan"]) for row in found["settings"]] == [
         (1, False),
         (2, False),
         (600, True),
     ]
-    assert "orphan: no such user" in " ".join(place.done("audit", "as-of", "3", **own).out.split())
+    assert "orphan: no such user" in " ".join(place.done("audit", "as-of", "4", **own).out.split())
 
 
 def positions(place: Place, *options: str) -> list[int]:
@@ -279,7 +279,7 @@ def positions(place: Place, *options: str) -> list[int]:
 
 def test_the_log_as_it_stood_then(lived_in: Place) -> None:
     """Nothing that was written later, with every other filter beside it."""
-    for asked, end in (("0", 0), ("3", 3), ("5", 5), ("2025-01-14T02:00", 2), ("2030-01-01", 5)):
+    for asked, end in (("0", 0), ("3", 3), ("5", 5), ("2025-01-14T02:00", 3), ("2030-01-01", 5)):
         assert positions(lived_in, "--as-of", asked) == list(range(1, end + 1)), asked
         for options in (
             ["--user", "2"],
@@ -300,12 +300,12 @@ def test_the_log_as_it_stood_then(lived_in: Place) -> None:
 
 def test_the_log_as_it_stood_then_for_people_and_spreadsheets(lived_in: Place) -> None:
     """Where it stands is told beside the answer, not in it."""
-    shown = lived_in.done("audit", "log", "--as-of", "2")
-    assert "\n2  2025-01-14" in shown.out
-    assert "\n3  " not in shown.out
-    assert shown.err == "As of position 2.\n"
-    rows = list(csv.reader(io.StringIO(lived_in.done("audit", "log", "--as-of", "2", "--csv").out)))
-    assert [row[0] for row in rows] == ["position", "1", "2"]
+    shown = lived_in.done("audit", "log", "--as-of", "3")
+    assert "\n3  2025-01-14" in shown.out
+    assert "\n4  " not in shown.out
+    assert shown.err == "As of position 3.\n"
+    rows = list(csv.reader(io.StringIO(lived_in.done("audit", "log", "--as-of", "3", "--csv").out)))
+    assert [row[0] for row in rows] == ["position", "1", "2", "3"]
     ended = lived_in.run("audit", "log", "--as-of", "2", "--follow")
     require_clear(ended, 2, "--follow waits for what is new")
 
@@ -314,7 +314,7 @@ def test_the_real_command_says_it_too(lived_in: Place) -> None:
     """As a shell starts it: one document on stdout, nothing on stderr."""
     ended = lived_in.spawn("audit", "as-of", "2025-01-14T02:00", "--json")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.json["position"] == 2
+    assert ended.json["position"] == 3
 
 
 def test_the_past_can_be_read_without_the_backups_folder(lived_in: Place) -> None:
