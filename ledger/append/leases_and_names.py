@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ledger.append.backend import SECOND, backend_of
+from ledger.append.batched import batched
 from ledger.append.prepared import Prepared
 from ledger.append.tables import leases, names
 from ledger.errors import LeaseLost, NameTaken
@@ -58,7 +59,6 @@ _NAME_OWNER = Prepared(
 EXPIRED = -1
 """Before every moment of the monotonic clock, which may start at 0."""
 
-LOOKUP_NAMES = 500
 _Rows = list[dict[str, Any]]
 
 
@@ -181,8 +181,8 @@ def name_owners(connection: Connection, store: str, filenames: Sequence[str]) ->
         owner = name_owner(connection, store, filenames[0])
         return {} if owner is None else {filenames[0]: owner}
     found: dict[str, str] = {}
-    for start in range(0, len(filenames), LOOKUP_NAMES):
-        some = names.c.filename.in_(filenames[start : start + LOOKUP_NAMES])
+    for batch in batched(filenames):
+        some = names.c.filename.in_(batch)
         rows = connection.execute(
             select(names.c.filename, names.c.backup_id).where(names.c.store == store, some)
         )

@@ -21,6 +21,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.append.backend import backend_of
+from ledger.append.batched import batched
 from ledger.append.database import translated_errors, writing
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-LOOKUP_STREAMS = 500
-"""Streams looked up in one statement, well under SQLite's limit on parameters."""
+KEYS_OF_TWO = 200
+"""Looked up in one statement, whose condition has a part for each."""
 
 FEW_STREAMS = 4
 """Fewer are asked for one by one, by statements that are prepared; any number of a file."""
@@ -94,7 +95,7 @@ class LockedHead:
         if self._are_few(streams):
             return {stream: self.select_events(stream) for stream in streams}
         found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
-        for some in _batched(list(found)):
+        for some in batched(list(found)):
             for row in self.connection.execute(_STREAMS, {"wanted": some}):
                 found[row.stream].append(_stored_event(row))
         return found
@@ -104,7 +105,7 @@ class LockedHead:
         if self._are_few(streams):
             return {stream: stream_version(self.connection, stream) for stream in streams}
         found = dict.fromkeys(streams, 0)
-        for some in _batched(list(found)):
+        for some in batched(list(found)):
             rows = self.connection.execute(_STREAM_VERSIONS, {"wanted": some})
             found.update((row.stream, row.newest) for row in rows)
         return found
@@ -287,11 +288,11 @@ class LedgerRecorder(ApplicationRecorder):
         keys = [(str(each.originator_id), each.originator_version) for each in stored_events]
         moved: list[str] = []
         with self.engine.connect() as connection:
-            for start in range(0, len(keys), 200):
+            for batch in batched(keys, KEYS_OF_TWO):
                 some = or_(
                     *(
                         and_(events.c.stream == stream, events.c.stream_version == version)
-                        for stream, version in keys[start : start + 200]
+                        for stream, version in batch
                     )
                 )
                 moved += connection.execute(select(events.c.stream).where(some)).scalars()
@@ -314,11 +315,6 @@ def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | Non
     if lte is not None:
         statement = statement.where(column <= lte)
     return statement
-
-
-def _batched(streams: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(streams), LOOKUP_STREAMS):
-        yield streams[start : start + LOOKUP_STREAMS]
 
 
 def _stored_event(row: Any) -> StoredEvent:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import func, select
 
+from ledger.append.batched import batched
 from ledger.append.tables import events
 from ledger.errors import RecordError
 from ledger.events import REGISTRY
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 
 READ_ROWS = 5_000
-LOOKUP_STREAMS = 500
-"""Streams looked up in one statement, well under SQLite's limit on parameters."""
 
 _COMPLETED = BackupCompleted.event_type
 _RUNS = frozenset(
@@ -148,8 +147,8 @@ def _of_streams(
     connection: Connection, streams: Sequence[str], up_to: int
 ) -> Generator[_Row, None, None]:
     """Rows in the order of each stream; streams may follow each other in any order."""
-    for start in range(0, len(streams), LOOKUP_STREAMS):
-        some = events.c.stream.in_(streams[start : start + LOOKUP_STREAMS])
+    for batch in batched(streams):
+        some = events.c.stream.in_(batch)
         yield from _read(connection, _ROWS.where(some, events.c.position <= up_to))
 
 

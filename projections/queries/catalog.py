@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select
 
+from ledger.append.batched import batched
 from ledger.vocabulary import BackupStatus
 from projections.folds.backup import Backup
 from projections.tables.columns import backup_catalog as catalog
@@ -20,7 +21,6 @@ PRESENT = (BackupStatus.OK, BackupStatus.CORRUPT)
 """Backups whose file should be there."""
 
 _NEWEST_FIRST = (catalog.c.created_at.desc(), catalog.c.position.desc())
-LOOKUP_IDS = 500
 
 
 def backups_of_store(
@@ -49,8 +49,8 @@ def backups_of_owners(
     """The same for several users."""
     ordered = sorted(user_ids)
     found: dict[int, list[Backup]] = {user_id: [] for user_id in ordered}
-    for start in range(0, len(ordered), LOOKUP_IDS):
-        some = catalog.c.user_id.in_(ordered[start : start + LOOKUP_IDS])
+    for batch in batched(ordered):
+        some = catalog.c.user_id.in_(batch)
         conditions = (catalog.c.store == store, some, catalog.c.status.in_(PRESENT))
         for backup in _backups(connection, *conditions):
             if backup.user_id is not None:
@@ -83,8 +83,8 @@ def backup_with_id(connection: Connection, backup_id: str) -> Backup | None:
 def backups_with_ids(connection: Connection, backup_ids: Collection[str]) -> dict[str, Backup]:
     ordered = sorted(backup_ids)
     found: dict[str, Backup] = {}
-    for start in range(0, len(ordered), LOOKUP_IDS):
-        some = catalog.c.backup_id.in_(ordered[start : start + LOOKUP_IDS])
+    for batch in batched(ordered):
+        some = catalog.c.backup_id.in_(batch)
         found |= {backup.backup_id: backup for backup in _backups(connection, some)}
     return found
 
@@ -100,8 +100,8 @@ def backups_of_runs(connection: Connection, run_ids: Collection[str]) -> dict[st
     """What runs recorded, by run_id; those that recorded nothing are not in it."""
     ordered = sorted(run_ids)
     found: dict[str, Backup] = {}
-    for start in range(0, len(ordered), LOOKUP_IDS):
-        some = catalog.c.run_id.in_(ordered[start : start + LOOKUP_IDS])
+    for batch in batched(ordered):
+        some = catalog.c.run_id.in_(batch)
         found |= {str(backup.run_id): backup for backup in _backups(connection, some)}
     return found
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import exists, select
 
+from ledger.append.batched import batched
 from ledger.append.prepared import Prepared
-from ledger.append.recorder import LOOKUP_STREAMS
 from ledger.append.tables import events
 from ledger.events.offsite import CopyStarted
 from ledger.events.restoring import RestoreStarted
@@ -85,8 +85,8 @@ def birth_positions(connection: Connection, backup_ids: Iterable[str]) -> dict[s
     """Where the ledger first says of each backup that it is there."""
     streams = [backup_stream(backup_id) for backup_id in backup_ids]
     found: dict[str, int] = {}
-    for start in range(0, len(streams), LOOKUP_STREAMS):
-        some = events.c.stream.in_(streams[start : start + LOOKUP_STREAMS])
+    for batch in batched(streams):
+        some = events.c.stream.in_(batch)
         firsts = select(events.c.stream, events.c.position).where(
             some, events.c.stream_version == 1
         )

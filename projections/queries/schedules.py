@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select
 
+from ledger.append.batched import batched
 from ledger.events.scheduling import BackupStarted
 from projections.folds.run import Run
 from projections.folds.schedule import Schedule
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, RowMapping
 
 _OF_USER = select(settings).where(settings.c.user_id == bindparam("wanted"))
-LOOKUP_VALUES = 500
 
 
 def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
@@ -69,9 +69,8 @@ def unknown_users(connection: Connection, user_ids: Collection[int]) -> set[int]
     if not has_users(connection):
         return set()
     ordered, known = sorted(user_ids), set()
-    for start in range(0, len(ordered), LOOKUP_VALUES):
-        wanted = {"wanted": ordered[start : start + LOOKUP_VALUES]}
-        known |= set(connection.execute(_KNOWN, wanted).scalars())
+    for batch in batched(ordered):
+        known |= set(connection.execute(_KNOWN, {"wanted": batch}).scalars())
     return set(ordered) - known
 
 
@@ -99,8 +98,8 @@ def _rows_with(
 ) -> Iterator[RowMapping]:
     """The rows of a column's table that have one of these values in it."""
     ordered = sorted(wanted)
-    for start in range(0, len(ordered), LOOKUP_VALUES):
-        some = column.in_(ordered[start : start + LOOKUP_VALUES])
+    for batch in batched(ordered):
+        some = column.in_(batch)
         yield from connection.execute(select(column.table).where(some)).mappings()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from sqlalchemy import bindparam, select
 
+from ledger.append.batched import batched
 from projections.errors import UnfoldableEvent
 from projections.tables.bulk import BulkWriter
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 Row = dict[str, Any]
-
-LOOKUP_KEYS = 500
-"""Keys looked up in one statement, well under SQLite's limit on parameters."""
 
 
 class Projection(ABC):
@@ -103,8 +101,7 @@ class KeyedProjection(Projection, Generic[State]):
     def _load(self, connection: Connection, keys: Iterable[Any]) -> dict[Any, State]:
         ordered = sorted(keys)
         states: dict[Any, State] = {}
-        for start in range(0, len(ordered), LOOKUP_KEYS):
-            wanted = ordered[start : start + LOOKUP_KEYS]
+        for wanted in batched(ordered):
             single, several = self._lookups
             found = (
                 connection.execute(single, {"wanted": wanted[0]})

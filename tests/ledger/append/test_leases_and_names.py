@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from ledger.append import leases_and_names as operational
+from ledger.append.batched import LOOKUP
 from ledger.append.leases_and_names import Lease
 from ledger.append.ledger import Draft, Ledger
 from ledger.append.tables import names
@@ -216,7 +217,7 @@ def test_what_begins_and_ends_in_one_append_leaves_nothing(
 
 def test_owners_of_many_names_are_found_together(ledger: Ledger, context: MakeContext) -> None:
     """More than one statement asks for; free names and other stores' are not among them."""
-    many = [f"{number}.db" for number in range(operational.LOOKUP_NAMES + 2)]
+    many = [f"{number}.db" for number in range(LOOKUP + 2)]
     drafts = [created(number, name) for number, name in enumerate(many)]
     ledger.append(context(), *drafts, created(9_999, "elsewhere.db", uuid_of(7)))
     with ledger.engine.connect() as connection:
