@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from commands.backups.staging import staged_of
-from commands.runs.batches import batches, together_or_alone
+from commands.runs.batches import batch_with_fallback, batches
 from commands.runs.claim import Claim
 from commands.runs.complete import Made, complete_runs
 from commands.runs.fail import Failure, fail_runs
@@ -72,20 +73,15 @@ def give_up(site: Site) -> None:
 def settle(site: Site, context: Context, leases: Sequence[Lease]) -> tuple[int, int]:
     """Settle these claims, many at a time; how many were finished, how many abandoned."""
     settled = _Settled()
-
-    def settle_some(some: Sequence[Lease]) -> None:
-        _settle(site, context, some, settled)
-
-    def left(lease: Lease, error: Exception) -> None:
-        # One user's trouble never stops another's; tried again next time.
-        logger.error("run %s could not be settled", lease.run_id, exc_info=error)
-
     for some in batches(leases):
-        together_or_alone(some, settle_some, left)
+        batch = batch_with_fallback(some, partial(_settle, site, context, settled))
+        for lease, error in batch.failures:
+            # One user's trouble never stops another's; tried again next time.
+            logger.error("run %s could not be settled", lease.run_id, exc_info=error)
     return settled.finished, settled.abandoned
 
 
-def _settle(site: Site, context: Context, leases: Sequence[Lease], settled: _Settled) -> None:
+def _settle(site: Site, context: Context, settled: _Settled, leases: Sequence[Lease]) -> None:
     """Take over what is still as it was seen; finish what was recorded here, abandon the rest."""
     run_ids = [lease.run_id for lease in leases]
     with site.read_models.reading() as connection:

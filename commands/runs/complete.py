@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.retention.apply import Order, RetentionOutcome, announce_retention, finish_retention
+from commands.retention.apply import Order, announce_retention, finish_retention
 from commands.retention.drafts import failed_draft
-from commands.runs.batches import together_or_alone
+from commands.runs.batches import batch_with_fallback
 from commands.runs.endings import append_ends
 from commands.runs.next_slot import dropped_slots, next_after
 from commands.runs.schedules import RunSchedules
@@ -58,80 +59,63 @@ class Ended:
 def complete_runs(site: Site, context: Context, made: Sequence[Made]) -> Ended:
     """Apply each owner's retention, then record that the runs are done.
 
-    Of a run whose lease is lost nothing is appended: somebody else has taken it over.
+    Nothing is appended for a run that lost its lease: somebody else has taken it over.
 
     Raises:
         LedgerBusy: nothing can be appended now, for whomever; a failure could not be either.
     """
-    ended = Ended()
-
-    def complete(some: Sequence[Made]) -> None:
-        schedules = RunSchedules.of(site, [each.claim.user_id for each in some])
-        retained = _retain(site, context, some, schedules)
-        held = [each for each in some if each.run_id in retained]
-        _record(site, context, held, retained, schedules, ended)
-
-    def failed(each: Made, error: Exception) -> None:
-        ended.failed[each.run_id] = error
-
-    together_or_alone(made, complete, failed)
-    over = {each.run_id for each in made} - ended.failed.keys()
+    batch = batch_with_fallback(made, partial(_complete, site, context))
+    ended = Ended(failed={run.run_id: error for run, error in batch.failures})
+    for part in batch.results:
+        ended.completed |= part.completed
+        ended.failed |= part.failed
+    over = {run.run_id for run in made} - ended.failed.keys()
     for run_id in over - ended.completed:
         logger.warning("%s", LeaseLost(run_id))
     site.active_runs.difference_update(over)
     return ended
 
 
+def _complete(site: Site, context: Context, made: Sequence[Made]) -> Ended:
+    """Retention, then the ends: together or, where that fails, each alone."""
+    schedules = RunSchedules.of(site, [run.claim.user_id for run in made])
+    retained = _retain(site, context, made, schedules)
+    held = [run for run in made if run.run_id in retained]
+
+    def drafts_of(run: Made, schedule: Schedule | None) -> list[Draft]:
+        return _done(site, context, run, retained[run.run_id], schedule)
+
+    batch = batch_with_fallback(
+        held, lambda runs: append_ends(site, context, runs, schedules, drafts_of)
+    )
+    return Ended(
+        completed={run.run_id for runs in batch.results for run in runs},
+        failed={run.run_id: error for run, error in batch.failures},
+    )
+
+
 def _retain(
     site: Site, context: Context, made: Sequence[Made], schedules: RunSchedules
 ) -> dict[str, list[Draft]]:
     """What is to be recorded of each run's retention; a failure is that, and fails no run."""
-    retained: dict[str, list[Draft]] = {}
-    outcomes: list[RetentionOutcome] = []
-
-    def announce(orders: Sequence[Order]) -> None:
-        outcomes.extend(announce_retention(site, context, orders))
-
-    def failed(order: Order, error: Exception) -> None:
-        logger.error("retention for user %s failed", order.user_id, exc_info=error)
-        failure = failed_draft(order.keep_count, order.user_id, error)
-        retained[str(order.run_id)] = [failure]
-
     orders = [
-        Order(schedules.keep_count(each.claim.user_id), each.claim.user_id, each.run_id)
-        for each in made
+        Order(schedules.keep_count(run.claim.user_id), run.claim.user_id, run.run_id)
+        for run in made
     ]
-    together_or_alone(orders, announce, failed)
-    for outcome in outcomes:
+    batch = batch_with_fallback(orders, partial(announce_retention, site, context))
+    failures = list(batch.failures)
+    retained: dict[str, list[Draft]] = {}
+    for outcome in (outcome for outcomes in batch.results for outcome in outcomes):
         # Each alone: what was announced for one is not announced again because another's fails.
         try:
             retained[str(outcome.order.run_id)] = finish_retention(site, outcome)
         except Exception as error:  # noqa: BLE001  (recorded)
-            failed(outcome.order, error)
+            failures.append((outcome.order, error))
+    for order, cause in failures:
+        logger.error("retention for user %s failed", order.user_id, exc_info=cause)
+        failure = failed_draft(order.keep_count, order.user_id, cause)
+        retained[str(order.run_id)] = [failure]
     return retained
-
-
-def _record(
-    site: Site,
-    context: Context,
-    made: Sequence[Made],
-    retained: dict[str, list[Draft]],
-    schedules: RunSchedules,
-    ended: Ended,
-) -> None:
-    """Append that the runs are done, together or, where that fails, each alone."""
-
-    def record(some: Sequence[Made]) -> None:
-        def drafts_of(each: Made, schedule: Schedule | None) -> list[Draft]:
-            return _done(site, context, each, retained[each.run_id], schedule)
-
-        done = append_ends(site, context, some, schedules, drafts_of)
-        ended.completed.update(each.run_id for each in done)
-
-    def failed(each: Made, error: Exception) -> None:
-        ended.failed[each.run_id] = error
-
-    together_or_alone(made, record, failed)
 
 
 def _done(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.runs.batches import batches, together_or_alone
+from commands.runs.batches import batch_with_fallback, batches
 from commands.runs.endings import append_ends
 from commands.runs.next_slot import after_failure, dropped_slots
 from commands.runs.schedules import RunSchedules
@@ -61,16 +62,13 @@ def fail_runs(site: Site, context: Context, failures: Sequence[Failure]) -> set[
         LedgerBusy: nothing can be appended now, for whomever.
     """
     recorded: set[str] = set()
-
-    def record(some: Sequence[Failure]) -> None:
-        recorded.update(_record(site, context, some))
-
-    def not_recorded(failure: Failure, error: Exception) -> None:
-        logger.error("the end of run %s could not be recorded", failure.run_id, exc_info=error)
-
     try:
         for some in batches(failures):
-            together_or_alone(some, record, not_recorded)
+            batch = batch_with_fallback(some, partial(_record, site, context))
+            recorded.update(*batch.results)
+            for failure, error in batch.failures:
+                run_id = failure.run_id
+                logger.error("the end of run %s could not be recorded", run_id, exc_info=error)
     finally:
         site.active_runs.difference_update(each.run_id for each in failures)
     return recorded
