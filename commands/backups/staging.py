@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from commands.site.configuration import MEGABYTE
 from commands.sqlite.copy import Pace
 from commands.sqlite.files import remove_database
 from commands.sqlite.snapshot import Snapshot, SnapshotLimits, take_snapshot
@@ -141,7 +142,7 @@ def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) 
         path,
         wait_seconds=settings.snapshot_wait_seconds,
         limits=SnapshotLimits(free_bytes=site.free_bytes),
-        pace=Pace(settings.max_mb_per_second * 1_000_000, settings.niceness),
+        pace=Pace(settings.max_mb_per_second * MEGABYTE, settings.niceness),
         on_progress=on_progress,
         pass_fds=(site.owner.lock_descriptor,),
     )

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from projections.folds.run import Run
     from projections.folds.schedule import Schedule
 
-MEGABYTE = 1024 * 1024
+FORMER_MEGABYTE = 1024 * 1024
+"""What the former service called a megabyte; its callers compare with what they stored."""
 
 
 def as_json(value: Any) -> Any:
@@ -45,7 +46,8 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
 
 
 def in_megabytes(size: int) -> float:
-    return round(size / MEGABYTE, 2)
+    """As the former service's routes have it, rounded."""
+    return round(size / FORMER_MEGABYTE, 2)
 
 
 def settings_shape(schedule: Schedule) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from commands.site.configuration import MEGABYTE
 from commands.site.topics import Topic
 from ledger.clock import format_instant
 from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing
@@ -86,9 +87,9 @@ def overdue(
 
 def low_space(free_bytes: int, limit_mb: int, folder: str) -> list[Incident]:
     """Whether the backups' folder has less space left than it should."""
-    if free_bytes >= limit_mb * 1_000_000:
+    if free_bytes >= limit_mb * MEGABYTE:
         return []
-    text = f"{folder} has {free_bytes // 1_000_000:,} MB free, less than {limit_mb:,} MB"
+    text = f"{folder} has {free_bytes // MEGABYTE:,} MB free, less than {limit_mb:,} MB"
     return [Incident("low_space", text, "keep fewer backups, or make room")]
 
 

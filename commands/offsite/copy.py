@@ -21,6 +21,7 @@ from commands.offsite.repository.layout import manifest_path, pack_list_path
 from commands.offsite.worker.jobs import CopyJob
 from commands.offsite.worker.run import run_copy
 from commands.offsite.worker.send import BackupChangedError
+from commands.site.configuration import MEGABYTE
 from commands.site.heartbeat import Heartbeat
 from commands.verification.verify import verify_backup
 from ledger.append.leases_and_names import runs_held_among
@@ -183,7 +184,7 @@ def _job(copying: _Copying, scratch: Path) -> CopyJob:
         url=destination.url,
         options=store_options(site, destination),
         niceness=site.configuration.niceness,
-        bytes_per_second=site.configuration.upload_mb_per_second * 1_000_000,
+        bytes_per_second=site.configuration.upload_mb_per_second * MEGABYTE,
         path=str(site.store.path(backup.filename)),
         size=backup.size,
         sha256=backup.sha256,

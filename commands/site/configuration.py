@@ -27,6 +27,8 @@ from ledger.errors import LedgerError
 
 ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
 CONFIGURATION_FILE = "backup-ledger.toml"
+MEGABYTE = 1_000_000
+"""Bytes of the MB in settings and messages, everywhere."""
 
 LogFormat = Literal["text", "json"]
 _TIME_OF_DAY = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from commands.errors import VerificationFailed
 from commands.site import actors
+from commands.site.configuration import MEGABYTE
 from commands.site.process_state import DrillDay
 from commands.verification.plan import Examined, drills_today, evidence_of, shared_file
 from commands.verification.verify import verify_backups
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from projections.folds.backup import Backup
 
 logger = logging.getLogger("backup_ledger.drills")
-MEBIBYTE = 1024 * 1024
 
 
 class Interrupted(Exception):
@@ -47,7 +47,7 @@ def drill_share(site: Site, stop: Event | None = None) -> Iterator[VerificationF
         site.configuration.drill_days,
         site.clock.now(),
     )
-    budget = site.configuration.drill_mb_per_check * MEBIBYTE
+    budget = site.configuration.drill_mb_per_check * MEGABYTE
     for name in names:
         entries = [each for each in present if shared_file(each) == name]
         budget -= entries[0].size
