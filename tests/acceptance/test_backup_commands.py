@@ -27,6 +27,14 @@ COLUMNS = [
     "verified_at",
     "deleted_at",
     "position",
+    "condition",
+    "findings",
+    "unchecked",
+    "warnings",
+    "cipher",
+    "local_day",
+    "collapsed_from",
+    "accepted_at",
     "filepath",
 ]
 

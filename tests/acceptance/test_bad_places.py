@@ -53,7 +53,7 @@ def a_damaged_file(place: Place) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("PRAGMA journal_mode=DELETE")
     content = bytearray(place.database.read_bytes())
-    content[4096:4200] = b"\xff" * 104
+    content[100:200] = b"\xff" * 100  # the page of the schema
     place.database.write_bytes(content)
 
 
