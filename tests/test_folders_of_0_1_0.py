@@ -258,7 +258,7 @@ def test_a_zone_that_this_machine_does_not_know_stops_nobody_else(folder_of: Mak
     settings = {each["user_id"]: each for each in rows(site)["backup_settings"]}
     assert settings[1]["last_backup_at"] >= folder.clock.now() - timedelta(days=1)
     failed = [each["error_type"] for each in rows(site)["backup_runs"] if each["user_id"] == 2]
-    assert [each for each in failed if each is not None] == ["UnknownTimezone"]
+    assert [each for each in failed if each is not None] == ["UnknownTimeZone"]
     configure(site, site.context(operator()), 2, {"timezone": "UTC"})
     folder.pass_days(site, 1)
     settings = {each["user_id"]: each for each in rows(site)["backup_settings"]}
