@@ -89,12 +89,29 @@ def verify_copies(
         problem = look.problem(copy)
         if problem is None and level in READS_CONTENT:
             problem = _content_problem(site, context, destination, copy, level, identities)
+            if problem is not None:
+                record_bad_packs(site, context, destination, copy)
         _record_packs(site, context, destination, look)
         checked = CheckedCopy(destination, copy, level, problem)
         if _record(site, context, checked):
             yield checked
     if on_progress is not None:
         on_progress(len(chosen), len(chosen))
+
+
+def record_bad_packs(
+    site: Site, context: Context, destination: Destination, copy: OffsiteCopy
+) -> None:
+    """Read the packs of a copy that did not come back whole, so that no other leans on bad ones.
+
+    Raises:
+        OffsiteError: the store failed.
+    """
+    look = _Look(open_session(site, destination), "digest")
+    problem = look.problem(copy)
+    _record_packs(site, context, destination, look)
+    if problem is not None:
+        _record(site, context, CheckedCopy(destination, copy, "digest", problem))
 
 
 class _Look:

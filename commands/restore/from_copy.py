@@ -9,9 +9,11 @@ from uuid import uuid4
 
 from commands.errors import BackupNotFound
 from commands.offsite.destinations import open_session
+from commands.offsite.errors import OffsiteError, RepositoryDamaged
 from commands.offsite.fetch import fetch_copy, newest_copy
 from commands.offsite.repository.layout import pack_list_path
 from commands.offsite.repository.packs import decode_pack_list
+from commands.offsite.verify import record_bad_packs
 from commands.restore.plan import Fetched
 from commands.restore.restore import restore_backup
 from commands.sqlite.files import remove_database
@@ -108,16 +110,21 @@ def restore_from_copy(
 
     with site.owner.staging(f"fetched-{uuid4()}") as path:
         try:
-            fetch_copy(
-                site,
-                context,
-                place,
-                copy,
-                path,
-                identities=identities,
-                reason="restore",
-                on_progress=fetching,
-            )
+            try:
+                fetch_copy(
+                    site,
+                    context,
+                    place,
+                    copy,
+                    path,
+                    identities=identities,
+                    reason="restore",
+                    on_progress=fetching,
+                )
+            except RepositoryDamaged:
+                with suppress(OffsiteError):  # the next try takes another copy
+                    record_bad_packs(site, context, place, copy)
+                raise
             return restore_backup(
                 site,
                 context,

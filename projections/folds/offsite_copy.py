@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import get_args
 
 from ledger.events.offsite import (
     CopyAbandoned,
@@ -14,14 +15,18 @@ from ledger.events.offsite import (
     CopyVerified,
 )
 from ledger.records.record import Event
-from ledger.vocabulary import CopyStatus
+from ledger.vocabulary import CopyLevel, CopyStatus
+
+LEVELS = get_args(CopyLevel)
+"""From the least close look to the closest."""
 
 
 @dataclass(slots=True)
 class OffsiteCopy:
     """One copy of a backup at a destination. Times are aware UTC, sizes in bytes.
 
-    `proved`: it was opened with a key. `problem`: why it is corrupt, or was not made.
+    `proved`: it was opened with a key. `problem`: why it is corrupt, or was not made;
+    `corrupt_level`: how close the look was that found it.
     """
 
     copy_id: str
@@ -48,6 +53,7 @@ class OffsiteCopy:
     verified_at: datetime | None = None
     proved: bool = False
     problem: str | None = None
+    corrupt_level: str | None = None
     deleted_at: datetime | None = None
     position: int = 0
 
@@ -63,15 +69,22 @@ def evolve_copy(copy: OffsiteCopy | None, event: Event) -> OffsiteCopy | None:
         copy.status = CopyStatus.FAILED
         copy.problem = event.error_message
     elif isinstance(details, CopyVerified):
-        copy.status = CopyStatus.OK if copy.status == CopyStatus.CORRUPT else copy.status
-        copy.verified_level, copy.verified_at = details.level, event.timestamp
-        copy.proved = copy.proved or details.opened
-        copy.problem = None
+        _verified(copy, details, event.timestamp)
     elif isinstance(details, CopyCorrupt) and copy.status in (CopyStatus.OK, CopyStatus.CORRUPT):
         copy.status = CopyStatus.CORRUPT
         copy.verified_level = copy.verified_at = None
-        copy.problem = details.problem
+        copy.problem, copy.corrupt_level = details.problem, details.level
     return copy
+
+
+def _verified(copy: OffsiteCopy, details: CopyVerified, when: datetime) -> None:
+    """A look that is less close than the one that found the damage says nothing of it."""
+    if copy.corrupt_level is not None:
+        if LEVELS.index(details.level) < LEVELS.index(copy.corrupt_level):
+            return
+        copy.status, copy.problem, copy.corrupt_level = CopyStatus.OK, None, None
+    copy.verified_level, copy.verified_at = details.level, when
+    copy.proved = copy.proved or details.opened
 
 
 def _started(event: Event, details: CopyStarted) -> OffsiteCopy:

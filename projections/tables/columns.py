@@ -197,6 +197,7 @@ offsite_copies = Table(
     Column("verified_at", UtcDateTime),
     Column("proved", Boolean, nullable=False),
     Column("problem", PlainText),
+    Column("corrupt_level", String(10)),
     Column("deleted_at", UtcDateTime),
     Column("position", Big, nullable=False),
     Index("ix_offsite_copies_backup", "backup_id"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from commands.offsite.copy_all import copy_missing
-from commands.offsite.errors import DestinationUnreachable
+from commands.offsite.errors import DestinationUnreachable, RepositoryDamaged
 from commands.offsite.repository.layout import manifest_path, pack_list_path
 from commands.offsite.verify import verify_copies
 from commands.restore.from_copy import restore_from_copy
@@ -73,10 +75,33 @@ def test_a_pack_that_was_damaged_and_is_whole_again_makes_its_copies_good(
 ) -> None:
     offsite.copy(offsite.backup("one"))
     pack, content = flip_pack(offsite)
-    assert all(problems(offsite, "drill"))
+    assert all(problems(offsite, "digest"))
     offsite.store.put(pack, content)
     assert problems(offsite, "digest") == [None]
     assert [each.status for each in offsite.copies()] == ["ok"]
+
+
+@pytest.mark.parametrize("found_by", ["digest", "integrity", "restore"])
+def test_a_look_at_names_and_sizes_does_not_make_a_damaged_copy_good(
+    offsite: Offsite, found_by: Any
+) -> None:
+    """Whoever found the damage looked more closely."""
+    world = offsite.world
+    offsite.copy(offsite.backup("one"))
+    flip_pack(offsite)
+    if found_by == "restore":
+        with pytest.raises(RepositoryDamaged):
+            restore_from_copy(
+                world.site, world.context(), "one.db", destination=None, identities=IDENTITIES[:1]
+            )
+    else:
+        assert all(problems(offsite, found_by))
+    assert problems(offsite, "listed") == [None]
+    assert [each.status for each in offsite.copies()] == ["corrupt"]
+    assert len(offsite.nas.damaged_packs) == 1
+    copy_missing(world.site, world.context())
+    assert [each.status for each in offsite.copies()] == ["corrupt", "ok"]
+    assert problems(offsite, "drill")[1] is None
 
 
 @pytest.mark.parametrize("what", ["manifest", "list"])
