@@ -152,6 +152,11 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     retention.RetentionApplied: {
         **_RULE,
         **_PART,
+        "keep_within_days": 0,
+        "keep_daily": 7,
+        "keep_weekly": 4,
+        "keep_monthly": 12,
+        "keep_yearly": 3,
         "kept": [retention.KeptBackup(backup_id=uuid_of(99), reasons=["newest 7", "held"])],
     },
     retention.RetentionSpared: {**_RULE, "spared_backup_id": BACKUP},

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
     from projections.folds.schedule import Schedule
 
+KeepOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=parse_integer, help="How many keep their newest; 0 for none."),
+]
 LOCAL = "%a %Y-%m-%d %H:%M"
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 
 @app.command("set", epilog=EXIT_CODES)
-def set_settings(  # noqa: PLR0917  (options)
+def set_settings(  # noqa: PLR0913, PLR0917  (options)
     ctx: typer.Context,
     user: UserArgument,
     enabled: Annotated[
@@ -38,6 +42,11 @@ def set_settings(  # noqa: PLR0917  (options)
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Whose HH:MM, such as Europe/Berlin.")
     ] = None,
+    keep_within_days: KeepOption = None,
+    keep_daily: KeepOption = None,
+    keep_weekly: KeepOption = None,
+    keep_monthly: KeepOption = None,
+    keep_yearly: KeepOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Create or change a user's settings.
@@ -49,6 +58,7 @@ def set_settings(  # noqa: PLR0917  (options)
     Examples:
       backup-ledger settings set 1
       backup-ledger settings set 1 --frequency weekly --time 22:30 --timezone Europe/Berlin
+      backup-ledger settings set 1 --keep 7 --keep-weekly 4 --keep-monthly 12
       backup-ledger settings set 1 --disabled
     """
     from commands.schedules.settings import configure
@@ -59,6 +69,11 @@ def set_settings(  # noqa: PLR0917  (options)
         "backup_time": time,
         "keep_count": keep,
         "timezone": timezone,
+        "keep_within_days": keep_within_days,
+        "keep_daily": keep_daily,
+        "keep_weekly": keep_weekly,
+        "keep_monthly": keep_monthly,
+        "keep_yearly": keep_yearly,
     }
     with opened(ctx, "begin") as session:
         schedule = configure(session.site, session.context, user, changes)

@@ -7,13 +7,15 @@ announcements of all are one append.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from commands.backups.delete import Deletion, outcome_drafts, started_draft, unlink_files
 from commands.backups.guard import why_refused
 from commands.backups.judge import story_of_source
 from commands.retention.drafts import applied_drafts, failed_draft, spared_drafts
-from commands.retention.rules import Candidate, RetentionPlan, plan
+from commands.retention.periods import Keep
+from commands.retention.rules import NOTHING_MORE, Candidate, RetentionPlan, plan
 from commands.site.fence import held_among, of_run
 from ledger.append.clock_doubt import clock_doubt
 from ledger.append.reading import position_by
@@ -31,6 +33,7 @@ from projections.queries.locked import (
     new_backups,
     position_of,
 )
+from projections.queries.schedules import schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +60,7 @@ class Order:
     keep_count: int
     user_id: int | None
     run_id: str | None = None
+    keep: Keep = NOTHING_MORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def preview_retention(
     Raises:
         InvalidKeepCount: not 1 to 30.
     """
-    order = Order(keep_count, user_id)
+    order = Order(keep_count, user_id, keep=_keep_of(site, user_id))
     known = _where_to_look(site, [order])
     with site.ledger.engine.connect() as connection:
         restoring = backups_being_restored(connection)
@@ -97,7 +101,9 @@ def apply_retention(
         InvalidKeepCount: not 1 to 30; recorded, nothing was deleted.
     """
     try:
-        (outcome,) = announce_retention(site, context, [Order(keep_count, user_id)])
+        (outcome,) = announce_retention(
+            site, context, [Order(keep_count, user_id, keep=_keep_of(site, user_id))]
+        )
         drafts = finish_retention(site, outcome)
     except Exception as error:
         failed = failed_draft(keep_count, user_id, error)
@@ -107,6 +113,15 @@ def apply_retention(
     gone = {draft.stream for draft in drafts if isinstance(draft.details, BackupDeleted)}
     done = [each for each in outcome.deletions if backup_stream(each.backup.backup_id) in gone]
     return replace(outcome, deleted=tuple(done))
+
+
+def _keep_of(site: Site, user_id: int | None) -> Keep:
+    """What the user's schedule keeps beside a count."""
+    if user_id is None:
+        return Keep()
+    with site.read_models.reading() as connection:
+        schedule = schedule_of(connection, user_id)
+    return Keep() if schedule is None else Keep.of(schedule)
 
 
 def announce_retention(
@@ -151,7 +166,9 @@ def finish_retention(site: Site, outcome: RetentionOutcome) -> list[Draft]:
     return [
         *outcome_drafts(outcome.deletions, failures),
         *spared_drafts(outcome.plan, *scope),
-        *applied_drafts(outcome.plan.kept, [each.backup for each in deleted], *scope),
+        *applied_drafts(
+            outcome.plan.kept, [each.backup for each in deleted], *scope, outcome.order.keep
+        ),
     ]
 
 
@@ -224,7 +241,7 @@ def _planned(
         )
         for backup in backups.values()
     ]
-    within = site.configuration.keep_within_days
+    within = max(site.configuration.keep_within_days, order.keep.within_days)
     # A batch may take a while, and others go on making backups: those are not from the future.
     present = max(context.now, site.clock.now())
     made = plan(
@@ -232,6 +249,7 @@ def _planned(
         order.keep_count,
         present,
         keep_within_days=within,
+        keep=order.keep,
         clock_in_doubt=clock_doubt(ledger, to_microseconds(site.clock.now())) is not None,
     )
     rule = f"keep {order.keep_count}" + (f", {within} days" if within else "")
@@ -260,6 +278,7 @@ def _candidate(
         just_made=order.run_id is not None and backup.run_id == order.run_id,
         source=backup.source or site.known_source_id(),
         position=backup.position,
+        local_day=backup.local_day or backup.created_at.astimezone(UTC).date().isoformat(),
         stands_at=_stands_at(ledger, backup),
         owner=backup.user_id,
         is_flawed=backup.condition == "flawed",

@@ -19,12 +19,17 @@ from ledger.vocabulary import retention_stream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from commands.retention.periods import Keep
     from commands.retention.rules import Kept, RetentionPlan
     from projections.folds.backup import Backup
 
 
 def applied_drafts(
-    kept: Sequence[Kept], deleted: Sequence[Backup], keep_count: int, user_id: int | None
+    kept: Sequence[Kept],
+    deleted: Sequence[Backup],
+    keep_count: int,
+    user_id: int | None,
+    keep: Keep,
 ) -> list[Draft]:
     """One event, or several where the lists are long: deleted first, then kept."""
     entries: list[tuple[DeletedBackup | KeptBackup, object]] = []
@@ -41,6 +46,7 @@ def applied_drafts(
             RetentionApplied(
                 scope=_scope(user_id),
                 keep_count=keep_count,
+                **keep.fields(),
                 kept=[each for each in part if isinstance(each, KeptBackup)],
                 deleted=[each for each in part if isinstance(each, DeletedBackup)],
                 deleted_count=len(deleted),

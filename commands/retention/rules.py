@@ -7,6 +7,7 @@ the reasons that apply, in this order:
     within_keep_count    one of the newest `keep_count` good, unprotected backups
     just_made            made by the run that this retention is part of
     dated_ahead          dated after now, so not counted: stays until the count is full without it
+    daily, weekly, ...   the newest good one of one of so many days, weeks, months, years
     within_days          younger than `keep_within_days`
     protected            made before a migration or a restore
     held                 a person ordered it
@@ -27,12 +28,16 @@ from datetime import datetime
 from typing import Final, Literal
 
 from commands.backups.last_good import last_good
+from commands.retention.periods import Keep, kept_by_period
 from commands.schedules.local_time import as_utc
 
 Status = Literal["ok", "corrupt", "missing", "deleting", "deleted"]
 
 MIN_KEEP_COUNT: Final = 1
 MAX_KEEP_COUNT: Final = 30
+
+
+NOTHING_MORE: Final = Keep()
 
 
 class InvalidKeepCount(ValueError):
@@ -57,6 +62,8 @@ class Candidate:
     """Which database it is of; None where nobody knows, as for adopted files."""
     position: int
     """Where the ledger first says that it is there."""
+    local_day: str
+    """Its user's day; of manual and older ones the UTC day."""
     stands_at: int
     """The position that tells its age: its own, or for an adopted file that of its mtime."""
     owner: int | None
@@ -96,6 +103,7 @@ def plan(
     now: datetime,
     *,
     keep_within_days: int = 0,
+    keep: Keep = NOTHING_MORE,
     clock_in_doubt: bool = False,
 ) -> RetentionPlan:
     """What to keep, with reasons, and what to delete, of these backups in any order.
@@ -105,6 +113,7 @@ def plan(
         keep_count: how many good, unprotected ones to keep, 1 to 30.
         now: from which age is counted.
         keep_within_days: everything younger than this many days stays too; 0 for none.
+        keep: how many days, weeks, months and years keep their newest good one.
         clock_in_doubt: nothing goes.
 
     Raises:
@@ -116,15 +125,19 @@ def plan(
     newest_first = _newest_first(backups)
     counted = [backup for backup in newest_first if _counts(backup, present)][:keep_count]
     beside = _before_collapse(newest_first) | _newest_flawed(newest_first, keep_count)
+    by_period = kept_by_period(
+        ((each.backup_id, each.local_day) for each in newest_first if _counts(each, present)), keep
+    )
     reasons = {
         backup.backup_id: _reasons(
             backup,
             present,
-            keep_within_days,
+            max(keep_within_days, keep.within_days),
             is_older=bool(counted) and _age_order(backup) < _age_order(counted[-1]),
             is_full=len(counted) == keep_count,
             beside=beside,
         )
+        + tuple(by_period.get(backup.backup_id, ()))
         for backup in newest_first
     }
     spared = last_good(newest_first, {backup_id for backup_id in reasons if reasons[backup_id]})

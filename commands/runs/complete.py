@@ -99,7 +99,12 @@ def _retain(
 ) -> dict[str, list[Draft]]:
     """What is to be recorded of each run's retention; a failure is that, and fails no run."""
     orders = [
-        Order(schedules.keep_count(run.claim.user_id), run.claim.user_id, run.run_id)
+        Order(
+            schedules.keep_count(run.claim.user_id),
+            run.claim.user_id,
+            run.run_id,
+            schedules.keep(run.claim.user_id),
+        )
         for run in made
     ]
     batch = batch_with_fallback(orders, partial(announce_retention, site, context))

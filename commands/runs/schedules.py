@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from commands.retention.periods import Keep
 from ledger.vocabulary import schedule_stream
 from projections.folds.schedule import Schedule, evolve_schedule
 from projections.queries.locked import events_after, position_of
@@ -34,6 +35,10 @@ class RunSchedules:
     def keep_count(self, user_id: int) -> int:
         """How many backups a user keeps; the default where the settings are gone."""
         return self.known[user_id].keep_count if user_id in self.known else DEFAULT_KEEP_COUNT
+
+    def keep(self, user_id: int) -> Keep:
+        """What stays beside that count."""
+        return Keep.of(self.known[user_id]) if user_id in self.known else Keep()
 
     def under(self, locked: LockedHead) -> dict[int, Schedule]:
         """The same with what was appended since."""

@@ -30,12 +30,21 @@ class DeletedBackup(BaseModel):
 
 
 class RetentionApplied(_RetentionDetails):
-    """`part` of `parts`: long lists are cut; the counts are of the whole."""
+    """`part` of `parts`: long lists are cut; the counts are of the whole.
+
+    Version 2 has the rule beside the count; in version 1 there was none.
+    """
 
     event_type = "backup_retention.applied"
+    schema_version = 2
     action = "apply"
     scope: str
     keep_count: int
+    keep_within_days: Count
+    keep_daily: Count
+    keep_weekly: Count
+    keep_monthly: Count
+    keep_yearly: Count
     kept: list[KeptBackup]
     deleted: list[DeletedBackup]
     deleted_count: Count

@@ -48,8 +48,12 @@ def _without_anchor_day(details: dict[str, Any]) -> dict[str, Any]:
 
 def _keeping_a_count(details: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no other rule of retention than keep_count."""
+    return _without_anchor_day(details) | _by_count_alone(details)
+
+
+def _by_count_alone(details: dict[str, Any]) -> dict[str, Any]:
     periods = ("within_days", "daily", "weekly", "monthly", "yearly")
-    return _without_anchor_day(details) | {f"keep_{period}": 0 for period in periods}
+    return details | {f"keep_{period}": 0 for period in periods}
 
 
 UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -58,6 +62,7 @@ UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] 
         (f"backup_restore.{name}", 1): _restore_without_forced
         for name in ("started", "completed", "error", "interrupted")
     },
+    ("backup_retention.applied", 1): _by_count_alone,
     ("backup_scheduler.settings_created", 1): _keeping_a_count,
     ("backup_scheduler.settings_updated", 1): _without_anchor_day,
     ("backup_scheduler.paused", 1): _without_anchor_day,

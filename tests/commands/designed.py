@@ -32,7 +32,10 @@ DETAILS = {
         "next_slot deleted_old_backups"
     ),
     "backup_scheduler.backup_error": "run_id slot attempt error_type next_backup_at next_slot",
-    "backup_retention.applied": "scope keep_count kept deleted deleted_count part parts",
+    "backup_retention.applied": (
+        "scope keep_count keep_within_days keep_daily keep_weekly keep_monthly keep_yearly kept "
+        "deleted deleted_count part parts"
+    ),
     "backup_retention.safety_check": "scope keep_count spared_backup_id",
     "backup_retention.error": "scope keep_count error_type",
     "backup_retention.delete_error": "backup_id filename error_type",

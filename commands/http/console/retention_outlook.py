@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COUNTED = "within_keep_count"
 REASONS = {
     COUNTED: "one of the newest",
+    "daily": "the newest of its day",
+    "weekly": "the newest of its week",
+    "monthly": "the newest of its month",
+    "yearly": "the newest of its year",
     "just_made": "made just now",
     "dated_ahead": "dated after now, not counted",
     "clock_in_doubt": "the clock is in doubt",

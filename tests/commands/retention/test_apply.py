@@ -53,6 +53,11 @@ def test_oldest_beyond_the_count_are_deleted_and_recorded(four: World) -> None:
     assert event.details.to_json() == {
         "scope": "1",
         "keep_count": 2,
+        "keep_within_days": 0,
+        "keep_daily": 0,
+        "keep_weekly": 0,
+        "keep_monthly": 0,
+        "keep_yearly": 0,
         "kept": [
             {"backup_id": by_name["3.db"], "reasons": ["within_keep_count"]},
             {"backup_id": by_name["2.db"], "reasons": ["within_keep_count"]},

@@ -30,6 +30,7 @@ def backup(name: str, age_days: float, marks: str = "", **fields: Any) -> Candid
         "is_flawed": False,
         "is_before_collapse": False,
         "source": "justice",
+        "local_day": (NOW - timedelta(days=age_days)).date().isoformat(),
         "position": OLDEST - int(age_days * 10),
     }
     found = values | flags | fields
@@ -318,6 +319,7 @@ def folders(draw: st.DrawFn) -> list[Candidate]:
         just_made=st.sampled_from([False, False, False, False, True]),
         source=st.sampled_from(["justice", "mail", None]),
         position=st.integers(4, 6),
+        local_day=st.sampled_from(["2025-01-01", "2025-01-02"]),
         stands_at=st.integers(1, 6),
         owner=st.sampled_from([None, 1]),
         is_flawed=st.sampled_from([False, False, False, True]),
