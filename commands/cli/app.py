@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from commands.cli import config as config_group
 from commands.cli import notify, projections, retention, settings, tokens
 from commands.cli.audit import group as audit
 from commands.cli.backup import group as backup
@@ -29,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # importing rich for a help text would double its time
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -41,8 +43,19 @@ def _show_version(wanted: bool) -> None:
     raise typer.Exit
 
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The settings [default: backup-ledger.toml in the current folder]."
+    ),
+]
+QuietOption = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Say nothing on stdout where nothing happened.")
+]
+
+
 @app.callback(epilog=EXIT_CODES)
-def backup_ledger(
+def backup_ledger(  # noqa: PLR0917  (options are parameters)
     ctx: typer.Context,
     database: Annotated[
         Path | None,
@@ -70,6 +83,8 @@ def backup_ledger(
             help="The read models' database, or a file [default: projections.sqlite there].",
         ),
     ] = None,
+    config: ConfigOption = None,
+    quiet: QuietOption = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
     _version: Annotated[
         bool,
@@ -78,8 +93,8 @@ def backup_ledger(
 ) -> None:
     """Scheduled, verified backups of a SQLite database, with a ledger of all that was done.
 
-    These options come before the command. They can also be set in the environment, as
-    BACKUP_LEDGER_DATABASE, or in backup-ledger.toml in the current folder.
+    These options may stand before the command or after it. They can also be set in the
+    environment, as BACKUP_LEDGER_DATABASE, or in backup-ledger.toml in the current folder.
 
     \b
     Examples:
@@ -92,7 +107,7 @@ def backup_ledger(
     options: GlobalOptions = ctx.obj
     options.database, options.backups = database, backups
     options.ledger, options.projections = ledger_url, projections_url
-    options.debug = debug
+    options.debug, options.config, options.quiet = debug, config, quiet
 
 
 app.command("demo", short_help="See it all on a sample database, in seconds.", epilog=EXIT_CODES)(
@@ -108,5 +123,6 @@ app.add_typer(retention.app, name="retention", help="What is kept, and clean-ups
 app.add_typer(audit.app, name="audit", help="Who did what, when, why, and did it work.")
 app.add_typer(projections.app, name="projections", help="The read models, and how to rebuild them.")
 app.add_typer(ledger.app, name="ledger", help="Begin a ledger.")
+app.add_typer(config_group.app, name="config", help="The settings, and where they come from.")
 app.add_typer(notify.app, name="notify", help="Tell people when something went wrong.")
 app.add_typer(tokens.app, name="tokens", help="Who may come in over HTTP.")

@@ -40,6 +40,7 @@ class GlobalOptions:
     projections: str | None = None
     debug: bool = False
     config: Path | None = None
+    quiet: bool = False
     as_json: bool = False
     max_mb_per_second: float | None = None
     log_format: str | None = None
@@ -58,7 +59,7 @@ class ReportingGroup(TyperGroup):
         **extra: Any,
     ) -> Any:
         options = extra.setdefault("obj", GlobalOptions())
-        args = sys.argv[1:] if args is None else args
+        args = global_first(sys.argv[1:] if args is None else args)
         options.as_json = "--json" in args
 
         def work() -> Any:
@@ -67,6 +68,26 @@ class ReportingGroup(TyperGroup):
             )
 
         return sys.exit(outcome_of(work, options)) if standalone_mode else work()
+
+
+WITH_VALUE = ("--database", "--backups", "--ledger", "--projections", "--config")
+WITHOUT_VALUE = ("--debug", "-q", "--quiet")
+
+
+def global_first(args: Sequence[str]) -> list[str]:
+    """The options that stand before the command, wherever they were given; up to `--`."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = list(args)
+    while waiting and waiting[0] != "--":
+        word = waiting.pop(0)
+        if word in WITHOUT_VALUE or word.startswith(tuple(f"{name}=" for name in WITH_VALUE)):
+            first.append(word)
+        elif word in WITH_VALUE and waiting:
+            first += [word, waiting.pop(0)]
+        else:
+            rest.append(word)
+    return [*first, *rest, *waiting]
 
 
 def outcome_of(work: Callable[[], Any], options: GlobalOptions) -> int:

@@ -53,7 +53,7 @@ def parse_moment(text: str) -> datetime:
 
 
 def parse_time_or_position(text: str) -> datetime | int:
-    """A place in the ledger: digits alone are a position, anything else a date or time.
+    """A place in the ledger: digits alone are a position; a date means the end of its day.
 
     Raises:
         typer.BadParameter: it is neither.
@@ -61,7 +61,7 @@ def parse_time_or_position(text: str) -> datetime | int:
     if _DIGITS.fullmatch(text):
         return int(text)
     try:
-        return moments.parse_moment(text)
+        return moments.parse_moment_end(text)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; or a position, such as 17") from None
 
@@ -90,7 +90,10 @@ UserOption = Annotated[
     int | None, typer.Option("--user", metavar="N", parser=parse_user_id, help="Only this user's.")
 ]
 NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="File name, as `backup list` shows it.")
+    str,
+    typer.Argument(
+        metavar="NAME", help="File name (.db may be left out), latest, latest:USER or @TIME."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -103,7 +103,9 @@ def cleanup_empty(ctx: typer.Context, as_json: JsonOption = False) -> None:
     from commands.retention.cleanup import clean_up_empty
 
     with opened(ctx, "act", adopt=True) as session:
-        _say_cleaned(clean_up_empty(session.site, session.context), as_json=as_json)
+        _say_cleaned(
+            clean_up_empty(session.site, session.context), as_json=as_json, quiet=ctx.obj.quiet
+        )
 
 
 @app.command("cleanup-protected", epilog=EXIT_CODES)
@@ -126,7 +128,7 @@ def cleanup_protected(
 
     with opened(ctx, "act", adopt=True) as session:
         deleted = clean_up_old_protected(session.site, session.context, days)
-        _say_cleaned(deleted, as_json=as_json)
+        _say_cleaned(deleted, as_json=as_json, quiet=ctx.obj.quiet)
 
 
 def _require_scope(user: int | None, *, everybody: bool) -> None:
@@ -190,10 +192,11 @@ def _show_outcome(session: Session, outcome: RetentionOutcome, deleted: Sequence
     show_table(table)
 
 
-def _say_cleaned(deleted: Sequence[Deletion], *, as_json: bool) -> None:
+def _say_cleaned(deleted: Sequence[Deletion], *, as_json: bool, quiet: bool) -> None:
     if as_json:
         write_json(_deleted_json(deleted))
         return
     for each in deleted:
         say(f"deleted {each.backup.filename} ({each.rule})")
-    say(f"{len(deleted)} deleted." if deleted else "There was nothing to clean up.")
+    if deleted or not quiet:
+        say(f"{len(deleted)} deleted." if deleted else "There was nothing to clean up.")

@@ -42,10 +42,11 @@ def run(
     \b
     Examples:
       backup-ledger run
-      backup-ledger run --once
+      backup-ledger run --once --quiet
     """
     import threading
 
+    from commands.scheduler.check import CheckReport
     from commands.scheduler.process import run_scheduler
 
     ctx.obj.max_mb_per_second, ctx.obj.log_format = max_mb_per_second, log_format
@@ -59,7 +60,7 @@ def run(
         report = run_scheduler(session.site, once=once, stop=stop, on_check=on_check)
         if as_json:
             write_json(_report_json(report))
-        elif once:
+        elif once and not (ctx.obj.quiet and report == CheckReport()):
             say(_sentence(report))
     if once and report.failed + report.abandoned:
         raise typer.Exit(FAILED)

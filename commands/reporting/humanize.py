@@ -83,3 +83,14 @@ def parse_moment(text: str) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise wrong from None
+
+
+def parse_moment_end(text: str) -> datetime:
+    """The same of a moment up to which is asked: a date alone means the end of its day.
+
+    Raises:
+        ValueError: it is not an ISO date or time.
+    """
+    moment = parse_moment(text)
+    is_date = len(text) == len("2025-01-13")
+    return moment + timedelta(days=1, microseconds=-1) if is_date else moment

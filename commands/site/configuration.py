@@ -114,6 +114,22 @@ class Configuration(BaseSettings):
                 ) from None
         return value
 
+    @field_validator(
+        "database",
+        "backups",
+        "ledger",
+        "projections",
+        "checkpoint_key",
+        "checkpoint_folder",
+        mode="before",
+    )
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        """`~` is the home folder, in the file and the environment as in a shell."""
+        if isinstance(value, str | Path) and str(value).startswith("~"):
+            return os.path.expanduser(value)
+        return value
+
     @field_validator("labels", mode="before")
     @classmethod
     def _labels_in_one_text(cls, value: Any) -> Any:

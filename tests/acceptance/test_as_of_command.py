@@ -61,7 +61,7 @@ def test_now_is_what_the_other_commands_show(lived_in: Place) -> None:
         lived_in.json("backup", "list", "--all"),
         lived_in.json("settings", "list"),
     )
-    found = lived_in.json("audit", "as-of", "2099-01-01")
+    found = lived_in.json("audit", "as-of", "2099-01-01T00:00")
     assert found.keys() == KEYS
     assert found["asked"] == "2099-01-01T00:00:00.000000Z"
     assert (found["position"], found["root"]) == head_of(lived_in)
@@ -100,7 +100,6 @@ def test_a_time_is_taken_in_every_form_that_other_commands_take(lived_in: Place)
     """A date, a time, one with a zone; each stands on the last position written by then."""
     for asked, position in (
         ("2025-01-12", 0),
-        ("2025-01-13", 0),
         ("2025-01-13T02:00", 2),
         ("2025-01-13 01:59:59.999999", 0),
         ("2025-01-14T03:00+02:00", 2),
@@ -114,9 +113,16 @@ def test_a_time_is_taken_in_every_form_that_other_commands_take(lived_in: Place)
         assert lived_in.json("audit", "as-of", asked)["position"] == position, asked
 
 
+def test_a_date_means_its_end(lived_in: Place) -> None:
+    """Who asks for a day wants to see what came of it."""
+    of_day = lived_in.json("audit", "as-of", "2025-01-13")
+    assert of_day["asked"] == "2025-01-13T23:59:59.999999Z"
+    assert of_day["position"] > lived_in.json("audit", "as-of", "2025-01-12")["position"] == 0
+
+
 def test_before_everything_there_is_nothing(lived_in: Place) -> None:
     """Position 0, and the root of the empty tree."""
-    found = lived_in.json("audit", "as-of", "2025-01-12")
+    found = lived_in.json("audit", "as-of", "2025-01-12T00:00")
     assert found == {
         "asked": "2025-01-12T00:00:00.000000Z",
         "position": 0,

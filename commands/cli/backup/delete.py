@@ -35,8 +35,10 @@ def delete(
     """
     from commands.backups.delete import delete_backup
     from commands.backups.find import find_backup
+    from commands.backups.naming import filename_of
 
     with opened(ctx, "act", adopt=True) as session:
+        name = filename_of(session.site, name)
         backup = find_backup(session.site, name)
         age = moments.relative(backup.created_at, session.context.now)
         confirm(f"Delete {name} ({moments.size(backup.size)}, made {age})?", yes=yes)
@@ -69,8 +71,10 @@ def hold(
     """
     from commands.backups.find import find_backup
     from commands.backups.hold import place_hold
+    from commands.backups.naming import filename_of
 
     with opened(ctx, "act", adopt=True) as session:
+        name = filename_of(session.site, name)
         hold_id = place_hold(session.site, session.context, name, reason, until)
         if as_json:
             backup = find_backup(session.site, name)
@@ -88,8 +92,10 @@ def release(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False)
     """
     from commands.backups.find import find_backup
     from commands.backups.hold import release_holds
+    from commands.backups.naming import filename_of
 
     with opened(ctx, "act", adopt=True) as session:
+        name = filename_of(session.site, name)
         released = release_holds(session.site, session.context, name)
         if as_json:
             backup = find_backup(session.site, name)

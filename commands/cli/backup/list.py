@@ -99,10 +99,12 @@ def show(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) ->
       backup-ledger backup show before-cleanup.db
     """
     from commands.backups.find import find_recorded
+    from commands.backups.naming import filename_of
     from commands.backups.unrecorded import unrecorded_file
 
     with opened(ctx, "read") as session:
         site = session.site
+        name = filename_of(site, name)
         file = unrecorded_file(site, name)
         if file is not None:
             _show_unrecorded(session, file, as_json=as_json)

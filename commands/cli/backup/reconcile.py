@@ -35,7 +35,8 @@ def reconcile(ctx: typer.Context, as_json: JsonOption = False) -> None:
         if as_json:
             write_json(parts)
         elif not any(parts.values()):
-            say("Catalog and folder agree; nothing to do.")
+            if not ctx.obj.quiet:
+                say("Catalog and folder agree; nothing to do.")
         else:
             show_facts(
                 (name.replace("_", " "), ", ".join(each)) for name, each in parts.items() if each

@@ -79,7 +79,10 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
         options = BareOptions(to=to, plan=plan, force=force, yes=yes, as_json=as_json)
         restore_bare(ctx, Path(name), sha256, options, without_ledger=without_ledger)
         return
+    from commands.backups.naming import filename_of
+
     with opened(ctx, "plan" if plan else "act", adopt=not plan) as session:
+        name = filename_of(session.site, name)
         wanted = CopyWanted(name, source, identity, to, force=force)
         if needs_copy(session, wanted):
             _from_copy(session, wanted, plan=plan, yes=yes, as_json=as_json)

@@ -82,7 +82,7 @@ def verify(
         found = list(_verified(session, work, due=due))
         if as_json:
             write_json([_verification_json(each) for each in found])
-        else:
+        elif found or not ctx.obj.quiet:
             _say_verified(found)
     if any(each.problem is not None for each in found):
         raise typer.Exit(FOUND_SOMETHING)
@@ -97,13 +97,15 @@ def _chosen(
     part: tuple[int, int],
 ) -> Work:
     from commands.backups.find import find_backup
+    from commands.backups.naming import filename_of
     from commands.verification.plan import is_in_part
     from projections.queries.catalog import PRESENT, backups_of_store
 
     site, chosen = session.site, level or VerifyLevel.INTEGRITY
     wanted: Level = chosen.value
     if names:
-        return [(wanted, [find_backup(site, name) for name in dict.fromkeys(names)])]
+        meant = [filename_of(site, name) for name in names]
+        return [(wanted, [find_backup(site, name) for name in dict.fromkeys(meant)])]
     with site.read_models.reading() as connection:
         there = backups_of_store(connection, site.store.store_id, (*PRESENT, "missing"))
     return [(wanted, [each for each in there if is_in_part(each, *part)])]

@@ -1,0 +1,72 @@
+"""Where each setting came from, and what in the environment or the file is no setting."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands.site.configuration import CONFIGURATION_FILE, ENVIRONMENT_PREFIX, Configuration
+from ledger.masking import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting's value, passwords masked, and where it came from."""
+
+    name: str
+    value: Any
+    origin: str
+
+
+def settings_with_origin(
+    configuration: Configuration, options: Collection[str], config: Path | None = None
+) -> Iterator[Setting]:
+    """Every setting. `options`: the names of those that were given on the command line."""
+    file = Path(CONFIGURATION_FILE) if config is None else config
+    in_file = _keys_of(file)
+    in_environment = {name.upper() for name in os.environ}
+    for name in Configuration.model_fields:
+        variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
+        if name in options:
+            origin = "option"
+        elif variable in in_environment:
+            origin = variable
+        elif name in in_file:
+            origin = str(file.absolute())
+        else:
+            origin = "default"
+        yield Setting(name, _shown(getattr(configuration, name)), origin)
+
+
+def unknown_variables() -> list[str]:
+    """Variables of the environment that look like settings and are none."""
+    known = {f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in Configuration.model_fields}
+    ours = (name for name in os.environ if name.upper().startswith(ENVIRONMENT_PREFIX))
+    return sorted(name for name in ours if name.upper() not in known)
+
+
+def _keys_of(file: Path) -> set[str]:
+    try:
+        return set(tomllib.loads(file.read_text("utf-8")))
+    except FileNotFoundError:
+        return set()
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): _shown(each) for name, each in value.items()}
+    if hasattr(value, "model_dump"):
+        return _shown(value.model_dump(mode="json"))
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
