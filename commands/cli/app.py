@@ -110,19 +110,19 @@ def backup_ledger(  # noqa: PLR0917  (options are parameters)
     options.debug, options.config, options.quiet = debug, config, quiet
 
 
-app.command("demo", short_help="See it all on a sample database, in seconds.", epilog=EXIT_CODES)(
-    demo
-)
-app.command("run", short_help="The scheduler: take what is due.", epilog=EXIT_CODES)(run)
-app.command("serve", short_help="The same over HTTP.", epilog=EXIT_CODES)(serve)
-app.command("status", short_help="Is everything all right?", epilog=EXIT_CODES)(status)
-app.add_typer(settings.app, name="settings", help="Each user's schedule.")
+app.command(
+    "demo", short_help="Try everything on a sample database, in seconds.", epilog=EXIT_CODES
+)(demo)
+app.command("run", short_help="Run the scheduler.", epilog=EXIT_CODES)(run)
+app.command("serve", short_help="Serve the HTTP API and console.", epilog=EXIT_CODES)(serve)
+app.command("status", short_help="Say what needs attention.", epilog=EXIT_CODES)(status)
+app.add_typer(settings.app, name="settings", help="Manage backup schedules.")
 app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
-app.add_typer(offsite.app, name="offsite", help="Copies elsewhere, encrypted and verified.")
-app.add_typer(retention.app, name="retention", help="What is kept, and clean-ups.")
-app.add_typer(audit.app, name="audit", help="Who did what, when, why, and did it work.")
-app.add_typer(projections.app, name="projections", help="The read models, and how to rebuild them.")
-app.add_typer(ledger.app, name="ledger", help="Begin a ledger.")
-app.add_typer(config_group.app, name="config", help="The settings, and where they come from.")
-app.add_typer(notify.app, name="notify", help="Tell people when something went wrong.")
-app.add_typer(tokens.app, name="tokens", help="Who may come in over HTTP.")
+app.add_typer(offsite.app, name="offsite", help="Manage off-site copies, encrypted and verified.")
+app.add_typer(retention.app, name="retention", help="Preview and apply retention; clean up.")
+app.add_typer(audit.app, name="audit", help="Read, prove, verify and export the history.")
+app.add_typer(projections.app, name="projections", help="Rebuild and compare the read models.")
+app.add_typer(ledger.app, name="ledger", help="Begin, copy, split and salvage ledgers.")
+app.add_typer(config_group.app, name="config", help="Show and check the configuration.")
+app.add_typer(notify.app, name="notify", help="Try out notifications.")
+app.add_typer(tokens.app, name="tokens", help="Manage API tokens.")
