@@ -80,6 +80,35 @@ def test_commands_holds_rooms_only() -> None:
     assert beside == {"__init__.py", "errors.py"}
 
 
+FACTS = re.compile(
+    r"_?(MAX_USER_ID|(?:KEEP_COUNT|MAX|MIN)_(?:MAX|MIN|KEEP_COUNT)|MEBIBYTE|MEGABYTE|Role|Engine|Kind)"
+)
+
+
+def defined_in(path: Path) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a module sets, and what to."""
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            yield node.target.id, node.value
+
+
+def test_limits_and_sets_of_words_have_one_home() -> None:
+    """What two modules write down each for itself will one day differ."""
+    homes: dict[str, list[str]] = {}
+    for path in code_files():
+        if "tests" not in path.parts:
+            for name, value in defined_in(path):
+                words = ast.unparse(value)
+                if FACTS.fullmatch(name):
+                    homes.setdefault(name, []).append(name_of(path))
+                if words.startswith("Literal["):
+                    homes.setdefault(words, []).append(name_of(path))
+    assert "MAX_USER_ID" in homes
+    assert {fact: found for fact, found in homes.items() if len(found) > 1} == {}
+
+
 def test_imports_go_one_way() -> None:
     """From room to room as the contract in pyproject.toml has it, and never in a circle."""
     linter = Path(sys.executable).with_name("lint-imports")

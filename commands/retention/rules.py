@@ -25,17 +25,12 @@ those whose deletion has begun, are in neither list.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from commands.backups.last_good import last_good
 from commands.retention.periods import Keep, kept_by_period
 from commands.schedules.local_time import as_utc
-
-Status = Literal["ok", "corrupt", "missing", "deleting", "deleted"]
-
-MIN_KEEP_COUNT: Final = 1
-MAX_KEEP_COUNT: Final = 30
-
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupStatus
 
 NOTHING_MORE: Final = Keep()
 
@@ -52,7 +47,7 @@ class Candidate:
     filename: str
     created_at: datetime
     """Aware, of any zone."""
-    status: Status
+    status: BackupStatus
     is_protected: bool
     held: bool
     being_restored: bool
@@ -154,10 +149,10 @@ def plan(
 def _check(keep_count: int, keep_within_days: int) -> None:
     # The type too: these come from callers without a type checker, and True is an int.
     is_number = isinstance(keep_count, int) and not isinstance(keep_count, bool)
-    if not is_number or not MIN_KEEP_COUNT <= keep_count <= MAX_KEEP_COUNT:
+    if not is_number or not KEEP_COUNT_MIN <= keep_count <= KEEP_COUNT_MAX:
         raise InvalidKeepCount(
             f"keep_count is {keep_count!r}: "
-            f"use an integer from {MIN_KEEP_COUNT} to {MAX_KEEP_COUNT}"
+            f"use an integer from {KEEP_COUNT_MIN} to {KEEP_COUNT_MAX}"
         )
     if keep_within_days < 0:
         raise ValueError(f"keep_within_days is {keep_within_days}: use 0 (none) or more")

@@ -19,9 +19,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from commands.schedules.local_time import as_utc, instant_of, parse_backup_time, zone
-
-MAX_RETRIES: Final = 5
-"""After this many retries a slot is given up; so attempts are numbered 1 to 6."""
+from ledger.vocabulary import MAX_RETRIES
 
 MAX_SPREAD_SECONDS: Final = 86_400
 """A longer delay would run into the next day's slot."""

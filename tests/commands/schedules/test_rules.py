@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from commands.schedules.local_time import instant_of
 from commands.schedules.rules import (
-    MAX_RETRIES,
     CatchUp,
     catch_up,
     following_slot,
@@ -22,6 +21,7 @@ from commands.schedules.rules import (
     retry_delay,
     spread_offset,
 )
+from ledger.vocabulary import MAX_RETRIES
 
 ZONES = (
     "UTC",
