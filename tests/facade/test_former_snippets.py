@@ -188,10 +188,11 @@ def test_retention_by_hand_deletes_what_its_summary_says(application: Applicatio
     for hour in range(5):
         with freeze_time(f"2025-01-13T{hour:02}:00:00Z"):
             service.create_backup()
-    service.create_pre_migration_backup()
-    summary = asyncio.run(policy.get_retention_summary(keep_count=2))
+    with freeze_time("2025-01-13T05:00:00Z", real_asyncio=True):
+        service.create_pre_migration_backup()
+        summary = asyncio.run(policy.get_retention_summary(keep_count=2))
+        assert asyncio.run(policy.apply_retention_policy(keep_count=2)) == 3
     assert (summary.total, summary.protected, summary.to_keep, summary.to_delete) == (6, 1, 2, 3)
-    assert asyncio.run(policy.apply_retention_policy(keep_count=2)) == 3
     assert len(service.list_backups()) == 3
 
 
