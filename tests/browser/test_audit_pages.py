@@ -109,7 +109,7 @@ def test_a_service_that_lies_is_found_out(office: Office) -> None:
         swapped[1] = str(int(swapped[1]) - 1)
         lies = {
             other: "another record",
-            good.replace("index 2", "index 2\nAAAA"): "a hash of the proof is too short",
+            good.replace("index 2", "index 2\nAAAA"): "a hash of the proof has another length",
             f"{head}\n\n{chr(10).join(swapped)}": "",
             head.rpartition("\n")[0] + f"\n\n{note}": "too short",
         }
