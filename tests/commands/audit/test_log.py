@@ -13,6 +13,10 @@ from tests.commands.conftest import MakeWorld
 from tests.commands.world import World
 
 MANY = 7_000
+NEEDLE = 2
+"""The position of what is looked for: after the registration of the source."""
+LAST = NEEDLE + MANY + 1
+"""The position of the newest event: the settings."""
 
 
 def fill(world: World, count: int) -> None:
@@ -46,9 +50,9 @@ def test_what_stands_far_back_is_found_on_the_first_page(
     """Seven thousand records away, whatever the case."""
     wanted = AuditFilter(text="the needle", **filters)  # type: ignore[arg-type]
     page = audit_page(long.site, wanted, newest_first=newest_first)
-    assert positions(page) == [1]
+    assert positions(page) == [NEEDLE]
     assert page.next_cursor is None
-    assert page.looked_at in (MANY + 1, MANY + 2)
+    assert page.looked_at in (LAST - 1, LAST)
 
 
 def test_where_it_stops_it_says_so_and_goes_on(
@@ -63,7 +67,7 @@ def test_where_it_stops_it_says_so_and_goes_on(
         assert page.looked_at is not None
         pages, cursor, looked = pages + 1, page.next_cursor, looked + page.looked_at
         found += positions(page)
-    assert (found, looked, pages) == ([1], MANY + 2, 3)
+    assert (found, looked, pages) == ([NEEDLE], LAST, 3)
 
 
 def test_pages_of_matches_join_without_a_gap(long: World) -> None:
@@ -75,10 +79,10 @@ def test_pages_of_matches_join_without_a_gap(long: World) -> None:
         cursor = page.next_cursor
         if cursor is None:
             break
-    assert found == list(range(MANY + 1, 1, -1))
+    assert found == list(range(LAST - 1, NEEDLE, -1))
 
 
 def test_only_details_and_message_are_searched(long: World) -> None:
     """The names of keys and the ids around them are not what anybody looks for."""
     assert positions(audit_page(long.site, AuditFilter(text="correlation_id"))) == []
-    assert positions(audit_page(long.site, AuditFilter(text="backup_time"))) == [MANY + 2]
+    assert positions(audit_page(long.site, AuditFilter(text="backup_time"))) == [LAST]

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from commands.reporting.metrics import exposition, metrics, quantile
@@ -25,10 +26,12 @@ def read(world: World) -> dict[tuple[str, ...], float]:
     return found
 
 
-def test_an_empty_ledger_has_numbers_too(world: World) -> None:
-    """A new installation raises no alarm, and no error."""
+@pytest.mark.parametrize(("events", "options"), [(0, {"database": None}), (1, {})])
+def test_a_new_ledger_has_numbers_too(world: World, events: int, options: dict[str, None]) -> None:
+    """A new installation raises no alarm, and no error: empty, or with its database registered."""
+    world.open(backups=world.backups, **options)
     found = read(world)
-    assert found["events",] == 0
+    assert found["events",] == events
     assert found["oldest_success_age_seconds",] == 0
     assert found["runs_total", "outcome=completed"] == 0
 
