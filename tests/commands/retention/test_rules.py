@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.retention.rules import Candidate, InvalidKeepCount, Kept, RetentionPlan, Status, plan
+from commands.retention.rules import Candidate, InvalidKeepCount, Kept, RetentionPlan, plan
+from ledger.vocabulary import BackupStatus
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 OLDEST = 1_000
@@ -171,7 +172,7 @@ def test_a_plan_is_the_one_in_the_table(
 
 
 @pytest.mark.parametrize("status", ["missing", "deleting", "deleted"])
-def test_a_backup_that_is_not_there_is_in_no_list(status: Status) -> None:
+def test_a_backup_that_is_not_there_is_in_no_list(status: BackupStatus) -> None:
     """It neither counts nor goes, whatever guards it, and saves no source."""
     gone = [backup("gone", 0, status=status), backup("held", 0, "HPR", status=status)]
     found = plan([*gone, backup("a", 1), backup("b", 2)], 1, NOW)
