@@ -35,7 +35,9 @@ def show(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show each setting, and where its value came from; passwords are masked.
+    """Show each setting and where its value came from.
+
+    Passwords are masked.
 
     \b
     Examples:
@@ -61,7 +63,7 @@ def show(
 
 @app.command(epilog=EXIT_CODES)
 def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Check that the settings can be read, and that what they name is there.
+    """Check the settings, and that what they name is there.
 
     Changes nothing and opens no database. Exit code 3 where something does not fit.
 

@@ -21,7 +21,7 @@ def accept(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept a backup that holds much less than the one before it, or that is flawed.
+    """Accept a backup that holds much less, or is flawed.
 
     Of a database that lost tables or most of its rows, retention keeps the last backup from
     before that until you accept what came after it. Accepting a flawed backup silences the

@@ -31,17 +31,17 @@ def split(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a folder apart in which version 0.1.0 mixed the backups of two databases.
+    """Take a folder apart that holds backups of two databases.
 
-    The folder and its ledger stay with the database of its newest backup. The backups of the other
-    one are copied into a folder and a ledger of its own, compared with what was recorded, and only
-    then deleted here; holds and schedules are set there, too. Stop the schedulers first. A split
-    that was cut short goes on when it is called again.
+    Version 0.1.0 could mix them. The folder and its ledger stay with the database of its newest
+    backup. The backups of the other one are copied into a folder and a ledger of its own, compared
+    with what was recorded, and only then deleted here; holds and schedules are set there, too. Stop
+    the schedulers first. A split that was cut short goes on when it is called again.
 
     \b
     Examples:
-      backup-ledger --database crm.db ledger split --plan
-      backup-ledger --database crm.db ledger split --to /srv/billing/backups
+      backup-ledger ledger split --plan
+      backup-ledger ledger split --source billing.db --to /srv/billing/backups
     """
     from contextlib import closing
 

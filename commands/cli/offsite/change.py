@@ -21,7 +21,12 @@ def set_(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change settings of a destination."""
+    """Change settings of a destination.
+
+    \b
+    Example:
+      backup-ledger offsite set nas --upload-mb-per-second 2
+    """
     require_extra()
     from commands.offsite.change import change_destination
     from commands.offsite.destinations import find_destination
@@ -47,7 +52,14 @@ def remove(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop using a destination. Nothing there is deleted; it can be added again."""
+    """Stop using a destination.
+
+    Nothing there is deleted; it can be added again.
+
+    \b
+    Example:
+      backup-ledger offsite remove nas
+    """
     require_extra()
     from commands.offsite.change import remove_destination
     from commands.offsite.destinations import find_destination
@@ -67,6 +79,10 @@ def attach(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = 
 
     A ledger that `offsite recover` made only reads, because the machine that it replaces may live.
     Attach it once you are sure that no other machine uses the destination.
+
+    \b
+    Example:
+      backup-ledger offsite attach nas
     """
     require_extra()
     from commands.offsite.change import attach_destination

@@ -28,10 +28,10 @@ def copy(
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy backups off-site: by default all good ones that have no copy yet.
+    """Copy backups off-site.
 
-    Only pages that the destination does not have are sent. A copy that was interrupted sends the
-    rest next time.
+    By default all good ones that have no copy yet. Only pages that the destination does not have
+    are sent. A copy that was interrupted sends the rest next time.
 
     \b
     Examples:

@@ -30,9 +30,9 @@ def recover(
     option: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the ledger again on a bare machine, from what lies beside the copies.
+    """Make the ledger again on a bare machine, from off-site.
 
-    Then every backup is known, and each can be fetched:
+    It comes from what lies beside the copies. Then every backup is known, and each can be fetched:
     backup-ledger --backups FOLDER backup restore NAME --from DESTINATION --identity FILE --to PATH
 
     \b

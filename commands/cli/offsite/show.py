@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 
 def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """List destinations and every copy that is there."""
+    """List destinations and every copy that is there.
+
+    \b
+    Examples:
+      backup-ledger offsite list
+      backup-ledger offsite list --json
+    """
     require_extra()
     from commands.offsite.status import destination_statuses
 
@@ -41,7 +47,12 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = False) -> None:
-    """Show a destination: its settings, its keys, its copies."""
+    """Show a destination: its settings, its keys, its copies.
+
+    \b
+    Example:
+      backup-ledger offsite show nas
+    """
     require_extra()
     from commands.offsite.destinations import find_destination
     from commands.offsite.status import destination_status
@@ -72,7 +83,13 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
 
 
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Say for each destination what is there and what is missing."""
+    """Say for each destination what is there and what is missing.
+
+    \b
+    Examples:
+      backup-ledger offsite status
+      backup-ledger offsite status --json
+    """
     require_extra()
     from commands.offsite.status import destination_statuses
 
