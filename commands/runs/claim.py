@@ -72,14 +72,20 @@ def _claim_or_none(
     site: Site, context: Context, schedule: Schedule
 ) -> tuple[Claim, list[Draft]] | None:
     """A row that makes no sense is looked up in the ledger; its user disturbs nobody else."""
+    claimed = None
     try:
-        return _claim(site, context, schedule)
+        claimed = _claim(site, context, schedule)
+        problem = claimed[0].problem
     except ValueError as error:
-        reason = f"the row of user {schedule.user_id} made no sense: {error}"
-        logger.error("%s", reason)  # noqa: TRY400
-    stream = schedule_stream(schedule.user_id)
+        problem = error
+    if problem is None:
+        return claimed
     try:
-        truth = site.ledger.fold(stream, evolve_schedule)
+        truth = site.ledger.fold(schedule_stream(schedule.user_id), evolve_schedule)
+        if claimed is not None and truth is not None and truth.timezone == schedule.timezone:
+            return claimed  # the row is right: this machine does not know the zone
+        reason = f"the row of user {schedule.user_id} made no sense: {problem}"
+        logger.error("%s", reason)
         claimed = None if truth is None else _claim(site, context, truth)
     except ValueError:
         logger.exception("user %s has a schedule that cannot be read", schedule.user_id)
