@@ -98,7 +98,7 @@ def manual_backup_name(database_stem: str, now: datetime) -> str:
     end = f"_backup_{_stamp(now)}{SUFFIX}"
     cleaned = "".join("_" if _is_forbidden(character) else character for character in database_stem)
     stem = cleaned.strip().lstrip(".") or _STEM_OF_NOTHING
-    if classify(stem + end).kind != "manual":
+    if _reserved(stem + end, RESERVED_PREFIXES):
         # A database may be called pre_restore.db; its backups by hand are not protected.
         stem = f"{_STEM_OF_NOTHING}_{stem}"
     return _cut(stem, MAX_NAME_BYTES - len(end)) + end

@@ -155,6 +155,8 @@ def test_classifying_never_fails(name: str) -> None:
 @example("pre_restore", NOW)
 @example("pre_migration_x", NOW)
 @example("auto_backup_user7_x", NOW)
+@example("AUTO_BACKUP_USER", NOW)
+@example("Pre_Migration_x", NOW)
 def test_any_database_gets_a_plain_unprotected_manual_name(stem: str, now: datetime) -> None:
     """Whatever a database is called, its backup by hand has a name that people may type."""
     name = manual_backup_name(stem, now)

@@ -99,15 +99,16 @@ def append_at(ledger: Ledger, clock: ManualClock, *hours: float) -> None:
         ((1, 2, 2, 2, 3), 2, 4, None),
         ((1, 2, 3), 99, 3, None),
         # Set ahead by days, noticed and set back: what came after counts, and the jump is told.
-        ((1, 2, 50, 51, 3, 4), 3, 5, 3),
+        # The ledger records each jump back before what comes after it, at a position of its own.
+        ((1, 2, 50, 51, 3, 4), 3, 6, 3),
         ((1, 2, 50, 51, 3, 4), 2, 2, None),
-        ((1, 2, 50, 51, 3, 4), 50, 6, 4),
-        ((1, 2, 50, 51, 3, 4), 51, 6, None),
+        ((1, 2, 50, 51, 3, 4), 50, 7, 4),
+        ((1, 2, 50, 51, 3, 4), 51, 7, None),
         ((1, 2, 50, 51, 3, 4), 0, 0, None),
-        ((10, 1), 1, 2, 1),
+        ((10, 1), 1, 3, 1),
         ((10, 1), 0, 0, None),
-        ((10, 1, 20, 2, 30), 2, 4, 1),
-        ((10, 1, 20, 2, 30), 15, 4, 3),
+        ((10, 1, 20, 2, 30), 2, 6, 1),
+        ((10, 1, 20, 2, 30), 15, 6, 4),
     ],
 )
 def test_a_time_is_the_last_position_written_by_then(
@@ -134,16 +135,18 @@ def test_a_time_is_the_last_position_written_by_then(
 def test_a_position_written_after_a_clock_was_set_back_says_so(
     ledger: Ledger, clock: ManualClock
 ) -> None:
-    """Its time is its own; an earlier one that is later is named."""
+    """Its time is its own; an earlier one that is later is named. Position 3 is the jump."""
     append_at(ledger, clock, 1, 50, 3, 60)
-    assert [moment_of(ledger, position).clock_jump for position in range(5)] == [
+    assert [moment_of(ledger, position).clock_jump for position in range(6)] == [
         None,
         None,
         None,
         2,
+        2,
         None,
     ]
     assert moment_of(ledger, 3).recorded_at == START + 3 * HOUR
+    assert moment_of(ledger, 4).recorded_at == START + 3 * HOUR
 
 
 @pytest.mark.both_databases

@@ -159,7 +159,7 @@ def test_the_old_one_is_kept_and_can_serve_again(
     edit(models_path, "UPDATE backup_settings SET keep_count = 29")
     edited = rows_of(models)
     models.rebuild("backup_settings")
-    assert labels(models) == [("backup_settings@1", KEPT)]
+    assert labels(models) == [("backup_settings@2", KEPT)]
     models.roll_back("backup_settings")
     assert rows_of(models) == edited
     ledger.append(CONTEXT, draft(SettingsCreated, "schedule/77"))

@@ -25,6 +25,7 @@ from projections.projector.read_models import ReadModels
 from projections.queries import catalog as catalog_queries
 from projections.queries import due as due_queries
 from projections.queries import schedules as schedule_queries
+from projections.queries import source_backups
 from tests.sample_events import CONTEXT, SOURCE, STORE, draft, uuid_of
 
 pytestmark = pytest.mark.both_databases
@@ -149,7 +150,7 @@ def test_backups_of_a_store_are_those_whose_file_should_be_there(
     with models.reading() as connection:
         present = catalog_queries.backups_of_store(connection, STORE)
         every = catalog_queries.backups_of_store(connection, STORE, None)
-        last = catalog_queries.last_backup_of_source(connection, SOURCE)
+        last = source_backups.last_backup_of_source(connection, SOURCE)
     assert [each.filename for each in present] == ["2.db", "1.db"]
     assert [each.filename for each in every] == ["5.db", "4.db", "3.db", "2.db", "1.db"]
     assert last is not None
