@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +83,11 @@ def test_no_damaged_file_stops_list_verify_or_retention(world: World, tmp_path: 
     site, context = world.site, world.context()
     good = take_backup(site, context, filename="good.db")
     copies = dict(damaged_copies(sound_bytes(tmp_path)))
+    an_hour_ago = (world.clock.now() - timedelta(hours=1)).timestamp()
     for name, data in copies.items():
-        (world.backups / f"{name}.db").write_bytes(data)
+        path = world.backups / f"{name}.db"
+        path.write_bytes(data)
+        os.utime(path, (an_hour_ago, an_hour_ago))  # retention counts none that is dated ahead
     result = reconcile(site, context)
     judged = {*result.adopted, *result.left_alone}
     assert judged == {f"{name}.db" for name in copies}
