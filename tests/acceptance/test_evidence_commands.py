@@ -265,10 +265,11 @@ def test_nothing_is_overwritten_by_an_export(kept: Place) -> None:
     for name in ("folder", "public"):
         ended = kept.run("audit", "export", name, "--key", "key")
         require_clear(ended, CONFLICT, f"{name} exists already")
-    require_clear(kept.run("audit", "export", "no/where", "--key", "key"), NOT_FOUND, "no/where")
+    ended = kept.run("audit", "export", "no/where", "--key", "key")
+    require_clear(ended, NOT_FOUND, f"there is no folder {Path('no').absolute()};")
     assert len(kept.events()) == before
     assert {path.name for path in Path().iterdir()} == {
-        *("app.db", "backups", "folder", "key", "public")
+        *("app.db", ".app.db.backup-ledger", "backups", "folder", "key", "public")
     } | {path.name for path in Path().glob("app.db-*")}
 
 

@@ -259,7 +259,11 @@ def test_what_trying_again_does_not_help_is_not_called_busy(
     """A script that goes on as long as it is told 5 would go on for ever."""
     url = make_url(postgresql.new_database())
     wrong = url.set(**change).render_as_string(hide_password=False)
-    require_clear(place.run("--ledger", wrong, "--projections", wrong, "status"), code, says)
+    require_clear(
+        place.run("--ledger", wrong, "--projections", wrong, "settings", "list"), code, says
+    )
+    status = place.run("--ledger", wrong, "--projections", wrong, "status")
+    assert (status.code, says in status.err) == (code, True), status
 
 
 def test_an_administrators_rebuild_leaves_the_read_models_to_the_appender(
