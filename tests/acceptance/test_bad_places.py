@@ -224,7 +224,7 @@ def newer_ledger(place: Place) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (text_ledger, "is no ledger"),
+        (text_ledger, "is not a ledger, or its header is damaged"),
         (directory_ledger, "ledger.sqlite"),
         (foreign_ledger, "is no ledger"),
         (newer_ledger, "update backup-ledger"),
