@@ -12,6 +12,7 @@ from commands.restore.restore import restore_backup
 from commands.schedules import local_time
 from commands.schedules.rhythm import upcoming
 from commands.schedules.settings import pause, resume
+from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.events.scheduling import BackupCompleted, BackupFailed, SettingsRejected
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World
@@ -99,6 +100,7 @@ def test_a_user_of_an_unknown_zone_fails_alone_and_says_so(zone_is_gone: World) 
     days = {each.slot.date() for each in world.recorded(BackupFailed)}
     assert len(days) >= 3
     assert {each.user_id for each in world.events_of(BackupCompleted)} == {"1"}
+    assert world.recorded(ProjectionRebuilt) == []  # the row is what the ledger says
 
 
 @pytest.mark.parametrize(

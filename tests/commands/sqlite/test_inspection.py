@@ -188,4 +188,6 @@ def test_full_disk_is_named_whatever_sqlite_calls_it(tmp_path: Path) -> None:
     assert isinstance(error, NotEnoughSpace)
     assert isinstance(error, OSError)
     assert isinstance(error, SQLiteFileError)
-    assert str(error).startswith("no space left")
+    said = str(caught.value)
+    assert str(error).startswith(f"the disk of {tmp_path / 'x.db'} is full ({said}): no space left")
+    assert "\n" not in str(error)
