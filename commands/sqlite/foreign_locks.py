@@ -65,14 +65,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def _require_own_super_journal(path: Path, journal: Path) -> None:
-    try:
-        end = end_of(journal)
-    except FileAccessFailed:
-        if os.path.lexists(journal):
-            raise
-        return  # a transaction that was under way has ended
+    end = end_of(journal)
     if not end.endswith(MAGIC):
-        return
+        return  # or it is gone: a transaction that was under way has ended
     length = int.from_bytes(end[-TRAILER_BYTES : -TRAILER_BYTES + 4])
     name = end[-TRAILER_BYTES - length : -TRAILER_BYTES]
     folder, own = os.path.split(name)

@@ -6,7 +6,7 @@
     python raw_copy_process.py end PATH
 
 Prints "<sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many, and for `end` the
-last 8 KiB. SQLite's locks
+last 8 KiB ("- 0" where there is nothing). SQLite's locks
 belong to the process that closes a descriptor, so the application's process never opens such
 files this way. Standard library only.
 """
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)
         return 1
-    print(digest, size)
+    print(digest or "-", size)
     return 0
 
 
@@ -43,7 +43,10 @@ def _beginning(path: str) -> tuple[str, int]:
 
 
 def _end(path: str) -> tuple[str, int]:
-    ending = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        ending = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return "", 0
     end = os.pread(ending, END_BYTES, max(0, os.fstat(ending).st_size - END_BYTES))
     return end.hex(), len(end)
 

@@ -44,18 +44,22 @@ def can_be_written(path: Path) -> bool:
     Raises:
         FileAccessFailed: it cannot be read.
     """
-    begun = bytes.fromhex(_run("begin", path)[0])
+    begun = _bytes_of(*_run("begin", path))
     versions = begun[WRITE_VERSION:]
     return begun.startswith(SQLITE_BEGINNING) and all(each in KNOWN_VERSIONS for each in versions)
 
 
 def end_of(path: Path) -> bytes:
-    """The last bytes of a file that SQLite may have open.
+    """The last bytes of a file that SQLite may have open; none where it is gone.
 
     Raises:
         FileAccessFailed: it cannot be read.
     """
-    return bytes.fromhex(_run("end", path)[0])
+    return _bytes_of(*_run("end", path))
+
+
+def _bytes_of(digits: str, size: int) -> bytes:
+    return bytes.fromhex(digits) if size else b""
 
 
 def _run(action: str, *paths: Path) -> tuple[str, int]:

@@ -15,9 +15,11 @@ from commands.backups.take import take_backup
 from commands.errors import exit_code_of
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
+from commands.sqlite import foreign_locks
 from commands.sqlite.connections import open_live
 from commands.sqlite.errors import FileAccessFailed, LockedByDotfile
 from commands.sqlite.foreign_locks import MAGIC, require_no_foreign_locks
+from commands.sqlite.raw_files import end_of
 from commands.upkeep.optimize_database import optimize_database
 from ledger.vocabulary import BackupKind
 from tests.commands.world import World
@@ -108,6 +110,26 @@ def test_a_journal_that_names_a_file_outside_deletes_nothing(dotfile: World, act
         ACTS[act](dotfile)
     assert precious.exists()
     assert journal.exists()
+
+
+def test_a_journal_that_goes_and_comes_is_of_a_live_writer(
+    dotfile: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction ends between two looks, and the next one begins: nothing is wrong."""
+    journal = dotfile.database.with_name("app.db-journal")
+    content = bytes(1_000)
+    journal.write_bytes(content)
+
+    def end_between_transactions(path: Path) -> bytes:
+        path.unlink()
+        try:
+            return end_of(path)
+        finally:
+            path.write_bytes(content)
+
+    monkeypatch.setattr(foreign_locks, "end_of", end_between_transactions)
+    require_no_foreign_locks(dotfile.database)
+    assert journal.read_bytes() == content
 
 
 def test_a_super_journal_of_sqlites_own_is_followed(dotfile: World) -> None:
