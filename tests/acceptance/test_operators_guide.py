@@ -48,7 +48,9 @@ def test_the_guide_works_as_it_is_written(place: Place) -> None:
     assert "ok   after-the-restore.db (drill)" in said
     assert said.count("The history is whole") == 3
     assert "BAD" not in said
-    assert place.count_cases() == 20
+    moved = place.folder / "new-machine" / "app.db"
+    assert place.count_cases(moved) == 20
+    assert not place.database.exists(), "the guide ends on the new machine"
 
 
 def test_the_guide_knows_every_file_and_the_defaults() -> None:
