@@ -11,8 +11,8 @@ NAMES = [
     "backup_settings",
     "backup_catalog",
     "backup_runs",
-    "offsite_destinations",
     "offsite_copies",
+    "offsite_destinations",
     "audit_trail",
 ]
 
@@ -22,8 +22,8 @@ def test_list_says_how_far_each_has_come(place: Place) -> None:
     place.done("settings", "set", "1")
     listed = place.json("projections", "list")
     assert [each["name"] for each in listed] == NAMES
-    assert {(each["position"], each["lag"]) for each in listed} == {(1, 0)}
-    assert [each["rows"] for each in listed] == [1, 0, 0, 1]
+    assert {(each["position"], each["lag"]) for each in listed} == {(2, 0)}
+    assert [each["rows"] for each in listed] == [1, 0, 0, 0, 0, 2]
     said = place.done("projections", "list").out
     assert all(name in said for name in NAMES)
 
