@@ -93,8 +93,8 @@ def salvage(file: BinaryIO, log: BinaryIO | None = None) -> Salvage:
 
 
 def _take(found: Salvage, cell: Cell, row: LedgerRow) -> None:
-    # A record that was erased on purpose leaves its leaf hash.
-    if row.record is not None and leaf_hash(row.record) != row.leaf_hash:
+    # Without its record nothing proves a row: one changed byte makes it out of another.
+    if row.record is None or leaf_hash(row.record) != row.leaf_hash:
         found.altered.add(row.position)
     else:
         found.cells[row.position] = cell

@@ -231,7 +231,7 @@ class ServerAttacker(Attacker):
         return bytes(row[0])
 
 
-_GUARDED = ("ledger_events", "ledger_head")
+_GUARDED = ("ledger_events", "ledger_head", "ledger_nodes", "ledger_checkpoints")
 
 
 def _is_there(connection: Any, table: str) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from ledger.append.ledger import Ledger
+from ledger.clock import ManualClock
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import SettingsCreated
 from tests.conftest import MakeContext, OpenLedger
@@ -65,9 +67,10 @@ def test_threads_of_one_process_append_without_gaps(ledger: Ledger, context: Mak
 
 
 def test_processes_append_without_gaps(
-    ledger: Ledger, ledger_path: Path, context: MakeContext
+    ledger: Ledger, ledger_path: Path, context: MakeContext, clock: ManualClock
 ) -> None:
     """Three processes and this one, on one file and one shared stream."""
+    clock.move_to(datetime.now(UTC))  # as theirs: a jump would be recorded as well
     processes = [appender(ledger_path, name, count=25, events=4) for name in "abc"]
     own = [ledger.append(context(), *drafts_of("own", number, 2)) for number in range(25)]
     lines = [line for each in processes for line in each.communicate()[0].splitlines()]
