@@ -70,7 +70,7 @@ def _tell(sink: AuditLogger, recorded: RecordedEvent) -> None:
             resource_id=event.resource_id,
             action=event.action,
             success=event.success,
-            details=event.details.to_json(),
+            details=event.details.to_facts(),
             error_message=event.error_message,
         )
     except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Keep:
             schedule.keep_yearly,
         )
 
-    def fields(self) -> dict[str, int]:
+    def fields(self) -> dict[str, Any]:
         """As the settings and the events call them."""
         return {f"keep_{name}": number for name, number in asdict(self).items()}
 

@@ -306,7 +306,7 @@ def _holds(locked: LockedHead, recorded: Sequence[RecordedEvent]) -> bool:
 
 def make_event(context: Context, draft: Draft, version: int, timestamp: datetime) -> Event:
     """The full event of a draft."""
-    details = draft.details
+    details = draft.details.with_nonce()
     message = draft.error_message
     return Event(
         action=details.action,

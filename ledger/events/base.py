@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from os import urandom
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -41,7 +42,11 @@ Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 ChangedFields = dict[str, str | int | bool | None]
 """Just the fields concerned: of `before`, `after` and `attempted`."""
+Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+"""128 random bits: without them nobody can guess an erased record and confirm it by its leaf."""
 
+
+NONCE_BYTES = 16
 
 _registered: dict[str, type[Details]] = {}
 REGISTRY: MappingProxyType[str, type[Details]] = MappingProxyType(_registered)
@@ -49,7 +54,11 @@ REGISTRY: MappingProxyType[str, type[Details]] = MappingProxyType(_registered)
 
 
 class Details(BaseModel):
-    """An event's own fields. A subclass is one event type at its newest schema version."""
+    """An event's own fields. A subclass is one event type at its newest schema version.
+
+    `nonce`: given to each event as it is made; null in records of versions that had none, and in
+    erased ones.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -61,6 +70,13 @@ class Details(BaseModel):
     success: ClassVar[bool] = True
     is_audited: ClassVar[bool] = False
     """Whether it is one of the audit types that readers of the former service filter on."""
+    personal: ClassVar[tuple[str, ...]] = ()
+    """Fields that can hold personal data; a dot leads into a list. Only these can be erased, with
+    the actor's id and the error message, which any event has."""
+    file_names: ClassVar[tuple[str, ...]] = ()
+    """Fields that name a backup's file: erased where a person gave the name, once it is deleted."""
+
+    nonce: Nonce | None = Field(default=None, repr=False)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -76,3 +92,11 @@ class Details(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, every field present."""
         return self.model_dump(mode="json")
+
+    def to_facts(self) -> dict[str, Any]:
+        """The fields as JSON values for everybody but the ledger: without the nonce."""
+        return self.model_dump(mode="json", exclude={"nonce"})
+
+    def with_nonce(self) -> Self:
+        """The details of a new event."""
+        return self.model_copy(update={"nonce": urandom(NONCE_BYTES).hex()})

@@ -33,7 +33,9 @@ class BackupCreated(_CatalogDetails):
     """
 
     event_type = "backup_catalog.backup_created"
-    schema_version = 2
+    schema_version = 3
+    personal = ("tables.name", "engine_reason", "warnings", "findings", "unchecked")
+    file_names = ("filename",)
     action = "backup"
     run_id: Identifier | None
     store: Identifier
@@ -62,6 +64,8 @@ class BackupNotCreated(_CatalogDetails):
     """A backup that a person asked for could not be made; nothing was left behind."""
 
     event_type = "backup_catalog.backup_error"
+    schema_version = 2
+    personal = ("filename",)
     action = "backup"
     success = False
     store: Identifier
@@ -74,6 +78,8 @@ class BackupFound(_CatalogDetails):
     """A file that stood in the folder without an entry was adopted."""
 
     event_type = "backup_catalog.backup_found"
+    schema_version = 2
+    file_names = ("filename",)
     action = "find"
     store: Identifier
     filename: str
@@ -86,6 +92,8 @@ class BackupFound(_CatalogDetails):
 
 class BackupMissing(_CatalogDetails):
     event_type = "backup_catalog.backup_missing"
+    schema_version = 2
+    file_names = ("filename",)
     action = "lose"
     success = False
     store: Identifier
@@ -103,10 +111,14 @@ class _VerificationDetails(_CatalogDetails):
 
 class BackupVerified(_VerificationDetails):
     event_type = "backup_catalog.backup_verified"
+    schema_version = 2
+    personal = ("problem",)
 
 
 class BackupCorrupt(_VerificationDetails):
     event_type = "backup_catalog.backup_corrupt"
+    schema_version = 2
+    personal = ("problem",)
     success = False
 
 
@@ -114,6 +126,8 @@ class DeletionStarted(_CatalogDetails):
     """`owner`: the process that will unlink the file."""
 
     event_type = "backup_catalog.deletion_started"
+    schema_version = 2
+    file_names = ("filename",)
     action = "delete"
     store: Identifier
     filename: str
@@ -125,6 +139,8 @@ class DeletionStarted(_CatalogDetails):
 
 class BackupDeleted(_CatalogDetails):
     event_type = "backup_catalog.backup_deleted"
+    schema_version = 2
+    file_names = ("filename",)
     action = "delete"
     store: Identifier
     filename: str
@@ -141,11 +157,15 @@ class _HoldDetails(_CatalogDetails):
 
 class HoldPlaced(_HoldDetails):
     event_type = "backup_catalog.hold_placed"
+    schema_version = 2
+    personal = ("reason",)
     action = "hold"
 
 
 class HoldReleased(_HoldDetails):
     event_type = "backup_catalog.hold_released"
+    schema_version = 2
+    personal = ("reason",)
     action = "release"
 
 
@@ -153,5 +173,7 @@ class BackupAccepted(_CatalogDetails):
     """A person says that a collapse was meant, or that the findings of a flawed one are known."""
 
     event_type = "backup_catalog.backup_accepted"
+    schema_version = 2
+    personal = ("reason",)
     action = "accept"
     reason: str | None

@@ -21,6 +21,7 @@ class ClockJumped(_LedgerDetails):
     """
 
     event_type = "ledger.clock_jumped"
+    schema_version = 2
     action = "jump"
     before: Instant
     now: Instant
@@ -30,6 +31,7 @@ class SourceRegistered(_LedgerDetails):
     """A source is recognised by its store and real path."""
 
     event_type = "ledger.source_registered"
+    schema_version = 2
     action = "register"
     source: Identifier
     store: Identifier
@@ -40,6 +42,7 @@ class SourceMoved(_LedgerDetails):
     """The same database, found at another path after the first one was gone."""
 
     event_type = "ledger.source_moved"
+    schema_version = 2
     action = "move"
     source: Identifier
     path_before: str
@@ -48,6 +51,7 @@ class SourceMoved(_LedgerDetails):
 
 class SourceOptimized(_LedgerDetails):
     event_type = "ledger.source_optimized"
+    schema_version = 2
     action = "optimize"
     source: Identifier
     size_before: Count
@@ -63,16 +67,20 @@ class _TokenDetails(_LedgerDetails):
 
 class TokenCreated(_TokenDetails):
     event_type = "ledger.token_created"
+    schema_version = 2
     action = "create"
 
 
 class TokenRevoked(_TokenDetails):
     event_type = "ledger.token_revoked"
+    schema_version = 2
     action = "revoke"
 
 
 class ProjectionRebuilt(_LedgerDetails):
     event_type = "ledger.projection_rebuilt"
+    schema_version = 2
+    personal = ("reason",)
     action = "rebuild"
     name: str
     version: Count
@@ -88,6 +96,7 @@ class LedgerRecovered(_LedgerDetails):
     """
 
     event_type = "ledger.recovered"
+    schema_version = 2
     action = "recover"
     size: Count
     root: Digest
@@ -98,6 +107,7 @@ class LedgerRecovered(_LedgerDetails):
 
 class EvidenceExported(_LedgerDetails):
     event_type = "ledger.evidence_exported"
+    schema_version = 2
     action = "export"
     first_position: Count
     last_position: Count
@@ -112,6 +122,7 @@ class NotificationQueued(_LedgerDetails):
     """
 
     event_type = "ledger.notification_queued"
+    schema_version = 2
     action = "notify"
     notification_id: Identifier
     topic: str
@@ -124,6 +135,7 @@ class NotificationSent(_LedgerDetails):
     """`targets`: how many took it."""
 
     event_type = "ledger.notification_sent"
+    schema_version = 2
     action = "notify"
     notification_id: Identifier
     attempt: Count
@@ -134,6 +146,7 @@ class NotificationFailed(_LedgerDetails):
     """A target did not take it. Its address may hold a password, and is not said."""
 
     event_type = "ledger.notification_error"
+    schema_version = 2
     action = "notify"
     success = False
     notification_id: Identifier

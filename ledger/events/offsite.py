@@ -25,6 +25,7 @@ class DestinationAdded(_DestinationDetails):
     """
 
     event_type = "backup_offsite.destination_added"
+    schema_version = 2
     action = "add"
     name: str
     url: str
@@ -42,6 +43,7 @@ class DestinationAdded(_DestinationDetails):
 
 class DestinationChanged(_DestinationDetails):
     event_type = "backup_offsite.destination_changed"
+    schema_version = 2
     action = "update"
     before: ChangedFields
     after: ChangedFields
@@ -51,6 +53,7 @@ class DestinationAttached(_DestinationDetails):
     """This ledger, a copy or a recovered one, may copy and delete there from now on."""
 
     event_type = "backup_offsite.destination_attached"
+    schema_version = 2
     action = "attach"
     name: str
 
@@ -59,6 +62,8 @@ class DestinationDetached(_DestinationDetails):
     """This ledger was recovered or copied: it only reads there until it is attached."""
 
     event_type = "backup_offsite.destination_detached"
+    schema_version = 2
+    personal = ("reason",)
     action = "detach"
     name: str
     reason: str
@@ -68,6 +73,7 @@ class DestinationRemoved(_DestinationDetails):
     """Nothing was deleted there; its copies are detached."""
 
     event_type = "backup_offsite.destination_removed"
+    schema_version = 2
     action = "remove"
     name: str
 
@@ -89,6 +95,7 @@ class PacksMissing(_PackDetails):
     """Packs that were there are gone or damaged; no later copy leans on them."""
 
     event_type = "backup_offsite.pack_missing"
+    schema_version = 2
     action = "lose"
     success = False
 
@@ -97,6 +104,7 @@ class PacksFound(_PackDetails):
     """Packs that were missing or damaged are there again, and whole."""
 
     event_type = "backup_offsite.pack_found"
+    schema_version = 2
     action = "find"
 
 
@@ -111,6 +119,8 @@ class CopyStarted(_CopyDetails):
     """The claim of a copy: its lease is the stream's name. `source`: null where not known."""
 
     event_type = "backup_offsite.copy_started"
+    schema_version = 2
+    file_names = ("filename",)
     action = "copy"
     filename: str
     source: Identifier | None
@@ -126,6 +136,7 @@ class CopyCompleted(_CopyDetails):
     """
 
     event_type = "backup_offsite.copy_completed"
+    schema_version = 2
     action = "copy"
     copy_id: Identifier
     size: Count
@@ -142,6 +153,7 @@ class CopyCompleted(_CopyDetails):
 
 class CopyFailed(_CopyDetails):
     event_type = "backup_offsite.copy_error"
+    schema_version = 2
     action = "copy"
     success = False
     error_type: str
@@ -151,6 +163,7 @@ class CopyAbandoned(_CopyDetails):
     """A copy whose owner is gone; it is tried again."""
 
     event_type = "backup_offsite.copy_abandoned"
+    schema_version = 2
     action = "copy"
     success = False
     owner: str
@@ -167,10 +180,14 @@ class _CopyChecked(_CopyDetails):
 
 class CopyVerified(_CopyChecked):
     event_type = "backup_offsite.copy_verified"
+    schema_version = 2
+    personal = ("problem",)
 
 
 class CopyCorrupt(_CopyChecked):
     event_type = "backup_offsite.copy_corrupt"
+    schema_version = 2
+    personal = ("problem",)
     success = False
 
 
@@ -178,6 +195,7 @@ class CopyFetchStarted(_CopyDetails):
     """Somebody gets a copy back; it is not deleted meanwhile. Its lease is `fetch/<fetch_id>`."""
 
     event_type = "backup_offsite.copy_fetch_started"
+    schema_version = 2
     action = "fetch"
     fetch_id: Identifier
     reason: FetchReason
@@ -187,6 +205,7 @@ class CopyFetchStarted(_CopyDetails):
 
 class CopyFetched(_CopyDetails):
     event_type = "backup_offsite.copy_fetched"
+    schema_version = 2
     action = "fetch"
     fetch_id: Identifier
     reason: FetchReason
@@ -195,6 +214,7 @@ class CopyFetched(_CopyDetails):
 
 class CopyNotFetched(_CopyDetails):
     event_type = "backup_offsite.copy_fetch_error"
+    schema_version = 2
     action = "fetch"
     success = False
     fetch_id: Identifier

@@ -12,7 +12,6 @@ from ledger.vocabulary import RESTORE, RestoreMode
 class _RestoreDetails(Details):
     """Version 2 added `forced`; null in version 1, which did not record it."""
 
-    schema_version = 2
     resource_type: ClassVar[_ResourceType] = "backup_restore"
     stream_kind: ClassVar[str] = RESTORE
     action = "restore"
@@ -28,6 +27,8 @@ class RestoreStarted(_RestoreDetails):
     """What recovery needs to tell old from new: the target as it was before."""
 
     event_type = "backup_restore.started"
+    schema_version = 3
+    personal = ("target",)
     owner: str
     target_schema_version: int | None
     target_sha256: Digest | None
@@ -35,15 +36,21 @@ class RestoreStarted(_RestoreDetails):
 
 class RestoreCompleted(_RestoreDetails):
     event_type = "backup_restore.completed"
+    schema_version = 3
+    personal = ("target",)
 
 
 class RestoreFailed(_RestoreDetails):
     event_type = "backup_restore.error"
+    schema_version = 3
+    personal = ("target",)
     success = False
     error_type: str
 
 
 class RestoreInterrupted(_RestoreDetails):
     event_type = "backup_restore.interrupted"
+    schema_version = 3
+    personal = ("target",)
     success = False
     outcome: Literal["old", "new", "unknown"]

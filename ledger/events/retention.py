@@ -36,7 +36,8 @@ class RetentionApplied(_RetentionDetails):
     """
 
     event_type = "backup_retention.applied"
-    schema_version = 2
+    schema_version = 3
+    file_names = ("deleted.filename",)
     action = "apply"
     scope: str
     keep_count: int
@@ -56,6 +57,7 @@ class RetentionSpared(_RetentionDetails):
     """The last good backup would have gone; it stays."""
 
     event_type = "backup_retention.safety_check"
+    schema_version = 2
     action = "apply"
     scope: str
     keep_count: int
@@ -64,6 +66,7 @@ class RetentionSpared(_RetentionDetails):
 
 class RetentionFailed(_RetentionDetails):
     event_type = "backup_retention.error"
+    schema_version = 2
     action = "apply"
     success = False
     scope: str
@@ -73,6 +76,8 @@ class RetentionFailed(_RetentionDetails):
 
 class DeletionFailed(_RetentionDetails):
     event_type = "backup_retention.delete_error"
+    schema_version = 2
+    file_names = ("filename",)
     action = "delete"
     success = False
     backup_id: Identifier
@@ -82,6 +87,8 @@ class DeletionFailed(_RetentionDetails):
 
 class EmptyBackupsCleaned(_RetentionDetails):
     event_type = "backup_retention.cleanup_empty"
+    schema_version = 2
+    file_names = ("deleted.filename",)
     action = "cleanup"
     deleted: list[DeletedBackup]
     deleted_count: Count
@@ -91,6 +98,8 @@ class EmptyBackupsCleaned(_RetentionDetails):
 
 class OldProtectedCleaned(_RetentionDetails):
     event_type = "backup_retention.cleanup_old_protected"
+    schema_version = 2
+    file_names = ("deleted.filename",)
     action = "cleanup"
     days_old: Count
     deleted: list[DeletedBackup]

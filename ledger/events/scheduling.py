@@ -49,6 +49,7 @@ class _SchedulerDetails(Details):
 
 class SchedulerStarted(_SchedulerDetails):
     event_type = "backup_scheduler.start"
+    schema_version = 2
     is_audited = True
     stream_kind = SCHEDULER
     action = "start"
@@ -60,6 +61,8 @@ class SchedulerStarted(_SchedulerDetails):
 
 class SchedulerStopped(_SchedulerDetails):
     event_type = "backup_scheduler.stop"
+    schema_version = 2
+    personal = ("reason",)
     is_audited = True
     stream_kind = SCHEDULER
     action = "stop"
@@ -68,6 +71,7 @@ class SchedulerStopped(_SchedulerDetails):
 
 class CheckFailed(_SchedulerDetails):
     event_type = "backup_scheduler.check_error"
+    schema_version = 2
     is_audited = True
     stream_kind = SCHEDULER
     action = "check"
@@ -82,7 +86,6 @@ class NextRun(_SchedulerDetails):
     offset, or the time of a retry.
     """
 
-    schema_version = 2
     next_backup_at: Instant | None
     next_slot: Instant | None
 
@@ -95,6 +98,7 @@ class _Counted(NextRun):
 
 class SettingsCreated(_Counted):
     event_type = "backup_scheduler.settings_created"
+    schema_version = 3
     is_audited = True
     action = "create"
     enabled: bool
@@ -116,6 +120,7 @@ class SettingsUpdated(_Counted):
     """
 
     event_type = "backup_scheduler.settings_updated"
+    schema_version = 3
     is_audited = True
     action = "update"
     before: ChangedFields
@@ -124,6 +129,8 @@ class SettingsUpdated(_Counted):
 
 class SettingsRejected(_SchedulerDetails):
     event_type = "backup_scheduler.settings_error"
+    schema_version = 2
+    personal = ("attempted",)
     is_audited = True
     action = "update"
     success = False
@@ -135,6 +142,7 @@ class BackupStarted(_SchedulerDetails):
     """The claim: whoever appends it owns the run; its event_id is the run_id."""
 
     event_type = "backup_scheduler.backup_started"
+    schema_version = 2
     action = "backup"
     slot: Instant
     attempt: Count
@@ -144,6 +152,8 @@ class BackupStarted(_SchedulerDetails):
 
 class BackupCompleted(NextRun):
     event_type = "backup_scheduler.backup_completed"
+    schema_version = 3
+    file_names = ("filename",)
     is_audited = True
     action = "backup"
     run_id: Identifier
@@ -160,6 +170,7 @@ class BackupCompleted(NextRun):
 
 class BackupFailed(NextRun):
     event_type = "backup_scheduler.backup_error"
+    schema_version = 3
     is_audited = True
     action = "backup"
     success = False
@@ -173,6 +184,7 @@ class BackupAbandoned(NextRun):
     """A claim whose owner is gone; it counts as an attempt."""
 
     event_type = "backup_scheduler.backup_abandoned"
+    schema_version = 3
     action = "backup"
     success = False
     run_id: Identifier
@@ -185,6 +197,7 @@ class SlotsMissed(_SchedulerDetails):
     """The earlier slots that a catch-up run stands for, without its own."""
 
     event_type = "backup_scheduler.slots_missed"
+    schema_version = 2
     action = "miss"
     success = False
     first_slot: Instant
@@ -194,11 +207,15 @@ class SlotsMissed(_SchedulerDetails):
 
 class SchedulePaused(_Counted):
     event_type = "backup_scheduler.paused"
+    schema_version = 3
+    personal = ("note",)
     action = "pause"
     note: str | None
 
 
 class ScheduleResumed(_Counted):
     event_type = "backup_scheduler.resumed"
+    schema_version = 3
+    personal = ("note",)
     action = "resume"
     note: str | None

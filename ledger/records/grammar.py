@@ -28,6 +28,7 @@ from pydantic import BaseModel
 
 from ledger.events import REGISTRY, Details
 from ledger.events.base import Identifier, Instant
+from ledger.records.upcasters import LAST_WITHOUT_NONCE
 from ledger.vocabulary import (
     BACKUP,
     COPY,
@@ -85,10 +86,24 @@ def grammar_of(event_type: str) -> re.Pattern[str] | None:
     Groups, in this order: resource_id, stream, stream_version, timestamp.
     """
     kind = REGISTRY.get(event_type)
-    if kind is None:
+    return None if kind is None else _compiled(kind, kind.schema_version)
+
+
+@cache
+def grammar_before_nonces(event_type: str) -> re.Pattern[str] | None:
+    """The same for the version before, where a nonce is all that the newest one added."""
+    version = LAST_WITHOUT_NONCE.get(event_type)
+    kind = REGISTRY[event_type]
+    if version is None or kind.schema_version != version + 1:
         return None
+    return _compiled(kind, version, frozenset({"nonce"}))
+
+
+def _compiled(
+    kind: type[Details], version: int, unless: frozenset[str] = frozenset()
+) -> re.Pattern[str] | None:
     try:
-        return re.compile(_record(kind))
+        return re.compile(_record(kind, version, _model(kind, unless)))
     except _Unknown:
         return None
 
@@ -98,7 +113,7 @@ def _prefix(kind: type[Details]) -> str:
     return "" if kind.stream_kind == LEDGER_STREAM else f"{kind.stream_kind}/"
 
 
-def _record(kind: type[Details]) -> str:
+def _record(kind: type[Details], version: int, details: str) -> str:
     nothing_or = "" if kind.success else "(?!null)"
     return _object(
         {
@@ -106,13 +121,13 @@ def _record(kind: type[Details]) -> str:
             "actor": _object({"id": _STRING, "kind": _annotated(ActorKind, ())}),
             "causation_id": _optional(_annotated(Identifier, ())),
             "correlation_id": _annotated(Identifier, ()),
-            "details": _model(kind),
+            "details": details,
             "error_message": nothing_or + _optional(_STRING),
             "event_id": _annotated(Identifier, ()),
             "event_type": _text(kind.event_type),
             "resource_id": f'"({_RESOURCES[kind.stream_kind]})"',
             "resource_type": _text(kind.resource_type),
-            "schema_version": str(kind.schema_version),
+            "schema_version": str(version),
             "stream": f'"({re.escape(_prefix(kind))}\\1)"',
             "stream_version": "([1-9][0-9]{0,14})",
             "success": "true" if kind.success else "false",
@@ -126,11 +141,13 @@ def _object(fields: dict[str, str]) -> str:
     return r"\{" + ",".join(f'"{name}":{fields[name]}' for name in sorted(fields)) + r"\}"
 
 
-def _model(kind: type[BaseModel]) -> str:
+def _model(kind: type[BaseModel], unless: frozenset[str] = frozenset()) -> str:
     decorators = kind.__pydantic_decorators__
     if decorators.validators or decorators.field_validators or decorators.model_validators:
         raise _Unknown
-    return _object({name: _field(each) for name, each in kind.model_fields.items()})
+    return _object(
+        {name: _field(each) for name, each in kind.model_fields.items() if name not in unless}
+    )
 
 
 def _field(field: FieldInfo) -> str:

@@ -121,6 +121,8 @@ class Event(BaseModel, Generic[AnyDetails]):
     @model_validator(mode="after")
     def _agrees_with_its_type(self) -> Self:
         kind = type(self.details)
+        if "nonce" not in self.details.model_fields_set:
+            raise ValueError("details have no nonce")
         if (
             self.event_type != kind.event_type
             or self.action != kind.action

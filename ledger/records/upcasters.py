@@ -15,6 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+def _without_nonce(details: dict[str, Any]) -> dict[str, Any]:
+    """Records up to 0.2.0 have none: a guess of what was erased from one can be confirmed."""
+    return details | {"nonce": None}
+
+
+_IN_0_2_0 = """
+backup_catalog 1 backup_error backup_found backup_missing backup_verified backup_corrupt
+backup_catalog 1 deletion_started backup_deleted hold_placed hold_released backup_accepted
+backup_catalog 2 backup_created
+backup_offsite 1 destination_added destination_changed destination_attached destination_detached
+backup_offsite 1 destination_removed pack_missing pack_found copy_started copy_completed copy_error
+backup_offsite 1 copy_abandoned copy_verified copy_corrupt copy_fetch_started copy_fetched
+backup_offsite 1 copy_fetch_error
+backup_restore 2 started completed error interrupted
+backup_retention 1 safety_check error delete_error cleanup_empty cleanup_old_protected
+backup_retention 2 applied
+backup_scheduler 1 start stop check_error settings_error backup_started slots_missed
+backup_scheduler 2 settings_created settings_updated paused resumed
+backup_scheduler 2 backup_completed backup_error backup_abandoned
+ledger 1 clock_jumped source_registered source_moved source_optimized token_created token_revoked
+ledger 1 projection_rebuilt recovered evidence_exported
+ledger 1 notification_queued notification_sent notification_error
+"""
+LAST_WITHOUT_NONCE: Mapping[str, int] = {
+    f"{family}.{name}": int(version)
+    for family, version, *names in map(str.split, _IN_0_2_0.strip().splitlines())
+    for name in names
+}
+"""Event type -> its version in 0.2.0, the last one without a nonce. Later types always had one."""
+
+
 def _restore_without_forced(details: dict[str, Any]) -> dict[str, Any]:
     """Version 1 did not record whether a restore was forced."""
     return details | {"forced": None}
@@ -70,6 +101,7 @@ UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] 
     ("backup_scheduler.backup_completed", 1): _without_next_slot,
     ("backup_scheduler.backup_error", 1): _without_next_slot,
     ("backup_scheduler.backup_abandoned", 1): _without_next_slot,
+    **dict.fromkeys(LAST_WITHOUT_NONCE.items(), _without_nonce),
 }
 
 

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ledger.canonical_json import canonical_bytes, parse_canonical, parse_json
 from ledger.errors import RecordError, UnknownEvent
 from ledger.events import REGISTRY
-from ledger.records.grammar import grammar_of
+from ledger.records.grammar import grammar_before_nonces, grammar_of
 from ledger.records.record import MAX_RECORD_BYTES, Event, decode_event
 from ledger.tree.merkle import leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Matcher = Callable[[str], Any]
 
 _COLUMNS = ("stream", "stream_version", "event_type")
 RECORD_KEYS = frozenset(Event.model_fields)
@@ -61,14 +63,13 @@ def sound_rows(rows: Sequence[Any], after: int) -> SoundRows | None:
     # The hot path of a verification: a column at a time, which is what Python is quickest at.
     positions, streams, versions, types, records, leaves, recorded = zip(*rows, strict=True)
     try:
-        found = [
-            _MATCHERS[event_type](record.decode()).groups()
-            for event_type, record in zip(types, records, strict=True)
-        ]
+        found = _matched(types, records, _MATCHERS) or _matched(types, records, _OLDER_TOO)
+        if found is None:
+            return None
         hashes = [sha256(b"\x00" + record).digest() for record in records]
         sizes = map(len, records)
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError):
-        return None  # no match, an unknown type, or a value that is no text or no bytes
+    except TypeError:
+        return None  # a value that is no bytes
     _, its_streams, its_versions, timestamps = zip(*found, strict=True)
     is_sound = (
         positions == tuple(range(after + 1, after + 1 + len(rows)))
@@ -79,6 +80,18 @@ def sound_rows(rows: Sequence[Any], after: int) -> SoundRows | None:
         and set(map(type, recorded)) == {int}
     )
     return SoundRows(leaves, recorded, timestamps) if is_sound else None
+
+
+def _matched(
+    types: Sequence[Any], records: Sequence[Any], matchers: Mapping[str, Matcher]
+) -> list[Any] | None:
+    try:
+        return [
+            matchers[event_type](record.decode()).groups()
+            for event_type, record in zip(types, records, strict=True)
+        ]
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError):
+        return None  # no match, an unknown type, or a value that is no text or no bytes
 
 
 def problems_of(row: Row) -> Iterator[Problem]:
@@ -190,12 +203,21 @@ class _FullMatch:
         return tuple(str(self._fields[name]) for name in names)
 
 
-def _matcher(event_type: str) -> Callable[[str], Any]:
+def _matcher(event_type: str) -> Matcher:
     grammar = grammar_of(event_type)
     return _FullMatch(event_type) if grammar is None else grammar.fullmatch
 
 
+def _older_matcher(event_type: str) -> Matcher:
+    newest, before = _MATCHERS[event_type], grammar_before_nonces(event_type)
+    if before is None:
+        return newest
+    older = before.fullmatch
+    return lambda text: newest(text) or older(text)
+
+
 _MATCHERS = {event_type: _matcher(event_type) for event_type in REGISTRY}
+_OLDER_TOO = {event_type: _older_matcher(event_type) for event_type in REGISTRY}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -17,4 +17,4 @@ with office(folder_argument()) as site:
     assert isinstance(new, HoldPlaced)
     assert new.reference == "4 C 17/25"
     versions = [each["schema_version"] for each in stored_records(site, new.event_type)]
-    assert versions == [1, 1, 2]
+    assert versions == [1, 1, 3]

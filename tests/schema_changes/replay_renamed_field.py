@@ -18,5 +18,5 @@ with office(folder_argument()) as site:
     stored = stored_records(site, "backup_scheduler.settings_error")
     assert [sorted(each["details"]) for each in stored] == [
         ["attempted", "error_type"],
-        ["error_type", "wanted"],
+        ["error_type", "nonce", "wanted"],
     ]

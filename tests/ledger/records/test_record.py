@@ -14,7 +14,7 @@ from ledger.errors import RecordError
 from ledger.events import AUDITED_TYPES, REGISTRY
 from ledger.events.catalog import BackupCreated, BackupMissing
 from ledger.records.record import MAX_RECORD_BYTES, cut_text, decode_event, encode_event
-from tests.ledger.golden_records import GOLDEN_LINES, KEYS, fields_of
+from tests.ledger.golden_records import GOLDEN_LINES, KEYS, fields_of, golden
 from tests.sample_events import draft, event
 
 
@@ -109,3 +109,39 @@ def test_canonical_bytes_of_a_records_fields_are_the_record() -> None:
     """A record can be checked with any RFC 8785 library, without this software."""
     for line in GOLDEN_LINES:
         assert canonical_bytes(json.loads(line)) == line
+
+
+def test_every_event_gets_a_nonce_of_its_own() -> None:
+    """128 random bits: nobody can guess what was erased and confirm it by the leaf hash."""
+    same = draft(BackupMissing)
+    nonces = {event(same).details.nonce for _ in range(50)}
+    assert len(nonces) == 50
+    assert all(nonce is not None and len(nonce) == 32 for nonce in nonces)
+
+
+def test_a_record_of_the_newest_version_without_a_nonce_is_refused() -> None:
+    """Only records of older versions had none; theirs is null."""
+    fields = json.loads(encode_event(event(draft(BackupMissing))))
+    del fields["details"]["nonce"]
+    with pytest.raises(RecordError, match="no nonce"):
+        decode_event(canonical_bytes(fields))
+    assert decode_event(golden("backup_catalog.backup_missing")).details.nonce is None
+
+
+def test_the_nonce_stays_in_the_record() -> None:
+    """What is shown or handed on has none, and neither does the text of the details."""
+    details = event(draft(BackupMissing)).details
+    assert details.nonce is not None
+    assert "nonce" not in details.to_facts()
+    assert details.nonce not in repr(details)
+
+
+@pytest.mark.parametrize("kind", REGISTRY.values(), ids=lambda kind: kind.event_type)
+def test_declared_personal_fields_are_there(kind: Any) -> None:
+    """A misspelled declaration would erase nothing."""
+    for path in (*kind.personal, *kind.file_names):
+        name, _dot, inner = path.partition(".")
+        annotation = kind.model_fields[name].annotation
+        if inner:
+            (entry,) = annotation.__args__
+            assert inner in entry.model_fields
