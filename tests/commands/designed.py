@@ -147,7 +147,8 @@ def require_as_designed(site: Site) -> None:
 def require_record(record: dict[str, Any]) -> None:
     kind = record["event_type"]
     assert set(record) == ENVELOPE
-    assert set(record["details"]) == set((DETAILS | OFFSITE | ADDED)[kind].split()), kind
+    designed = {*(DETAILS | OFFSITE | ADDED)[kind].split(), "nonce"}
+    assert set(record["details"]) == designed, kind
     group, _, name = kind.partition(".")
     expected = {"backup_restore": "restore", "backup_retention": ACTIONS.get(name, "apply")}
     assert record["action"] == expected.get(group, ACTIONS.get(name)), kind

@@ -50,7 +50,7 @@ def test_oldest_beyond_the_count_are_deleted_and_recorded(four: World) -> None:
     apply_retention(four.site, context, 2, 1)
     assert four.files() == {"2.db", "3.db", "other.db"}
     (event,) = four.events_of(RetentionApplied)
-    assert event.details.to_json() == {
+    assert event.details.to_facts() == {
         "scope": "1",
         "keep_count": 2,
         "keep_within_days": 0,

@@ -36,7 +36,7 @@ def test_first_settings_have_the_former_defaults(world: World) -> None:
     """Daily at 03:00 UTC, seven kept, enabled, and due at the next 03:00."""
     schedule = world.configure(7)
     (event,) = world.events_of(SettingsCreated)
-    assert event.details.to_json() == {
+    assert event.details.to_facts() == {
         "enabled": True,
         "frequency": "daily",
         "backup_time": "03:00",

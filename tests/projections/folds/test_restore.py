@@ -23,7 +23,7 @@ def test_a_started_restore_is_open() -> None:
     """Recovery finds in it what it needs to judge."""
     restore = folded(evolve_restore, STARTED)
     assert (restore.restore_id, restore.event_id, restore.user_id) == (RESTORE, uuid_of(60), 7)
-    assert restore.started == STARTED.details
+    assert restore.started.to_facts() == STARTED.details.to_facts()
     assert restore.is_open
 
 
