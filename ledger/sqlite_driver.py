@@ -9,7 +9,8 @@ the error that the driver was about to raise, with what cannot be decoded shown 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
@@ -77,3 +78,14 @@ class Connection(sqlite3.Connection):
     commit = _decoded(sqlite3.Connection.commit)
     rollback = _decoded(sqlite3.Connection.rollback)
     backup = _decoded(sqlite3.Connection.backup)
+
+
+@contextmanager
+def any_text(connection: Any, errors: str = "replace") -> Iterator[None]:
+    """Read text of any bytes, also where it is not UTF-8. `errors`: as of `bytes.decode`."""
+    before = connection.text_factory
+    connection.text_factory = lambda data: data.decode("utf-8", errors)
+    try:
+        yield
+    finally:
+        connection.text_factory = before

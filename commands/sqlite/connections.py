@@ -88,6 +88,15 @@ def open_live(
     return _connect(path, f"mode={mode}", wait_seconds)
 
 
+def pragma(connection: sqlite3.Connection, name: str) -> str:
+    """What a PRAGMA of the main database answers, as text.
+
+    Raises:
+        sqlite3.Error: as SQLite says it.
+    """
+    return str(connection.execute(f"PRAGMA main.{name}").fetchone()[0])
+
+
 def _connect(path: Path, options: str, wait_seconds: float) -> sqlite3.Connection:
     try:
         return sqlite3.connect(

@@ -6,18 +6,23 @@ sidecars. Why the copying process is right stands in `copy_process`.
 
 import os
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from commands.sqlite import copy_process
-from commands.sqlite.connections import SIDECAR_SUFFIXES, open_live, require_database_file, sidecar
+from commands.sqlite.connections import (
+    SIDECAR_SUFFIXES,
+    open_live,
+    pragma,
+    require_database_file,
+    sidecar,
+)
 from commands.sqlite.errors import FileAccessFailed, NoTables, shown, translated
 from commands.sqlite.files import Progress, file_error
 from commands.sqlite.inspection import application_tables
+from commands.sqlite.programs import ProgramNotStarted, program
 
 BACKUP_STEP_BYTES = 16 * 1024 * 1024  # one progress call each
 
@@ -93,22 +98,14 @@ def copy_by_process(
     mode = "wal" if source.uses_wal else "none"
     identity = (str(source.device), str(source.inode))
     paced = (str(pace.bytes_per_second), str(pace.niceness))
-    program = (sys.executable, "-I", "-S", copy_process.__file__)
+    arguments = (source.path, staged.absolute(), mode, *identity, *paced)
     try:
-        process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-            [*program, source.path, staged.absolute(), mode, *identity, *paced],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=pass_fds,
-        )
-    except OSError as error:
+        with program(
+            "-S", copy_process.__file__, *arguments, pass_fds=pass_fds, is_silent=True
+        ) as lines:
+            answer = _follow(lines, on_progress)
+    except ProgramNotStarted as error:
         raise CopyFailedError(f"it did not start: {error.strerror}") from error
-    with process:
-        try:
-            answer = _follow(process, on_progress)
-        finally:
-            process.kill()  # it has said its last word, or nobody listens any more
     return _judge(answer, staged)
 
 
@@ -134,7 +131,7 @@ def copy_by_backup_api(
     Raises:
         sqlite3.Error: as SQLite says it.
     """
-    page_bytes = _number(source.connection, "page_size")
+    page_bytes = int(pragma(source.connection, "page_size"))
     brake = copy_process.Brake(pace.bytes_per_second)
     step_bytes = min(BACKUP_STEP_BYTES, brake.chunk_bytes)
 
@@ -173,11 +170,11 @@ def settle(staged: Path) -> tuple[int, ...]:
 
 def _describe(connection: sqlite3.Connection, path: Path) -> Source:
     found = path.stat()
-    (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
+    mode = pragma(connection, "journal_mode")
     log = sidecar(path, "-wal")
     log_bytes = log.stat().st_size if mode == "wal" and log.exists() else 0
     shape = _shape(connection)
-    content_bytes = shape[0] * _number(connection, "page_size")
+    content_bytes = shape[0] * int(pragma(connection, "page_size"))
     return Source(
         connection=connection,
         path=path,
@@ -193,20 +190,13 @@ def _describe(connection: sqlite3.Connection, path: Path) -> Source:
 def _shape(connection: sqlite3.Connection) -> tuple[int, ...]:
     """Cheap numbers that differ when a file is not the copy of one state of the other."""
     return tuple(
-        _number(connection, name) for name in ("page_count", "freelist_count", "schema_version")
+        int(pragma(connection, name)) for name in ("page_count", "freelist_count", "schema_version")
     )
 
 
-def _number(connection: sqlite3.Connection, name: str) -> int:
-    value: int = connection.execute(f"PRAGMA main.{name}").fetchone()[0]
-    return value
-
-
-def _follow(process: "subprocess.Popen[bytes]", on_progress: Progress | None) -> str:
+def _follow(lines: Iterable[bytes], on_progress: Progress | None) -> str:
     """Pass on the progress; returns the last line, empty when there was none."""
-    if process.stdout is None:
-        raise CopyFailedError("it has no output")
-    for line in process.stdout:
+    for line in lines:
         word, _, rest = line.decode("utf-8", "replace").rstrip("\n").partition(" ")
         if word != "progress":
             return f"{word} {rest}"

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from commands.sqlite.connections import open_immutable, require_database_file
+from commands.sqlite.connections import open_immutable, pragma, require_database_file
 from commands.sqlite.errors import SQLiteFileError, shown, translated
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _problem(path: Path) -> str | None:
         if require_database_file(path).st_size < SMALLEST_PAGE:
             return f"{shown(path)} is too short to be a SQLite database; check the path"
         with closing(open_immutable(path)) as connection:
-            connection.execute("PRAGMA main.schema_version").fetchone()
+            pragma(connection, "schema_version")
     except SQLiteFileError as error:
         return str(error)
     except sqlite3.Error as error:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from commands.sqlite.connections import open_immutable
+from commands.sqlite.connections import open_immutable, pragma
 from commands.sqlite.errors import shown, translated
 from commands.sqlite.files import sha256_of
-from commands.sqlite.integrity import any_text, raw_table_names, readable, with_stub_collations
+from commands.sqlite.integrity import raw_table_names, readable, with_stub_collations
+from ledger.sqlite_driver import any_text
 
 __all__ = [
     "OUR_TABLES",
@@ -152,8 +153,8 @@ def _inspect(connection: sqlite3.Connection) -> Inspection:
         table_count=len(tables),
         row_count=sum(table.rows for table in tables),
         tables=tuple(tables),
-        schema_version=_pragma(connection, "schema_version"),
-        page_size=_pragma(connection, "page_size"),
+        schema_version=int(pragma(connection, "schema_version")),
+        page_size=int(pragma(connection, "page_size")),
         warnings=tuple(warnings),
         uncounted=tuple(uncounted),
     )
@@ -199,8 +200,3 @@ def _count_by_view(connection: sqlite3.Connection, counting: bytes) -> int:
     finally:
         connection.execute("DROP VIEW temp.backup_ledger_count")
     return rows
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    value: int = connection.execute(f"PRAGMA main.{name}").fetchone()[0]
-    return value

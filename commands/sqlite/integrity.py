@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from commands.sqlite.errors import shown
+from ledger.sqlite_driver import any_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CHECK_CACHE_KIB = 64 * 1024  # integrity_check looks up index entries at random
 DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -165,14 +165,3 @@ def _run_check(connection: sqlite3.Connection, sql: str, *names: bytes) -> list[
 def _is_of_the_schema(error: sqlite3.Error) -> bool:
     """Whether SQLite lacks something that the schema asks for."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR
-
-
-@contextmanager
-def any_text(connection: sqlite3.Connection) -> Iterator[None]:
-    """Names and findings may hold bytes that are not UTF-8; they must not stop us."""
-    before = connection.text_factory
-    connection.text_factory = lambda data: data.decode("utf-8", "replace")
-    try:
-        yield
-    finally:
-        connection.text_factory = before

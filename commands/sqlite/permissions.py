@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from commands.sqlite.connections import SIDECAR_SUFFIXES, open_live, sidecar
+from commands.sqlite.connections import SIDECAR_SUFFIXES, open_live, pragma, sidecar
 from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, shown
 from commands.sqlite.files import PRIVATE_MODE
 
@@ -90,17 +90,15 @@ def set_wal(database: Path) -> bool:
     """
     try:
         with closing(open_live(database, LOOK_SECONDS)) as connection:
-            (mode,) = connection.execute("PRAGMA main.journal_mode=WAL").fetchone()
+            return pragma(connection, "journal_mode=WAL") == "wal"
     except (sqlite3.Error, SQLiteFileError):
         return False
-    return str(mode) == "wal"
 
 
 def journal_mode(database: Path) -> str | None:
     """How a database keeps its journal; None where it cannot be asked now."""
     try:
         with closing(open_live(database, LOOK_SECONDS, "ro")) as connection:
-            (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
+            return pragma(connection, "journal_mode")
     except (sqlite3.Error, SQLiteFileError):
         return None
-    return str(mode)

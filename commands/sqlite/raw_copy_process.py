@@ -5,10 +5,10 @@
     python raw_copy_process.py begin PATH
     python raw_copy_process.py end PATH
 
-Prints "<sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many, and for `end` the
-last 8 KiB ("- 0" where there is nothing). SQLite's locks
-belong to the process that closes a descriptor, so the application's process never opens such
-files this way. Standard library only.
+Prints "done <sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many, and for
+`end` the last 8 KiB ("done - 0" where there is nothing). SQLite's locks belong to the process that
+closes a descriptor, so the application's process never opens such files this way. Standard
+library only.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ END_BYTES = 8 * 1024
 
 
 def main(arguments: list[str]) -> int:
-    """Do one thing; 0 when done, 1 with the reason on standard error."""
+    """Do one thing; 0 when done, 1 with "error" and the reason."""
     try:
         if arguments[0] == "begin":
             digest, size = _beginning(arguments[1])
@@ -31,9 +31,9 @@ def main(arguments: list[str]) -> int:
         else:
             digest, size = _digest(arguments[1], arguments[2] if arguments[0] == "copy" else None)
     except OSError as error:
-        print(error.strerror or error, file=sys.stderr)
+        print("error", error.strerror or error)
         return 1
-    print(digest or "-", size)
+    print("done", digest or "-", size)
     return 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from commands.sqlite import raw_copy_process
 from commands.sqlite.errors import FileAccessFailed, shown
+from commands.sqlite.programs import program
 
 SQLITE_BEGINNING = b"SQLite format 3\0"
 WRITE_VERSION = 18
@@ -63,12 +62,10 @@ def _bytes_of(digits: str, size: int) -> bytes:
 
 
 def _run(action: str, *paths: Path) -> tuple[str, int]:
-    command = [sys.executable, "-I", "-S", str(raw_copy_process.__file__), action]
-    finished = subprocess.run(  # noqa: S603
-        [*command, *map(str, paths)], capture_output=True, check=False
-    )
-    if finished.returncode:
-        reason = finished.stderr.decode("utf-8", "replace").strip()
+    with program("-S", raw_copy_process.__file__, action, *paths, is_silent=True) as output:
+        word, _, answer = output.read().decode("utf-8", "replace").strip().partition(" ")
+    if word != "done":
+        reason = answer or "it ended without a word"
         raise FileAccessFailed(f"{shown(paths[0])} cannot be read or copied: {reason}")
-    digest, size = finished.stdout.decode().split()
+    digest, size = answer.split()
     return digest, int(size)

@@ -19,6 +19,7 @@ from commands.sqlite.connections import (
     SIDECAR_SUFFIXES,
     open_immutable,
     open_live,
+    pragma,
     require_database_file,
     sidecar,
 )
@@ -159,8 +160,7 @@ def _lock(target: Path, wait_seconds: float) -> sqlite3.Connection | None:
 def _page_size_and_mode(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
     try:
         connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchone()
-        (size,) = connection.execute("PRAGMA main.page_size").fetchone()
-        (mode,) = connection.execute("PRAGMA main.journal_mode").fetchone()
+        size, mode = pragma(connection, "page_size"), pragma(connection, "journal_mode")
     except sqlite3.Error as error:
         raise translated(error, path) from error
-    return int(size), str(mode)
+    return int(size), mode

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from commands.sqlite.connections import open_immutable, open_live, require_database_file
+from commands.sqlite.connections import open_immutable, open_live, pragma, require_database_file
 from commands.sqlite.errors import (
     DamagedDatabase,
     DatabaseBusy,
@@ -132,7 +132,7 @@ class _Step:
         Raises:
             SQLiteFileError: see `restore_into`.
         """
-        page_bytes = int(_text(source, "page_size"))
+        page_bytes = int(pragma(source, "page_size"))
         try:
             source.backup(
                 live,
@@ -165,7 +165,7 @@ def _existing(target: Path) -> Path:
 def _prepare(live: sqlite3.Connection) -> tuple[str, int]:
     """Journal mode and schema version; from here on SQLite waits in slices."""
     live.execute("PRAGMA synchronous=FULL")  # the new content survives a power cut
-    found = _text(live, "journal_mode"), _version(live)
+    found = pragma(live, "journal_mode"), _version(live)
     live.execute(f"PRAGMA busy_timeout={int(LOCK_SLICE_SECONDS * 1000)}")
     return found
 
@@ -199,7 +199,7 @@ def _look_again(
 def _require_page_size(
     target: Path, live: sqlite3.Connection, source: sqlite3.Connection, mode: str
 ) -> None:
-    here, there = _text(live, "page_size"), _text(source, "page_size")
+    here, there = pragma(live, "page_size"), pragma(source, "page_size")
     if mode == "wal" and here != there:
         raise PageSizeDiffers(
             f"{shown(target)} has pages of {here} bytes, the backup of {there}, which WAL mode "
@@ -215,8 +215,4 @@ def _read(path: Path, question: Callable[[], T]) -> T:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    return int(_text(connection, "schema_version"))
-
-
-def _text(connection: sqlite3.Connection, pragma: str) -> str:
-    return str(connection.execute(f"PRAGMA main.{pragma}").fetchone()[0])
+    return int(pragma(connection, "schema_version"))

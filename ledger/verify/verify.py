@@ -16,7 +16,6 @@ a record that was removed on purpose one day still leaves a tree that can be che
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from ledger.append.database import reading_snapshot
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, meta
 from ledger.errors import LedgerBroken
+from ledger.sqlite_driver import any_text
 from ledger.tree.merkle import HASH_BYTES, leaf_hash
 from ledger.verify import schema as schema_check
 from ledger.verify.checkpoints import CheckpointCheck, Given
@@ -99,7 +99,7 @@ def verify(
             return _Verification(connection, checkpoints, public_keys, on_progress).run()
         except _TextIsNotUnicode:
             # Once more, reading text as it stands, for the finding that it becomes.
-            with _any_text(connection):
+            with any_text(connection.connection.driver_connection, "surrogateescape"):
                 return _Verification(connection, checkpoints, public_keys, on_progress).run()
 
 
@@ -264,14 +264,3 @@ class _Verification:
 def _read(connection: Connection, after: int) -> Iterator[Sequence[Any]]:
     """The next rows, as the driver gives them: each is checked while it is warm in the cache."""
     return iter(_ROWS.run(connection, {"after": after}))
-
-
-@contextmanager
-def _any_text(connection: Connection) -> Iterator[None]:
-    driver: Any = connection.connection.driver_connection
-    usual = driver.text_factory
-    driver.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-    try:
-        yield
-    finally:
-        driver.text_factory = usual

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,9 +10,10 @@ from commands.offsite import errors
 from commands.offsite.errors import OffsiteError
 from commands.offsite.worker.jobs import CopyJob, CopyResult, FetchJob, FetchResult
 from commands.offsite.worker.send import BackupChangedError
+from commands.sqlite.programs import ProgramNotStarted, program
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Progress = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""
@@ -51,27 +50,15 @@ def run_fetch(
 def _run(
     action: str, job: str, on_progress: Progress | None, pass_fds: Sequence[int]
 ) -> dict[str, Any]:
-    process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-        [sys.executable, "-I", "-m", MODULE, action],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        pass_fds=pass_fds,
-    )
-    with process:
-        try:
-            assert process.stdin is not None
-            process.stdin.write(job.encode())
-            process.stdin.close()
-            return _follow(process, on_progress)
-        except BrokenPipeError as error:
-            raise HelperFailed("the helper process for off-site copies did not start") from error
-        finally:
-            process.kill()  # it has said its last word, or nobody listens any more
+    try:
+        with program("-m", MODULE, action, job=job.encode(), pass_fds=pass_fds) as lines:
+            return _follow(lines, on_progress)
+    except ProgramNotStarted as error:
+        raise HelperFailed("the helper process for off-site copies did not start") from error
 
 
-def _follow(process: subprocess.Popen[bytes], on_progress: Progress | None) -> dict[str, Any]:
-    assert process.stdout is not None
-    for line in process.stdout:
+def _follow(lines: Iterable[bytes], on_progress: Progress | None) -> dict[str, Any]:
+    for line in lines:
         answer: dict[str, Any] = json.loads(line)
         if "done" in answer:
             return dict(answer["done"])
