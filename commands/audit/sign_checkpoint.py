@@ -54,35 +54,41 @@ def sign_checkpoint(
     return kept
 
 
-def sign_when_due(site: Site) -> KeptCheckpoint | None:
-    """Sign if a key is configured, the head has moved, and the last time is long enough ago.
+class AutomaticCheckpoints:
+    """Signs now and then; remembers when it last tried, whatever came of it."""
 
-    Raises:
-        CommandError, LedgerError: it could not be signed; tried again after the interval.
-    """
-    configuration = site.configuration
-    if configuration.checkpoint_key is None or not _is_due(site):
-        return None
-    site.checkpoint_tried_at = site.clock.monotonic()
-    key = read_private_key(configuration.checkpoint_key)
-    kept = sign_checkpoint(site.ledger.engine, key, site.clock, configuration.checkpoint_folder)
-    logger.info("signed a checkpoint of %d records", kept.checkpoint.size)
-    return kept
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._tried_at: float | None = None
 
+    def sign_when_due(self) -> KeptCheckpoint | None:
+        """Sign if a key is configured, the head has moved, and the last time is long enough ago.
 
-def _is_due(site: Site) -> bool:
-    interval = site.configuration.checkpoint_interval_minutes * 60
-    tried = site.checkpoint_tried_at
-    if tried is not None and site.clock.monotonic() - tried < interval:
-        return False
-    size = site.ledger.log_recorder.head().size
-    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
-        newest = newest_kept(connection)
-    if newest is None:
-        return size > 0
-    age = to_microseconds(site.clock.now()) - newest.created_at
-    # A clock that was set back must not put it off for ever.
-    return size != newest.checkpoint.size and not 0 <= age < interval * 1_000_000
+        Raises:
+            CommandError, LedgerError: it could not be signed; tried again after the interval.
+        """
+        site, configuration = self._site, self._site.configuration
+        if configuration.checkpoint_key is None or not self._is_due():
+            return None
+        self._tried_at = site.clock.monotonic()
+        key = read_private_key(configuration.checkpoint_key)
+        kept = sign_checkpoint(site.ledger.engine, key, site.clock, configuration.checkpoint_folder)
+        logger.info("signed a checkpoint of %d records", kept.checkpoint.size)
+        return kept
+
+    def _is_due(self) -> bool:
+        site, tried = self._site, self._tried_at
+        interval = site.configuration.checkpoint_interval_minutes * 60
+        if tried is not None and site.clock.monotonic() - tried < interval:
+            return False
+        size = site.ledger.log_recorder.head().size
+        with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+            newest = newest_kept(connection)
+        if newest is None:
+            return size > 0
+        age = to_microseconds(site.clock.now()) - newest.created_at
+        # A clock that was set back must not put it off permanently.
+        return size != newest.checkpoint.size and not 0 <= age < interval * 1_000_000
 
 
 def _name(key: VerifierKey, size: int) -> str:

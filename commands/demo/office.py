@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from commands.demo.clock import LivedClock
 from commands.demo.sample_database import connect, make_database, work
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.process import record_start, record_stop
+from commands.scheduler.recording import record_start, record_stop
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site
 from projections.queries.schedules import all_schedules

@@ -6,19 +6,15 @@ import asyncio
 import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from commands.facade.models import BackupSettings, BackupSettingsUpdate
-from commands.notifications.thread import NotifierThread
 from commands.scheduler.check import check
-from commands.scheduler.offsite_copies import OffsiteThread
-from commands.scheduler.process import (
-    record_check_failure,
-    record_start,
-    record_stop,
-    watched_check,
-)
+from commands.scheduler.process import run_scheduler
+from commands.scheduler.recording import record_check_failure
 from commands.schedules.settings import configure, find_settings, require_user_id
 from commands.site import actors
 from projections.queries.schedules import count_schedules
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     from commands.facade.audit_sink import AuditLogger
     from commands.facade.backup_retention_policy import BackupRetentionPolicy
     from commands.facade.backup_service import BackupService
+    from commands.scheduler.check import CheckReport
 
 logger = logging.getLogger("backup_ledger.scheduler")
 
@@ -57,8 +54,7 @@ class BackupScheduler:
         self.audit_logger = audit_logger
         self.check_interval = check_interval
         self._task: asyncio.Task[None] | None = None
-        self._wake: asyncio.Event | None = None
-        self._stopping = threading.Event()
+        self._running: _SchedulerThread | None = None
         if audit_logger is not None:
             backup_service.audit_sinks.for_scheduler = audit_logger
         if db is not None:
@@ -89,16 +85,17 @@ class BackupScheduler:
         return self._task is not None and not self._task.done()
 
     async def start(self) -> None:
-        """Run what was missed, then check at intervals. A second start changes nothing."""
+        """Run what was missed, then check at intervals. A second start changes nothing.
+
+        Raises:
+            Exception: what kept the scheduler from its first check.
+        """
         if self.is_running:
             return
-        self._stopping.clear()
-        self._wake = asyncio.Event()
-        notifier = await asyncio.to_thread(NotifierThread, self.backup_service.site)
-        await asyncio.to_thread(record_start, self.backup_service.site, self.check_interval)
-        first = asyncio.Event()
-        self._task = asyncio.create_task(self._run(notifier, first), name="backup-ledger-scheduler")
-        await first.wait()
+        running = _SchedulerThread(self.backup_service, self.check_interval)
+        self._running = running
+        self._task = asyncio.create_task(running.ended(), name="backup-ledger-scheduler")
+        await running.first_check()
 
     async def stop(self) -> None:
         """Stop checking; a backup that is running finishes first."""
@@ -160,34 +157,54 @@ class BackupScheduler:
             record_check_failure(site, error)
             raise
 
-    async def _run(self, notifier: NotifierThread, first: asyncio.Event) -> None:
-        site = self.backup_service.site
-        reason = "stopped"
-        notifier.start()
-        offsite = OffsiteThread(site)
-        offsite.start()
-        try:
-            while not self._stopping.is_set():
-                await asyncio.to_thread(watched_check, site, notifier, self._stopping)
-                offsite.look()
-                first.set()
-                await self._pause()
-        except BaseException as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise
-        finally:
-            first.set()
-            await asyncio.shield(asyncio.to_thread(record_stop, site, reason))
-            await asyncio.shield(asyncio.to_thread(notifier.stop))
-            await asyncio.shield(asyncio.to_thread(offsite.stop))
-
-    async def _pause(self) -> None:
-        assert self._wake is not None
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self.check_interval)
-
     def _ask_to_stop(self) -> None:
-        self._stopping.set()
-        if self._task is not None and self._wake is not None:
-            with suppress(RuntimeError):  # the loop it ran in is closed already
-                self._task.get_loop().call_soon_threadsafe(self._wake.set)
+        if self._running is not None:
+            self._running.stop.set()
+
+
+class _SchedulerThread:
+    """The scheduler on a thread of its own, which keeps nobody's process from ending."""
+
+    def __init__(self, service: BackupService, interval_seconds: float) -> None:
+        self.stop = threading.Event()
+        self._service = service  # whose site is closed when nobody has it any more
+        self._interval_seconds = interval_seconds
+        self._checked: Future[None] = Future()
+        self._ended: Future[None] = Future()
+        for each in (self._checked, self._ended):
+            each.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
+        Thread(target=self._work, name="backup-ledger-scheduler", daemon=True).start()
+
+    async def first_check(self) -> None:
+        """Wait until the first check is done. Raises what ended the scheduler before that."""
+        await asyncio.wrap_future(self._checked)
+
+    async def ended(self) -> None:
+        """Wait for the end. Where this is cancelled, the running backup still finishes."""
+        try:
+            await asyncio.wrap_future(self._ended)
+        except asyncio.CancelledError:
+            self.stop.set()
+            await asyncio.wrap_future(self._ended)
+            raise
+
+    def _work(self) -> None:
+        try:
+            run_scheduler(
+                self._service.site,
+                stop=self.stop,
+                interval_seconds=self._interval_seconds,
+                is_awaited=True,
+                on_check=self._on_check,
+            )
+        except BaseException as error:  # noqa: BLE001  (raised again for whoever waits)
+            if not self._checked.done():
+                self._checked.set_exception(error)
+            self._ended.set_exception(error)
+        else:
+            self._on_check()
+            self._ended.set_result(None)
+
+    def _on_check(self, _report: CheckReport | None = None) -> None:
+        if not self._checked.done():
+            self._checked.set_result(None)

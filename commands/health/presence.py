@@ -18,7 +18,7 @@ from ledger.append.schedulers import beat, leave, scheduler_rows
 from ledger.append.tables import SINCE, schedulers
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from commands.site.site import Site
     from ledger.append.schedulers import SchedulerRow
@@ -49,10 +49,14 @@ class Seen:
 
 
 class Presence:
-    """While it is entered, the ledger knows this scheduler."""
+    """While it is entered, the ledger knows this scheduler.
 
-    def __init__(self, site: Site) -> None:
+    `problem`: asked again and again, says why the scheduler cannot work; None where it can.
+    """
+
+    def __init__(self, site: Site, problem: Callable[[], str | None] = lambda: None) -> None:
         self._site = site
+        self._problem = problem
         self._done = Event()
         self._said: tuple[str | None] | None = None
         self._thread = Thread(target=self._keep, name="backup-ledger-presence", daemon=True)
@@ -71,12 +75,11 @@ class Presence:
         except Exception as error:  # noqa: BLE001  (the row is then forgotten by its silence)
             logger.info("the ledger still says that we are here: %s", error)
 
-    def first_check_after(self) -> float:
+    def first_check_after(self, interval_seconds: float) -> float:
         """Seconds to wait, so that many that start at once do not all ask at once."""
         if not is_on_server(self._site):
             return 0.0
-        interval = self._site.configuration.check_interval_seconds
-        return self._site.random.uniform(0, min(interval, FIRST_CHECK_WITHIN_SECONDS))
+        return self._site.random.uniform(0, min(interval_seconds, FIRST_CHECK_WITHIN_SECONDS))
 
     def _keep(self) -> None:
         while not self._done.wait(LOOK_SECONDS):
@@ -84,13 +87,13 @@ class Presence:
 
     def _look(self) -> None:
         """Say that we are here; on one machine only what is new, as our lock says the rest."""
-        site, saying = self._site, (self._site.not_ready,)
+        site, saying = self._site, (self._problem(),)
         if saying == self._said and not is_on_server(site):
             return
         try:
             with site.ledger.log_recorder.renewing() as connection:
                 labels = site.configuration.labels
-                beat(connection, site.instance, labels, site.not_ready, site.clock.monotonic())
+                beat(connection, site.instance, labels, *saying, site.clock.monotonic())
             self._said = saying
         except Exception as error:  # noqa: BLE001  (tried again)
             reason = getattr(error, "orig", None) or error

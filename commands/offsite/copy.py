@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.errors import message_of
 from commands.offsite.destinations import open_session, require_attached, store_options
 from commands.offsite.errors import CopyDropped, OffsiteError
 from commands.offsite.index_folder import index_folder, locked_index
@@ -22,9 +23,9 @@ from commands.offsite.worker.jobs import CopyJob
 from commands.offsite.worker.run import run_copy
 from commands.offsite.worker.send import BackupChangedError
 from commands.site.configuration import MEGABYTE
+from commands.site.fence import held_runs
 from commands.site.heartbeat import Heartbeat
 from commands.verification.verify import verify_backup
-from ledger.append.leases_and_names import runs_held_among
 from ledger.append.ledger import Draft
 from ledger.clock import to_microseconds
 from ledger.errors import LeaseLost
@@ -94,9 +95,7 @@ def copy_backup(
         OffsiteError, OSError: it failed; recorded, and tried again later.
     """
     copying = _Copying(site, context, destination, backup, str(uuid4()))
-    site.hold_owner_lock()  # until the outcome is recorded
-    site.active_runs.add(copying.stream)
-    try:
+    with site.owner.working_under(copying.stream):  # until the outcome is recorded
         _start(copying)
         try:
             with Heartbeat(site):
@@ -105,8 +104,6 @@ def copy_backup(
         except BaseException as error:
             _fail(copying, error)
             raise
-    finally:
-        site.active_runs.discard(copying.stream)
 
 
 def _start(copying: _Copying) -> None:
@@ -217,10 +214,7 @@ def _record_packs(copying: _Copying, result: CopyResult) -> None:
 
 def _require_held(copying: _Copying, locked: LockedHead) -> None:
     site = copying.site
-    held = runs_held_among(
-        locked.connection, [copying.stream], site.instance, site.clock.monotonic()
-    )
-    if not held:
+    if not held_runs(site, locked, [copying.stream]):
         raise LeaseLost(copying.stream)
 
 
@@ -231,7 +225,7 @@ def _fail(copying: _Copying, error: BaseException) -> None:
         with suppress(Exception):
             verify_backup(site, copying.context, backup, "digest")
     details = CopyFailed(**copying.about, error_type=type(error).__name__)
-    message = str(error) or type(error).__name__
+    message = message_of(error)
     if isinstance(error, BackupChangedError):
         message = f"the file {backup.filename} is not what was recorded; it was not copied"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.errors import message_of
 from commands.offsite.destinations import live_destinations, open_session, store_options
 from commands.offsite.errors import CopyUnknown
 from commands.offsite.worker.jobs import FetchJob
@@ -83,9 +84,7 @@ def fetch_copy(
         "fetch_id": fetch_id,
         "reason": reason,
     }
-    site.hold_owner_lock()  # until the outcome is recorded
-    site.active_runs.add(fetch_lease(fetch_id))
-    try:
+    with site.owner.working_under(fetch_lease(fetch_id)):  # until the outcome is recorded
         _start(site, context, copy, about)
         try:
             with Heartbeat(site):
@@ -94,14 +93,12 @@ def fetch_copy(
                 received = run_fetch(job, on_progress, (site.owner.lock_descriptor,))
         except BaseException as error:
             details = CopyNotFetched(**about, error_type=type(error).__name__)
-            message = str(error) or type(error).__name__
+            message = message_of(error)
             draft = Draft(stream, details, copy.user_id, error_message=message)
             site.announce(site.ledger.append(context, draft))
             raise
         fetched = CopyFetched(**about, bytes=received.received_bytes)
         site.announce(site.ledger.append(context, Draft(stream, fetched, copy.user_id)))
-    finally:
-        site.active_runs.discard(fetch_lease(fetch_id))
     return received.received_bytes
 
 

@@ -147,11 +147,10 @@ def _lease(site: Site, destination: Destination) -> Iterator[None]:
         raise DestinationConflict(
             f"the ledger is being published to {destination.name!r} by somebody else already"
         )
-    site.active_runs.add(name)
     try:
-        yield
+        with site.owner.working_under(name):
+            yield
     finally:
-        site.active_runs.discard(name)
         with site.ledger.locked() as locked:
             end_lease(locked.connection, name, owner)
 

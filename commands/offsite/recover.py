@@ -25,6 +25,7 @@ from commands.site.configuration import Configuration, sqlite_url
 from commands.site.opening import open_site
 from commands.site.store import make_folder, make_store
 from commands.sqlite.files import create_private
+from ledger.append.batched import batched
 from ledger.append.copy import LedgerRow, append_rows
 from ledger.append.database import create_ledger, open_engine
 from ledger.append.ledger import Draft
@@ -169,9 +170,8 @@ def _write_ledger(into: Path, ledger_id: str, created_at: str, records: Sequence
     engine = open_engine(sqlite_url(path))
     try:
         create_ledger(engine, ledger_id, parse_instant(created_at))
-        rows = list(_rows(records))
-        for start in range(0, len(rows), BATCH_RECORDS):
-            append_rows(engine, start, rows[start : start + BATCH_RECORDS])
+        for rows in batched(list(_rows(records)), BATCH_RECORDS):
+            append_rows(engine, rows[0].position - 1, rows)
     finally:
         engine.dispose()
     make_store(into)

@@ -66,7 +66,7 @@ def settle_owner(site: Site, context: Context, owner: str) -> None:
 
 def give_up(site: Site) -> None:
     """Settle what this process was doing when it was stopped at once; nobody waits for leases."""
-    site.active_runs.clear()
+    site.owner.leases.clear()
     settle_owner(site, site.context(SYSTEM), site.instance)
 
 

@@ -16,7 +16,7 @@ from commands.backups.judge import story_of_source
 from commands.retention.drafts import applied_drafts, failed_draft, spared_drafts
 from commands.retention.periods import Keep
 from commands.retention.rules import NOTHING_MORE, Candidate, RetentionPlan, plan
-from commands.site.fence import held_among, of_run
+from commands.site.fence import held_runs, of_run
 from ledger.append.clock_doubt import clock_doubt
 from ledger.append.reading import position_by
 from ledger.clock import to_microseconds
@@ -139,9 +139,11 @@ def announce_retention(
     def decide(locked: LockedHead) -> tuple[list[Draft], list[RetentionOutcome]]:
         known = _as_of_now(site, locked, before)
         restoring = backups_being_restored(locked.connection)
+        held = held_runs(site, locked, (order.run_id for order in orders if order.run_id))
         planned = [
             _planned(site, context, order, known, locked.connection, restoring)
-            for order in held_among(site, locked, orders)
+            for order in orders
+            if order.run_id is None or order.run_id in held
         ]
         outcomes = _checked(locked, context, planned, restoring)
         drafts = [

@@ -62,7 +62,7 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
             wanted = [each for each in wanted if schedule_stream(each.user_id) not in lost]
             continue
         started = {each.event.event_id: each.event.timestamp for each in recorded}
-        site.active_runs.update(claim.run_id for claim, _ in made)
+        site.owner.leases.update(claim.run_id for claim, _ in made)
         site.announce(recorded, is_last=False)
         return [replace(claim, started_at=started[claim.run_id]) for claim, _ in made]
     return []

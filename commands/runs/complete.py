@@ -72,7 +72,7 @@ def complete_runs(site: Site, context: Context, made: Sequence[Made]) -> Ended:
     over = {run.run_id for run in made} - ended.failed.keys()
     for run_id in over - ended.completed:
         logger.warning("%s", LeaseLost(run_id))
-    site.active_runs.difference_update(over)
+    site.owner.leases.difference_update(over)
     return ended
 
 
@@ -80,17 +80,19 @@ def _complete(site: Site, context: Context, made: Sequence[Made]) -> Ended:
     """Retention, then the ends: together or, where that fails, each alone."""
     schedules = RunSchedules.of(site, [run.claim.user_id for run in made])
     retained = _retain(site, context, made, schedules)
-    held = [run for run in made if run.run_id in retained]
+    backups = {run.run_id: run.backup for run in made}
+    held = [run.claim for run in made if run.run_id in retained]
 
-    def drafts_of(run: Made, schedule: Schedule | None) -> list[Draft]:
-        return _done(site, context, run, retained[run.run_id], schedule)
+    def drafts_of(claim: Claim, schedule: Schedule | None) -> list[Draft]:
+        made = Made(claim, backups[claim.run_id])
+        return _done(site, context, made, retained[claim.run_id], schedule)
 
     batch = batch_with_fallback(
-        held, lambda runs: append_ends(site, context, runs, schedules, drafts_of)
+        held, lambda claims: append_ends(site, context, claims, schedules, drafts_of)
     )
     return Ended(
-        completed={run.run_id for runs in batch.results for run in runs},
-        failed={run.run_id: error for run, error in batch.failures},
+        completed=set().union(*batch.results),
+        failed={claim.run_id: error for claim, error in batch.failures},
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
-from commands.site.fence import OfRun, held_among, of_run
+from commands.site.fence import held_runs, of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,35 +17,26 @@ if TYPE_CHECKING:
     from projections.folds.schedule import Schedule
 
 
-class OfClaim(OfRun, Protocol):
-    """A run with the claim that began it."""
-
-    @property
-    def claim(self) -> Claim: ...
-
-
-EndOfRun = TypeVar("EndOfRun", bound=OfClaim)
-
-
 def append_ends(
     site: Site,
     context: Context,
-    runs: Sequence[EndOfRun],
+    claims: Sequence[Claim],
     schedules: RunSchedules,
-    drafts_of: Callable[[EndOfRun, Schedule | None], list[Draft]],
-) -> list[EndOfRun]:
-    """Append how runs ended, all in one; those of them whose lease is still ours.
+    drafts_of: Callable[[Claim, Schedule | None], list[Draft]],
+) -> set[str]:
+    """Append how runs ended, all in one; the run_ids of those whose lease is still ours.
 
     `drafts_of`: what is to be recorded of one, by its user's schedule as of the locked head.
     """
 
-    def decide(locked: LockedHead) -> tuple[list[Draft], list[EndOfRun]]:
-        held = held_among(site, locked, runs)
+    def decide(locked: LockedHead) -> tuple[list[Draft], set[str]]:
+        held = held_runs(site, locked, (claim.run_id for claim in claims))
         now = schedules.under(locked)
         drafts = [
-            of_run(draft, each.run_id)
-            for each in held
-            for draft in drafts_of(each, now.get(each.claim.user_id))
+            of_run(draft, claim.run_id)
+            for claim in claims
+            if claim.run_id in held
+            for draft in drafts_of(claim, now.get(claim.user_id))
         ]
         return drafts, held
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from commands.errors import message_of
 from commands.runs.batches import batch_with_fallback, batches
 from commands.runs.endings import append_ends
 from commands.runs.next_slot import after_failure, dropped_slots
@@ -49,7 +50,8 @@ class Failure:
         if self.owner is not None:
             how = "gave the run up" if self.was_given_up else "went away during the run"
             return f"the scheduler {self.owner} {how}"
-        return str(self.error) or type(self.error).__name__
+        assert self.error is not None
+        return message_of(self.error)
 
 
 def fail_runs(site: Site, context: Context, failures: Sequence[Failure]) -> set[str]:
@@ -70,21 +72,22 @@ def fail_runs(site: Site, context: Context, failures: Sequence[Failure]) -> set[
                 run_id = failure.run_id
                 logger.error("the end of run %s could not be recorded", run_id, exc_info=error)
     finally:
-        site.active_runs.difference_update(each.run_id for each in failures)
+        site.owner.leases.difference_update(each.run_id for each in failures)
     return recorded
 
 
 def _record(site: Site, context: Context, failures: Sequence[Failure]) -> set[str]:
-    schedules = RunSchedules.of(site, [each.claim.user_id for each in failures])
+    claims = [each.claim for each in failures]
+    schedules = RunSchedules.of(site, [claim.user_id for claim in claims])
+    by_run = {each.run_id: each for each in failures}
 
-    def drafts_of(each: Failure, schedule: Schedule | None) -> list[Draft]:
-        return _drafts(site, context, each, schedule)
+    def drafts_of(claim: Claim, schedule: Schedule | None) -> list[Draft]:
+        return _drafts(site, context, by_run[claim.run_id], schedule)
 
-    held = append_ends(site, context, failures, schedules, drafts_of)
-    for each in failures:
-        if each not in held:
-            logger.warning("%s", LeaseLost(each.run_id))
-    return {each.run_id for each in held}
+    held = append_ends(site, context, claims, schedules, drafts_of)
+    for run_id in by_run.keys() - held:
+        logger.warning("%s", LeaseLost(run_id))
+    return held
 
 
 def _drafts(

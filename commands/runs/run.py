@@ -63,7 +63,7 @@ def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[i
             for group in groups:
                 completed += _run_group(site, context, group)
     except LedgerBusy:
-        site.active_runs.difference_update(claim.run_id for claim in claims)
+        site.owner.leases.difference_update(claim.run_id for claim in claims)
         raise
     return completed, len(claims) - completed
 
@@ -155,7 +155,7 @@ def _entries(
     for claim in claims:
         if claim.run_id not in held:
             logger.warning("%s", LeaseLost(claim.run_id))
-            site.active_runs.discard(claim.run_id)
+            site.owner.leases.discard(claim.run_id)
             continue
         filename = free_name(wanted[claim.run_id], is_taken)
         taken.add(filename)

@@ -16,7 +16,7 @@ from commands.reporting.logs import Timing, log_event
 from commands.runs.claim import claim_due
 from commands.runs.corrections import correct_next_runs
 from commands.runs.run import run_claims
-from commands.scheduler.readiness import leaves_it_to_others
+from commands.scheduler.readiness import Readiness
 from commands.site import actors
 from projections.queries.due import due_schedules
 
@@ -59,13 +59,17 @@ class CheckReport:
         )
 
 
-def check(site: Site, stop: Event | None = None) -> CheckReport:
-    """Run everything that is due as of now. `stop` ends it between batches."""
+def check(site: Site, stop: Event | None = None, readiness: Readiness | None = None) -> CheckReport:
+    """Run everything that is due as of now.
+
+    `stop` ends it between batches. `readiness`: of the scheduler that checks again and again.
+    """
+    readiness = readiness or Readiness(site)
     context = site.context(actors.scheduler(site.instance))
     timing = Timing(site.clock)
     schedulers = count_schedulers(site)
-    if leaves_it_to_others(site, context, count_others_ready(site)):
-        log_event("check", is_bad=True, not_ready=site.not_ready)
+    if readiness.defers_to_peers(context, count_others_ready(site)):
+        log_event("check", is_bad=True, not_ready=readiness.problem)
         return CheckReport()
     with timing.of("recover"):
         site.catch_up()

@@ -29,26 +29,35 @@ class NotReady(CommandError, OSError):
     """This machine cannot do what others could."""
 
 
-def leaves_it_to_others(site: Site, context: Context, others: int) -> bool:
-    """Whether this scheduler is to claim nothing now. `others`: how many could do the work.
+class Readiness:
+    """Whether a scheduler can work. `problem`: why it could not when it last looked, or None."""
 
-    Where nobody could, one is as good as another: the claims fail, and leave their record.
-    """
-    reason = why_not_ready(site) if is_on_server(site) else None
-    before, site.not_ready = site.not_ready, reason
-    if reason is None:
-        if before is not None:
-            logger.warning("ready again; it was not, as %s", before)
-        return False
-    if not others:
-        return False
-    if reason != before:
-        error = NotReady(f"nothing is claimed here: {reason}; other schedulers do the work")
-        logger.error("%s", error)
-        details = CheckFailed(error_type=type(error).__name__)
-        draft = Draft(scheduler_stream(site.instance), details, error_message=str(error))
-        site.announce(site.ledger.append(context, draft))
-    return True
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.problem: str | None = None
+
+    def defers_to_peers(self, context: Context, others: int) -> bool:
+        """Whether this scheduler is to claim nothing now. `others`: how many could do the work.
+
+        Where nobody could, one is as good as another: the claims fail, and leave their record.
+        """
+        site, before = self._site, self.problem
+        self.problem = why_not_ready(site) if is_on_server(site) else None
+        if self.problem is None:
+            if before is not None:
+                logger.warning("ready again; it was not, as %s", before)
+            return False
+        if not others:
+            return False
+        if self.problem != before:
+            error = NotReady(
+                f"nothing is claimed here: {self.problem}; other schedulers do the work"
+            )
+            logger.error("%s", error)
+            details = CheckFailed(error_type=type(error).__name__)
+            draft = Draft(scheduler_stream(site.instance), details, error_message=str(error))
+            site.announce(site.ledger.append(context, draft))
+        return True
 
 
 def why_not_ready(site: Site) -> str | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from commands.site.owner import is_alive
 from ledger.append.backend import SECOND, backend_of
 from ledger.append.leases_and_names import runs_held_among
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from commands.site.site import Site
     from ledger.append.leases_and_names import Lease
@@ -20,23 +20,9 @@ if TYPE_CHECKING:
 LONGEST_LEASE = 86_400 * SECOND
 
 
-class OfRun(Protocol):
-    """Something that is part of a run."""
-
-    @property
-    def run_id(self) -> str | None: ...
-
-
-PartOfRun = TypeVar("PartOfRun", bound=OfRun)
-
-
-def held_among(site: Site, locked: LockedHead, parts: Sequence[PartOfRun]) -> list[PartOfRun]:
-    """The fence, under the lock: what belongs to a run whose lease is not ours is left out."""
-    runs = [each.run_id for each in parts if each.run_id is not None]
-    if not runs:
-        return list(parts)
-    held = runs_held_among(locked.connection, runs, site.instance, site.clock.monotonic())
-    return [each for each in parts if each.run_id is None or each.run_id in held]
+def held_runs(site: Site, locked: LockedHead, run_ids: Iterable[str]) -> set[str]:
+    """The fence, under the lock: those of these runs whose lease is ours."""
+    return runs_held_among(locked.connection, [*run_ids], site.instance, site.clock.monotonic())
 
 
 def of_run(draft: Draft, run_id: str | None) -> Draft:
@@ -52,7 +38,7 @@ def is_over(site: Site, lease: Lease, now: int) -> bool:
     On a server its clock alone decides: owners may be on machines whose locks nobody here sees.
     `now`: by the clock of the leases (`lease_now`).
     """
-    if lease.run_id in site.active_runs:
+    if site.is_working_on(lease.run_id):
         return False
     if not now <= lease.expires_at <= now + LONGEST_LEASE:
         return True

@@ -45,6 +45,8 @@ class Owner:
             raise file_error(error, self.folder) from error
         self.lock_descriptor = descriptor
         self.at_work_on: set[str] = set()
+        self.leases: set[str] = set()
+        """Of what this process is doing: not over, however long ago they were renewed."""
         flush_directory(staging)
         flush_directory(staging.parent)
 
@@ -56,6 +58,15 @@ class Owner:
             yield self.folder / backup_id
         finally:
             self.at_work_on.discard(backup_id)
+
+    @contextmanager
+    def working_under(self, lease: str) -> Iterator[None]:
+        """Do something that has a lease; nobody takes it for over meanwhile."""
+        self.leases.add(lease)
+        try:
+            yield
+        finally:
+            self.leases.discard(lease)
 
     def close(self) -> None:
         """Give up the lock; what is still staged is left to recovery."""

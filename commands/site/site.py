@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.site.configuration import Configuration
-    from commands.site.process_state import DrillDay
     from commands.site.store import FoundFile, Store
     from ledger.append.ledger import RecordedEvent
     from ledger.clock import Clock
@@ -62,10 +61,6 @@ class Site:
 
     def __post_init__(self) -> None:
         self.instance = owner_name()
-        self.active_runs: set[str] = set()
-        self.checkpoint_tried_at: float | None = None
-        self.drills_of: DrillDay | None = None
-        self.not_ready: str | None = None
         self.left_alone: set[FoundFile] = set()
         self._owner: Owner | None = None
         self._source_id: str | None = None
@@ -117,6 +112,10 @@ class Site:
             if self._owner is None:
                 self._owner = Owner(self.store.staging, self.instance)
             return self._owner
+
+    def is_working_on(self, lease: str) -> bool:
+        """Whether a lease is of something that this process is doing."""
+        return self._owner is not None and lease in self._owner.leases
 
     def hold_owner_lock(self) -> None:
         """Take this process's lock, and keep it until the site is closed."""

@@ -7,12 +7,13 @@ next one asks the ledger what is left of the day.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING
 
 from commands.errors import VerificationFailed
 from commands.site import actors
 from commands.site.configuration import MEGABYTE
-from commands.site.process_state import DrillDay
 from commands.verification.plan import Examined, drills_today, evidence_of, shared_file
 from commands.verification.verify import verify_backups
 from ledger.vocabulary import BackupStatus, backup_stream
@@ -33,33 +34,55 @@ class Interrupted(Exception):
     """The scheduler is to stop; the drill is held again another time."""
 
 
-def drill_share(site: Site, stop: Event | None = None) -> Iterator[VerificationFailed]:
-    """Drill what is left of today's share, up to what a check may read; yields what failed.
+@dataclass(slots=True)
+class _Day:
+    """What is known of a day's drills, so that the ledger need not be asked at every check."""
 
-    Stops when a backup becomes due, or when `stop` is set.
-    """
-    day = _today(site)
-    if day.is_done or not site.configuration.drill_days or _is_wanted(site, stop):
-        return
-    present = good_backups(site)
-    names = drills_today(
-        [each for each in examined(site, present) if each.shared_file not in day.failed],
-        site.configuration.drill_days,
-        site.clock.now(),
-    )
-    budget = site.configuration.drill_mb_per_check * MEGABYTE
-    for name in names:
-        entries = [each for each in present if shared_file(each) == name]
-        budget -= entries[0].size
-        yield from _drill(site, day, name, entries, stop)
-        if budget <= 0 or _is_wanted(site, stop):
-            return  # the next check takes the rest
-    day.is_done = True
+    day: date
+    is_done: bool = False
+    failed: set[str] = field(default_factory=set)
+    """Shared files that could not be checked today; tried again tomorrow."""
 
 
-def give_up_for_today(site: Site) -> None:
-    """After an error that nobody expected: not again at every check."""
-    _today(site).is_done = True
+class DailyDrills:
+    """A scheduler's drills, check by check."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._day: _Day | None = None
+
+    def drill_share(self, stop: Event | None = None) -> Iterator[VerificationFailed]:
+        """Drill what is left of today's share, up to what a check may read; yields what failed.
+
+        Stops when a backup becomes due, or when `stop` is set.
+        """
+        site, day = self._site, self._today()
+        if day.is_done or not site.configuration.drill_days or _is_wanted(site, stop):
+            return
+        present = good_backups(site)
+        names = drills_today(
+            [each for each in examined(site, present) if each.shared_file not in day.failed],
+            site.configuration.drill_days,
+            site.clock.now(),
+        )
+        budget = site.configuration.drill_mb_per_check * MEGABYTE
+        for name in names:
+            entries = [each for each in present if shared_file(each) == name]
+            budget -= entries[0].size
+            yield from _drill(site, day, name, entries, stop)
+            if budget <= 0 or _is_wanted(site, stop):
+                return  # the next check takes the rest
+        day.is_done = True
+
+    def give_up_for_today(self) -> None:
+        """After an error that nobody expected: not again at every check."""
+        self._today().is_done = True
+
+    def _today(self) -> _Day:
+        today = self._site.clock.now().date()
+        if self._day is None or self._day.day != today:
+            self._day = _Day(today)
+        return self._day
 
 
 def good_backups(site: Site) -> list[Backup]:
@@ -77,7 +100,7 @@ def examined(site: Site, backups: Iterable[Backup]) -> Iterator[Examined]:
 
 
 def _drill(
-    site: Site, day: DrillDay, name: str, entries: list[Backup], stop: Event | None
+    site: Site, day: _Day, name: str, entries: list[Backup], stop: Event | None
 ) -> Iterator[VerificationFailed]:
     def watch(_step: str, _done: int, _total: int) -> None:
         if stop is not None and stop.is_set():
@@ -94,13 +117,6 @@ def _drill(
                 yield VerificationFailed(found.failure)
     except Interrupted:
         logger.info("the drill of %r was interrupted", entries[0].filename)
-
-
-def _today(site: Site) -> DrillDay:
-    today = site.clock.now().date()
-    if site.drills_of is None or site.drills_of.day != today:
-        site.drills_of = DrillDay(today)
-    return site.drills_of
 
 
 def _is_wanted(site: Site, stop: Event | None) -> bool:

@@ -23,7 +23,8 @@ from typing import Any
 from commands.health.presence import Presence
 from commands.runs import run as run_backups
 from commands.scheduler import check as scheduler
-from commands.scheduler.process import checked, record_start, record_stop
+from commands.scheduler.checks import Checks
+from commands.scheduler.recording import record_start, record_stop
 from commands.site.configuration import Configuration
 from commands.site.opening import open_site
 from commands.site.site import Site
@@ -77,14 +78,14 @@ def opened(settings: dict[str, Any], clock: ManualClock) -> Site:
             time.sleep(0.1)
 
 
-def serve(site: Site, clock: ManualClock, offset: timedelta) -> None:
+def serve(checks: Checks, clock: ManualClock, offset: timedelta) -> None:
     """Check at each time that is given."""
     for line in sys.stdin:
         order = json.loads(line)
         clock.move_to(datetime.fromisoformat(order["at"]) + offset)
         if order.get("freeze"):
             freeze_at(order["freeze"])
-        report = checked(site)
+        report = checks.check()
         answer = {"completed": report.completed, "failed": report.failed}
         answer |= {"abandoned": report.abandoned, "missed": report.missed_slots}
         sys.stdout.write(json.dumps(answer) + "\n")
@@ -101,11 +102,12 @@ def main(settings: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(process)d %(name)s %(message)s")
     clock = SharedMachineClock(datetime.fromisoformat(settings.pop("at", str(MIDNIGHT))) + offset)
     site = opened(settings, clock)
-    with Presence(site):
+    checks = Checks(site)
+    with Presence(site, lambda: checks.readiness.problem):
         record_start(site)
         sys.stdout.write(json.dumps({"instance": site.instance}) + "\n")
         sys.stdout.flush()
-        serve(site, clock, offset)
+        serve(checks, clock, offset)
         record_stop(site, "told to")
     site.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 
 from commands.recovery.reconcile import reconcile
-from commands.scheduler.process import checked
+from commands.scheduler.checks import Checks
 from commands.schedules.settings import configure
 from commands.site import actors
 from commands.site.configuration import Configuration
@@ -263,7 +263,7 @@ class Storm:
     def _recover(self, site: Site) -> None:
         assert isinstance(site.clock, ManualClock)
         site.clock.move_to(self.now)
-        checked(site)
+        Checks(site).check()
         reconcile(site, site.context(actors.operator()))
 
     def _slots(self) -> Iterator[Slot]:

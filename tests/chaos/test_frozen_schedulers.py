@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from commands.scheduler.check import check
-from commands.scheduler.process import checked
+from commands.scheduler.checks import Checks
 from ledger.append.tables import leases
 from ledger.events.catalog import BackupCreated
 from ledger.events.scheduling import BackupAbandoned, BackupCompleted
@@ -49,7 +49,7 @@ def wake(machine: Machine) -> dict[str, Any]:
 
 
 def require_all_well(world: World) -> None:
-    checked(world.site)
+    Checks(world.site).check()
     require_sound(world.site.ledger)
     require_rebuilt_alike(world.site)
     require_folder_is_catalog(world.site)

@@ -14,8 +14,8 @@ from commands.health.presence import Presence
 from commands.health.roster import schedulers_of, unserved_labels
 from commands.runs import run as run_backups
 from commands.scheduler.check import INDEPENDENT_PER_BATCH, check
-from commands.scheduler.process import record_start
-from commands.scheduler.readiness import leaves_it_to_others
+from commands.scheduler.readiness import Readiness
+from commands.scheduler.recording import record_start
 from commands.site import actors
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site
@@ -94,16 +94,17 @@ def test_a_machine_that_is_not_ready_does_not_become_ready_when_the_others_die(
     """It tries, as nobody else does; but it says what is wrong until that is mended."""
     site = served.open()
     context = site.context(actors.scheduler(site.instance))
+    readiness = Readiness(site)
     gone = served.database.with_name("gone.db")
     served.database.rename(gone)
-    assert leaves_it_to_others(site, context, others=1)
-    assert not leaves_it_to_others(site, context, others=0)
-    assert site.not_ready is not None
-    assert leaves_it_to_others(site, context, others=1)
+    assert readiness.defers_to_peers(context, others=1)
+    assert not readiness.defers_to_peers(context, others=0)
+    assert readiness.problem is not None
+    assert readiness.defers_to_peers(context, others=1)
     assert len(served.recorded(CheckFailed)) == 1
     gone.rename(served.database)
-    assert not leaves_it_to_others(site, context, others=1)
-    assert site.not_ready is None
+    assert not readiness.defers_to_peers(context, others=1)
+    assert readiness.problem is None
 
 
 def test_of_copies_that_nobody_shares_few_are_claimed_at_a_time(

@@ -22,7 +22,9 @@ from commands.recovery.expired_claims import settle_expired
 from commands.runs import schedules as run_schedules
 from commands.runs.claim import claim_due
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.process import checked, record_start, run_scheduler, watched_check
+from commands.scheduler.checks import Checks
+from commands.scheduler.process import run_scheduler
+from commands.scheduler.recording import record_start
 from commands.site import actors
 from commands.site.heartbeat import renew
 from commands.site.site import Site
@@ -177,7 +179,7 @@ def test_a_check_that_fails_is_not_made_again_at_once_because_of_its_own_record(
     served.configure(1)
     served.due_again()
     monkeypatch.setattr("commands.scheduler.check.recover", broken)
-    monkeypatch.setattr(Presence, "first_check_after", lambda _self: 0.0)
+    monkeypatch.setattr(Presence, "first_check_after", lambda *_: 0.0)
     stop = Event()
     site = served.open("act")
     thread = Thread(target=lambda: run_scheduler(site, once=False, stop=stop))
@@ -209,11 +211,15 @@ def test_a_machine_that_is_not_ready_is_no_success(served: World) -> None:
     served.due_again()
     pings = Pings()
     gone = served.database.with_name("gone.db")
-    with Presence(first) as one, Presence(second) as other:
+    checks, others = Checks(first), Checks(second)
+    with (
+        Presence(first, lambda: checks.readiness.problem) as one,
+        Presence(second, lambda: others.readiness.problem) as other,
+    ):
         served.database.rename(gone)
-        watched_check(first, pings, Event())  # type: ignore[arg-type]
+        checks.watched(pings, Event())  # type: ignore[arg-type]
         one._look()
-        watched_check(second, pings, Event())  # type: ignore[arg-type]
+        others.watched(pings, Event())  # type: ignore[arg-type]
         other._look()
         gone.rename(served.database)
     assert pings.heard == ["start", "failure"] * 2
@@ -224,13 +230,14 @@ def test_a_machine_that_is_not_ready_is_no_success(served: World) -> None:
 def test_others_who_say_that_they_cannot_work_do_not_count(served: World) -> None:
     """Nor does a scheduler count itself."""
     first, second = served.open(), served.open("act")
-    with Presence(first), Presence(second) as other:
+    problem: list[str | None] = [None]
+    with Presence(first), Presence(second, lambda: problem[0]) as other:
         assert (count_schedulers(first), count_others_ready(first)) == (2, 1)
-        second.not_ready = "its disk is gone"
+        problem[0] = "its disk is gone"
         other._look()
         assert (count_schedulers(first), count_others_ready(first)) == (2, 0)
         assert count_others_ready(second) == 1
-        second.not_ready = None
+        problem[0] = None
         other._look()
         assert count_others_ready(first) == 1
 
@@ -281,7 +288,7 @@ def test_a_text_that_the_server_cannot_hold_stops_nobody(served: World) -> None:
     with pytest.raises(Refused):
         delete_backup(site, served.context(), name)
     served.advance(days=1)
-    assert checked(site).completed == 1
+    assert Checks(site).check().completed == 1
     assert served.present(1)[-1].holds[0]["reason"] == "a\0b"
     with site.read_models.reading() as connection:
         told = connection.execute(
@@ -335,7 +342,7 @@ def test_a_scheduler_outlives_a_server_that_is_away(
 ) -> None:
     """Also where its stop cannot be recorded: that is logged, and is no reason to fail."""
     monkeypatch.setattr("ledger.append.ledger.RECONNECT_SECONDS", (None,))
-    monkeypatch.setattr(Presence, "first_check_after", lambda _self: 0.0)
+    monkeypatch.setattr(Presence, "first_check_after", lambda *_: 0.0)
     site = served.open()
     append = Ledger.append
     away = Event()

@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 from commands.audit.export import NothingToExport, export_evidence
 from commands.audit.keys import make_key, parse_public_key, read_private_key
 from commands.audit.prove import NoSuchPosition, prove
-from commands.audit.sign_checkpoint import CopyDiffers, sign_checkpoint, sign_when_due
+from commands.audit.sign_checkpoint import AutomaticCheckpoints, CopyDiffers, sign_checkpoint
 from commands.errors import CommandError, InvalidArgument, TargetExists
-from commands.scheduler.process import checked
+from commands.scheduler.checks import Checks
 from commands.sqlite.errors import FileInTheWay
 from ledger.append.tables import checkpoints
 from ledger.errors import LedgerBroken
@@ -68,7 +68,7 @@ def failures(world: World) -> list[str | None]:
 def test_a_check_signs_what_it_recorded(signing: World, key_path: Path, outside: Path) -> None:
     """Kept in the ledger, and the same bytes outside."""
     signing.configure()
-    checked(signing.site)
+    Checks(signing.site).check()
     [copy] = outside.iterdir()
     size = signing.site.ledger.log_recorder.head().size
     opened = open_checkpoint(copy.read_bytes(), read_private_key(key_path).verifier())
@@ -80,45 +80,46 @@ def test_a_check_signs_what_it_recorded(signing: World, key_path: Path, outside:
 def test_it_signs_at_most_once_an_interval_and_only_what_is_new(signing: World) -> None:
     """Not at every check, and not the same head twice."""
     signing.configure()
-    checked(signing.site)
+    checks = Checks(signing.site)
+    checks.check()
     signing.advance(minutes=9)
     signing.configure(keep_count=3)
-    checked(signing.site)
+    checks.check()
     assert kept(signing) == 1
     signing.advance(minutes=1)
-    checked(signing.site)
+    checks.check()
     assert kept(signing) == 2
     signing.advance(hours=1)
-    checked(signing.site)
+    checks.check()
     assert kept(signing) == 2
 
 
 def test_the_interval_outlives_the_process(signing: World) -> None:
     """`run --once` from cron does not sign every minute either."""
     signing.configure()
-    assert sign_when_due(signing.site) is not None
+    assert AutomaticCheckpoints(signing.site).sign_when_due() is not None
     signing.advance(minutes=5)
     signing.configure(keep_count=3)
     signing.reopen()
-    assert sign_when_due(signing.site) is None
+    assert AutomaticCheckpoints(signing.site).sign_when_due() is None
     signing.advance(minutes=5)
-    assert sign_when_due(signing.site) is not None
+    assert AutomaticCheckpoints(signing.site).sign_when_due() is not None
 
 
 def test_a_clock_that_was_set_back_does_not_stop_the_signing(signing: World) -> None:
     """The newest checkpoint seems to be of the future; it is time, then."""
     signing.configure()
-    sign_when_due(signing.site)
+    AutomaticCheckpoints(signing.site).sign_when_due()
     signing.advance(days=-30)
     signing.configure(keep_count=3)
     signing.reopen()
-    assert sign_when_due(signing.site) is not None
+    assert AutomaticCheckpoints(signing.site).sign_when_due() is not None
 
 
 def test_without_a_key_nothing_is_signed(world: World) -> None:
     """And an empty ledger neither."""
     world.configure()
-    assert sign_when_due(world.site) is None
+    assert AutomaticCheckpoints(world.site).sign_when_due() is None
     assert kept(world) == 0
 
 
@@ -126,7 +127,7 @@ def test_an_empty_ledger_is_not_signed_by_itself(signing: World) -> None:
     """There is nothing to say yet: not even a database was registered."""
     site = signing.open(database=None, backups=signing.backups)
     assert site.ledger.log_recorder.head().size == 0
-    assert sign_when_due(site) is None
+    assert AutomaticCheckpoints(site).sign_when_due() is None
     assert kept(signing) == 0
 
 
@@ -138,14 +139,15 @@ def test_a_failure_is_recorded_and_stops_no_backup(
     world.configure(backup_time="00:30")
     world.advance(hours=1)
     with caplog.at_level(logging.CRITICAL, logger="backup_ledger"):
-        report = checked(world.site)
+        checks = Checks(world.site)
+        report = checks.check()
         assert (report.completed, report.failed) == (1, 0)
         for _ in range(5):
             world.advance(minutes=1)
-            checked(world.site)
+            checks.check()
         assert len(failures(world)) == 1
         world.advance(minutes=5)
-        checked(world.site)
+        checks.check()
     first, second = failures(world)
     assert first == second
     assert first is not None

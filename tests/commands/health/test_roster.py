@@ -22,7 +22,7 @@ from commands.health.presence import (
 from commands.health.roster import GONE_OF_A_HOST, holds, schedulers_of
 from commands.runs.claim import claim_due
 from commands.scheduler.check import batch_of
-from commands.scheduler.process import record_start, record_stop
+from commands.scheduler.recording import record_start, record_stop
 from commands.site import actors
 from commands.site.opening import open_site
 from commands.site.site import Site
@@ -162,10 +162,11 @@ def test_labels_and_readiness_stand_in_the_row(world: World) -> None:
     """They are the last that the scheduler said; when it ends the row goes."""
     site, watcher = world.open(labels=("office",), label_users={"office": "1"}), world.open("act")
     record_start(site)
-    with Presence(site) as present:
+    problem: list[str | None] = [None]
+    with Presence(site, lambda: problem[0]) as present:
         assert labels_alive(watcher) == [("office",)]
         assert not_ready_among(watcher, [site.instance]) == set()
-        site.not_ready = "its disk is gone"
+        problem[0] = "its disk is gone"
         present._look()
         assert not_ready_among(watcher, [site.instance]) == {site.instance}
         (seen,) = schedulers_of(watcher)

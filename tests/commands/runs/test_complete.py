@@ -10,7 +10,7 @@ from sqlalchemy import update
 from commands.runs import batches as together
 from commands.runs import complete as module
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.process import checked
+from commands.scheduler.checks import Checks
 from ledger.append.tables import leases
 from ledger.errors import LedgerUnreachable
 from ledger.events.catalog import BackupDeleted, DeletionStarted
@@ -116,7 +116,7 @@ def test_where_the_ledger_is_away_no_run_is_failed_and_the_next_check_ends_them(
     monkeypatch.setattr("ledger.append.ledger.RECONNECT_SECONDS", (None,))
     with monkeypatch.context() as patched:
         patched.setattr(module, where, away)
-        assert checked(herd.site) == CheckReport(failed=1)
+        assert Checks(herd.site).check() == CheckReport(failed=1)
     assert len(times) == 1
     assert herd.recorded(BackupFailed) == []
     assert [each.error_type for each in herd.recorded(CheckFailed)] == ["LedgerUnreachable"]

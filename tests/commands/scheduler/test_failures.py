@@ -11,7 +11,7 @@ import pytest
 
 from commands.runs import complete as complete_runs
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.process import checked
+from commands.scheduler.checks import Checks
 from commands.site.configuration import Configuration
 from commands.site.opening import begin
 from ledger.append.database import place_of
@@ -138,7 +138,7 @@ def test_tampered_row_disturbs_nobody_else(world: World, assignment: str) -> Non
     three_due(world)
     tamper(world, assignment)
     for _ in range(2):
-        checked(world.site)
+        Checks(world.site).check()
         world.advance(days=1)
     runs = {event.user_id for event in world.events_of(BackupCompleted)}
     assert {"1", "3"} <= runs
@@ -149,9 +149,9 @@ def test_rows_that_cannot_be_folded_on_are_folded_again(world: World) -> None:
     """The read models heal by themselves, and say why."""
     three_due(world)
     tamper(world, "timezone = 'Mars/Olympus'")
-    checked(world.site)
+    Checks(world.site).check()
     world.due_again(1)
-    checked(world.site)
+    Checks(world.site).check()
     require_models_are_the_fold(world.site)
     assert world.schedule(2).timezone == "UTC"
     (rebuilt,) = [

@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from commands.runs import run as run_backups
 from commands.scheduler import check as scheduler
-from commands.scheduler import process as scheduler_process
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.process import checked, run_scheduler
+from commands.scheduler.checks import Checks
+from commands.scheduler.process import run_scheduler
 from commands.schedules.settings import configure, pause, resume
 from commands.site import actors
 from ledger.append.tables import meta
@@ -120,12 +120,12 @@ def test_check_that_fails_is_recorded_and_survived(
     world.configure()
     world.due_again()
     with monkeypatch.context() as patched:
-        patched.setattr(scheduler_process, "check", fail)
-        assert checked(world.site) == CheckReport(failed=1)
+        patched.setattr("commands.scheduler.checks.check", fail)
+        assert Checks(world.site).check() == CheckReport(failed=1)
     (event,) = world.events_of(CheckFailed)
     assert event.details.error_type == "RuntimeError"
     assert event.stream == f"scheduler/{world.site.instance}"
-    assert checked(world.site) == CheckReport(completed=1)
+    assert Checks(world.site).check() == CheckReport(completed=1)
 
 
 def test_scheduler_records_its_start_and_its_stop(world: World) -> None:

@@ -13,7 +13,8 @@ from commands.health import presence
 from commands.health.presence import Presence
 from commands.health.roster import schedulers_of
 from commands.scheduler.check import CheckReport, check
-from commands.scheduler.process import checked, record_start
+from commands.scheduler.checks import Checks
+from commands.scheduler.recording import record_start
 from commands.site.configuration import load_configuration
 from commands.site.labels import Served, parse_users, served_users
 from commands.site.site import Site
@@ -127,6 +128,7 @@ def test_a_machine_that_lost_its_place_leaves_the_work_to_others(
     """It claims nothing and says why, once; when the place is back it goes on."""
     well = shared.site
     site = other_machine(shared, tmp_path / "other")
+    checks = Checks(site)
     path = {"database": site.database, "folder": site.configuration.backups_folder}.get(lost)
     with Presence(site), Presence(well):
         if path is not None:
@@ -134,7 +136,7 @@ def test_a_machine_that_lost_its_place_leaves_the_work_to_others(
         else:
             (site.configuration.backups_folder / ".store").write_text(str(well.store.store_id))
         for _ in range(3):
-            assert checked(site) == CheckReport()
+            assert checks.check() == CheckReport()
         (failed,) = shared.events_of(CheckFailed)
         assert failed.details.error_type == "NotReady"
         assert failed.stream == f"scheduler/{site.instance}"
@@ -160,13 +162,14 @@ def test_status_tells_who_cannot_work(
         while [each.state for each in schedulers_of(site)] != [state]:
             assert time.monotonic() < deadline
 
-    with Presence(site), Presence(shared.sites[0]):
+    checks = Checks(site)
+    with Presence(site, lambda: checks.readiness.problem), Presence(shared.sites[0]):
         wait_for("idle")
         site.database.rename(tmp_path / "away")
-        checked(site)
+        checks.check()
         wait_for("not ready")
         (tmp_path / "away").rename(site.database)
-        checked(site)
+        checks.check()
         wait_for("idle")
 
 

@@ -20,11 +20,11 @@ from commands.errors import StoreUnknown, VerificationFailed
 from commands.recovery.reconcile import reconcile
 from commands.recovery.recover import recover
 from commands.retention.apply import apply_retention
-from commands.scheduler.process import checked
+from commands.scheduler.checks import Checks
 from commands.sqlite.content import BackupUnreadable
 from commands.sqlite.errors import NotEnoughSpace
 from commands.verification import drill as restore_drill
-from commands.verification.daily_drills import drill_share
+from commands.verification.daily_drills import DailyDrills
 from commands.verification.verify import look_closely, verify_backup, verify_backups
 from ledger.append.ledger import Draft
 from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing, BackupVerified
@@ -313,10 +313,10 @@ def test_over_sixty_days_every_kept_backup_is_drilled_in_time(make_world: MakeWo
     world.configure(1, keep_count=20)
     last_good: dict[str, object] = {each.backup_id: world.clock.now() for each in world.present()}
     per_day: Counter[object] = Counter()
-    start = world.clock.now()
+    start, checks = world.clock.now(), Checks(world.site)
     for hour in range(0, 60 * 24, 6):
         world.move_to(start + timedelta(hours=hour))
-        assert checked(world.site).failed == 0
+        assert checks.check().failed == 0
         for event in world.events_of(BackupVerified)[sum(per_day.values()) :]:
             assert event.details.level == "drill"
             assert event.details.trigger == "due"
@@ -343,14 +343,15 @@ def test_drills_wait_for_due_backups_and_for_their_budget(make_world: MakeWorld)
     for number in range(3):
         taken(world, f"{number}.db")
     world.due_again()
-    assert list(drill_share(world.site)) == []
+    drills = DailyDrills(world.site)
+    assert list(drills.drill_share()) == []
     assert world.recorded(BackupVerified) == []
     world.check()
     for expected in (1, 2, 3, 4, 4):
-        assert list(drill_share(world.site)) == []
+        assert list(drills.drill_share()) == []
         assert len(world.recorded(BackupVerified)) == expected
     world.reopen()
-    assert list(drill_share(world.site)) == []
+    assert list(DailyDrills(world.site).drill_share()) == []
     assert len(world.recorded(BackupVerified)) == 4
 
 
@@ -365,12 +366,13 @@ def test_a_stop_ends_a_drill_within_a_file(world: World) -> None:
         stop.set()
         return real(*given)  # type: ignore[arg-type]
 
+    drills = DailyDrills(world.site)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(restore_drill, "read_through", stopped)
-        assert list(drill_share(world.site, stop)) == []
+        assert list(drills.drill_share(stop)) == []
     assert world.recorded(BackupVerified) == []
     assert world.staged() == []
-    assert list(drill_share(world.site)) == []
+    assert list(drills.drill_share()) == []
     assert len(world.recorded(BackupVerified)) == 1
 
 
@@ -380,13 +382,14 @@ def test_a_drill_that_cannot_be_held_is_told_once_a_day(
     """One record a day, not one a check; the next day it is tried again."""
     taken(world)
     world.advance(days=30)
+    checks = Checks(world.site)
     with monkeypatch.context() as patch:
         patch.setattr(world.site, "free_bytes", lambda _folder: 40_960)
         for _ in range(3):
-            checked(world.site)
+            checks.check()
             world.advance(minutes=1)
     [failed] = world.events_of(CheckFailed)
     assert "free some" in failed.error_message
     world.advance(days=1)
-    checked(world.site)
+    checks.check()
     assert len(world.recorded(BackupVerified)) == 1
