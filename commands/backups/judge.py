@@ -60,7 +60,7 @@ def judge(site: Site, snapshot: Snapshot, source: str, *, at_head: bool = True) 
     """The snapshot's condition, and whether the database collapsed since its last good backup."""
     with site.read_models.reading(at_head=at_head) as connection:
         before = last_comparable_of_source(connection, source)
-        accepted = last_accepted_of_source(connection, source)
+        accepted = last_accepted_of_source(connection, source) if snapshot.findings else None
     created = None if before is None else created_of(site, before)
     collapse = []
     if created is not None:

@@ -86,8 +86,7 @@ def preview_retention(
     order = Order(keep_count, user_id, keep=_keep_of(site, user_id))
     known = _where_to_look(site, [order])
     with site.ledger.engine.connect() as connection:
-        restoring = backups_being_restored(connection)
-        return _planned(site, context, order, known, connection, restoring)
+        return _planned(site, context, order, known, _Ledger.of(site, connection))
 
 
 def apply_retention(
@@ -138,14 +137,14 @@ def announce_retention(
 
     def decide(locked: LockedHead) -> tuple[list[Draft], list[RetentionOutcome]]:
         known = _as_of_now(site, locked, before)
-        restoring = backups_being_restored(locked.connection)
+        ledger = _Ledger.of(site, locked.connection)
         held = held_runs(site, locked, (order.run_id for order in orders if order.run_id))
         planned = [
-            _planned(site, context, order, known, locked.connection, restoring)
+            _planned(site, context, order, known, ledger)
             for order in orders
             if order.run_id is None or order.run_id in held
         ]
-        outcomes = _checked(locked, context, planned, restoring)
+        outcomes = _checked(locked, context, planned, ledger.restoring)
         drafts = [
             of_run(started_draft(site, deletion), outcome.order.run_id)
             for outcome in outcomes
@@ -184,6 +183,20 @@ class _Known:
     backups: OwnersBackups
     position: int
     story: SourceStory | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ledger:
+    """What the ledger itself is asked once, for however many orders."""
+
+    connection: Connection
+    restoring: set[str]
+    clock_in_doubt: bool
+
+    @classmethod
+    def of(cls, site: Site, connection: Connection) -> _Ledger:
+        doubt = clock_doubt(connection, to_microseconds(site.clock.now()))
+        return cls(connection, backups_being_restored(connection), doubt is not None)
 
 
 def _where_to_look(site: Site, orders: Sequence[Order], *, at_head: bool = True) -> _Known:
@@ -228,15 +241,18 @@ def _planned(
     context: Context,
     order: Order,
     known: _Known,
-    ledger: Connection,
-    restoring: set[str],
+    ledger: _Ledger,
 ) -> RetentionOutcome:
     backups = known.backups[order.user_id]
     whole_until = None if known.story is None else known.story.whole_until
     source = site.known_source_id()
     candidates = [
-        replace(
-            _candidate(site, context, order, backup, ledger, restoring),
+        _candidate(
+            site,
+            context,
+            order,
+            backup,
+            ledger,
             is_before_collapse=whole_until is not None
             and backup.position <= whole_until
             and (backup.source or source) == source,
@@ -252,7 +268,7 @@ def _planned(
         present,
         keep_within_days=within,
         keep=order.keep,
-        clock_in_doubt=clock_doubt(ledger, to_microseconds(site.clock.now())) is not None,
+        clock_in_doubt=ledger.clock_in_doubt,
     )
     rule = f"keep {order.keep_count}" + (f", {within} days" if within else "")
     deletions = tuple(
@@ -266,8 +282,9 @@ def _candidate(
     context: Context,
     order: Order,
     backup: Backup,
-    ledger: Connection,
-    restoring: set[str],
+    ledger: _Ledger,
+    *,
+    is_before_collapse: bool,
 ) -> Candidate:
     return Candidate(
         backup_id=backup.backup_id,
@@ -276,15 +293,15 @@ def _candidate(
         status=backup.status,  # type: ignore[arg-type]
         is_protected=backup.is_protected,
         held=backup.is_held(context.now),
-        being_restored=backup.backup_id in restoring,
+        being_restored=backup.backup_id in ledger.restoring,
         just_made=order.run_id is not None and backup.run_id == order.run_id,
         source=backup.source or site.known_source_id(),
         position=backup.position,
         local_day=backup.local_day or backup.created_at.astimezone(UTC).date().isoformat(),
-        stands_at=_stands_at(ledger, backup),
+        stands_at=_stands_at(ledger.connection, backup),
         owner=backup.user_id,
         is_flawed=backup.condition == "flawed",
-        is_before_collapse=False,
+        is_before_collapse=is_before_collapse,
     )
 
 

@@ -50,9 +50,11 @@ class Claim:
 def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Claim]:
     """Claim runs in one append; those that somebody else claimed first are left out."""
     site.hold_owner_lock()  # its lock is held before the first claim
-    wanted = list(due)
+    wanted, passed_over = list(due), _passed_over(site, context)
     while wanted:
-        made = [claim for each in wanted if (claim := _claim_or_none(site, context, each))]
+        made = [
+            claim for each in wanted if (claim := _claim_or_none(site, context, each, passed_over))
+        ]
         try:
             recorded = site.ledger.append(
                 context, *(draft for _, drafts in made for draft in drafts)
@@ -69,12 +71,12 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
 
 
 def _claim_or_none(
-    site: Site, context: Context, schedule: Schedule
+    site: Site, context: Context, schedule: Schedule, passed_over: datetime | None
 ) -> tuple[Claim, list[Draft]] | None:
     """A row that makes no sense is looked up in the ledger; its user disturbs nobody else."""
     claimed = None
     try:
-        claimed = _claim(site, context, schedule)
+        claimed = _claim(site, context, schedule, passed_over)
         problem = claimed[0].problem
     except ValueError as error:
         problem = error
@@ -86,7 +88,7 @@ def _claim_or_none(
             return claimed  # the row is right: this machine does not know the zone
         reason = f"the row of user {schedule.user_id} made no sense: {problem}"
         logger.error("%s", reason)
-        claimed = None if truth is None else _claim(site, context, truth)
+        claimed = None if truth is None else _claim(site, context, truth, passed_over)
     except ValueError:
         logger.exception("user %s has a schedule that cannot be read", schedule.user_id)
         return None
@@ -94,9 +96,11 @@ def _claim_or_none(
     return claimed
 
 
-def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, list[Draft]]:
+def _claim(
+    site: Site, context: Context, schedule: Schedule, passed_over: datetime | None
+) -> tuple[Claim, list[Draft]]:
     run_id = str(uuid4())
-    caught = _caught_up(site, context, schedule)
+    caught = _caught_up(site, context, schedule, passed_over)
     attempt = 1 if caught.missed else schedule.next_attempt
     stream = schedule_stream(schedule.user_id)
     details = BackupStarted(
@@ -144,7 +148,9 @@ def _claim(site: Site, context: Context, schedule: Schedule) -> tuple[Claim, lis
     return claim, drafts
 
 
-def _caught_up(site: Site, context: Context, schedule: Schedule) -> CatchUp:
+def _caught_up(
+    site: Site, context: Context, schedule: Schedule, passed_over: datetime | None
+) -> CatchUp:
     """The latest slot that has come, and the earlier ones that nobody ran."""
     rhythm = Rhythm.of(site.configuration, schedule)
     stored = schedule.next_slot
@@ -154,10 +160,10 @@ def _caught_up(site: Site, context: Context, schedule: Schedule) -> CatchUp:
         return CatchUp(stored, None, None, 0)
     was_at = schedule.missed_from
     if was_at is None or was_at <= stored:
-        return rhythm.caught_up(stored, context.now, _passed_over(site, context))
+        return rhythm.caught_up(stored, context.now, passed_over)
     if was_at <= context.now - rhythm.offset:
         return rhythm.caught_up(rhythm.slot_of(was_at), context.now)
-    not_before = was_at if schedule.is_recomputed else _passed_over(site, context)
+    not_before = was_at if schedule.is_recomputed else passed_over
     return rhythm.caught_up(stored, context.now, not_before)
 
 

@@ -8,10 +8,11 @@ another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, bindparam, func, select
 
+from ledger.append.prepared import Prepared
 from ledger.append.tables import events
 from ledger.clock import format_instant, from_microseconds
 
@@ -22,7 +23,27 @@ HOUR: Final = 3_600_000_000
 DAY: Final = 24 * HOUR
 YEAR: Final = 365 * DAY
 
-_recorded = events.c.recorded_at
+_recorded, _position = events.c.recorded_at, events.c.position
+_moment = bindparam("moment", type_=BigInteger)
+_after = bindparam("after", type_=BigInteger)
+# Each run asks, so each is compiled once. On a ledger of a million events none reads more than
+# what was recorded within a day, as long as the clock is where it was.
+_HIGH_WATER = Prepared(select(func.max(_recorded)))
+_NEWEST = Prepared(select(_recorded).where(_position > _after).order_by(_position.desc()).limit(1))
+_LAST_BY = Prepared(
+    select(_recorded, _position)
+    .where(_recorded + 0 <= _moment)  # not by the index of times: it would sort all that is older
+    .order_by(_position.desc())
+    .limit(1)
+)
+_RECORDED_AT = Prepared(select(_recorded).where(_position == _after))
+_LAST_BEYOND = Prepared(select(func.max(_position)).where(_recorded > _moment))
+_LAST_AT = Prepared(select(func.max(_position)).where(_recorded == _moment, _position > _after))
+_GREATEST_BY = Prepared(select(func.max(_recorded)).where(_recorded <= _moment, _position > _after))
+_LEAST_BEYOND = Prepared(select(func.min(_recorded)).where(_recorded > _moment, _position > _after))
+_GREATEST_BEFORE = Prepared(
+    select(func.max(_recorded)).where(_position < _moment, _position > _after)
+)
 
 
 def is_jump(before: int, now: int) -> bool:
@@ -32,7 +53,7 @@ def is_jump(before: int, now: int) -> bool:
 
 def clock_doubt(connection: Connection, now: int) -> str | None:
     """Why the clock is in doubt, in words; None where it is not. `now`: microseconds since 1970."""
-    high_water = connection.execute(select(func.max(_recorded))).scalar_one()
+    high_water = _one(_HIGH_WATER, connection)
     if high_water is None:
         return None
     if not isinstance(high_water, int):  # SQLite keeps what somebody wrote there
@@ -40,7 +61,7 @@ def clock_doubt(connection: Connection, now: int) -> str | None:
     if now > high_water + YEAR:
         return f"the clock is over a year ahead of the last recorded time, {_told(high_water)}"
     behind = now < high_water - HOUR
-    after = _last_position_beyond(connection, now + HOUR) if behind else 0
+    after = (_one(_LAST_BEYOND, connection, moment=now + HOUR) or 0) if behind else 0
     if _has_a_day_since_the_jump(connection, after):
         return None
     if behind:
@@ -50,28 +71,23 @@ def clock_doubt(connection: Connection, now: int) -> str | None:
 
 def last_jump_ahead(connection: Connection, now: int) -> int | None:
     """The time to which the clock jumped by over a year, if it did less than a day ago."""
-    newest = select(_recorded).order_by(events.c.position.desc()).limit(1)
-    last = connection.execute(newest).scalar()
+    last = _one(_NEWEST, connection, after=0)
     if last is None:
         return None
     if is_jump(last, now) and now > last:
         return now
-    before = connection.execute(
-        select(_recorded, events.c.position)
-        .where(_recorded <= last - DAY)
-        .order_by(events.c.position.desc())
-        .limit(1)
-    ).first()
+    before = _LAST_BY.run(connection, {"moment": last - DAY}).fetchone()
     if before is None:
         return None
-    led_to = select(_recorded).where(events.c.position == before.position + 1)
-    first = connection.execute(led_to).scalar_one()
-    return int(first) if first - before.recorded_at > YEAR else None
+    recorded_at, position = before
+    first = _one(_RECORDED_AT, connection, after=position + 1)
+    return int(first) if first - recorded_at > YEAR else None
 
 
-def _last_position_beyond(connection: Connection, moment: int) -> int:
-    statement = select(func.max(events.c.position)).where(_recorded > moment)
-    return connection.execute(statement).scalar_one() or 0
+def _one(statement: Prepared, connection: Connection, **parameters: int) -> Any:
+    """The one value that a statement asks for; None where there is none."""
+    row = statement.run(connection, parameters).fetchone()
+    return None if row is None else row[0]
 
 
 def _has_a_day_since_the_jump(connection: Connection, after: int) -> bool:
@@ -79,24 +95,17 @@ def _has_a_day_since_the_jump(connection: Connection, after: int) -> bool:
 
     A ledger without a jump (`after` 0) may be younger than a day.
     """
-    newest = select(_recorded).where(events.c.position > after)
-    last = connection.execute(newest.order_by(events.c.position.desc()).limit(1)).scalar()
+    last = _one(_NEWEST, connection, after=after)
     if last is None:
         return False
-    since = events.c.position > after
-    earlier = select(func.max(_recorded)).where(_recorded <= last - DAY, since)
-    before = connection.execute(earlier).scalar()
+    before = _one(_GREATEST_BY, connection, moment=last - DAY, after=after)
     if before is None:
         return after == 0
-    later = select(func.min(_recorded)).where(_recorded > last - DAY, since)
-    if connection.execute(later).scalar_one() - before <= YEAR:
+    if _one(_LEAST_BEYOND, connection, moment=last - DAY, after=after) - before <= YEAR:
         return True
     # A jump back and forth again: the clock is where it was before, and that is no doubt.
-    jumped_from = select(func.max(events.c.position)).where(_recorded == before, since)
-    position = connection.execute(jumped_from).scalar_one()
-    was_at = connection.execute(
-        select(func.max(_recorded)).where(events.c.position < position, since)
-    ).scalar()
+    position = _one(_LAST_AT, connection, moment=before, after=after)
+    was_at = _one(_GREATEST_BEFORE, connection, moment=position, after=after)
     return was_at is not None and last <= was_at + YEAR
 
 

@@ -55,6 +55,10 @@ _NAME_OWNER = Prepared(
         names.c.store == bindparam("of_store"), names.c.filename == bindparam("wanted")
     )
 )
+_NAMES_OF_STORE = Prepared(select(names.c.filename).where(names.c.store == bindparam("wanted")))
+_LEASES = select(leases.c.run_id, leases.c.owner, leases.c.expires_at)
+_LEASES_OF_RUNS = Prepared(_LEASES.where(leases.c.run_id.not_like("%/%")))
+_LEASES_OF_A_KIND = Prepared(_LEASES.where(leases.c.run_id.like(bindparam("wanted"))))
 
 EXPIRED = -1
 """Before every moment of the monotonic clock, which may start at 0."""
@@ -192,16 +196,14 @@ def name_owners(connection: Connection, store: str, filenames: Sequence[str]) ->
 
 def names_of_store(connection: Connection, store: str) -> set[str]:
     """The file names of everything in a store that is not deleted."""
-    return set(connection.execute(select(names.c.filename).where(names.c.store == store)).scalars())
+    return {str(name) for (name,) in _NAMES_OF_STORE.run(connection, {"wanted": store}).fetchall()}
 
 
 def all_leases(connection: Connection, kind: str | None = None) -> list[Lease]:
     """Leases of runs, or of one kind of other things (`copy`, `fetch`)."""
-    is_wanted = (
-        leases.c.run_id.not_like("%/%") if kind is None else leases.c.run_id.like(f"{kind}/%")
-    )
-    rows = connection.execute(select(leases).where(is_wanted))
-    return [Lease(row.run_id, row.owner, row.expires_at) for row in rows]
+    asked = _LEASES_OF_RUNS if kind is None else _LEASES_OF_A_KIND
+    rows = asked.run(connection, {} if kind is None else {"wanted": f"{kind}/%"})
+    return [Lease(*row) for row in rows.fetchall()]
 
 
 def runs_still_held(connection: Connection, owner: str, monotonic: float) -> set[str]:

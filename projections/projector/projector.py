@@ -195,10 +195,8 @@ class Projector:
         moved = {}
         for projection in self._projections:
             if stored[projection.name].position == behind:
-                projection.apply(connection, batch)
-                moved[projection] = stored[projection.name].has_rows or has_rows(
-                    connection, projection
-                )
+                has_written = projection.apply(connection, batch)
+                moved[projection] = stored[projection.name].has_rows or has_written
         self._write_progress(connection, moved, batch[-1].position, leaf)
         return bool(ahead) or len(batch) == BATCH_EVENTS
 

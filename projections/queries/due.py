@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, not_, or_, select
 
+from ledger.vocabulary import BackupFrequency
 from projections.folds.schedule import Schedule
 from projections.tables.columns import backup_settings as settings
 from projections.tables.columns import users
@@ -38,6 +39,21 @@ _HAS_NO_USER = ~_HAS_A_USER
 
 
 _DUE_OF_USERS = _DUE.where(_HAS_A_USER)
+
+
+_MOVED_FROM = select(settings).where(
+    settings.c.missed_from > bindparam("after"), settings.c.missed_from <= bindparam("until")
+)
+
+
+_BEYOND = select(settings).where(
+    or_(
+        *(
+            and_(settings.c.frequency == name, settings.c.next_backup_at > bindparam(name))
+            for name in map(str, BackupFrequency)
+        )
+    )
+)
 
 
 _KNOWN = select(users.c.id).where(users.c.id.in_(bindparam("wanted", expanding=True)))
@@ -75,18 +91,11 @@ def schedules_moved_from(
     connection: Connection, after: datetime, until: datetime
 ) -> list[Schedule]:
     """Settings whose next run was moved by a correction from a slot in a span of time."""
-    statement = select(settings).where(
-        settings.c.missed_from > after, settings.c.missed_from <= until
-    )
-    return [Schedule(**row) for row in connection.execute(statement).mappings()]
+    rows = connection.execute(_MOVED_FROM, {"after": after, "until": until})
+    return [Schedule(**row) for row in rows.mappings()]
 
 
 def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> list[Schedule]:
     """Settings whose next run is later than their frequency's limit, found by the index."""
-    later = or_(
-        *(
-            and_(settings.c.frequency == frequency, settings.c.next_backup_at > limit)
-            for frequency, limit in limits.items()
-        )
-    )
-    return [Schedule(**row) for row in connection.execute(select(settings).where(later)).mappings()]
+    rows = connection.execute(_BEYOND, limits)
+    return [Schedule(**row) for row in rows.mappings()]

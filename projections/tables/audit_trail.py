@@ -27,8 +27,9 @@ class AuditTrail(Projection):
     def _writer(self) -> BulkWriter:
         return BulkWriter(self.table)
 
-    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
+    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> bool:
         self._writer.write(connection, [_values(each) for each in batch])
+        return bool(batch)
 
 
 def _values(recorded: RecordedEvent) -> tuple[Any, ...]:

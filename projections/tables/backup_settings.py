@@ -27,9 +27,9 @@ class BackupSettings(KeyedProjection[Schedule]):
     def __init__(self) -> None:
         self._newest_id: int | None = None
 
-    def apply(self, connection: Connection, batch: Any) -> None:
+    def apply(self, connection: Connection, batch: Any) -> bool:
         self._newest_id = None
-        super().apply(connection, batch)
+        return super().apply(connection, batch)
 
     def key_of(self, event: Event) -> int | None:
         return int(event.resource_id) if event.stream.startswith("schedule/") else None

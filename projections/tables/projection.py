@@ -40,8 +40,8 @@ class Projection(ABC):
         return bound
 
     @abstractmethod
-    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
-        """Fold a batch into the table, in the caller's transaction."""
+    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> bool:
+        """Fold a batch into the table, in the caller's transaction; whether it wrote any row."""
 
 
 class KeyedProjection(Projection, Generic[State]):
@@ -54,11 +54,11 @@ class KeyedProjection(Projection, Generic[State]):
         """The table's columns, which are the state's fields."""
         return tuple(column.name for column in self.table.columns)
 
-    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> None:
+    def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> bool:
         key_of, evolved = self.key_of, self._evolved
         concerned = [(key, each) for each in batch if (key := key_of(each.event)) is not None]
         if not concerned:
-            return
+            return False
         states = self._load(connection, {key for key, _each in concerned})
         for key, each in concerned:
             before = states.get(key)
@@ -68,6 +68,7 @@ class KeyedProjection(Projection, Generic[State]):
                     self.born(connection, state, each)
                 states[key] = state
         self._writer.write(connection, [self.values_of(each) for each in states.values()])
+        return bool(states)
 
     @abstractmethod
     def key_of(self, event: Event) -> Any | None:

@@ -298,7 +298,8 @@ def test_a_run_never_deletes_what_it_has_just_made(world: World) -> None:
     order = Order(1, 1, made.run_id)
     take(world, "later.db")
     known = module._where_to_look(world.site, [order])
-    with world.site.ledger.engine.connect() as ledger:
-        outcome = module._planned(world.site, world.context(), order, known, ledger, set())
+    with world.site.ledger.engine.connect() as connection:
+        ledger = module._Ledger.of(world.site, connection)
+        outcome = module._planned(world.site, world.context(), order, known, ledger)
     assert outcome.deletions == ()
     assert {each.reasons for each in outcome.plan.kept} == {("within_keep_count",), ("just_made",)}

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ledger.append import clock_doubt as doubts_of_clocks
 from ledger.append.clock_doubt import clock_doubt, last_jump_ahead
 from ledger.append.ledger import Ledger
+from ledger.append.prepared import Prepared
 from ledger.clock import ManualClock, to_microseconds
 from ledger.events.housekeeping import ClockJumped, SourceRegistered
 from tests.sample_events import CONTEXT, draft
@@ -90,3 +92,15 @@ def test_a_ledger_without_jumps_has_none(recorded: Callable[..., Ledger]) -> Non
     ledger = recorded(NOW, NOW + DAY, NOW + 60 * DAY)
     with ledger.engine.connect() as connection:
         assert last_jump_ahead(connection, to_microseconds(NOW + 61 * DAY)) is None
+
+
+def test_no_question_sorts_the_whole_ledger(ledger: Ledger) -> None:
+    """Each run asks; on a million events a sort of all that is older takes a third of a second."""
+    questions = [each for each in vars(doubts_of_clocks).values() if isinstance(each, Prepared)]
+    assert len(questions) >= 8
+    with ledger.engine.connect() as connection:
+        for question in questions:
+            asked = str(question.statement.compile(connection))  # type: ignore[attr-defined]
+            wanted = tuple([1] * asked.count("?"))
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}", wanted).all()
+            assert "TEMP B-TREE" not in str(plan), (asked, plan)
