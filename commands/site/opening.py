@@ -38,6 +38,7 @@ from ledger.append.migrations import migrate, note_software
 from ledger.append.tables import meta
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerMissing
+from projections.projector.damage import Damage
 from projections.projector.projector import read_progress
 from projections.projector.read_models import ReadModels
 from projections.tables.columns import progress
@@ -284,6 +285,8 @@ def _refuse_read_models(
     if path is not None and not os.path.exists(path):
         return
     engine = open_engine(url)
+    is_own_file = application_url is None and configuration.projections is None
+    Damage(engine, may_be_replaced=is_own_file).look()
     try:
         with translated_errors(engine), engine.connect() as connection:
             refuse_tables_in_the_way(connection)

@@ -201,6 +201,16 @@ class Backend(ABC):
         """Converts an aware instant as the driver takes it; the way of writing in bulk."""
 
     @abstractmethod
+    def set_aside_damaged(self, engine: Engine) -> str | None:
+        """Where the database is damaged, put an empty one in its place; the path of the old one.
+
+        None where it is sound, or is not a file.
+
+        Raises:
+            OSError: its folder may not be written.
+        """
+
+    @abstractmethod
     def has_column(self, connection: Connection, table: str, column: str) -> bool:
         """Whether there is such a table with such a column; in lower case, and quickly."""
 

@@ -25,6 +25,7 @@ from ledger.append.database import (
 from ledger.append.databases.sqlite import SQLiteBackend
 from ledger.vocabulary import LEDGER_STREAM
 from projections.errors import NoSuchGeneration, ProjectionError, UnfoldableEvent
+from projections.projector.damage import Damage
 from projections.projector.generations import (
     KEPT,
     Generation,
@@ -65,9 +66,16 @@ class ReadModels:
     """Settings, catalog, runs and audit trail, as tables."""
 
     def __init__(
-        self, engine: Engine, ledger: Ledger, projections: Sequence[Projection] | None = None
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        projections: Sequence[Projection] | None = None,
+        *,
+        may_be_replaced: bool = False,
     ) -> None:
+        """`may_be_replaced`: their file holds nothing else, and where it is damaged gives way."""
         self.engine = engine
+        self._damage = Damage(engine, may_be_replaced=may_be_replaced)
         self._ledger = ledger
         self._projections = tuple(projections or all_projections())
         self._projector = Projector(ledger, self._projections)
@@ -104,7 +112,9 @@ class ReadModels:
             engine.dispose()
             logger.info("the read models belong to a role of fewer rights; folding in memory")
             return cls.in_memory(ledger, spills=True)
-        return cls(engine, ledger, projections)
+        found = cls(engine, ledger, projections, may_be_replaced=not is_applications)
+        found._damage.look()
+        return found
 
     @classmethod
     def in_memory(cls, ledger: Ledger, *, spills: bool = False) -> ReadModels:
@@ -129,6 +139,9 @@ class ReadModels:
                 reason = str(error.orig).partition("\n")[0]
                 raise ProjectionError(f"the read models refuse a row: {reason}") from error
             except DBAPIError as error:
+                if self._damage.gave_way(error):
+                    self._prepared = False
+                    return self.catch_up(up_to)
                 if may_not_write(error) and self._stands_at_head():
                     return True  # an auditor, who need not write either
                 if not self._is_locked_out:
@@ -148,7 +161,7 @@ class ReadModels:
         is_blocked = self._is_locked_out and backend_of(self.engine).writers_block_readers
         is_readable = not at_head and self._prepared and not is_blocked
         if is_readable or self.catch_up():
-            with reading_snapshot(self.engine) as connection:
+            with self._damage.noticed(), reading_snapshot(self.engine) as connection:
                 yield connection
             return
         with self._lock:
@@ -277,7 +290,7 @@ class ReadModels:
             is_sound = self._prepared and self._projector.is_sound(connection)
             healed = [] if is_sound else self._projector.prepare(connection)
             older = [] if is_sound else self._projector.outdated(connection)
-            self._remember(connection, healed)
+            self._remember(connection, [*healed, *self._damage.healed(self._projections)])
             more = bool(older) or self._projector.advance(connection, up_to)
         if older:
             replaced = self._replaced(older)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event, text
@@ -23,6 +24,7 @@ from ledger.append.backend import (
     quoted,
 )
 from ledger.append.databases import guards
+from ledger.append.databases.damaged_file import set_aside_damaged
 from ledger.append.databases.listening import Looking
 from ledger.append.prepared import Prepared
 from ledger.sqlite_driver import Connection as SQLiteConnection
@@ -174,6 +176,10 @@ class SQLiteBackend(Backend):
     @property
     def stored_instant(self) -> Callable[[datetime], Any]:
         return _instant
+
+    def set_aside_damaged(self, engine: Engine) -> str | None:
+        engine.dispose()
+        return set_aside_damaged(Path(self.file_of(engine.url)))
 
     def has_column(self, connection: Connection, table: str, column: str) -> bool:
         wanted = {"table": table, "column": column}
