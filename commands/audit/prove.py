@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from commands.audit.sign_checkpoint import sign_checkpoint
-from commands.errors import NOT_FOUND, CommandError
+from commands.errors import CONFLICT, NOT_FOUND, CommandError
 from ledger.append.database import translated_errors
 from ledger.append.reading import read_leaf_hash
 from ledger.append.stored_tree import TreeReader
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+    from ledger.append.kept_checkpoints import KeptCheckpoint
     from ledger.clock import Clock
     from ledger.tree.signed_note import SignerKey
 
@@ -25,6 +26,12 @@ class NoSuchPosition(CommandError, LookupError):
     """The ledger has no record at the position."""
 
     exit_code = NOT_FOUND
+
+
+class NotSignedYet(CommandError):
+    """No checkpoint covers the record yet."""
+
+    exit_code = CONFLICT
 
 
 class ProvedRecord(NamedTuple):
@@ -44,13 +51,34 @@ def prove(
         NoSuchPosition: there is none.
         LedgerBroken: the tree does not continue what was signed before.
     """
+    _leaf(engine, position)
+    return prove_in(engine, position, sign_checkpoint(engine, key, clock, folder))
+
+
+def prove_in(engine: Engine, position: int, kept: KeptCheckpoint) -> ProvedRecord:
+    """Prove a record against a checkpoint that is kept; nothing is signed.
+
+    Raises:
+        NoSuchPosition: there is none.
+        NotSignedYet: the record was appended after the checkpoint.
+    """
+    leaf = _leaf(engine, position)
+    if position > kept.checkpoint.size:
+        raise NotSignedYet(
+            f"position {position} is not signed yet: the newest checkpoint is of "
+            f"{kept.checkpoint.size} records; sign one (POST /audit/checkpoint, or backup-ledger "
+            "audit checkpoint), or wait for the scheduler's next"
+        )
+    with translated_errors(engine), engine.connect() as connection:
+        path = inclusion_proof(position - 1, kept.checkpoint.size, TreeReader(connection))
+    return ProvedRecord(position, leaf, TlogProof(position - 1, path, kept.note))
+
+
+def _leaf(engine: Engine, position: int) -> bytes:
     with translated_errors(engine), engine.connect() as connection:
         leaf = read_leaf_hash(connection, position) if position > 0 else None
     if leaf is None:
         raise NoSuchPosition(
             f"the ledger has no position {position}; see: backup-ledger audit log --json"
         )
-    kept = sign_checkpoint(engine, key, clock, folder)
-    with translated_errors(engine), engine.connect() as connection:
-        path = inclusion_proof(position - 1, kept.checkpoint.size, TreeReader(connection))
-    return ProvedRecord(position, leaf, TlogProof(position - 1, path, kept.note))
+    return leaf

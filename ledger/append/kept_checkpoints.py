@@ -32,13 +32,14 @@ class KeptCheckpoint(NamedTuple):
     created_at: int
 
 
-def newest_kept(connection: Connection) -> KeptCheckpoint | None:
-    """The newest checkpoint in the ledger, its signature not looked at.
+def newest_kept(connection: Connection, key: VerifierKey | None = None) -> KeptCheckpoint | None:
+    """The newest checkpoint in the ledger that `key` signed; without one no signature is checked.
 
     What cannot be read as one of this ledger is passed over: whoever may add a row there must not
     be able to stop all signing. `audit verify` names it.
     """
-    return next(_newest_first(connection), None)
+    found = _newest_first(connection)
+    return next((kept for kept in found if key is None or _is_signed(kept, key)), None)
 
 
 def kept_by(connection: Connection, key: VerifierKey, up_to: int) -> Iterator[KeptCheckpoint]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from commands.audit.keys import make_key
+from commands.audit.keys import make_key, read_private_key
+from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.backups.hold import place_hold
 from commands.backups.take import take_backup
 from commands.http.served_site import ServedSite
@@ -167,4 +168,5 @@ def make_office(folder: Path, nights: int = NIGHTS, bad: Collection[int] = (NIGH
     held = min(world.present(1), key=lambda each: each.created_at)
     until = world.clock.now() + timedelta(days=365)
     place_hold(site, world.context(), held.filename, "Smith v. Jones, discovery", until)
+    sign_checkpoint(site.ledger.engine, read_private_key(folder / "ledger.key"), world.clock)
     return world

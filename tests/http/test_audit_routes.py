@@ -16,8 +16,10 @@ from commands.health.facts import status_facts
 from commands.http.callers import Caller
 from commands.http.console.job import Verdict, verdict_of
 from commands.http.jobs import Job
+from commands.http.routes import audit as audit_routes
 from commands.scheduler.check import check as check_due
 from ledger.clock import ManualClock
+from ledger.errors import LedgerError
 from ledger.tree.checkpoint import Checkpoint
 from ledger.tree.signed_note import Note
 from ledger.verify_evidence import Key, check
@@ -76,7 +78,8 @@ def test_checkpoint_and_proof_are_signed_by_the_key_that_is_set(place: Place) ->
     place.world.configure(1)
     client = place.client("auditor")
     key = parse_public_key(client.get("/database/audit/public-key").text.strip())
-    answer = client.get("/database/audit/checkpoint")
+    answer = client.post("/database/audit/checkpoint")
+    assert client.get("/database/audit/checkpoint").content == answer.content
     assert answer.headers["content-type"].startswith("text/plain")
     note = Note.from_bytes(answer.content)
     note.verify([key])
@@ -84,6 +87,69 @@ def test_checkpoint_and_proof_are_signed_by_the_key_that_is_set(place: Place) ->
     assert checkpoint.size == place.world.site.ledger.log_recorder.head().size
     proof = client.get("/database/audit/events/1/proof")
     assert proof.text.startswith("c2sp.org/tlog-proof@v1\n")
+
+
+def test_asking_for_a_checkpoint_or_a_proof_signs_nothing(place: Place) -> None:
+    """What was signed last is answered; what came later says how it gets signed."""
+    place.world.configure(1)
+    client = place.client("auditor")
+    for path in ("checkpoint", "events/1/proof"):
+        unsigned = client.get(f"/database/audit/{path}")
+        assert unsigned.status_code == 404
+        assert "POST /audit/checkpoint" in unsigned.json()["detail"]
+    signed = client.post("/database/audit/checkpoint").text
+    assert client.post("/database/audit/checkpoint").text == signed
+    place.world.configure(2)
+    last = place.world.site.ledger.log_recorder.head().size
+    assert client.get("/database/audit/checkpoint").text == signed
+    later = client.get(f"/database/audit/events/{last}/proof")
+    assert later.status_code == 409
+    assert f"position {last} is not signed yet" in later.json()["detail"]
+    with place.world.site.ledger.engine.connect() as connection:
+        kept = connection.execute(text("SELECT count(*) FROM ledger_checkpoints")).scalar_one()
+    assert kept == 1
+    assert client.post("/database/audit/checkpoint").text != signed
+    assert client.get(f"/database/audit/events/{last}/proof").status_code == 200
+
+
+def test_a_damaged_ledger_is_verified_page_by_page(place: Place) -> None:
+    """As the command line does it: what is lost, what can be read, and what helps."""
+    for user in range(1, 40):
+        place.world.configure(user)
+    client = place.client("auditor")
+    ledger = place.world.backups / "ledger.sqlite"
+    engine = place.world.site.ledger.engine
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    page = ledger.read_bytes().index(b'"stream":"schedule/20"') // 4096
+    with ledger.open("r+b") as file:
+        file.seek(page * 4096)
+        file.write(b"\xee" * 4096)
+    job = finished(client, client.post("/database/audit/verify"))
+    assert job["state"] == "done", job
+    assert job["result"]["ok"] is False
+    assert job["result"]["findings"][0]["problem"] == "the ledger's file is damaged"
+    assert "records can be read" in " ".join(job["result"]["notes"])
+    assert "ledger salvage" in " ".join(job["result"]["notes"])
+
+
+def test_no_problem_shows_a_password(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a driver says of its URL: in the answer of a request, and of a job."""
+    secret = "hunter2/x"  # noqa: S105
+    urls = f"postgresql://ada:{secret}@db/x and postgresql://db/x?password={secret}"
+
+    def fails(*_: object, **__: object) -> None:
+        raise LedgerError(f"cannot open {urls}: no route to host")
+
+    monkeypatch.setattr(audit_routes, "audit_page", fails)
+    monkeypatch.setattr(audit_routes, "verify_ledger", fails)
+    client = place.client("auditor")
+    asked = client.get("/database/audit/log").json()["detail"]
+    job = finished(client, client.post("/database/audit/verify"))
+    for told in (asked, job["problem"]["detail"]):
+        assert "hunter2" not in told
+        assert told.endswith("no route to host")
 
 
 def test_an_auditor_verifies_and_exports_a_bundle_that_checks(place: Place) -> None:
@@ -204,7 +270,7 @@ def test_a_verification_says_what_it_checked_and_the_console_says_the_same(place
     """The configured key is used; the sentence names the signatures that were checked."""
     place.world.configure(1)
     client = place.client("auditor")
-    assert client.get("/database/audit/checkpoint").status_code == 200
+    assert client.post("/database/audit/checkpoint").status_code == 200
     job = finished(client, client.post("/database/audit/verify"))
     verdict = job["result"]["verdict"]
     assert "1 checkpoint kept in the ledger, 1 of 1 signatures checked" in verdict

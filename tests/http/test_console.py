@@ -197,3 +197,19 @@ def _tokens_of(place: Place) -> list[str]:
     from commands.upkeep.tokens import TokenBook  # noqa: PLC0415
 
     return [each.token_id for each in TokenBook(place.world.site.ledger).all()]
+
+
+def test_an_event_that_is_not_signed_yet_can_be_signed_there(place: Place) -> None:
+    """Looking signs nothing; the button does."""
+    place.world.configure(1)
+    client = log_in(place, "auditor")
+    path = "/console/audit/events/1"
+    page = client.get(path).text
+    assert "No checkpoint is signed yet" in page
+    assert "Prove it</button>" not in page
+    assert client.get("/console/api/audit/checkpoint").status_code == 404
+    assert client.post(f"{path}/sign", data=fields_of(client, path)).status_code == 303
+    assert "Prove it</button>" in client.get(path).text
+    place.world.configure(2)
+    last = place.world.site.ledger.log_recorder.head().size
+    assert "this event came later" in client.get(f"/console/audit/events/{last}").text

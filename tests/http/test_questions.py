@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
+from ledger.append.tables import checkpoints
 from ledger.events.catalog import BackupFound, BackupMissing
 from tests.http.conftest import Place
 from tests.http.test_console import log_in
@@ -36,7 +38,8 @@ def changed(place: Place) -> Place:
     known = place.world.backups / "known.db"
     (place.world.backups / "strange.db").write_bytes(known.read_bytes())
     (place.world.backups / "lost.db").unlink()
-    operator.get("/database/audit/checkpoint")  # what was signed is kept; nothing is signed twice
+    operator.post("/database/audit/checkpoint")
+    place.world.configure(2)  # what came since is not signed by asking
     return place
 
 
@@ -47,6 +50,12 @@ def what_is_there(folder: Path) -> dict[str, str]:
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.name.startswith(READ_MODELS)
     }
+
+
+def signed_sizes(place: Place) -> list[int]:
+    """Of every checkpoint that the ledger keeps."""
+    with place.world.site.ledger.engine.connect() as connection:
+        return list(connection.execute(select(checkpoints.c.size)).scalars())
 
 
 def addresses(schema: dict[str, Any]) -> list[str]:
@@ -69,6 +78,7 @@ def test_no_get_of_the_schema_changes_anything(changed: Place, role: str) -> Non
     pages = log_in(changed, role, 1 if role == "user" else None)
     ledger, folder = changed.world.site.ledger, changed.world.backups
     before, files = ledger.log_recorder.head(), what_is_there(folder)
+    signed = signed_sizes(changed)
     asked = addresses(client.get("/database/openapi.json").json())
     assert len(asked) > 25
     for address in asked:
@@ -79,6 +89,7 @@ def test_no_get_of_the_schema_changes_anything(changed: Place, role: str) -> Non
         assert pages.get(page).status_code < 500, page
         assert ledger.log_recorder.head() == before, page
     assert what_is_there(folder) == files
+    assert signed_sizes(changed) == signed
     assert changed.world.recorded(BackupFound) == changed.world.recorded(BackupMissing) == []
 
 

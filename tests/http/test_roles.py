@@ -43,6 +43,7 @@ BEYOND_A_USER = [
     ("GET", "/database/audit/events/1"),
     ("GET", "/database/audit/events/1/proof"),
     ("GET", "/database/audit/checkpoint"),
+    ("POST", "/database/audit/checkpoint"),
     ("POST", "/database/audit/verify"),
     ("POST", "/database/audit/export"),
     ("GET", "/database/projections"),

@@ -6,14 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import RedirectResponse
 
 from commands.audit.log import neighbours_in_stream, record_at, records_of_command
 from commands.http.callers import Reader
 from commands.http.console.audit import PLACE, lines_of
-from commands.http.console.page import page
+from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.problems import not_found
-from commands.http.routes.audit import Position
+from commands.http.routes.audit import Position, sign_now, signed_size
 from commands.http.served_site import Served
 from ledger.canonical_json import parse_json
 
@@ -50,7 +51,16 @@ def show(request: Request, caller: Reader, served: Served, position: Position) -
         after=after,
         together=[each for each in lines_of(served, together) if each.position != position],
         has_key=site.configuration.checkpoint_key is not None,
+        signed_size=signed_size(served),
     )
+
+
+@router.post(f"{PLACE}/events/{{position}}/sign")
+def sign(caller: Reader, served: Served, position: Position) -> Response:
+    """Sign the ledger as it is now, so that the event can be proved."""
+    del caller
+    sign_now(served)
+    return RedirectResponse(f"{BASE}/audit/events/{position}#prove-title", 303)
 
 
 def _details(record: bytes) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -9,12 +10,14 @@ from fastapi import Path as InPath
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from starlette.responses import PlainTextResponse
 
+from commands.audit.damaged_ledger import report_on_damage, with_damage
 from commands.audit.export import export_evidence
 from commands.audit.keys import read_private_key
 from commands.audit.log import audit_page
-from commands.audit.prove import prove
+from commands.audit.prove import prove_in
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.audit.verify_ledger import verify_ledger
+from commands.errors import InvalidArgument
 from commands.http.callers import Reader
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
@@ -24,6 +27,7 @@ from ledger.append.database import translated_errors
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.reading import StoredRecord
 from ledger.clock import format_instant
+from ledger.errors import LedgerBroken, NotALedger
 from ledger.evidence.bundle import Choice
 from ledger.verify.remembered import remember_verified
 from ledger.vocabulary import MAX_USER_ID
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.http.jobs import Job, Tell
+    from ledger.append.kept_checkpoints import KeptCheckpoint
     from ledger.append.ledger import Context
     from ledger.tree.signed_note import SignerKey
 
@@ -138,28 +143,25 @@ def event(request: Request, _caller: Reader, served: Served, position: Position)
     summary="A .tlog-proof file of one record",
 )
 def proof(_caller: Reader, served: Served, position: Position) -> Response:
-    site = served.site
-    folder = site.configuration.checkpoint_folder
-    found = prove(site.ledger.engine, position, signing_key(served), site.clock, folder)
+    """Against the newest checkpoint that was signed; a record that came later is not signed yet."""
+    found = prove_in(served.site.ledger.engine, position, _newest(served))
     return _text(found.proof.to_bytes())
 
 
 @router.get(
-    "/audit/checkpoint", response_class=PlainTextResponse, summary="The ledger's head, signed"
+    "/audit/checkpoint",
+    response_class=PlainTextResponse,
+    summary="The newest signed checkpoint; nothing is signed by asking",
 )
 def checkpoint(_caller: Reader, served: Served) -> Response:
-    """Without a key to sign with, the newest one that was kept."""
-    site = served.site
-    settings = site.configuration
-    if settings.checkpoint_key is not None:
-        key = signing_key(served)
-        kept = sign_checkpoint(site.ledger.engine, key, site.clock, settings.checkpoint_folder)
-        return _text(kept.note)
-    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
-        newest = newest_kept(connection)
-    if newest is None:
-        raise not_found("no checkpoint was signed yet; see the setting checkpoint_key")
-    return _text(newest.note)
+    return _text(_newest(served).note)
+
+
+@router.post(
+    "/audit/checkpoint", response_class=PlainTextResponse, summary="Sign the ledger as it is now"
+)
+def sign(_caller: Reader, served: Served) -> Response:
+    return _text(sign_now(served).note)
 
 
 @router.get(
@@ -186,12 +188,17 @@ def export(
 
 
 def verify_work(served: ServedSite) -> Callable[[Job, Tell], dict[str, Any]]:
-    """Recomputing the whole history, as a job."""
+    """Recomputing the whole history, as a job; of a damaged file, page by page."""
 
     def work(_job: Job, tell: Tell) -> dict[str, Any]:
         site = served.site
-        report = verify_ledger(site.ledger.engine, site.configuration, on_progress=tell)
-        remember_verified(site.ledger.engine, report, site.clock.now())
+        url = site.configuration.ledger_url
+        try:
+            report = verify_ledger(site.ledger.engine, site.configuration, on_progress=tell)
+            remember_verified(site.ledger.engine, report, site.clock.now())
+            report = with_damage(report, url)
+        except (LedgerBroken, NotALedger) as error:
+            report = report_on_damage(url, error)
         return report.as_json() | {"verdict": report.verdict}
 
     return work
@@ -242,6 +249,41 @@ def signing_key(served: ServedSite) -> SignerKey:
             "setting checkpoint_key",
         )
     return read_private_key(path)
+
+
+def sign_now(served: ServedSite) -> KeptCheckpoint:
+    """Sign the head; what is signed already is not signed again."""
+    site, key = served.site, signing_key(served)
+    folder = site.configuration.checkpoint_folder
+    return sign_checkpoint(site.ledger.engine, key, site.clock, folder)
+
+
+def signed_size(served: ServedSite) -> int:
+    """How many records the newest checkpoint covers; 0 where none was signed."""
+    kept = _newest_or_none(served)
+    return 0 if kept is None else kept.checkpoint.size
+
+
+def _newest_or_none(served: ServedSite) -> KeptCheckpoint | None:
+    """The newest kept checkpoint, of the key that is set; of anybody's where none can be read."""
+    path, key = served.site.configuration.checkpoint_key, None
+    if path is not None:
+        with suppress(InvalidArgument):
+            key = read_private_key(path).verifier()
+    engine = served.site.ledger.engine
+    with translated_errors(engine), engine.connect() as connection:
+        return newest_kept(connection, key)
+
+
+def _newest(served: ServedSite) -> KeptCheckpoint:
+    """Raises HTTPException where none was signed yet."""
+    newest = _newest_or_none(served)
+    if newest is None:
+        raise not_found(
+            "no checkpoint was signed yet: set checkpoint_key, and the scheduler signs; or sign "
+            "one now: POST /audit/checkpoint"
+        )
+    return newest
 
 
 def _text(data: bytes) -> Response:
