@@ -20,6 +20,7 @@ from uuid import uuid4
 from commands.errors import CommandError
 from commands.http.problems import answer_to, status_of
 from commands.http.shapes import as_json
+from ledger.masking import masked
 
 if TYPE_CHECKING:
     from commands.http.callers import Caller
@@ -155,7 +156,7 @@ class JobBoard:
 
 def _shape(error: Exception) -> dict[str, Any]:
     if isinstance(error, CommandError):
-        return {"status": status_of(error), "detail": str(error)}
+        return {"status": status_of(error), "detail": masked(str(error))}
     import json  # noqa: PLC0415
 
     found: dict[str, Any] = json.loads(bytes(answer_to(error).body))

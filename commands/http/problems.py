@@ -27,6 +27,7 @@ from commands.errors import (
 )
 from commands.sqlite.errors import DatabaseBusy, FileInTheWay, NotEnoughSpace, SQLiteFileError
 from ledger.errors import LedgerBusy, LedgerError
+from ledger.masking import masked
 
 MEDIA_TYPE = "application/problem+json"
 logger = logging.getLogger("backup_ledger.http")
@@ -47,12 +48,12 @@ _BY_EXIT_CODE = {USAGE: 422, NOT_FOUND: 404, CONFLICT: 409}
 def problem(
     status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
-    """An answer that says what went wrong and what to do."""
+    """An answer that says what went wrong and what to do; no password of a URL is in it."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail,
+        "detail": masked(detail),
     } | more
     return Response(json.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
 
@@ -85,7 +86,7 @@ def status_of(error: BaseException) -> int:
 def _invalid(error: RequestValidationError) -> Response:
     """What was given is not repeated: it may be anything, and long."""
     found = [
-        {"loc": [str(part)[:100] for part in each["loc"]], "msg": str(each["msg"])[:300]}
+        {"loc": [str(part)[:100] for part in each["loc"]], "msg": masked(str(each["msg"])[:300])}
         for each in error.errors()
     ]
     first = found[0] if found else {"loc": [], "msg": "not understood"}

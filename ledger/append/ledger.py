@@ -28,6 +28,7 @@ from ledger.append.recorder import LedgerRecorder, LockedHead
 from ledger.clock import from_microseconds, to_microseconds
 from ledger.errors import ConcurrencyConflict, LedgerUnreachable, RecordError
 from ledger.events.housekeeping import ClockJumped
+from ledger.masking import masked
 from ledger.records.record import Actor, Event, cut_text, decode_event, encode_event, reason_of
 from ledger.vocabulary import LEDGER_STREAM
 
@@ -305,7 +306,7 @@ def _holds(locked: LockedHead, recorded: Sequence[RecordedEvent]) -> bool:
 
 
 def make_event(context: Context, draft: Draft, version: int, timestamp: datetime) -> Event:
-    """The full event of a draft."""
+    """The full event of a draft; what drivers say of a URL is recorded without its password."""
     details = draft.details.with_nonce()
     message = draft.error_message
     return Event(
@@ -314,7 +315,7 @@ def make_event(context: Context, draft: Draft, version: int, timestamp: datetime
         causation_id=draft.causation_id or context.causation_id,
         correlation_id=draft.correlation_id or context.correlation_id,
         details=details,
-        error_message=None if message is None else cut_text(message),
+        error_message=None if message is None else cut_text(masked(message)),
         event_id=draft.event_id,
         event_type=details.event_type,
         resource_id=draft.stream.rpartition("/")[2],

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ledger.append.database import database_url, place_of
+from ledger.append.ledger import Ledger
 from ledger.errors import LedgerError
+from ledger.events.scheduling import BackupFailed
 from ledger.masking import masked
+from tests.sample_events import CONTEXT, draft
 
 SECRET = "hunter2"  # noqa: S105 - the one that is looked for
 URLS = (
@@ -55,3 +60,14 @@ def test_ledger_urls_are_named_without_their_password(url: str) -> None:
     except LedgerError as error:
         said = str(error)
     assert SECRET not in said
+
+
+@pytest.mark.both_databases
+def test_no_record_holds_a_password(ledger: Ledger) -> None:
+    """What a driver said of its URL is recorded for good: without it."""
+    message = "; ".join(f"cannot open {url} now" for url in URLS)
+    failed = replace(draft(BackupFailed), error_message=message)
+    (recorded,) = ledger.append(CONTEXT, failed)
+    (stored,) = ledger.records(after=recorded.position - 1)
+    assert SECRET.encode() not in stored.record
+    assert b"cannot open postgresql://ada:***@db.example/backups now" in stored.record
