@@ -61,6 +61,11 @@ LEVELS: tuple[Level, ...] = ("exists", "digest", "integrity", "drill")
 Trigger = Literal["command", "due", "restore"]
 CopyLevel = Literal["listed", "digest", "integrity", "drill"]
 FetchReason = Literal["restore", "integrity", "drill"]
+CopyDeletionReason = Literal["retention", "superseded", "repair"]
+CondemnReason = Literal["unnamed", "orphan"]
+"""Why a pack goes: the last copy on it goes, or no copy was ever completed on it."""
+DeletionOutcome = Literal["removed", "hidden"]
+"""`hidden`: a bucket with versions keeps what was deleted, until its own rules remove it."""
 DeletionReason = Literal["retention", "cleanup_empty", "cleanup_old_protected", "person"]
 RestoreMode = Literal["transaction", "replace", "elsewhere"]
 Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
@@ -79,6 +84,9 @@ ROLE_PREFIX = "backup_ledger"
 """What the roles of a ledger on PostgreSQL are called, before `_appender` and the others."""
 KEEP_COUNT_MIN = 1
 KEEP_COUNT_MAX = 30
+GRACE_HOURS = 24
+"""How long a condemned object stays off-site by default: a second machine notices a fork meanwhile.
+"""
 MAX_RETRIES = 5
 """How often a failed slot is tried again before the next one: attempts 1 to 6."""
 

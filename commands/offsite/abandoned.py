@@ -1,4 +1,4 @@
-"""Copies and fetches whose owner is gone: their end is recorded, and they are tried again.
+"""Copies, fetches and deletions whose owner is gone: their end is recorded, others go on.
 
 Needs none of the libraries that copying needs: recovery asks for it wherever it runs.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.offsite.deleting.claim import abandoned_collect
 from commands.site.fence import is_over
 from ledger.append.leases_and_names import all_leases, end_lease, lease_now
 from ledger.append.ledger import Draft
 from ledger.events.offsite import CopyAbandoned, CopyNotFetched
 from ledger.vocabulary import copy_stream
 from projections.queries.locked import open_copies
-from projections.queries.offsite import open_fetches
+from projections.queries.offsite import destination_locked, open_fetches, repositories_collected
+
+KINDS = ("copy", "fetch", "collect")
 
 if TYPE_CHECKING:
     from commands.site.site import Site
@@ -29,7 +32,7 @@ def abandon_dead_copies(site: Site, context: Context, owner: str | None = None) 
     """
     _free_publishing(site, owner)
     with site.ledger.engine.connect() as connection:
-        leases = [*all_leases(connection, "copy"), *all_leases(connection, "fetch")]
+        leases = [each for kind in KINDS for each in all_leases(connection, kind)]
         now = lease_now(connection, site.clock.monotonic())
         over = {
             each.run_id: each for each in leases if each.owner == owner or is_over(site, each, now)
@@ -39,7 +42,8 @@ def abandon_dead_copies(site: Site, context: Context, owner: str | None = None) 
 
     def decide(locked: LockedHead) -> list[Draft]:
         still = _as_they_were(locked, over)
-        return _abandoned_copies(locked, still) + _abandoned_fetches(locked, still)
+        drafts = _abandoned_copies(locked, still) + _abandoned_fetches(locked, still)
+        return drafts + _abandoned_collects(locked, still)
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
@@ -60,11 +64,7 @@ def _free_publishing(site: Site, owner: str | None) -> None:
 
 def _as_they_were(locked: LockedHead, over: dict[str, Lease]) -> dict[str, Lease]:
     """Leases that nobody has renewed or ended since they were looked at."""
-    now = {
-        each.run_id: each
-        for kind in ("copy", "fetch")
-        for each in all_leases(locked.connection, kind)
-    }
+    now = {each.run_id: each for kind in KINDS for each in all_leases(locked.connection, kind)}
     return {name: each for name, each in over.items() if now.get(name) == each}
 
 
@@ -81,6 +81,17 @@ def _abandoned_copies(locked: LockedHead, over: dict[str, Lease]) -> list[Draft]
                 Draft(copy_stream(copy.copy_id), details, copy.user_id, error_message=message)
             )
     return drafts
+
+
+def _abandoned_collects(locked: LockedHead, over: dict[str, Lease]) -> list[Draft]:
+    dead = {name.removeprefix("collect/") for name in over if name.startswith("collect/")}
+    if not dead:
+        return []
+    ids = repositories_collected(locked.connection)
+    found = [destination_locked(locked, repository_id) for repository_id in ids]
+    return [
+        abandoned_collect(each) for each in found if each is not None and each.collect_id in dead
+    ]
 
 
 def _abandoned_fetches(locked: LockedHead, over: dict[str, Lease]) -> list[Draft]:

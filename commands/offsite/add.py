@@ -17,6 +17,7 @@ from commands.offsite.errors import (
     WrongKey,
 )
 from commands.offsite.keys import prove_by_identities
+from commands.offsite.policy import Policy
 from commands.offsite.probe import probe_store
 from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.repository.layout import (
@@ -151,6 +152,7 @@ def _require_sound(site: Site, wanted: NewDestination) -> None:
             "the ledger goes off-site signed, and checkpoint_key is not set; make a key: "
             "backup-ledger audit keygen NAME --out FILE, then set checkpoint_key = FILE"
         )
+    Policy.of_values(wanted.settings | wanted.stated)
     if not _NAME.fullmatch(wanted.name):
         raise DestinationRefused(
             f"{wanted.name!r} is not a valid destination name; use lower-case letters, digits, "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import DestinationConflict
+from commands.offsite.policy import Policy
 from ledger.append.ledger import Draft
 from ledger.events.offsite import (
     CopyAbandoned,
@@ -13,6 +14,7 @@ from ledger.events.offsite import (
     DestinationChanged,
     DestinationRemoved,
 )
+from ledger.events.offsite_deletion import CollectFailed
 from ledger.vocabulary import copy_stream, destination_stream
 from projections.queries.locked import open_copies
 from projections.queries.offsite import destination_locked
@@ -32,18 +34,17 @@ def change_destination(
 
     Raises:
         DestinationConflict: it was removed meanwhile.
+        DestinationRefused: the settings contradict each other; nothing was changed.
     """
 
     def decide(locked: LockedHead) -> list[Draft]:
         found = _live(locked, destination)
-        after = {
-            name: value for name, value in changes.items() if found.settings.get(name) != value
-        }
+        values = found.settings | found.stated
+        after = {name: value for name, value in changes.items() if values.get(name) != value}
         if not after:
             return []
-        details = DestinationChanged(
-            before={name: found.settings.get(name) for name in after}, after=after
-        )
+        Policy.of_values(values | after)
+        details = DestinationChanged(before={name: values.get(name) for name in after}, after=after)
         return [Draft(destination_stream(destination.repository_id), details)]
 
     recorded = site.ledger.decide(context, decide)
@@ -94,6 +95,10 @@ def remove_destination(site: Site, context: Context, destination: Destination) -
             for each in open_copies(locked.connection)
             if each.destination == destination.repository_id
         ]
+        if found.collect_id is not None:
+            ended = CollectFailed(collect_id=found.collect_id, error_type="removed")
+            stream = destination_stream(destination.repository_id)
+            drafts.append(Draft(stream, ended, error_message="the destination was removed"))
         removed = DestinationRemoved(name=found.name)
         return [*drafts, Draft(destination_stream(destination.repository_id), removed)]
 

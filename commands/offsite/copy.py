@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from commands.offsite.destinations import open_session, require_attached, store_
 from commands.offsite.errors import CopyDropped, OffsiteError
 from commands.offsite.index_folder import index_folder, locked_index
 from commands.offsite.pack_drafts import pack_drafts
+from commands.offsite.policy import Policy
 from commands.offsite.repository.layout import manifest_path, pack_list_path
 from commands.offsite.worker.jobs import CopyJob
 from commands.offsite.worker.run import run_copy
@@ -37,7 +39,7 @@ from ledger.events.offsite import (
 )
 from ledger.vocabulary import BackupStatus, backup_stream, copy_stream
 from projections.queries.locked import backup_locked, open_copies
-from projections.queries.offsite import copy_locked, destination_locked
+from projections.queries.offsite import condemned_packs, copy_locked, destination_locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +55,14 @@ if TYPE_CHECKING:
     from projections.folds.offsite_destination import Destination
 
 logger = logging.getLogger("backup_ledger.offsite")
+TRIES = 3
 NO_FINGERPRINT = "00" * 32
 NO_SOURCE = "00000000-0000-0000-0000-000000000000"
 """Of a backup that was adopted: nobody knows of which database."""
+
+
+class _PacksGone(CopyDropped):
+    """Packs that the copy leans on went while it was made: it leans on others, and sends those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ def copy_backup(
         try:
             with Heartbeat(site):
                 open_session(site, destination)
-                return _send_and_complete(copying, on_progress)
+                return _complete(copying, on_progress)
         except BaseException as error:
             _fail(copying, error)
             raise
@@ -133,6 +140,19 @@ def _start(copying: _Copying) -> None:
     site.announce(site.ledger.decide(copying.context, decide))
 
 
+def _complete(copying: _Copying, on_progress: Progress | None) -> OffsiteCopy:
+    """Send and complete; again where packs went meanwhile, which are not leaned on any more."""
+    for _ in range(TRIES - 1):
+        try:
+            return _send_and_complete(copying, on_progress)
+        except _PacksGone as error:
+            logger.info("%s: %s", copying.backup.filename, error)
+            with copying.site.ledger.locked() as locked:
+                found = destination_locked(locked, copying.destination.repository_id)
+            copying = replace(copying, destination=require_attached(found, "it"))
+    return _send_and_complete(copying, on_progress)
+
+
 def _send_and_complete(copying: _Copying, on_progress: Progress | None) -> OffsiteCopy:
     site = copying.site
     with (
@@ -154,7 +174,9 @@ def _send_and_complete(copying: _Copying, on_progress: Progress | None) -> Offsi
         new_pages=result.new_pages,
         sent_bytes=result.sent_bytes,
         readable_by=copying.destination.recipients,
-        protected_until=None,
+        protected_until=None
+        if result.locked_until is None
+        else datetime.fromtimestamp(result.locked_until, UTC),
     )
 
     def decide(locked: LockedHead) -> list[Draft]:
@@ -163,9 +185,11 @@ def _send_and_complete(copying: _Copying, on_progress: Progress | None) -> Offsi
         found = require_attached(
             destination_locked(locked, destination.repository_id), destination.name
         )
-        if gone := set(result.pack_names) & {*found.missing_packs, *found.damaged_packs}:
-            raise CopyDropped(
-                f"{len(gone)} packs of the copy are gone or damaged meanwhile; try again"
+        condemned = condemned_packs(locked.connection, destination.repository_id)
+        lost = {*found.missing_packs, *found.damaged_packs, *condemned}
+        if gone := set(result.pack_names) & lost:
+            raise _PacksGone(
+                f"{len(gone)} packs of the copy are gone, damaged or condemned meanwhile; try again"
             )
         return [Draft(copying.stream, details, copying.backup.user_id)]
 
@@ -175,6 +199,7 @@ def _send_and_complete(copying: _Copying, on_progress: Progress | None) -> Offsi
 
 def _job(copying: _Copying, scratch: Path) -> CopyJob:
     site, destination, backup = copying.site, copying.destination, copying.backup
+    policy = Policy.of(destination)
     made = site.ledger.stream(backup_stream(backup.backup_id))[0].details
     schema = made.schema_fingerprint if isinstance(made, BackupCreated) else NO_FINGERPRINT
     return CopyJob(
@@ -193,11 +218,20 @@ def _job(copying: _Copying, scratch: Path) -> CopyJob:
         filename=backup.filename,
         recipients=destination.recipients,
         share=destination.share,
-        condemned=destination.damaged_packs,
+        condemned=_refused_packs(site, destination),
         missing=destination.missing_packs,
         index_folder=str(index_folder(site, destination.repository_id)),
         scratch=str(scratch),
+        lock_seconds=round(policy.lock.total_seconds()),
+        promised_until=(site.clock.now() + policy.promise).timestamp(),
     )
+
+
+def _refused_packs(site: Site, destination: Destination) -> list[str]:
+    """Packs that no new copy leans on: damaged ones, and all that were ever condemned."""
+    with site.ledger.engine.connect() as connection:
+        condemned = condemned_packs(connection, destination.repository_id)
+    return sorted({*condemned, *destination.damaged_packs})
 
 
 def _record_packs(copying: _Copying, result: CopyResult) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
-from commands.errors import CommandError
 from commands.offsite.copy import copy_backup
 from commands.offsite.destinations import (
     chosen_destinations,
@@ -18,8 +16,7 @@ from commands.offsite.destinations import (
 )
 from commands.offsite.due import missing_backups, tidy
 from commands.offsite.errors import CopyDropped, DestinationUnreachable, RepositoryForked
-from commands.offsite.publish import publish_ledger, published_size
-from ledger.errors import LedgerError
+from commands.offsite.publish import publish_if_behind
 from ledger.vocabulary import CopyStatus
 from projections.queries.offsite import copies_at
 
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from projections.folds.offsite_copy import OffsiteCopy
     from projections.folds.offsite_destination import Destination
 
-logger = logging.getLogger("backup_ledger.offsite")
 LONGEST_WAIT_MINUTES = 60
 
 
@@ -87,19 +83,6 @@ def copy_missing(
         else:
             publish_if_behind(site, destination)
     return outcomes
-
-
-def publish_if_behind(site: Site, destination: Destination) -> None:
-    """Publish the ledger where it has grown; trouble is logged, and it is tried with the next copy.
-
-    A copy counts once its event is appended; publishing is what a bare machine needs.
-    """
-    if published_size(site, destination) == site.ledger.log_recorder.head().size:
-        return
-    try:
-        publish_ledger(site, destination)
-    except (CommandError, LedgerError) as error:
-        logger.warning("the ledger was not published to %s: %s", destination.name, error)
 
 
 def _copy_one(

@@ -75,6 +75,8 @@ def store_options(site: Site, destination: Destination) -> dict[str, str]:
         InvalidArgument: the credentials file cannot be read, or others may read it.
     """
     options = {name: str(value) for name, value in destination.options.items()}
+    if destination.stated.get("lock_days") and destination.url.startswith("s3:"):
+        options.setdefault("checksum_algorithm", "SHA256")  # a PUT with a lock has to carry one
     return options | read_credentials(site, destination.name)
 
 

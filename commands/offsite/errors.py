@@ -45,6 +45,10 @@ class RepositoryForked(DestinationConflict):
     """The repository belongs to another ledger, or to another history of this one."""
 
 
+class RepositoryAhead(DestinationConflict):
+    """The repository holds copies that this ledger does not know: the ledger is older."""
+
+
 class ListingDoubtful(OffsiteError):
     """The store's listing lacks so much that it is not believed."""
 

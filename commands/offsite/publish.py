@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from commands.audit.keys import read_private_key
 from commands.audit.sign_checkpoint import sign_checkpoint
+from commands.errors import CommandError
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import DestinationConflict, DestinationRefused, ObjectMissing
 from commands.offsite.index_folder import index_folder
@@ -22,6 +23,7 @@ from ledger.append.database import translated_errors
 from ledger.append.leases_and_names import claim_lease, end_lease
 from ledger.append.reading import read_records
 from ledger.append.stored_tree import TreeReader
+from ledger.errors import LedgerError
 from ledger.tree.checkpoint import Checkpoint
 from ledger.tree.merkle import TILE_HEIGHT
 from ledger.tree.signed_note import Note
@@ -68,6 +70,19 @@ def publish_ledger(site: Site, destination: Destination) -> int:
             _remove_partials(store, before, size)
     _remember(site, destination, max(before, size))
     return max(before, size)
+
+
+def publish_if_behind(site: Site, destination: Destination) -> None:
+    """Publish the ledger where it has grown; trouble is logged, and it is tried with the next copy.
+
+    A copy counts once its event is appended; publishing is what a bare machine needs.
+    """
+    if published_size(site, destination) == site.ledger.log_recorder.head().size:
+        return
+    try:
+        publish_ledger(site, destination)
+    except (CommandError, LedgerError) as error:
+        logger.warning("the ledger was not published to %s: %s", destination.name, error)
 
 
 def published_size(site: Site, destination: Destination) -> int | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from commands.offsite.deleting.collect import is_append_only
+from commands.offsite.deleting.due import next_deletion_at
 from commands.offsite.destinations import live_destinations
 from commands.offsite.due import missing_backups
 from commands.offsite.publish import published_size
@@ -26,7 +28,8 @@ class DestinationStatus:
 
     `missing`: good backups that are here and not there, oldest first. `sent_bytes`: of all copies
     that are there; what they share was sent once. `ledger_size`: how many records are published
-    there; None where none are.
+    there; None where none are. `deleting`: copies that are condemned and still there.
+    `append_only`: this machine's credentials may not delete there.
     """
 
     destination: Destination
@@ -34,6 +37,19 @@ class DestinationStatus:
     corrupt: list[OffsiteCopy]
     missing: list[Backup]
     ledger_size: int | None = None
+    deleting: list[OffsiteCopy] = field(default_factory=list)
+    append_only: bool = False
+
+    @property
+    def condemned_packs(self) -> int:
+        return sum(len(names) for names in self.destination.condemned.values())
+
+    @property
+    def next_deletion_at(self) -> datetime | None:
+        """When the first of what is condemned may be deleted."""
+        packs = next_deletion_at(self.destination)
+        copies = [each.deletable_at for each in self.deleting]
+        return min((each for each in (packs, *copies) if each is not None), default=None)
 
     @property
     def newest_copy_at(self) -> datetime | None:
@@ -61,4 +77,6 @@ def destination_status(site: Site, destination: Destination) -> DestinationStatu
         [each for each in copies if each.status == CopyStatus.CORRUPT],
         missing,
         published_size(site, destination) if site.has_store else None,
+        [each for each in copies if each.status == CopyStatus.DELETING],
+        is_append_only(site, destination),
     )

@@ -45,6 +45,31 @@ def _checked(word: str) -> Callable[[Event, Any], str]:
     return sentence_of
 
 
+def _recipients(_event: Event, details: Any) -> str:
+    added = [each for each in details.after if each not in details.before]
+    removed = [each for each in details.before if each not in details.after]
+    changes = [f"{each} added" for each in added] + [f"{each} removed" for each in removed]
+    forced = ", by force" if details.forced else ""
+    return f"Recipients of an off-site destination changed{forced}: {', '.join(changes)}."
+
+
+def _collected(_event: Event, details: Any) -> str:
+    condemned = (
+        f"{count(details.copies_condemned, 'copy', 'copies')} and "
+        f"{count(details.packs_condemned, 'pack')} condemned"
+    )
+    deleted = (
+        f"{count(details.copies_deleted, 'copy', 'copies')} and "
+        f"{count(details.packs_deleted, 'pack')} deleted ({moments.size(details.deleted_bytes)})"
+    )
+    rights = "; these credentials may not delete there" if details.append_only else ""
+    return f"Off-site destination collected: {condemned}, {deleted}{rights}."
+
+
+def _why(details: Any) -> str:
+    return f"{details.reason}: {details.rule}" if details.rule else str(details.reason)
+
+
 def _part(details: Any) -> str:
     return f" (part {details.part} of {details.parts})" if details.parts > 1 else ""
 
@@ -84,6 +109,32 @@ OFFSITE_SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     ),
     "backup_offsite.copy_fetched": lambda _, d: (
         f"Off-site copy of {d.backup_id} fetched ({d.reason}): {moments.size(d.bytes)}."
+    ),
+    "backup_offsite.recipients_changed": _recipients,
+    "backup_offsite.copy_found": lambda _, d: (
+        f"Off-site copy of {d.filename} found, which this ledger did not know."
+    ),
+    "backup_offsite.collect_started": lambda _, __: "Deleting at an off-site destination began.",
+    "backup_offsite.collect_completed": _collected,
+    "backup_offsite.collect_error": lambda _, d: (
+        f"Deleting at an off-site destination ended early ({d.error_type})."
+    ),
+    "backup_offsite.copy_deletion_started": lambda _, d: (
+        f"Off-site copy of {d.filename} condemned ({_why(d)}); deleted after "
+        f"{moments.minute(d.not_before)}."
+    ),
+    "backup_offsite.copy_deleted": lambda _, d: (
+        f"Off-site copy of {d.filename} {d.outcome} ({_why(d)})."
+    ),
+    "backup_offsite.packs_condemned": lambda _, d: (
+        f"{count(d.count, 'off-site pack')} condemned ({d.reason}){_part(d)}; deleted after "
+        f"{moments.minute(d.not_before)}."
+    ),
+    "backup_offsite.packs_deletion_started": lambda _, d: (
+        f"Deleting {count(d.count, 'off-site pack')} began{_part(d)}."
+    ),
+    "backup_offsite.packs_deleted": lambda _, d: (
+        f"{count(d.count, 'off-site pack')} {d.outcome} ({moments.size(d.bytes)})."
     ),
     "backup_offsite.copy_fetch_error": lambda _, d: (
         f"Off-site copy of {d.backup_id} could not be fetched ({d.reason}, {d.error_type})."

@@ -19,7 +19,10 @@ logger = logging.getLogger("backup_ledger.offsite")
 
 
 class OffsiteThread:
-    """After each check, copies what has no copy yet. A failure is a fact, and stops no backup."""
+    """After each check, copies what has no copy yet, and deletes what may go.
+
+    A failure is a fact, and stops no backup.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -53,6 +56,7 @@ class OffsiteThread:
             if not self._is_needed():
                 return
             from commands.offsite.copy_all import copy_due  # noqa: PLC0415 (needs the extra)
+            from commands.offsite.deleting.due import collect_due  # noqa: PLC0415
 
             context = self._site.context(actors.scheduler(self._site.instance))
             for outcome in copy_due(self._site, context, self._stop.is_set):
@@ -63,6 +67,11 @@ class OffsiteThread:
                         outcome.destination.name,
                         outcome.error,
                     )
+            for destination, done in collect_due(self._site, context, self._stop.is_set):
+                if isinstance(done, Exception):
+                    logger.warning("%s was not collected: %s", destination.name, done)
+                elif done.plan.problem is not None:
+                    logger.warning("%s: no pack goes, as %s", destination.name, done.plan.problem)
         except ImportError as error:
             logger.warning("nothing is copied off-site: %s; install backup-ledger[offsite]", error)
         except Exception:

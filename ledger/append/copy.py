@@ -44,6 +44,7 @@ from ledger.events.offsite import (
     CopyNotFetched,
     CopyStarted,
 )
+from ledger.events.offsite_deletion import CollectCompleted, CollectFailed, CollectStarted
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
@@ -76,6 +77,9 @@ _WORKED_ON = frozenset(
         BackupFailed,
         BackupFound,
         BackupStarted,
+        CollectCompleted,
+        CollectFailed,
+        CollectStarted,
         CopyAbandoned,
         CopyCompleted,
         CopyFailed,

@@ -28,6 +28,7 @@ from ledger.events.offsite import (
     CopyNotFetched,
     CopyStarted,
 )
+from ledger.events.offsite_deletion import CollectCompleted, CollectFailed, CollectStarted
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
@@ -66,14 +67,24 @@ EXPIRED = -1
 _Rows = list[dict[str, Any]]
 
 
-_ENDS_OF_COPIES = (CopyCompleted, CopyFailed, CopyAbandoned, CopyFetched, CopyNotFetched)
+_BEGINNINGS_OFFSITE = (CopyStarted, CopyFetchStarted, CollectStarted)
+_ENDS_OFFSITE = (
+    CopyCompleted,
+    CopyFailed,
+    CopyAbandoned,
+    CopyFetched,
+    CopyNotFetched,
+    CollectCompleted,
+    CollectFailed,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
     """How long a claim is believed without a heartbeat.
 
-    `run_id`: of a run. Leases of other things have a kind: `copy/<copy_id>`, `fetch/<fetch_id>`.
+    `run_id`: of a run. Leases of other things have a kind: `copy/<copy_id>`, `fetch/<fetch_id>`,
+    `collect/<collect_id>`.
     """
 
     run_id: str
@@ -123,11 +134,11 @@ class _Changes:
         if isinstance(details, BackupStarted):
             row = self._lease_row(event.event_id, details.scheduler, details.lease_seconds)
             self._put(self._started, row, after=self._ended)
-        elif isinstance(details, CopyStarted | CopyFetchStarted):
+        elif isinstance(details, _BEGINNINGS_OFFSITE):
             lease = _lease_of(event.stream, details)
             row = self._lease_row(lease, details.owner, details.lease_seconds)
             self._put(self._started, row, after=self._ended)
-        elif isinstance(details, _ENDS_OF_COPIES):
+        elif isinstance(details, _ENDS_OFFSITE):
             ended = {"wanted": _lease_of(event.stream, details)}
             self._put(self._ended, ended, after=self._started)
         elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
@@ -168,9 +179,15 @@ def fetch_lease(fetch_id: str) -> str:
     return f"fetch/{fetch_id}"
 
 
+def collect_lease(collect_id: str) -> str:
+    """The lease of deleting at a destination."""
+    return f"collect/{collect_id}"
+
+
 def _lease_of(stream: str, details: Any) -> str:
-    fetch_id = getattr(details, "fetch_id", None)
-    return stream if fetch_id is None else fetch_lease(fetch_id)
+    if hasattr(details, "collect_id"):
+        return collect_lease(details.collect_id)
+    return fetch_lease(details.fetch_id) if hasattr(details, "fetch_id") else stream
 
 
 def name_owner(connection: Connection, store: str, filename: str) -> str | None:
@@ -200,7 +217,7 @@ def names_of_store(connection: Connection, store: str) -> set[str]:
 
 
 def all_leases(connection: Connection, kind: str | None = None) -> list[Lease]:
-    """Leases of runs, or of one kind of other things (`copy`, `fetch`)."""
+    """Leases of runs, or of one kind of other things (such as `copy`)."""
     asked = _LEASES_OF_RUNS if kind is None else _LEASES_OF_A_KIND
     rows = asked.run(connection, {} if kind is None else {"wanted": f"{kind}/%"})
     return [Lease(*row) for row in rows.fetchall()]

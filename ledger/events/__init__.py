@@ -4,7 +4,15 @@ An event type that is not here does not exist: a record that names one is an err
 never skipped, and never looked up by an import path.
 """
 
-from ledger.events import catalog, housekeeping, offsite, restoring, retention, scheduling
+from ledger.events import (
+    catalog,
+    housekeeping,
+    offsite,
+    offsite_deletion,
+    restoring,
+    retention,
+    scheduling,
+)
 from ledger.events.base import REGISTRY, Details
 
 AUDITED_TYPES: tuple[str, ...] = tuple(
@@ -19,6 +27,7 @@ __all__ = [
     "catalog",
     "housekeeping",
     "offsite",
+    "offsite_deletion",
     "restoring",
     "retention",
     "scheduling",

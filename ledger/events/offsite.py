@@ -12,12 +12,12 @@ from ledger.events.base import ResourceType as _ResourceType
 from ledger.vocabulary import COPY, DESTINATION, CopyLevel, FetchReason
 
 
-class _DestinationDetails(Details):
+class DestinationDetails(Details):
     resource_type: ClassVar[_ResourceType] = "backup_offsite"
     stream_kind: ClassVar[str] = DESTINATION
 
 
-class DestinationAdded(_DestinationDetails):
+class DestinationAdded(DestinationDetails):
     """`proved`: the recipients whose identity was shown to open a probe. `url`: without secrets.
 
     `settings`: retention and pace. `stated`: what the operator said of the bucket, which nobody
@@ -41,7 +41,7 @@ class DestinationAdded(_DestinationDetails):
     resumed: bool
 
 
-class DestinationChanged(_DestinationDetails):
+class DestinationChanged(DestinationDetails):
     event_type = "backup_offsite.destination_changed"
     schema_version = 2
     action = "update"
@@ -49,7 +49,7 @@ class DestinationChanged(_DestinationDetails):
     after: ChangedFields
 
 
-class DestinationAttached(_DestinationDetails):
+class DestinationAttached(DestinationDetails):
     """This ledger, a copy or a recovered one, may copy and delete there from now on."""
 
     event_type = "backup_offsite.destination_attached"
@@ -58,7 +58,7 @@ class DestinationAttached(_DestinationDetails):
     name: str
 
 
-class DestinationDetached(_DestinationDetails):
+class DestinationDetached(DestinationDetails):
     """This ledger was recovered or copied: it only reads there until it is attached."""
 
     event_type = "backup_offsite.destination_detached"
@@ -69,7 +69,7 @@ class DestinationDetached(_DestinationDetails):
     reason: str
 
 
-class DestinationRemoved(_DestinationDetails):
+class DestinationRemoved(DestinationDetails):
     """Nothing was deleted there; its copies are detached."""
 
     event_type = "backup_offsite.destination_removed"
@@ -78,7 +78,7 @@ class DestinationRemoved(_DestinationDetails):
     name: str
 
 
-class _PackDetails(_DestinationDetails):
+class _PackDetails(DestinationDetails):
     """`part` of `parts`: long lists are cut; the count is of the whole.
 
     `damaged`: about packs that are there and are, or were, not what their names say.
@@ -108,14 +108,14 @@ class PacksFound(_PackDetails):
     action = "find"
 
 
-class _CopyDetails(Details):
+class CopyDetails(Details):
     resource_type: ClassVar[_ResourceType] = "backup_offsite"
     stream_kind: ClassVar[str] = COPY
     destination: Identifier
     backup_id: Identifier
 
 
-class CopyStarted(_CopyDetails):
+class CopyStarted(CopyDetails):
     """The claim of a copy: its lease is the stream's name. `source`: null where not known."""
 
     event_type = "backup_offsite.copy_started"
@@ -128,7 +128,7 @@ class CopyStarted(_CopyDetails):
     lease_seconds: Count
 
 
-class CopyCompleted(_CopyDetails):
+class CopyCompleted(CopyDetails):
     """The commit point: from here on the copy counts. Sizes in bytes, pages in chunks.
 
     `packs`: how many; `packs_root`: RFC 6962 root over the copy's list of packs. `readable_by`:
@@ -151,7 +151,7 @@ class CopyCompleted(_CopyDetails):
     protected_until: Instant | None
 
 
-class CopyFailed(_CopyDetails):
+class CopyFailed(CopyDetails):
     event_type = "backup_offsite.copy_error"
     schema_version = 2
     action = "copy"
@@ -159,7 +159,7 @@ class CopyFailed(_CopyDetails):
     error_type: str
 
 
-class CopyAbandoned(_CopyDetails):
+class CopyAbandoned(CopyDetails):
     """A copy whose owner is gone; it is tried again."""
 
     event_type = "backup_offsite.copy_abandoned"
@@ -169,7 +169,7 @@ class CopyAbandoned(_CopyDetails):
     owner: str
 
 
-class _CopyChecked(_CopyDetails):
+class _CopyChecked(CopyDetails):
     """`problem`: null where all is well. `opened`: whether an identity was used."""
 
     action = "verify"
@@ -191,7 +191,7 @@ class CopyCorrupt(_CopyChecked):
     success = False
 
 
-class CopyFetchStarted(_CopyDetails):
+class CopyFetchStarted(CopyDetails):
     """Somebody gets a copy back; it is not deleted meanwhile. Its lease is `fetch/<fetch_id>`."""
 
     event_type = "backup_offsite.copy_fetch_started"
@@ -203,7 +203,7 @@ class CopyFetchStarted(_CopyDetails):
     lease_seconds: Count
 
 
-class CopyFetched(_CopyDetails):
+class CopyFetched(CopyDetails):
     event_type = "backup_offsite.copy_fetched"
     schema_version = 2
     action = "fetch"
@@ -212,7 +212,7 @@ class CopyFetched(_CopyDetails):
     bytes: Count
 
 
-class CopyNotFetched(_CopyDetails):
+class CopyNotFetched(CopyDetails):
     event_type = "backup_offsite.copy_fetch_error"
     schema_version = 2
     action = "fetch"

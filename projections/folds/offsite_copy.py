@@ -14,6 +14,7 @@ from ledger.events.offsite import (
     CopyStarted,
     CopyVerified,
 )
+from ledger.events.offsite_deletion import CopyDeleted, CopyDeletionStarted, CopyFound
 from ledger.records.record import Event
 from ledger.vocabulary import CopyLevel, CopyStatus
 
@@ -26,7 +27,8 @@ class OffsiteCopy:
     """One copy of a backup at a destination. Times are aware UTC, sizes in bytes.
 
     `proved`: it was opened with a key. `problem`: why it is corrupt, or was not made;
-    `corrupt_level`: how close the look was that found it.
+    `corrupt_level`: how close the look was that found it. `deletable_at`: from when on the objects
+    of a copy that is being deleted may go.
     """
 
     copy_id: str
@@ -54,6 +56,7 @@ class OffsiteCopy:
     proved: bool = False
     problem: str | None = None
     corrupt_level: str | None = None
+    deletable_at: datetime | None = None
     deleted_at: datetime | None = None
     position: int = 0
 
@@ -61,6 +64,8 @@ class OffsiteCopy:
 def evolve_copy(copy: OffsiteCopy | None, event: Event) -> OffsiteCopy | None:
     """Fold one event of a `copy/` stream."""
     details = event.details
+    if isinstance(details, CopyFound):
+        return _found(event, details)
     if copy is None:
         return _started(event, details) if isinstance(details, CopyStarted) else None
     if isinstance(details, CopyCompleted):
@@ -68,12 +73,16 @@ def evolve_copy(copy: OffsiteCopy | None, event: Event) -> OffsiteCopy | None:
     elif isinstance(details, CopyFailed | CopyAbandoned):
         copy.status = CopyStatus.FAILED
         copy.problem = event.error_message
-    elif isinstance(details, CopyVerified):
+    elif isinstance(details, CopyVerified) and copy.status in (CopyStatus.OK, CopyStatus.CORRUPT):
         _verified(copy, details, event.timestamp)
     elif isinstance(details, CopyCorrupt) and copy.status in (CopyStatus.OK, CopyStatus.CORRUPT):
         copy.status = CopyStatus.CORRUPT
         copy.verified_level = copy.verified_at = None
         copy.problem, copy.corrupt_level = details.problem, details.level
+    elif isinstance(details, CopyDeletionStarted):
+        copy.status, copy.deletable_at = CopyStatus.DELETING, details.not_before
+    elif isinstance(details, CopyDeleted):
+        copy.status, copy.deleted_at = CopyStatus.DELETED, event.timestamp
     return copy
 
 
@@ -97,6 +106,30 @@ def _started(event: Event, details: CopyStarted) -> OffsiteCopy:
         started_at=event.timestamp,
         source=details.source,
         user_id=None if event.user_id is None else int(event.user_id),
+    )
+
+
+def _found(event: Event, details: CopyFound) -> OffsiteCopy:
+    """A copy of a later or another state of this ledger, read with a key."""
+    return OffsiteCopy(
+        copy_id=event.resource_id,
+        destination=details.destination,
+        backup_id=details.backup_id,
+        filename=details.filename,
+        owner="",
+        started_at=event.timestamp,
+        source=details.source,
+        user_id=None if event.user_id is None else int(event.user_id),
+        status=CopyStatus.OK,
+        completed_at=event.timestamp,
+        size=details.size,
+        sha256=details.sha256,
+        manifest_sha256=details.manifest_sha256,
+        packs=details.packs,
+        packs_root=details.packs_root,
+        pages=details.pages,
+        readable_by=list(details.readable_by),
+        proved=False,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ledger.clock import format_instant
 from ledger.events.offsite import (
     DestinationAdded,
     DestinationAttached,
@@ -15,7 +16,18 @@ from ledger.events.offsite import (
     PacksFound,
     PacksMissing,
 )
+from ledger.events.offsite_deletion import (
+    CollectCompleted,
+    CollectFailed,
+    CollectStarted,
+    PacksCondemned,
+    PacksDeleted,
+    RecipientsChanged,
+)
 from ledger.records.record import Event
+
+STATED = ("versioned", "lock_days", "noncurrent_days")
+"""What only the operator knows of a bucket; everything else that changes is a setting."""
 
 
 @dataclass(slots=True)
@@ -23,6 +35,8 @@ class Destination:
     """One repository elsewhere. `status`: attached, detached (only read), or removed.
 
     `missing_packs`, `damaged_packs`: names in hex of packs which no new copy leans on.
+    `condemned`: packs that go, by the time from which on they may be deleted. `collect_id`: of an
+    act of deleting that has no outcome yet, with its owner.
     """
 
     repository_id: str
@@ -39,6 +53,9 @@ class Destination:
     stated: dict[str, Any] = field(default_factory=dict)
     missing_packs: list[str] = field(default_factory=list)
     damaged_packs: list[str] = field(default_factory=list)
+    condemned: dict[str, list[str]] = field(default_factory=dict)
+    collect_id: str | None = None
+    collect_owner: str | None = None
     position: int = 0
 
     @property
@@ -54,7 +71,7 @@ def evolve_destination(destination: Destination | None, event: Event) -> Destina
     if destination is None:
         return None
     if isinstance(details, DestinationChanged):
-        destination.settings = destination.settings | details.after
+        _changed(destination, details)
     elif isinstance(details, DestinationAttached):
         destination.status = "attached"
     elif isinstance(details, DestinationDetached):
@@ -63,7 +80,37 @@ def evolve_destination(destination: Destination | None, event: Event) -> Destina
         destination.status = "removed"
     elif isinstance(details, PacksMissing | PacksFound):
         _packs(destination, details)
+    elif isinstance(details, RecipientsChanged):
+        destination.recipients = list(details.after)
+    else:
+        _collected(destination, details)
     return destination
+
+
+def _collected(destination: Destination, details: Any) -> None:
+    if isinstance(details, CollectStarted):
+        destination.collect_id, destination.collect_owner = details.collect_id, details.owner
+    elif isinstance(details, CollectCompleted | CollectFailed):
+        if destination.collect_id == details.collect_id:
+            destination.collect_id = destination.collect_owner = None
+    elif isinstance(details, PacksCondemned):
+        moment = format_instant(details.not_before)
+        packs = [*destination.condemned.get(moment, ()), *details.packs]
+        destination.condemned = destination.condemned | {moment: packs}
+    elif isinstance(details, PacksDeleted):
+        gone = set(details.packs)
+        left = {
+            moment: [name for name in packs if name not in gone]
+            for moment, packs in destination.condemned.items()
+        }
+        destination.condemned = {moment: packs for moment, packs in left.items() if packs}
+
+
+def _changed(destination: Destination, details: DestinationChanged) -> None:
+    stated = {name: value for name, value in details.after.items() if name in STATED}
+    destination.stated = destination.stated | stated
+    kept = {name: value for name, value in details.after.items() if name not in STATED}
+    destination.settings = destination.settings | kept
 
 
 def _packs(destination: Destination, details: PacksMissing | PacksFound) -> None:
@@ -94,5 +141,6 @@ def _added(before: Destination | None, event: Event, details: DestinationAdded) 
         stated=dict(details.stated),
         missing_packs=[] if before is None else before.missing_packs,
         damaged_packs=[] if before is None else before.damaged_packs,
+        condemned={} if before is None else before.condemned,
         position=0 if before is None else before.position,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import exists, select
 
 from ledger.append.tables import events
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
+from ledger.events.offsite_deletion import CollectStarted, CopyDeletionStarted, PacksCondemned
 from ledger.records.record import decode_event
 from ledger.vocabulary import BackupStatus, CopyStatus, copy_stream, destination_stream
 from projections.folds.backup import Backup
@@ -83,6 +84,52 @@ def copy_locked(locked: LockedHead, copy_id: str) -> OffsiteCopy | None:
 
 def destination_locked(locked: LockedHead, repository_id: str) -> Destination | None:
     return fold_locked(locked, destination_stream(repository_id), evolve_destination)
+
+
+def condemned_packs(connection: Connection, repository_id: str) -> set[str]:
+    """Every pack of a destination that was ever condemned, as the ledger has it: for ever."""
+    rows = connection.execute(
+        select(events.c.record).where(
+            events.c.stream == destination_stream(repository_id),
+            events.c.event_type == PacksCondemned.event_type,
+        )
+    )
+    found: set[str] = set()
+    for (record,) in rows:
+        details = decode_event(bytes(record)).details
+        assert isinstance(details, PacksCondemned)
+        found.update(details.packs)
+    return found
+
+
+def repositories_collected(connection: Connection) -> list[str]:
+    """Destinations where something was ever deleted, or somebody began to."""
+    beginning = destination_stream("")
+    found = connection.execute(
+        select(events.c.stream)
+        .distinct()
+        .where(
+            (events.c.stream >= beginning) & (events.c.stream < "destination0"),
+            events.c.event_type == CollectStarted.event_type,
+        )
+    ).scalars()
+    return sorted(stream.removeprefix(beginning) for stream in found)
+
+
+def deletion_of_copy(connection: Connection, copy_id: str) -> CopyDeletionStarted:
+    """Why a copy is being deleted, as the ledger has it."""
+    record = connection.execute(
+        select(events.c.record)
+        .where(
+            events.c.stream == copy_stream(copy_id),
+            events.c.event_type == CopyDeletionStarted.event_type,
+        )
+        .order_by(events.c.position.desc())
+        .limit(1)
+    ).scalar_one()
+    details = decode_event(bytes(record)).details
+    assert isinstance(details, CopyDeletionStarted)
+    return details
 
 
 def open_fetches(connection: Connection) -> list[tuple[str, int | None, CopyFetchStarted]]:

@@ -198,6 +198,7 @@ offsite_copies = Table(
     Column("proved", Boolean, nullable=False),
     Column("problem", PlainText),
     Column("corrupt_level", String(10)),
+    Column("deletable_at", UtcDateTime),
     Column("deleted_at", UtcDateTime),
     Column("position", Big, nullable=False),
     Index("ix_offsite_copies_backup", "backup_id"),
@@ -220,6 +221,9 @@ offsite_destinations = Table(
     Column("stated", JSON, nullable=False),
     Column("missing_packs", JSON, nullable=False),
     Column("damaged_packs", JSON, nullable=False),
+    Column("condemned", JSON, nullable=False),
+    Column("collect_id", String(36)),
+    Column("collect_owner", PlainText),
     Column("added_at", UtcDateTime, nullable=False),
     Column("position", Big, nullable=False),
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class OffsiteCopies(KeyedProjection[OffsiteCopy]):
     name = "offsite_copies"
-    version = 1
+    version = 2
     table = tables.offsite_copies
     key = "copy_id"
     state_class = OffsiteCopy

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class OffsiteDestinations(KeyedProjection[Destination]):
     name = "offsite_destinations"
-    version = 1
+    version = 2
     table = tables.offsite_destinations
     key = "repository_id"
     state_class = Destination

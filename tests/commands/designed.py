@@ -99,6 +99,22 @@ OFFSITE = {
     "backup_offsite.copy_fetch_started": f"{_COPY} {_LEASE} fetch_id reason",
     "backup_offsite.copy_fetched": f"{_COPY} fetch_id reason bytes",
     "backup_offsite.copy_fetch_error": f"{_COPY} fetch_id reason error_type",
+    "backup_offsite.collect_started": f"collect_id {_LEASE}",
+    "backup_offsite.collect_completed": (
+        "collect_id copies_condemned copies_deleted packs_condemned packs_deleted deleted_bytes "
+        "append_only"
+    ),
+    "backup_offsite.collect_error": "collect_id error_type",
+    "backup_offsite.copy_deletion_started": (f"{_COPY} collect_id filename reason rule not_before"),
+    "backup_offsite.copy_deleted": f"{_COPY} filename reason rule outcome",
+    "backup_offsite.packs_condemned": "collect_id packs count part parts reason not_before",
+    "backup_offsite.packs_deletion_started": "collect_id packs count part parts",
+    "backup_offsite.packs_deleted": "collect_id packs count part parts outcome bytes",
+    "backup_offsite.copy_found": (
+        f"{_COPY} copy_id filename source created_at size sha256 manifest_sha256 packs packs_root "
+        "pages readable_by"
+    ),
+    "backup_offsite.recipients_changed": "before after proved forced",
 }
 """Section 9 of the contract of off-site copies."""
 
@@ -133,6 +149,10 @@ ACTIONS = {
     "copy_started": "copy", "copy_completed": "copy", "copy_error": "copy",
     "copy_abandoned": "copy", "copy_verified": "verify", "copy_corrupt": "verify",
     "copy_fetch_started": "fetch", "copy_fetched": "fetch", "copy_fetch_error": "fetch",
+    "collect_started": "collect", "collect_completed": "collect", "collect_error": "collect",
+    "copy_deletion_started": "delete", "copy_deleted": "delete", "packs_condemned": "condemn",
+    "packs_deletion_started": "delete", "packs_deleted": "delete", "copy_found": "find",
+    "recipients_changed": "update",
 }  # fmt: skip
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -7,32 +7,71 @@ from typing import Annotated
 import typer
 
 from commands.cli.offsite.options import DestinationArgument, require_extra
+from commands.cli.offsite.policy import (
+    DailyOption,
+    GraceOption,
+    KeepOption,
+    LockOption,
+    MonthlyOption,
+    NoncurrentOption,
+    PromiseOption,
+    VersionedOption,
+    WeeklyOption,
+    WithinOption,
+    YearlyOption,
+    given,
+)
 from commands.cli.options import JsonOption, YesOption
 from commands.cli.session import confirm, opened
 from commands.reporting.terminal import say, write_json
 
 
-def set_(
+def set_(  # noqa: PLR0913, PLR0917  (one option each)
     ctx: typer.Context,
     name: DestinationArgument,
     upload_mb_per_second: Annotated[
         float | None,
         typer.Option(metavar="N", min=0, help="Send no faster; 0 is without a limit."),
     ] = None,
+    keep: KeepOption = None,
+    keep_within_days: WithinOption = None,
+    keep_daily: DailyOption = None,
+    keep_weekly: WeeklyOption = None,
+    keep_monthly: MonthlyOption = None,
+    keep_yearly: YearlyOption = None,
+    grace_hours: GraceOption = None,
+    promise_days: PromiseOption = None,
+    versioned: VersionedOption = None,
+    lock_days: LockOption = None,
+    noncurrent_days: NoncurrentOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change settings of a destination.
 
+    A number of 0 takes a setting back. Without --keep every copy is kept.
+
     \b
-    Example:
+    Examples:
+      backup-ledger offsite set nas --keep 7 --keep-daily 30 --keep-monthly 12
       backup-ledger offsite set nas --upload-mb-per-second 2
     """
     require_extra()
     from commands.offsite.change import change_destination
     from commands.offsite.destinations import find_destination
-    from ledger.events.base import ChangedFields
 
-    changes: ChangedFields = {}
+    changes = given(
+        keep=keep,
+        keep_within_days=keep_within_days,
+        keep_daily=keep_daily,
+        keep_weekly=keep_weekly,
+        keep_monthly=keep_monthly,
+        keep_yearly=keep_yearly,
+        grace_hours=grace_hours,
+        promise_days=promise_days,
+        versioned=versioned,
+        lock_days=lock_days,
+        noncurrent_days=noncurrent_days,
+    )
     if upload_mb_per_second is not None:
         changes["upload_kb_per_second"] = round(upload_mb_per_second * 1_000)
     with opened(ctx, "act") as session:

@@ -7,6 +7,7 @@ import typer
 from commands.cli.errors import EXIT_CODES
 from commands.cli.offsite.add import add, keygen
 from commands.cli.offsite.change import attach, remove, set_
+from commands.cli.offsite.collect import collect
 from commands.cli.offsite.copy import copy
 from commands.cli.offsite.recover import recover
 from commands.cli.offsite.show import list_, show, status
@@ -23,4 +24,5 @@ app.command("attach", epilog=EXIT_CODES)(attach)
 app.command("copy", epilog=EXIT_CODES)(copy)
 app.command("status", epilog=EXIT_CODES)(status)
 app.command("verify", epilog=EXIT_CODES)(verify)
+app.command("collect", epilog=EXIT_CODES)(collect)
 app.command("recover", epilog=EXIT_CODES)(recover)

@@ -63,9 +63,15 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
         now = session.context.now
     destination = found.destination
     if as_json:
-        copies = [*found.copies, *found.corrupt]
+        copies = [*found.copies, *found.corrupt, *found.deleting]
         write_json(
-            _destination_json(destination) | {"copies": [copy_json(each) for each in copies]}
+            _destination_json(destination)
+            | {
+                "append_only": found.append_only,
+                "condemned_packs": found.condemned_packs,
+                "next_deletion_at": found.next_deletion_at,
+                "copies": [copy_json(each) for each in copies],
+            }
         )
         return
     facts: list[tuple[str, object]] = [
@@ -77,9 +83,13 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
     if destination.clear:
         facts.append(("encryption", "NONE: whoever can read there reads every backup"))
     facts += [("can be read by", recipient) for recipient in destination.recipients]
-    facts += [(name.replace("_", " "), value) for name, value in destination.settings.items()]
+    values = destination.settings | destination.stated
+    facts += [(name.replace("_", " "), value) for name, value in values.items()]
+    if not destination.settings.get("keep"):
+        facts.append(("retention", "every copy is kept; see: offsite set --keep"))
     show_facts(facts)
     _show_copies(found, now)
+    _say_condemned(found, now)
 
 
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
@@ -110,8 +120,20 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
             say(f"  {len(each.missing)} of {total} backups are not off-site yet (newest {age})")
         if each.corrupt:
             say(f"  {count(len(each.corrupt), 'copy', 'copies')} damaged there", style="red")
+        _say_condemned(each, now)
     if not found:
         say("There is no off-site destination; see: backup-ledger offsite add --help")
+
+
+def _say_condemned(found: DestinationStatus, now: datetime) -> None:
+    """What goes, and when; and whether it can go from here."""
+    first = found.next_deletion_at
+    if first is not None:
+        copies = count(len(found.deleting), "copy", "copies")
+        packs = count(found.condemned_packs, "pack")
+        say(f"  {copies} and {packs} condemned; first deleted {moments.relative(first, now)}")
+    if found.append_only:
+        say("  append only: these credentials may not delete there", style="yellow")
 
 
 def status_json(found: DestinationStatus) -> dict[str, Any]:
@@ -124,7 +146,10 @@ def status_json(found: DestinationStatus) -> dict[str, Any]:
         "missing": len(found.missing),
         "newest_copy_at": found.newest_copy_at,
         "stored_bytes": found.sent_bytes,
-        "append_only": False,
+        "append_only": found.append_only,
+        "condemned_copies": len(found.deleting),
+        "condemned_packs": found.condemned_packs,
+        "next_deletion_at": found.next_deletion_at,
         "ledger_size": found.ledger_size,
     }
 

@@ -5,6 +5,7 @@ Only S3 was tried here. No request depends on conditions, ranges or the order of
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import obstore
@@ -25,12 +26,13 @@ from commands.offsite.errors import (
 from commands.offsite.repository.stores import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 TIMEOUT = "60s"
 CONNECT_TIMEOUT = "10s"
 MAX_RETRIES = 4
 MAX_MESSAGE = 300
+DELETIONS_AT_ONCE = 8
 FAILURES = (BaseError, OSError)
 """The library raises some of Python's own errors, such as FileNotFoundError for a 404."""
 _FORBIDDEN = (PermissionDeniedError, UnauthenticatedError, PermissionError)
@@ -102,6 +104,12 @@ class BucketStore:
             ) from error
         except FAILURES as error:
             raise self._failed("delete", path, error) from error
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        # One request each: what servers answer to a request for many differs too much.
+        with ThreadPoolExecutor(DELETIONS_AT_ONCE, "offsite-delete") as executor:
+            for done in [executor.submit(self.delete, path) for path in paths]:
+                done.result()
 
     def _failed(self, what: str, path: str, error: Exception) -> DestinationUnreachable:
         if isinstance(error, _FORBIDDEN):

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from commands.offsite.errors import DestinationUnreachable, ObjectMissing
+from commands.offsite.errors import DeletionForbidden, DestinationUnreachable, ObjectMissing
 from commands.offsite.repository.stores import StoredObject
 from commands.sqlite.files import create_private, flush_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 UNFINISHED = ".unfinished-"
 """What a name begins with while its content is written; never listed."""
@@ -87,14 +87,25 @@ class FolderStore:
         yield from self._walk(self.root / prefix, prefix)
 
     def delete(self, path: str) -> None:
-        target = self.root / path
+        self.delete_all([path])
+
+    def delete_all(self, paths: Sequence[str]) -> None:
         self._require_root()
-        try:
-            target.unlink(missing_ok=True)
-            if target.parent.is_dir():
-                flush_directory(target.parent)
-        except OSError as error:
-            raise self._failed("delete", target, error) from error
+        folders = set()
+        for target in (self.root / path for path in paths):
+            try:
+                target.unlink(missing_ok=True)
+            except PermissionError as error:
+                raise DeletionForbidden(f"{target} may not be deleted from here") from error
+            except OSError as error:
+                raise self._failed("delete", target, error) from error
+            folders.add(target.parent)
+        for folder in sorted(folders):
+            try:
+                if folder.is_dir():
+                    flush_directory(folder)
+            except OSError as error:
+                raise self._failed("delete in", folder, error) from error
 
     def clear_unfinished(self, before: float) -> None:
         """Remove what was left half written before a moment (seconds since 1970)."""

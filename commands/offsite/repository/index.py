@@ -20,7 +20,7 @@ from commands.offsite.repository.manifest import decode_frames, encode_frames
 from commands.offsite.repository.packs import Pack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 logger = logging.getLogger("backup_ledger.offsite")
 VERSION = 1
@@ -39,6 +39,13 @@ CREATE TABLE IF NOT EXISTS chunks (
 ) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 """
+_USES = """
+CREATE TABLE IF NOT EXISTS uses (
+    source TEXT NOT NULL, pack INTEGER NOT NULL, pages INTEGER NOT NULL,
+    PRIMARY KEY (source, pack)
+) WITHOUT ROWID
+"""
+"""How many pages of a pack a source's newest copy names; 0 where an older one named some."""
 
 
 class Place(NamedTuple):
@@ -132,11 +139,31 @@ class Index:
         self.is_empty = False
         return pack_id
 
+    def keep_uses(self, source: str, pages: Mapping[int, int]) -> None:
+        """Keep how many pages of each pack, by id, the newest copy of a source names."""
+        rows = [(source, pack_id, count) for pack_id, count in pages.items()]
+        with self._connection:
+            self._connection.execute("UPDATE uses SET pages = 0 WHERE source = ?", (source,))
+            self._connection.executemany("INSERT OR REPLACE INTO uses VALUES (?, ?, ?)", rows)
+
+    def retired(self) -> set[int]:
+        """Packs of whose pages the newest copies of all sources name less than half.
+
+        One that no copy has named yet, as a copy that was killed leaves it, is not retired.
+        """
+        rows = self._connection.execute(
+            "SELECT id FROM packs JOIN "
+            "(SELECT pack, SUM(pages) AS used FROM uses GROUP BY pack) ON pack = id "
+            "WHERE 2 * used < LENGTH(hashes) / 32"
+        )
+        return {row[0] for row in rows}
+
     def forget(self, names: Collection[bytes]) -> None:
         """Drop packs that are gone for good."""
         with self._connection:
             for pack_id in self.ids(names).values():
                 self._connection.execute("DELETE FROM chunks WHERE pack = ?", (pack_id,))
+                self._connection.execute("DELETE FROM uses WHERE pack = ?", (pack_id,))
                 self._connection.execute("DELETE FROM packs WHERE id = ?", (pack_id,))
 
     def _list_of(self, pack_id: int, chunk_bytes: int) -> bytes:
@@ -179,6 +206,8 @@ def _connect(path: Path) -> sqlite3.Connection:
             raise sqlite3.DatabaseError(f"it is of version {version}")
         if version == 0:
             connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        connection.execute(_USES)
+        connection.execute("SELECT pages FROM uses LIMIT 1").fetchone()
         connection.execute("SELECT hashes_sha256 FROM packs LIMIT 1").fetchone()
         connection.execute("SELECT place FROM chunks LIMIT 1").fetchone()
     except BaseException:

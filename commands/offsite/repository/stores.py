@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 class StoredObject(NamedTuple):
@@ -45,5 +45,13 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, path: str) -> None:
-        """Remove an object; fine where there is none."""
+        """Remove an object; fine where there is none.
+
+        Raises:
+            DeletionForbidden: the credentials do not allow it.
+        """
+        ...
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """Remove many objects, gone for good when this returns; some may go before it fails."""
         ...

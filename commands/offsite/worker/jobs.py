@@ -19,7 +19,9 @@ class _Job(BaseModel):
 class CopyJob(_Job):
     """Make one copy. Paths are local; `condemned` and `missing` are names of packs in hex.
 
-    `index_folder`: of this repository. `created_at`: microseconds since 1970.
+    `index_folder`: of this repository. `created_at`: microseconds since 1970. `lock_seconds`: how
+    long an object is locked from its PUT on. `promised_until`: in seconds since 1970, up to when
+    every pack of the copy must be locked.
     """
 
     path: str
@@ -37,10 +39,15 @@ class CopyJob(_Job):
     missing: list[str]
     index_folder: str
     scratch: str
+    lock_seconds: int = 0
+    promised_until: float = 0.0
 
 
 class CopyResult(BaseModel):
-    """What was stored. `pack_names`: of every pack that the copy names, in hex."""
+    """What was stored. `pack_names`: of every pack that the copy names, in hex.
+
+    `locked_until`: when the first of its packs is not locked any more, in seconds since 1970.
+    """
 
     manifest_sha256: str
     packs_root: str
@@ -50,6 +57,7 @@ class CopyResult(BaseModel):
     pack_names: list[str]
     missing: list[str]
     found: list[str]
+    locked_until: float | None = None
 
 
 class FetchJob(_Job):

@@ -20,9 +20,15 @@ MAX_DOUBTS = 1_000
 
 @dataclass(slots=True)
 class KnownPacks:
-    """Ids in the index that may be leaned on; names that are gone, or are there again."""
+    """Ids in the index that may be leaned on; names that are gone, or are there again.
+
+    `put_at`: of the usable ones, in seconds since 1970 by the store's clock, where it was listed.
+    `collected`: condemned ones that are not there any more.
+    """
 
     usable: set[int] = field(default_factory=set)
+    put_at: dict[int, float] = field(default_factory=dict)
+    collected: list[bytes] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
 
@@ -40,15 +46,18 @@ def reconcile_packs(
         ListingDoubtful: the listing lacks too many packs to be believed.
         DestinationUnreachable: the store failed.
     """
-    listed = {pack_of(each.path): each.size for each in store.list(PACKS)}
+    listed = {pack_of(each.path): each for each in store.list(PACKS)}
     known, doubts = KnownPacks(), 0
     wanted, lost_before = set(recipients), set(missing)
     refused = set(condemned)
     for pack_id, name, size, sealed_to in index.entries():
         text = name.hex()
+        found = listed.get(name)
+        if text in refused and found is None:
+            known.collected.append(name)
         if text in refused or not is_sealed_to(sealed_to, wanted):
             continue
-        if listed.get(name) != size:
+        if found is None or found.size != size:
             doubts += text not in lost_before
             if doubts > MAX_DOUBTS:
                 raise ListingDoubtful(
@@ -61,6 +70,8 @@ def reconcile_packs(
                 continue
         if text in lost_before:
             known.found.append(text)
+        if found is not None:
+            known.put_at[pack_id] = found.modified
         known.usable.add(pack_id)
     return known
 

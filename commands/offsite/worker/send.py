@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING
 
 from commands.offsite.errors import RepositoryDamaged
@@ -31,6 +32,7 @@ from commands.offsite.repository.packs import (
 )
 from commands.offsite.repository.seal import Sealer, compress
 from commands.offsite.worker.jobs import CopyJob, CopyResult
+from commands.offsite.worker.pages_used import pages_used
 from commands.offsite.worker.reconcile_packs import join_recipients, reconcile_packs
 from commands.sqlite.copy_process import Brake
 from commands.sqlite.files import create_private
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     from commands.offsite.repository.last_copy import LastCopy
     from commands.offsite.repository.stores import ObjectStore
+    from commands.offsite.worker.reconcile_packs import KnownPacks
 
 INDEX_NAME = "index.sqlite"
 LAST_COPIES = "last"
@@ -62,10 +65,11 @@ def make_copy(
     with ExitStack() as stack:
         index = stack.enter_context(closing(Index(folder / INDEX_NAME)))
         known = reconcile_packs(store, index, job.recipients, job.condemned, job.missing)
-        index.use(known.usable if job.share else ())
+        index.forget(known.collected)
+        index.use(_leaned_on(job, index, known) if job.share else ())
         file = stack.enter_context(open(job.path, "rb", buffering=0))
         columns = stack.enter_context(_mapped(Path(job.scratch), job))
-        sender = _Sender(store, job, index, columns)
+        sender = _Sender(store, job, index, columns, known.put_at)
         last = read_last_copy(folder / LAST_COPIES / job.source) if job.share else None
         blocks = sender.send_file(file.fileno(), last, on_progress)
         sealed, body = sender.manifest()
@@ -74,6 +78,7 @@ def make_copy(
         _put_and_compare(store, pack_list_path(job.copy_id), pack_list)
         _put_and_compare(store, manifest_path(job.copy_id), sealed)
         if job.share:
+            index.keep_uses(job.source, sender.pages_used())
             with suppress(OSError):
                 keep_last_copy(folder / LAST_COPIES / job.source, body, blocks)
     return CopyResult(
@@ -85,13 +90,30 @@ def make_copy(
         pack_names=[pack.name.hex() for pack in sender.packs],
         missing=known.missing,
         found=known.found,
+        locked_until=sender.locked_until,
     )
+
+
+def _leaned_on(job: CopyJob, index: Index, known: KnownPacks) -> set[int]:
+    """Ids of packs that this copy may name: not retired, and locked for as long as it promises."""
+    usable = known.usable - index.retired()
+    if not job.lock_seconds:
+        return usable
+    since = job.promised_until - job.lock_seconds
+    return {each for each in usable if known.put_at.get(each, 0.0) >= since}
 
 
 class _Sender:
     """One copy while it is made: rows, packs, and the pack that is being filled."""
 
-    def __init__(self, store: ObjectStore, job: CopyJob, index: Index, columns: memoryview) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        job: CopyJob,
+        index: Index,
+        columns: memoryview,
+        put_at: dict[int, float],
+    ) -> None:
         self._store, self._job, self._index = store, job, index
         with open(job.path, "rb") as file:
             self._chunk_bytes = chunk_bytes_of(file.read(HEADER_BYTES), job.size)
@@ -105,6 +127,7 @@ class _Sender:
         self._sealer = Sealer(job.recipients)
         self._recipients = join_recipients(job.recipients)
         self._brake = Brake(job.bytes_per_second)
+        self._put_at, self._oldest_pack = put_at, time()
         self.packs: list[Pack] = []
         self._numbers: dict[int, int] = {}
         self._open: tuple[int, OpenPack] | None = None
@@ -159,6 +182,17 @@ class _Sender:
         )
         body = encode_beginning(head, self.packs) + self._columns[: ROW_BYTES * self.chunks]
         return self._sealer.seal(self._sealer.beginning + compress(body)), body
+
+    @property
+    def locked_until(self) -> float | None:
+        """When the oldest pack is not locked any more; None where nothing is locked."""
+        return self._oldest_pack + self._job.lock_seconds if self._job.lock_seconds else None
+
+    def pages_used(self) -> dict[int, int]:
+        """How many pages of each pack of the index this copy names, by id."""
+        rows = zip(self._pack_column, self._frame_column, self._place_column, strict=True)
+        used = pages_used(self.packs, rows, self._frame_chunks)
+        return {pack_id: used[number] for pack_id, number in self._numbers.items()}
 
     def _add_block(self, first: int, block: memoryview, executor: ThreadPoolExecutor) -> None:
         step = self._chunk_bytes
@@ -238,6 +272,7 @@ class _Sender:
         number = self._numbers.get(pack_id)
         if number is None:
             number = self._numbers[pack_id] = len(self.packs)
+            self._oldest_pack = min(self._oldest_pack, self._put_at.get(pack_id, 0.0))
             self.packs.append(self._index.pack(pack_id))
         return number
 

@@ -1,0 +1,1 @@
+"""Deleting at a destination without losing: retention, condemning, deletion, in this order."""
