@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from commands.offsite.destinations import require_earlier
 from commands.offsite.errors import (
@@ -14,11 +12,10 @@ from commands.offsite.errors import (
     DestinationRefused,
     ObjectMissing,
     RepositoryForked,
-    WrongKey,
 )
-from commands.offsite.keys import prove_by_identities
 from commands.offsite.policy import Policy
 from commands.offsite.probe import probe_store
+from commands.offsite.proving import prove_recipients
 from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.repository.layout import (
     COPIES,
@@ -35,7 +32,7 @@ from commands.offsite.repository.layout import (
     reader_bytes,
 )
 from commands.offsite.repository.opening import open_store, require_url
-from commands.offsite.repository.seal import Sealer, parse_recipient
+from commands.offsite.repository.seal import parse_recipient
 from ledger.append.ledger import Draft
 from ledger.events.offsite import DestinationAdded
 from ledger.vocabulary import destination_stream
@@ -108,7 +105,7 @@ def add_destination(
         store.make_root()
     found = _found_repository(site, store)
     probe = probe_store(store)
-    proved = _prove(store, wanted, ask_code)
+    proved = prove_recipients(store, wanted.recipients, wanted.identities, ask_code)
     repository = found or new_repository(site.ledger.meta.ledger_id, wanted.recipients, context.now)
     prints = tuple(sorted(fingerprint(repository.salt, each) for each in wanted.recipients))
     repository = RepositoryFile(
@@ -243,27 +240,3 @@ def _require_empty(store: ObjectStore) -> None:
                 f"{store.place} holds something else ({each.path}); give an empty folder or "
                 "prefix of its own"
             )
-
-
-def _prove(
-    store: ObjectStore, wanted: NewDestination, ask_code: Callable[[str, str], str] | None
-) -> list[str]:
-    """Every recipient is shown to open something, before anything is encrypted to it."""
-    proved = prove_by_identities(wanted.recipients, wanted.identities)
-    for recipient in wanted.recipients:
-        if recipient in proved:
-            continue
-        if ask_code is None:
-            raise WrongKey(
-                f"recipient {recipient} was not proved: give its identity with --identity FILE, "
-                "or run this in a terminal to decrypt a probe elsewhere"
-            )
-        path, code = PROBE + str(uuid4()), secrets.token_hex(4)
-        store.put(path, Sealer([recipient]).seal(f"{code}\n".encode()))
-        try:
-            if ask_code(recipient, path).strip() != code:
-                raise WrongKey(f"that is not the code in {path}; recipient {recipient} not proved")
-        finally:
-            store.delete(path)
-        proved.append(recipient)
-    return proved

@@ -108,17 +108,37 @@ def open_session(site: Site, destination: Destination) -> ObjectStore:
         RepositoryForked: it belongs to another ledger, or to another history of this one.
         DestinationUnreachable: the store failed.
     """
+    store = open_reading(site, destination)
+    _require_earlier_there(site, store)
+    return store
+
+
+def open_reading(site: Site, destination: Destination) -> ObjectStore:
+    """The store of a destination, to read there: what is read is held to what the ledger recorded.
+
+    A checkpoint there says nothing against reading: whoever may write there could keep us from
+    our copies with it.
+
+    Raises:
+        RepositoryForked: it belongs to another ledger.
+        DestinationUnreachable: the store failed.
+    """
     store = open_store(destination.url, store_options(site, destination))
-    require_ours(site, destination, store)
+    _require_id(site, destination, store)
     return store
 
 
 def require_ours(site: Site, destination: Destination, store: ObjectStore) -> None:
-    """Read whose repository it is; asked at the start of a session and before any delete.
+    """Read whose repository it is; asked before any delete.
 
     Raises:
         RepositoryForked: it belongs to another ledger, or to another history of this one.
     """
+    _require_id(site, destination, store)
+    _require_earlier_there(site, store)
+
+
+def _require_id(site: Site, destination: Destination, store: ObjectStore) -> None:
     found = parse_repository(_repository_bytes(store), store.place)
     expected = (site.ledger.meta.ledger_id, destination.repository_id)
     if (found.ledger_id, found.repository_id) != expected:
@@ -127,6 +147,9 @@ def require_ours(site: Site, destination: Destination, store: ObjectStore) -> No
             f"not {destination.repository_id} of {site.ledger.meta.ledger_id}; nothing was "
             "touched. Is the right disk mounted?"
         )
+
+
+def _require_earlier_there(site: Site, store: ObjectStore) -> None:
     try:
         note = store.get(CHECKPOINT)
     except ObjectMissing:

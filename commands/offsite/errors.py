@@ -67,6 +67,12 @@ class WrongKey(OffsiteError, ValueError):
     exit_code = USAGE
 
 
+class RecipientNeeded(OffsiteError):
+    """Copies could not be read any more without this recipient."""
+
+    exit_code = CONFLICT
+
+
 class CopyDropped(OffsiteError):
     """A copy was not completed: its destination, lease or backup changed meanwhile."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.errors import message_of
-from commands.offsite.destinations import live_destinations, open_session, store_options
+from commands.offsite.destinations import live_destinations, open_reading, store_options
 from commands.offsite.errors import CopyUnknown
 from commands.offsite.worker.jobs import FetchJob
 from commands.offsite.worker.run import run_fetch
@@ -88,7 +88,7 @@ def fetch_copy(
         _start(site, context, copy, about)
         try:
             with Heartbeat(site):
-                open_session(site, destination)
+                open_reading(site, destination)
                 job = _job(site, destination, copy, path, identities)
                 received = run_fetch(job, on_progress, (site.owner.lock_descriptor,))
         except BaseException as error:

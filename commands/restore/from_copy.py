@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.errors import BackupNotFound
-from commands.offsite.destinations import open_session
+from commands.offsite.destinations import open_reading
 from commands.offsite.errors import OffsiteError, RepositoryDamaged
 from commands.offsite.fetch import fetch_copy, newest_copy
 from commands.offsite.repository.layout import pack_list_path
@@ -77,7 +77,7 @@ def plan_fetch(site: Site, destination: Destination, copy: OffsiteCopy) -> CopyP
         OffsiteError: the store failed, or the repository is not ours.
     """
     path = pack_list_path(copy.copy_id)
-    packs = decode_pack_list(open_session(site, destination).get(path), path)
+    packs = decode_pack_list(open_reading(site, destination).get(path), path)
     # The list and the manifest are read, too.
     return CopyPlan(destination, copy, sum(pack.size for pack in packs), len(packs) + 2)
 

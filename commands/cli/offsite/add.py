@@ -142,7 +142,7 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
             settings=settings,
             stated=stated,
         )
-        ask = _ask_code if is_interactive() and not as_json else None
+        ask = ask_code if is_interactive() and not as_json else None
         added = add_destination(session.site, session.context, wanted, ask)
         if as_json:
             write_json(_added_json(wanted, added))
@@ -174,7 +174,8 @@ def store_options_in(pairs: list[str] | None) -> dict[str, str]:
     return found
 
 
-def _ask_code(recipient: str, path: str) -> str:
+def ask_code(recipient: str, path: str) -> str:
+    """Ask a person for the code in a probe, which is decrypted elsewhere."""
     note(f"To prove {recipient}: fetch {path} from the destination, and where its identity is:")
     note(f"    age -d -i KEY.txt {path.rpartition('/')[2]}")
     answer: str = typer.prompt(plain("The code it shows"), err=True)

@@ -9,6 +9,7 @@ from commands.cli.offsite.add import add, keygen
 from commands.cli.offsite.change import attach, remove, set_
 from commands.cli.offsite.collect import collect
 from commands.cli.offsite.copy import copy
+from commands.cli.offsite.recipients import recipients
 from commands.cli.offsite.recover import recover
 from commands.cli.offsite.show import list_, show, status
 from commands.cli.offsite.verify import verify
@@ -21,6 +22,7 @@ app.command("show", epilog=EXIT_CODES)(show)
 app.command("set", epilog=EXIT_CODES)(set_)
 app.command("remove", epilog=EXIT_CODES)(remove)
 app.command("attach", epilog=EXIT_CODES)(attach)
+app.command("recipients", epilog=EXIT_CODES)(recipients)
 app.command("copy", epilog=EXIT_CODES)(copy)
 app.command("status", epilog=EXIT_CODES)(status)
 app.command("verify", epilog=EXIT_CODES)(verify)

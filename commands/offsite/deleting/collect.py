@@ -94,10 +94,10 @@ def collect(
     plan = make_plan(site, look, read_known(site, destination.repository_id), now)
     if dry_run:
         return Collected(destination, plan, look, None)
-    keep_orphans(site, destination.repository_id, plan.orphans)
     if isinstance(store, FolderStore):
         store.clear_unfinished((now - Policy.of(destination).grace).timestamp())
     if plan.is_empty:
+        keep_orphans(site, destination.repository_id, plan.orphans)
         return Collected(destination, plan, look, None)
     with claimed(site, context, destination) as claim:
         plan = _condemn(claim, look, now)

@@ -224,7 +224,7 @@ def test_credentials_that_may_not_delete_are_a_state(
 
 def test_in_a_bucket_with_versions_what_is_deleted_is_hidden(deleting: Deleting) -> None:
     deleting.set(keep=1, versioned=True)
-    deleting.copies_made(2)
+    deleting.copies_made(4)
     deleting.collect_until_done()
     assert deleting.offsite.nas.stated["versioned"] is True
     assert {each.outcome for each in deleting.offsite.world.recorded(PacksDeleted)} == {"hidden"}
