@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from shutil import rmtree
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.errors import message_of
 from commands.offsite.destinations import live_destinations, open_reading, store_options
 from commands.offsite.errors import CopyUnknown
+from commands.offsite.index_folder import index_folder
 from commands.offsite.worker.jobs import FetchJob
 from commands.offsite.worker.run import run_fetch
 from commands.site.heartbeat import Heartbeat
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
     from projections.folds.backup import Backup
     from projections.folds.offsite_copy import OffsiteCopy
     from projections.folds.offsite_destination import Destination
+
+
+FETCHED = "fetched"
+KEPT_SECONDS = 7 * 86_400
 
 
 def newest_copy(
@@ -136,4 +143,16 @@ def _job(
         manifest_sha256=str(copy.manifest_sha256),
         packs_root=str(copy.packs_root),
         identities=list(identities),
+        kept_packs=str(_kept_packs(site, copy)),
     )
+
+
+def _kept_packs(site: Site, copy: OffsiteCopy) -> Path:
+    """Where a fetch that was cut short left what it had received; an old one is dropped."""
+    above = index_folder(site, copy.destination) / FETCHED
+    oldest = site.clock.now().timestamp() - KEPT_SECONDS
+    with suppress(OSError):
+        for each in above.iterdir():
+            if each.stat().st_mtime < oldest and each.name != copy.copy_id:
+                rmtree(each, ignore_errors=True)
+    return above / copy.copy_id

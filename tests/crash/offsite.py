@@ -8,7 +8,10 @@ from commands.audit.keys import make_key
 from commands.backups.take import take_backup
 from commands.offsite import copy as copying
 from commands.offsite.add import NewDestination, add_destination
+from commands.offsite.change import change_destination
 from commands.offsite.copy_all import copy_missing
+from commands.offsite.deleting.collect import collect
+from commands.offsite.destinations import find_destination
 from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.worker.jobs import CopyJob, CopyResult
 from commands.offsite.worker.send import make_copy
@@ -16,6 +19,7 @@ from tests.commands.offsite.repositories import IDENTITY, nothing, recipient_of
 from tests.commands.world import World, add_case
 
 OFFSITE_COPY = "off-site copy"
+OFFSITE_COLLECT = "off-site collect"
 
 
 def key_of(world: World) -> Path:
@@ -23,7 +27,7 @@ def key_of(world: World) -> Path:
 
 
 def store_of(world: World) -> FolderStore:
-    return FolderStore(world.folder.parent / "nas")
+    return FolderStore(world.folder / "nas")
 
 
 def with_key(world: World) -> World:
@@ -62,3 +66,22 @@ def prepare(world: World) -> None:
 
 def act(world: World) -> None:
     copy_missing(world.site, world.context())
+
+
+def prepare_collect(world: World) -> None:
+    """Copies that retention lets go: one is condemned and may be deleted, another is next."""
+    prepare(world)
+    site = world.site
+    change_destination(site, world.context(), find_destination(site, "nas"), {"keep": 1})
+    copy_missing(site, world.context())
+    collect_now(world)
+    world.advance(hours=25)
+    for name in ("third.db", "fourth.db"):
+        add_case(world.database, name)
+        world.advance(hours=1)
+        take_backup(site, world.context(), filename=name)
+    copy_missing(site, world.context())
+
+
+def collect_now(world: World) -> None:
+    collect(world.site, world.context(), find_destination(world.site, "nas"))

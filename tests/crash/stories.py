@@ -20,7 +20,7 @@ from commands.verification.verify import verify_backup
 from ledger.vocabulary import BackupKind
 from tests.commands.world import World, add_case, break_database
 from tests.crash import offsite
-from tests.crash.offsite import OFFSITE_COPY
+from tests.crash.offsite import OFFSITE_COLLECT, OFFSITE_COPY
 from tests.faults.copying import copy_always
 
 Act = Callable[[World], object]
@@ -178,5 +178,8 @@ STORIES: dict[str, Story] = {
     ),
 }
 
-STORIES_APART = {OFFSITE_COPY: Story(offsite.prepare, offsite.act)}
+STORIES_APART = {
+    OFFSITE_COPY: Story(offsite.prepare, offsite.act),
+    OFFSITE_COLLECT: Story(offsite.prepare_collect, offsite.collect_now),
+}
 """Stories whose aftermath has a test of its own."""

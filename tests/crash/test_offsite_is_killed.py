@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -11,6 +12,8 @@ from commands.offsite import copy as copying
 from commands.offsite.copy_all import copy_missing
 from commands.offsite.destinations import find_destination
 from commands.offsite.recover import recover_ledger
+from commands.offsite.repository.layout import pack_list_path, pack_path
+from commands.offsite.repository.packs import decode_pack_list
 from commands.offsite.worker.fetch import fetch_copy
 from commands.offsite.worker.jobs import FetchJob
 from ledger.vocabulary import CopyStatus
@@ -22,7 +25,16 @@ from tests.commands.offsite.repositories import IDENTITY, nothing
 from tests.commands.world import World
 from tests.crash.aftermath import Forker
 from tests.crash.forking import Job, clock_after, recover_everything, world_of
-from tests.crash.offsite import OFFSITE_COPY, copy_in_this_process, store_of, with_key
+from tests.crash.offsite import (
+    OFFSITE_COLLECT,
+    OFFSITE_COPY,
+    collect_now,
+    copy_in_this_process,
+    store_of,
+    with_key,
+)
+from tests.faults.cutting import calls_of_story
+from tests.faults.power_cut import lose_what_was_not_flushed
 
 DESIGNED = [
     "before commit of backup_offsite.copy_started",
@@ -31,6 +43,19 @@ DESIGNED = [
     "before commit of backup_offsite.copy_completed",
     "after commit of backup_offsite.copy_completed",
 ]
+
+DESIGNED_COLLECT = [
+    "after commit of backup_offsite.collect_started",
+    "before commit of backup_offsite.packs_condemned",
+    "after commit of backup_offsite.packs_condemned",
+    "after unlink",
+    "after commit of backup_offsite.copy_deleted",
+    "after commit of backup_offsite.packs_deletion_started",
+    "before commit of backup_offsite.packs_deleted",
+    "after commit of backup_offsite.packs_deleted",
+    "after commit of backup_offsite.collect_completed",
+]
+CUTS = 4
 
 
 def restored(world: World, copy: OffsiteCopy, path: Path) -> None:
@@ -80,6 +105,78 @@ def require_copied(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
         assert found.size == size
     finally:
         world.close()
+
+
+def require_collected(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process collects to the end: what counts restores, and nothing else is left."""
+    monkeypatch.setattr(copying, "run_copy", copy_in_this_process)
+    world = with_key(world_of(job, clock_after(job)))
+    try:
+        recover_everything(world)
+        for _ in range(2):
+            collect_now(world)
+            world.advance(hours=25)
+        site = world.site
+        nas = find_destination(site, "nas")
+        assert (nas.collect_id, nas.condemned) == (None, {})
+        with site.read_models.reading() as connection:
+            copies = copies_at(connection, nas.repository_id)
+        assert [(each.filename, each.status) for each in copies] == [
+            ("first.db", "deleted"),
+            ("second.db", "deleted"),
+            ("third.db", "deleted"),
+            ("fourth.db", "ok"),
+        ]
+        restored(world, copies[-1], Path(job.folder) / "fetched")
+        list_path = pack_list_path(copies[-1].copy_id)
+        named = decode_pack_list(store_of(world).get(list_path), list_path)
+        there = {each.path for each in store_of(world).list("packs/")}
+        assert there == {pack_path(each.name) for each in named}
+        assert len(list(store_of(world).list("copies/"))) == 2
+        require_whole(site)
+    finally:
+        world.close()
+
+
+def test_steps_of_a_collect_include_those_of_the_design(forker: Forker, tmp_path: Path) -> None:
+    """Each announcement before its deletion, and each deletion before it is said."""
+    job = Job(str(tmp_path), OFFSITE_COLLECT)
+    assert not forker.is_killed(job)
+    labels = job.labels.read_text().splitlines()
+    places = [labels.index(each) for each in DESIGNED_COLLECT]
+    assert places == sorted(places)
+
+
+def test_a_collect_killed_at_any_step_is_finished_by_the_next_one(
+    forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    job = Job(str(whole), OFFSITE_COLLECT)
+    assert not forker.is_killed(job)
+    for number, label in enumerate(job.labels.read_text().splitlines(), 1):
+        place = tmp_path / f"{number} {label}"
+        place.mkdir()
+        killed = Job(str(place), OFFSITE_COLLECT, kill_at=number)
+        assert forker.is_killed(killed), label
+        require_collected(killed, monkeypatch)
+
+
+@pytest.mark.parametrize("story", [OFFSITE_COPY, OFFSITE_COLLECT])
+def test_what_was_not_flushed_when_the_power_went_loses_no_copy_that_counts(
+    forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, story: str
+) -> None:
+    """On a mounted disk, as whoever pulls its plug leaves it."""
+    require = require_copied if story == OFFSITE_COPY else require_collected
+    calls = calls_of_story(forker, tmp_path / "whole", story)
+    step = -(-calls // CUTS)
+    for at in range(1 + calls % step, calls + 1, step):
+        folder = tmp_path / f"{at}"
+        folder.mkdir()
+        job = Job(str(folder), story, cut_at=at)
+        forker.is_killed(job)
+        lose_what_was_not_flushed(folder, Random(at))
+        require(job, monkeypatch)
 
 
 def test_steps_include_those_of_the_design(forker: Forker, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from commands.cli.offsite.copy import copy
 from commands.cli.offsite.recipients import recipients
 from commands.cli.offsite.recover import recover
 from commands.cli.offsite.show import list_, show, status
+from commands.cli.offsite.upkeep import adopt, reindex, repair
 from commands.cli.offsite.verify import verify
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
@@ -27,4 +28,7 @@ app.command("copy", epilog=EXIT_CODES)(copy)
 app.command("status", epilog=EXIT_CODES)(status)
 app.command("verify", epilog=EXIT_CODES)(verify)
 app.command("collect", epilog=EXIT_CODES)(collect)
+app.command("repair", epilog=EXIT_CODES)(repair)
+app.command("adopt", epilog=EXIT_CODES)(adopt)
+app.command("reindex", epilog=EXIT_CODES)(reindex)
 app.command("recover", epilog=EXIT_CODES)(recover)

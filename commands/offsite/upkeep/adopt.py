@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from projections.folds.backup_names import classify
 from commands.offsite.deleting.look import look_at
 from commands.offsite.destinations import open_reading, require_attached
 from commands.offsite.errors import ObjectMissing, RepositoryDamaged, WrongKey
@@ -25,6 +24,7 @@ from ledger.events.catalog import BackupFound, BackupMissing
 from ledger.events.offsite import CopyCorrupt
 from ledger.events.offsite_deletion import CopyFound
 from ledger.vocabulary import backup_stream, copy_stream
+from projections.folds.backup_names import classify
 from projections.queries.locked import backup_locked
 from projections.queries.offsite import condemned_packs, copies_at, copy_locked
 

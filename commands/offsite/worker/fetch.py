@@ -14,6 +14,7 @@ from commands.offsite.repository.manifest import Manifest, decode_manifest
 from commands.offsite.repository.packs import Pack, PackEntry, decode_pack_list, packs_root
 from commands.offsite.repository.seal import Opener, decompress, decompress_whole
 from commands.offsite.worker.jobs import FetchJob, FetchResult
+from commands.offsite.worker.received_packs import ReceivedPacks
 from commands.sqlite.copy_process import Brake
 from commands.sqlite.files import create_private
 
@@ -40,10 +41,13 @@ def fetch_copy(
     descriptor = create_private(path)
     try:
         os.truncate(descriptor, job.size)
-        writer = _Writer(store, manifest, opener, descriptor, Brake(job.bytes_per_second))
-        received += writer.write(on_progress)
+        received_packs = ReceivedPacks(store, job.kept_packs, needed_bytes=job.size)
+        writer = _Writer(received_packs, manifest, opener, descriptor, Brake(job.bytes_per_second))
+        writer.write(on_progress)
+        received += received_packs.received_bytes
         os.fsync(descriptor)
         _compare(descriptor, job)
+        received_packs.clear()
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -76,31 +80,28 @@ class _Writer:
 
     def __init__(
         self,
-        store: ObjectStore,
+        packs: ReceivedPacks,
         manifest: Manifest,
         opener: Opener,
         descriptor: int,
         brake: Brake,
     ) -> None:
-        self._store, self._manifest, self._opener = store, manifest, opener
+        self._packs, self._manifest, self._opener = packs, manifest, opener
         self._descriptor, self._brake = descriptor, brake
         self._frames = manifest.frame_column
         self._places = manifest.place_column
 
-    def write(self, on_progress: Callable[[int, int], None]) -> int:
-        """Write every chunk; how many bytes were received."""
+    def write(self, on_progress: Callable[[int, int], None]) -> None:
+        """Write every chunk."""
         total = sum(pack.size for pack in self._manifest.packs)
-        received = 0
+        done = 0
         for pack, rows in _rows_by_pack(self._manifest):
             path = pack_path(pack.name)
-            sealed = self._store.get(path)
-            if sha256(sealed).digest() != pack.name:
-                raise RepositoryDamaged(f"{path} is damaged: its SHA-256 is not its name")
+            sealed = self._packs.get(pack)
             self._write_pack(pack, memoryview(self._opener.open(sealed, path)), rows, path)
-            received += len(sealed)
-            self._brake.wait(received)
-            on_progress(received, total)
-        return received
+            done += len(sealed)
+            self._brake.wait(self._packs.received_bytes)
+            on_progress(done, total)
 
     def _write_pack(self, pack: Pack, content: memoryview, rows: array[int], path: str) -> None:
         chunk, size = self._manifest.head.chunk_bytes, self._manifest.head.size

@@ -63,7 +63,8 @@ class CopyResult(BaseModel):
 class FetchJob(_Job):
     """Bring one copy's file back. What the ledger recorded must be what is found.
 
-    `identities`: private keys; they go through the pipe and nowhere else.
+    `identities`: private keys; they go through the pipe and nowhere else. `kept_packs`: the folder
+    where packs wait that were received before; None to keep none.
     """
 
     path: str
@@ -74,6 +75,7 @@ class FetchJob(_Job):
     manifest_sha256: str
     packs_root: str
     identities: list[str]
+    kept_packs: str | None = None
 
 
 class FetchResult(BaseModel):
