@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.errors import message_of
 from commands.offsite.destinations import require_attached
 from commands.offsite.errors import DestinationConflict
 from commands.site.fence import is_over
@@ -150,7 +151,7 @@ def _end(claim: Claim) -> None:
 def _fail(claim: Claim, error: BaseException) -> None:
     """Record why it ended, unless somebody else has judged it already."""
     details = CollectFailed(collect_id=claim.collect_id, error_type=type(error).__name__)
-    message = str(error) or type(error).__name__
+    message = message_of(error)
 
     def decide(locked: LockedHead) -> list[Draft]:
         found = destination_locked(locked, claim.repository_id)

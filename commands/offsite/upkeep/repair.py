@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from commands.errors import message_of
 from commands.offsite.copy import copy_backup
 from commands.offsite.destinations import find_destination, require_attached
 from commands.offsite.errors import DestinationUnreachable, RepositoryForked
@@ -78,7 +79,7 @@ def _repair(
         except (DestinationUnreachable, RepositoryForked):
             raise
         except Exception as error:  # noqa: BLE001  (recorded by the copy; the next one is tried)
-            return Repaired(corrupt, None, str(error) or type(error).__name__)
+            return Repaired(corrupt, None, message_of(error))
     if not _delete(site, context, destination, corrupt, made):
         return Repaired(corrupt, made, "it is being fetched, and goes next time")
     return Repaired(corrupt, made)
