@@ -10,9 +10,9 @@ from uuid import uuid4
 from commands.errors import message_of
 from commands.offsite.destinations import require_attached
 from commands.offsite.errors import DestinationConflict
-from commands.site.fence import is_over
+from commands.site.fence import held_runs, is_over
 from commands.site.heartbeat import Heartbeat
-from ledger.append.leases_and_names import all_leases, collect_lease, lease_now, runs_held_among
+from ledger.append.leases_and_names import all_leases, collect_lease, lease_now
 from ledger.append.ledger import Draft
 from ledger.errors import LeaseLost
 from ledger.events.offsite_deletion import CollectCompleted, CollectFailed, CollectStarted
@@ -56,9 +56,8 @@ class Claim:
             LeaseLost: somebody else has judged this act.
             DestinationConflict: the destination was removed or detached.
         """
-        lease, site = collect_lease(self.collect_id), self.site
-        held = runs_held_among(locked.connection, [lease], site.instance, site.clock.monotonic())
-        if not held:
+        lease = collect_lease(self.collect_id)
+        if not held_runs(self.site, locked, [lease]):
             raise LeaseLost(lease)
         found = destination_locked(locked, self.repository_id)
         return require_attached(found, "?" if found is None else found.name)
@@ -72,10 +71,8 @@ def claimed(site: Site, context: Context, destination: Destination) -> Iterator[
         DestinationConflict: somebody else is deleting there, or nobody may.
     """
     claim = Claim(site, context, destination.repository_id, str(uuid4()))
-    lease = collect_lease(claim.collect_id)
-    site.hold_owner_lock()  # until the outcome is recorded
-    site.active_runs.add(lease)
-    try:
+    # Until the outcome is recorded:
+    with site.owner.working_under(collect_lease(claim.collect_id)):
         _start(claim)
         try:
             with Heartbeat(site):
@@ -84,8 +81,6 @@ def claimed(site: Site, context: Context, destination: Destination) -> Iterator[
         except BaseException as error:
             _fail(claim, error)
             raise
-    finally:
-        site.active_runs.discard(lease)
 
 
 def abandoned_collect(destination: Destination) -> Draft:
