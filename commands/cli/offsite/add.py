@@ -9,20 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.cli.offsite.options import IdentityOption, identities_in, require_extra
-from commands.cli.offsite.policy import (
-    DailyOption,
-    GraceOption,
-    KeepOption,
-    LockOption,
-    MonthlyOption,
-    NoncurrentOption,
-    PromiseOption,
-    VersionedOption,
-    WeeklyOption,
-    WithinOption,
-    YearlyOption,
-    given,
-)
+from commands.cli.offsite.policy import with_policy
 from commands.cli.options import JsonOption
 from commands.cli.session import is_interactive, opened
 from commands.reporting.terminal import note, plain, say, show_facts, write_json
@@ -66,6 +53,7 @@ def keygen(
     say(recipient)
 
 
+@with_policy
 def add(  # noqa: PLR0913, PLR0917  (one option each)
     ctx: typer.Context,
     url: Annotated[
@@ -88,17 +76,8 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
         ),
     ] = True,
     option: StoreOption = None,
-    keep: KeepOption = None,
-    keep_within_days: WithinOption = None,
-    keep_daily: DailyOption = None,
-    keep_weekly: WeeklyOption = None,
-    keep_monthly: MonthlyOption = None,
-    keep_yearly: YearlyOption = None,
-    grace_hours: GraceOption = None,
-    promise_days: PromiseOption = None,
-    versioned: VersionedOption = None,
-    lock_days: LockOption = None,
-    noncurrent_days: NoncurrentOption = None,
+    settings: Any = None,
+    stated: Any = None,
     as_json: JsonOption = False,
 ) -> None:
     """Add a destination of off-site copies.
@@ -117,17 +96,6 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
     from commands.offsite.add import NewDestination, add_destination
     from commands.offsite.destinations import read_credentials
 
-    settings = given(
-        keep=keep,
-        keep_within_days=keep_within_days,
-        keep_daily=keep_daily,
-        keep_weekly=keep_weekly,
-        keep_monthly=keep_monthly,
-        keep_yearly=keep_yearly,
-        grace_hours=grace_hours,
-        promise_days=promise_days,
-    )
-    stated = given(versioned=versioned, lock_days=lock_days, noncurrent_days=noncurrent_days)
     with opened(ctx, "act") as session:
         wanted = NewDestination(
             url=url,

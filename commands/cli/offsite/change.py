@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from commands.cli.offsite.options import DestinationArgument, require_extra
-from commands.cli.offsite.policy import (
-    DailyOption,
-    GraceOption,
-    KeepOption,
-    LockOption,
-    MonthlyOption,
-    NoncurrentOption,
-    PromiseOption,
-    VersionedOption,
-    WeeklyOption,
-    WithinOption,
-    YearlyOption,
-    given,
-)
+from commands.cli.offsite.policy import with_policy
 from commands.cli.options import JsonOption, YesOption
 from commands.cli.session import confirm, opened
 from commands.reporting.terminal import say, write_json
 
 
-def set_(  # noqa: PLR0913, PLR0917  (one option each)
+@with_policy
+def set_(
     ctx: typer.Context,
     name: DestinationArgument,
     upload_mb_per_second: Annotated[
         float | None,
         typer.Option(metavar="N", min=0, help="Send no faster; 0 is without a limit."),
     ] = None,
-    keep: KeepOption = None,
-    keep_within_days: WithinOption = None,
-    keep_daily: DailyOption = None,
-    keep_weekly: WeeklyOption = None,
-    keep_monthly: MonthlyOption = None,
-    keep_yearly: YearlyOption = None,
-    grace_hours: GraceOption = None,
-    promise_days: PromiseOption = None,
-    versioned: VersionedOption = None,
-    lock_days: LockOption = None,
-    noncurrent_days: NoncurrentOption = None,
+    settings: Any = None,
+    stated: Any = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change settings of a destination.
@@ -59,19 +38,7 @@ def set_(  # noqa: PLR0913, PLR0917  (one option each)
     from commands.offsite.change import change_destination
     from commands.offsite.destinations import find_destination
 
-    changes = given(
-        keep=keep,
-        keep_within_days=keep_within_days,
-        keep_daily=keep_daily,
-        keep_weekly=keep_weekly,
-        keep_monthly=keep_monthly,
-        keep_yearly=keep_yearly,
-        grace_hours=grace_hours,
-        promise_days=promise_days,
-        versioned=versioned,
-        lock_days=lock_days,
-        noncurrent_days=noncurrent_days,
-    )
+    changes = settings | stated
     if upload_mb_per_second is not None:
         changes["upload_kb_per_second"] = round(upload_mb_per_second * 1_000)
     with opened(ctx, "act") as session:

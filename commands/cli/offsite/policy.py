@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -51,6 +54,46 @@ VersionedOption = Annotated[
 ]
 
 
-def given(**values: int | bool | None) -> ChangedFields:
-    """Just what was given on the command line."""
-    return {name: value for name, value in values.items() if value is not None}
+SETTINGS: dict[str, Any] = {
+    "keep": KeepOption,
+    "keep_within_days": WithinOption,
+    "keep_daily": DailyOption,
+    "keep_weekly": WeeklyOption,
+    "keep_monthly": MonthlyOption,
+    "keep_yearly": YearlyOption,
+    "grace_hours": GraceOption,
+    "promise_days": PromiseOption,
+}
+STATED: dict[str, Any] = {
+    "versioned": VersionedOption,
+    "lock_days": LockOption,
+    "noncurrent_days": NoncurrentOption,
+}
+
+
+def with_policy(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options; it gets `settings` and `stated`, with just what was given."""
+
+    @wraps(command)
+    def called(**values: Any) -> None:
+        settings, stated = (_taken(values, options) for options in (SETTINGS, STATED))
+        command(**values, settings=settings, stated=stated)
+
+    hints = get_type_hints(command, include_extras=True)
+    own = [
+        each.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)
+        for name, each in signature(command).parameters.items()
+        if name not in ("settings", "stated")
+    ]
+    added = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in (SETTINGS | STATED).items()
+    ]
+    called.__signature__ = Signature([*own, *added])  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
+    return called
+
+
+def _taken(values: dict[str, Any], options: dict[str, Any]) -> ChangedFields:
+    taken = {name: values.pop(name) for name in options}
+    return {name: value for name, value in taken.items() if value is not None}

@@ -10,6 +10,7 @@ from commands.offsite.errors import DestinationUnreachable
 from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.worker.fetch import fetch_copy
 from tests.commands.offsite.repositories import Repository, make_sqlite, nothing
+from tests.sample_events import uuid_of
 
 
 class Counting(FolderStore):
@@ -30,10 +31,10 @@ class Counting(FolderStore):
 
 @pytest.fixture
 def copied(repository: Repository, tmp_path: Path) -> Repository:
-    """A copy on three packs, each of another day."""
+    """A copy on three packs, each first sent for another database."""
     for day in range(3):
         make_sqlite(tmp_path / f"{day}.db", 512, seed=day)
-        repository.copy(tmp_path / f"{day}.db")
+        repository.copy(tmp_path / f"{day}.db", source=uuid_of(30 + day))
     whole = tmp_path / "whole.db"
     parts = [(tmp_path / f"{day}.db").read_bytes() for day in range(3)]
     whole.write_bytes(b"".join(parts))
