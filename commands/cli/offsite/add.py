@@ -22,6 +22,19 @@ RecipientOption = Annotated[
     list[str] | None,
     typer.Option("--recipient", metavar="age1...", help="Who can read the copies; repeat it."),
 ]
+OneRecipientOption = Annotated[
+    bool, typer.Option("--one-recipient", help="One key is enough; lost, every copy is lost.")
+]
+ClearOption = Annotated[
+    bool, typer.Option("--clear", help="Do NOT encrypt: whoever can read there reads all.")
+]
+ShareOption = Annotated[
+    bool,
+    typer.Option(
+        "--share/--no-share",
+        help="Copies share pages. --no-share: each copy whole, in packs of its own.",
+    ),
+]
 StoreOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="KEY=VALUE", help="Of the store, such as region=eu-1."),
@@ -62,19 +75,9 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call it.")],
     recipient: RecipientOption = None,
     identity: IdentityOption = None,
-    one_recipient: Annotated[
-        bool, typer.Option("--one-recipient", help="One key is enough; lost, every copy is lost.")
-    ] = False,
-    clear: Annotated[
-        bool, typer.Option("--clear", help="Do NOT encrypt: whoever can read there reads all.")
-    ] = False,
-    share: Annotated[
-        bool,
-        typer.Option(
-            "--share/--no-share",
-            help="Copies share pages. --no-share: each copy whole, in packs of its own.",
-        ),
-    ] = True,
+    one_recipient: OneRecipientOption = False,
+    clear: ClearOption = False,
+    share: ShareOption = True,
     option: StoreOption = None,
     settings: Any = None,
     stated: Any = None,
