@@ -82,6 +82,7 @@ MAX_USER_ID = 2**63 - 1
 """The largest key that a table of users can have."""
 ROLE_PREFIX = "backup_ledger"
 """What the roles of a ledger on PostgreSQL are called, before `_appender` and the others."""
+CRON_MAX_LENGTH = 100
 KEEP_COUNT_MIN = 1
 KEEP_COUNT_MAX = 30
 GRACE_HOURS = 24

@@ -172,6 +172,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "keep_weekly": 4,
         "keep_monthly": 12,
         "keep_yearly": 3,
+        "cron": None,
         **_COUNTED,
     },
     scheduling.SettingsUpdated: {

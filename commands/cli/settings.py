@@ -16,12 +16,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from commands.site.site import Site
     from projections.folds.schedule import Schedule
 
 KeepOption = Annotated[
     int | None,
-    typer.Option(metavar="N", parser=parse_integer, help="How many keep their newest; 0 for none."),
+    typer.Option(metavar="N", parser=parse_integer, help="How many keep their newest; 0: none."),
 ]
+EnabledOption = Annotated[
+    bool | None, typer.Option("--enabled/--disabled", help="Whether backups are taken.")
+]
+FrequencyOption = Annotated[str | None, typer.Option(help="daily, weekly or monthly.")]
+TimeOption = Annotated[
+    str | None, typer.Option(metavar="HH:MM", help="When, 00:00 to 23:59, in the time zone.")
+]
+CountOption = Annotated[
+    int | None, typer.Option(metavar="N", parser=parse_integer, help="How many to keep, 1 to 30.")
+]
+ZoneOption = Annotated[
+    str | None, typer.Option(metavar="ZONE", help="Whose HH:MM, such as Europe/Berlin.")
+]
+CronOption = Annotated[
+    str | None,
+    typer.Option(metavar="EXPR", help="Five fields, such as '30 2 * * 1-5', in that zone."),
+]
+WeekdayOption = Annotated[
+    str | None,
+    typer.Option(metavar="DAYS", help="Weekly, on these days: sun, mon-fri or mon,thu."),
+]
+HOURLY = "0 * * * *"
 LOCAL = "%a %Y-%m-%d %H:%M"
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
@@ -30,18 +53,14 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 def set_settings(  # noqa: PLR0913, PLR0917  (options)
     ctx: typer.Context,
     user: UserArgument,
-    enabled: Annotated[
-        bool | None, typer.Option("--enabled/--disabled", help="Whether backups are taken.")
-    ] = None,
-    frequency: Annotated[str | None, typer.Option(help="daily, weekly or monthly.")] = None,
-    time: Annotated[str | None, typer.Option(metavar="HH:MM", help="When, 00:00 to 23:59.")] = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(metavar="N", parser=parse_integer, help="How many to keep, 1 to 30."),
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Whose HH:MM, such as Europe/Berlin.")
-    ] = None,
+    enabled: EnabledOption = None,
+    frequency: FrequencyOption = None,
+    time: TimeOption = None,
+    keep: CountOption = None,
+    timezone: ZoneOption = None,
+    cron: CronOption = None,
+    hourly: Annotated[bool, typer.Option("--hourly", help="At the start of every hour.")] = False,
+    weekday: WeekdayOption = None,
     keep_within_days: KeepOption = None,
     keep_daily: KeepOption = None,
     keep_weekly: KeepOption = None,
@@ -52,12 +71,15 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
     """Create or change a user's settings.
 
     What is not given stays as it is. New settings are daily at 03:00 UTC and keep 7. A change
-    that is refused is recorded too.
+    that is refused is recorded too. A cron expression takes the place of frequency and time,
+    until one of them is set again.
 
     \b
     Examples:
       backup-ledger settings set 1
       backup-ledger settings set 1 --frequency weekly --time 22:30 --timezone Europe/Berlin
+      backup-ledger settings set 1 --weekday sun --time 04:00
+      backup-ledger settings set 1 --cron '0 3 * * MON#1'
       backup-ledger settings set 1 --keep 7 --keep-weekly 4 --keep-monthly 12
       backup-ledger settings set 1 --disabled
     """
@@ -74,10 +96,58 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
         "keep_weekly": keep_weekly,
         "keep_monthly": keep_monthly,
         "keep_yearly": keep_yearly,
+        "cron": cron,
     }
+    _require_one_rhythm(frequency, time, cron, weekday, hourly=hourly)
     with opened(ctx, "begin") as session:
+        if hourly:
+            changes["cron"] = HOURLY
+        elif weekday is not None:
+            changes |= _on_weekdays(session.site, user, weekday, time)
         schedule = configure(session.site, session.context, user, changes)
         _show(schedule, session.context.now, as_json=as_json)
+
+
+def _require_one_rhythm(
+    frequency: str | None, time: str | None, cron: str | None, weekday: str | None, *, hourly: bool
+) -> None:
+    """Make sure that only one option says when.
+
+    Raises:
+        typer.BadParameter: two of them do.
+    """
+    given = {
+        "--frequency": None if weekday and frequency == "weekly" else frequency,
+        "--cron": cron,
+        "--hourly": hourly or None,
+        "--weekday": weekday,
+        "--time": time if cron or hourly else None,
+    }
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise typer.BadParameter(f"{' and '.join(names)} contradict each other; give one of them")
+    if weekday is not None and len(weekday.split()) != 1:
+        raise typer.BadParameter(
+            f"{weekday!r} is not a list of weekdays; give one such as sun, mon-fri or mon,thu",
+            param_hint="--weekday",
+        )
+
+
+def _on_weekdays(site: Site, user: int, days: str, time: str | None) -> dict[str, str | None]:
+    """Some days of the week as cron, at the time of day that is given or set already."""
+    from commands.schedules.local_time import parse_backup_time
+    from commands.schedules.settings import DEFAULTS, find_settings
+
+    try:
+        known = getattr(find_settings(site, user), "backup_time", DEFAULTS["backup_time"])
+        at = parse_backup_time(time or known)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--time") from None
+    return {
+        "cron": f"{at.minute} {at.hour} * * {days}",
+        "frequency": None,
+        "backup_time": None,
+    }
 
 
 @app.command(epilog=EXIT_CODES)
@@ -213,7 +283,7 @@ def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetim
         mark = "" if mood in ("on", upcoming) else mood
         last = moments.relative(each.last_backup_at, now) if each.last_backup_at else "never"
         lines = tuple(line for line in (upcoming, far, mark) if line)
-        rhythm = (f"{each.frequency} {each.backup_time}", each.timezone)
+        rhythm = (each.cron or f"{each.frequency} {each.backup_time}", each.timezone)
         cells = (each.user_id, rhythm, each.keep_count, last, lines)
         add_row(table, *cells, style="dim" if not each.enabled else None)
     show_table(table)
@@ -234,7 +304,9 @@ def _show_runs(runs: Sequence[datetime], schedule: Schedule, now: datetime) -> N
 
 
 def _rhythm(schedule: Schedule) -> str:
-    return f"{schedule.frequency} at {schedule.backup_time} ({schedule.timezone})"
+    from commands.schedules.rhythm import described
+
+    return described(schedule)
 
 
 def _mood(schedule: Schedule) -> str:

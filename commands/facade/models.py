@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from commands.retention.apply import RetentionOutcome
+from commands.schedules.cron import checked_cron
 from commands.schedules.local_time import parse_backup_time, zone
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
 
@@ -32,6 +33,7 @@ class BackupSettingsUpdate(BaseModel):
     backup_time: str | None = None
     keep_count: Annotated[int, Field(ge=KEEP_COUNT_MIN, le=KEEP_COUNT_MAX)] | None = None
     timezone: str | None = None
+    cron: str | None = None
 
     @field_validator("backup_time")
     @classmethod
@@ -39,6 +41,11 @@ class BackupSettingsUpdate(BaseModel):
         if value is not None:
             parse_backup_time(value)
         return value
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, value: str | None) -> str | None:
+        return None if value is None else checked_cron(value)
 
     @field_validator("timezone")
     @classmethod
@@ -76,6 +83,7 @@ class BackupSettings(BaseModel):
     keep_weekly: int
     keep_monthly: int
     keep_yearly: int
+    cron: str | None
 
     @classmethod
     def of(cls, schedule: Schedule) -> BackupSettings:

@@ -29,6 +29,7 @@ _FIELDS = {
     "keep_weekly": "keep weekly",
     "keep_monthly": "keep monthly",
     "keep_yearly": "keep yearly",
+    "cron": "cron",
 }
 
 
@@ -138,8 +139,10 @@ def _scope(details: Any) -> str:
 
 def _settings_created(_event: Event, details: Any) -> str:
     state = "" if details.enabled else ", disabled"
+    by_time = f"{details.frequency} at {details.backup_time}"
+    rhythm = by_time if details.cron is None else f"cron {details.cron}"
     return (
-        f"Settings created: {details.frequency} at {details.backup_time} ({details.timezone}), "
+        f"Settings created: {rhythm} ({details.timezone}), "
         f"keep {details.keep_count}{state}. {_next(details)}"
     )
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from commands.schedules.cron import CronSlots
+from commands.schedules.local_time import is_known
 from commands.schedules.rhythm import NOTHING, NextRun, Rhythm, runs
-from commands.schedules.rules import is_too_far_ahead
 from ledger.append.ledger import Draft
 from ledger.clock import format_instant
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import SettingsUpdated
 from ledger.vocabulary import BackupFrequency, schedule_stream
-from projections.queries.due import schedules_beyond, schedules_moved_from
+from projections.queries.due import (
+    cron_expressions,
+    cron_schedules_beyond,
+    schedules_beyond,
+    schedules_moved_from,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from commands.site.site import Site
     from ledger.append.ledger import Context
     from projections.folds.schedule import Schedule
 
+logger = logging.getLogger("backup_ledger.runs")
 _LONGEST_STEP = {
     BackupFrequency.DAILY: timedelta(days=1),
     BackupFrequency.WEEKLY: timedelta(days=7),
@@ -38,11 +48,13 @@ def correct_next_runs(site: Site, context: Context) -> int:
     limits = {str(name): now + step for name, step in _LONGEST_STEP.items()}
     with site.read_models.reading(at_head=False) as connection:
         suspects = schedules_beyond(connection, limits)
+        expressions = cron_expressions(connection)
+        suspects += cron_schedules_beyond(connection, dict(_latest_firsts(site, expressions, now)))
         moved = schedules_moved_from(connection, now, now + _LONGEST_WAIT)
     corrected = 0
     for schedule in suspects:
         due = schedule.next_backup_at
-        if due is not None and _is_too_far(site, schedule, due, now):
+        if due is not None and Rhythm.of(site.configuration, schedule).is_too_far(due, now):
             corrected += _correct(site, context, schedule, _recomputed(site, schedule, now))
     for schedule in moved:
         ahead = _where_it_was(site, schedule, now)
@@ -51,15 +63,17 @@ def correct_next_runs(site: Site, context: Context) -> int:
     return corrected
 
 
-def _is_too_far(site: Site, schedule: Schedule, due: datetime, now: datetime) -> bool:
-    configuration = site.configuration
-    return is_too_far_ahead(
-        schedule.frequency,
-        due,
-        now,
-        spread_seconds=configuration.spread_seconds,
-        calendar_months=configuration.calendar_months,
-    )
+def _latest_firsts(
+    site: Site, expressions: Sequence[tuple[str, str]], now: datetime
+) -> Iterator[tuple[tuple[str, str], datetime]]:
+    """For each cron expression and zone, when the last of its users runs next."""
+    offset = timedelta(seconds=site.configuration.spread_seconds)
+    for expression, timezone in expressions:
+        slots = CronSlots(expression, timezone if is_known(timezone) else "UTC")
+        try:
+            yield (expression, timezone), slots.after(now) + offset
+        except ValueError:
+            logger.exception("the schedules of cron %r cannot be counted", expression)
 
 
 def _recomputed(site: Site, schedule: Schedule, now: datetime) -> NextRun:
@@ -72,11 +86,11 @@ def _where_it_was(site: Site, schedule: Schedule, now: datetime) -> NextRun | No
     rhythm = Rhythm.of(site.configuration, schedule)
     if due is None or was_at is None or rhythm.problem is not None or not runs(schedule):
         return None
-    if schedule.open_run_id is not None or not _is_too_far(site, schedule, now, due):
+    if schedule.open_run_id is not None or not rhythm.is_too_far(now, due):
         return None
     slot = rhythm.slot_of(was_at)
     ahead = NextRun(slot + rhythm.offset, slot)
-    return None if _is_too_far(site, schedule, slot + rhythm.offset, now) else ahead
+    return None if rhythm.is_too_far(slot + rhythm.offset, now) else ahead
 
 
 def _correct(site: Site, context: Context, schedule: Schedule, ahead: NextRun) -> int:

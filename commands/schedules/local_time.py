@@ -65,6 +65,11 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+def is_known(name: str) -> bool:
+    """Whether this machine knows the time zone of this name."""
+    return name in _zone_names()
+
+
 def parse_backup_time(text: str) -> time:
     """The time of day that "HH:MM" stands for, "00:00" to "23:59".
 

@@ -9,8 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from commands.schedules.cron import CronSlots, caught_up, words_of
 from commands.schedules.local_time import UnknownTimeZone, nominal_slot, zone
-from commands.schedules.rules import CatchUp, catch_up, following_slot, next_slot, spread_offset
+from commands.schedules.rules import (
+    CatchUp,
+    catch_up,
+    following_slot,
+    is_too_far_ahead,
+    next_slot,
+    spread_offset,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -36,32 +44,42 @@ NOTHING = NextRun()
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """When a schedule runs, by its settings and this machine's configuration."""
+    """When a schedule runs, by its settings and this machine's configuration.
+
+    Where there is a cron expression, slots come from it, else from frequency and backup_time.
+    """
 
     frequency: str
     backup_time: str
     timezone: str
     anchor_day: int | None
     calendar_months: bool
+    spread_seconds: int
     offset: timedelta
     problem: UnknownTimeZone | None
+    cron: CronSlots | None
 
     @classmethod
     def of(cls, configuration: Configuration, schedule: Schedule) -> Self:
         problem = zone_problem(schedule)
+        timezone = schedule.timezone if problem is None else "UTC"
         return cls(
             schedule.frequency,
             schedule.backup_time,
-            schedule.timezone if problem is None else "UTC",
+            timezone,
             schedule.anchor_day,
             configuration.calendar_months,
+            configuration.spread_seconds,
             spread_offset(schedule.user_id, configuration.spread_seconds),
             problem,
+            None if schedule.cron is None else CronSlots(schedule.cron, timezone),
         )
 
     def from_now(self, now: datetime) -> NextRun:
         """After a change of settings or a resume."""
         moment = now - self.offset  # slots are nominal: spread past midnight it was yesterday's
+        if self.cron is not None:
+            return self._run(self.cron.after(moment))
         slot = next_slot(
             self.frequency,
             self.backup_time,
@@ -75,6 +93,8 @@ class Rhythm:
 
     def corrected(self, now: datetime) -> NextRun:
         """Counted from now, where a clock was wrong; the day of calendar months stays."""
+        if self.cron is not None:
+            return self.from_now(now)
         slot = next_slot(
             self.frequency, self.backup_time, now - self.offset, self.timezone, **self._months
         )
@@ -82,6 +102,8 @@ class Rhythm:
 
     def after(self, slot: datetime, now: datetime) -> NextRun:
         """After a run for a slot: the first of the slots after it that is still ahead."""
+        if self.cron is not None:
+            return self._run(self.cron.after(max(slot, now - self.offset)))
         return self._run(
             following_slot(
                 self.frequency,
@@ -97,11 +119,14 @@ class Rhythm:
         self, slot: datetime, now: datetime, not_before: datetime | None = None
     ) -> CatchUp:
         """The latest slot that has come since a stored one; the user's offset is no part of it."""
+        present = max(slot, now - self.offset)
+        if self.cron is not None:
+            return caught_up(self.cron, slot, present, not_before)
         return catch_up(
             self.frequency,
             self.backup_time,
             slot,
-            max(slot, now - self.offset),
+            present,
             self.timezone,
             not_before=not_before,
             **self._months,
@@ -111,7 +136,21 @@ class Rhythm:
         """The slot of a run whose event did not name it, as those of older versions."""
         if self.problem is not None:
             return next_backup_at - self.offset
+        if self.cron is not None:
+            return self.cron.until(next_backup_at)
         return nominal_slot(next_backup_at, self.backup_time, self.timezone)
+
+    def is_too_far(self, next_backup_at: datetime, now: datetime) -> bool:
+        """Whether a next run is further ahead than any slot that comes next, as after a jump."""
+        if self.cron is not None:
+            return next_backup_at > self.cron.after(now - self.offset) + self.offset
+        return is_too_far_ahead(
+            self.frequency,
+            next_backup_at,
+            now,
+            spread_seconds=self.spread_seconds,
+            calendar_months=self.calendar_months,
+        )
 
     @property
     def _months(self) -> dict[str, Any]:
@@ -135,6 +174,13 @@ def local_day(schedule: Schedule, moment: datetime) -> str:
     """Which day it is for the user; in UTC where this machine does not know the time zone."""
     tz = zone("UTC" if zone_problem(schedule) else schedule.timezone)
     return moment.astimezone(tz).date().isoformat()
+
+
+def described(schedule: Schedule) -> str:
+    """When a schedule runs, in words."""
+    if schedule.cron is None:
+        return f"{schedule.frequency} at {schedule.backup_time} ({schedule.timezone})"
+    return f"{words_of(schedule.cron)} ({schedule.timezone}; cron {schedule.cron})"
 
 
 def runs(schedule: Schedule) -> bool:

@@ -13,6 +13,7 @@ from commands.errors import (
     UnknownUser,
     message_of,
 )
+from commands.schedules.cron import checked_cron, nearest_frequency
 from commands.schedules.local_time import parse_backup_time, zone
 from commands.schedules.rhythm import counted_from_now
 from commands.site.texts import checked_text
@@ -58,8 +59,9 @@ DEFAULTS: dict[str, Any] = {
     "keep_count": 7,
     "timezone": "UTC",
     **dict.fromkeys(KEEP_FIELDS, 0),
+    "cron": None,
 }
-TIMING_FIELDS = {"enabled", "frequency", "backup_time", "timezone"}
+TIMING_FIELDS = {"enabled", "frequency", "backup_time", "timezone", "cron"}
 MAX_ATTEMPTED_BYTES = 256
 KEEP_DAYS_MAX = 36_500
 KEEP_PERIODS_MAX = 1_000
@@ -161,6 +163,8 @@ def require_user_id(user_id: Any) -> int:
 def checked_settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
     """The values as they are stored.
 
+    A cron expression brings the frequency nearest to it; frequency or backup_time end one.
+
     Raises:
         InvalidSettings: names the field, the value, and what would be right.
     """
@@ -173,6 +177,13 @@ def checked_settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidSettings(f"there is no setting {name!r}; there are {fields}") from None
         except (ValueError, TypeError, AttributeError) as error:
             raise InvalidSettings(f"{name}: {error}") from error
+    by_time = checked.keys() & {"frequency", "backup_time"}
+    if by_time and "cron" in checked:
+        raise InvalidSettings("cron: give either a cron expression, or frequency and backup_time")
+    if by_time:
+        checked["cron"] = None
+    if checked.get("cron") is not None:
+        checked["frequency"] = nearest_frequency(checked["cron"]).value
     return checked
 
 
@@ -329,4 +340,5 @@ _CHECKS = {
     "timezone": _timezone,
     "keep_within_days": _keep_days,
     **dict.fromkeys(KEEP_FIELDS[1:], _keep_periods),
+    "cron": checked_cron,
 }

@@ -94,6 +94,7 @@ def _draft(row: Any) -> Draft | None:
             keep_weekly=0,
             keep_monthly=0,
             keep_yearly=0,
+            cron=None,
             next_backup_at=_moment(row["next_backup_at"]) if enabled else None,
             next_slot=None,
             anchor_day=None,

@@ -259,7 +259,9 @@ def _copy_schedules(site: Site, target: Site, context: Context, outcome: SplitOu
         if schedule.user_id in known:
             continue
         settings = {name: getattr(schedule, name) for name in SETTINGS_FIELDS}
+        cron = settings.pop("cron")
         configure(target, context, schedule.user_id, settings)
+        configure(target, context, schedule.user_id, {"cron": cron})
         if schedule.paused:
             pause(target, context, schedule.user_id, "as in the folder that it comes from")
         outcome.users.append(schedule.user_id)

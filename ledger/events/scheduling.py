@@ -8,12 +8,19 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from ledger.events.base import ChangedFields, Count, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, SCHEDULE, SCHEDULER
+from ledger.vocabulary import (
+    CRON_MAX_LENGTH,
+    KEEP_COUNT_MAX,
+    KEEP_COUNT_MIN,
+    SCHEDULE,
+    SCHEDULER,
+)
 
 Frequency = Literal["daily", "weekly", "monthly"]
 BackupTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 KeepCount = Annotated[int, Field(ge=KEEP_COUNT_MIN, le=KEEP_COUNT_MAX)]
 Timezone = Annotated[str, Field(min_length=1, max_length=64)]
+Cron = Annotated[str, Field(min_length=9, max_length=CRON_MAX_LENGTH)]
 AnchorDay = Annotated[int, Field(ge=1, le=31)]
 
 _strict = ConfigDict(strict=True)
@@ -28,6 +35,7 @@ _CHOICES: dict[str, TypeAdapter[Any]] = {
     "keep_weekly": TypeAdapter(Count, config=_strict),
     "keep_monthly": TypeAdapter(Count, config=_strict),
     "keep_yearly": TypeAdapter(Count, config=_strict),
+    "cron": TypeAdapter(Cron | None, config=_strict),
 }
 
 
@@ -97,6 +105,8 @@ class _Counted(NextRun):
 
 
 class SettingsCreated(_Counted):
+    """Version 3 knows `cron`: an expression that slots come from, or null."""
+
     event_type = "backup_scheduler.settings_created"
     schema_version = 3
     is_audited = True
@@ -111,12 +121,14 @@ class SettingsCreated(_Counted):
     keep_weekly: Count
     keep_monthly: Count
     keep_yearly: Count
+    cron: Cron | None
 
 
 class SettingsUpdated(_Counted):
     """A person's change; or a correction after a clock was wrong.
 
     Of a correction `before` and `after` have the fields `next_backup_at` and `next_slot` alone.
+    Version 3 may change `cron`.
     """
 
     event_type = "backup_scheduler.settings_updated"

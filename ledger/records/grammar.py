@@ -28,7 +28,7 @@ from pydantic import BaseModel
 
 from ledger.events import REGISTRY, Details
 from ledger.events.base import Identifier, Instant
-from ledger.records.upcasters import LAST_WITHOUT_NONCE
+from ledger.records.upcasters import LAST_WITHOUT_NONCE, UPCASTERS
 from ledger.vocabulary import (
     BACKUP,
     COPY,
@@ -91,12 +91,13 @@ def grammar_of(event_type: str) -> re.Pattern[str] | None:
 
 @cache
 def grammar_before_nonces(event_type: str) -> re.Pattern[str] | None:
-    """The same for the version before, where a nonce is all that the newest one added."""
+    """The same for the version before, where the newest one added fields alone."""
     version = LAST_WITHOUT_NONCE.get(event_type)
     kind = REGISTRY[event_type]
     if version is None or kind.schema_version != version + 1:
         return None
-    return _compiled(kind, version, frozenset({"nonce"}))
+    added = UPCASTERS[event_type, version]({})
+    return _compiled(kind, version, frozenset(added))
 
 
 def _compiled(

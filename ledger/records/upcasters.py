@@ -87,6 +87,11 @@ def _by_count_alone(details: dict[str, Any]) -> dict[str, Any]:
     return details | {f"keep_{period}": 0 for period in periods}
 
 
+def _without_cron(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew the three frequencies alone."""
+    return _without_nonce(details) | {"cron": None}
+
+
 UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("backup_catalog.backup_created", 1): _backup_without_condition,
     **{
@@ -102,6 +107,7 @@ UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] 
     ("backup_scheduler.backup_error", 1): _without_next_slot,
     ("backup_scheduler.backup_abandoned", 1): _without_next_slot,
     **dict.fromkeys(LAST_WITHOUT_NONCE.items(), _without_nonce),
+    ("backup_scheduler.settings_created", 2): _without_cron,
 }
 
 

@@ -32,6 +32,7 @@ SETTINGS_FIELDS = (
     "keep_count",
     "timezone",
     *KEEP_FIELDS,
+    "cron",
 )
 """What a person chooses."""
 
@@ -70,6 +71,7 @@ class Schedule:
     keep_weekly: int = 0
     keep_monthly: int = 0
     keep_yearly: int = 0
+    cron: str | None = None
     id: int = 0
 
 
@@ -96,7 +98,7 @@ _INSTANTS = (
     "next_slot",
     "missed_from",
 )
-SCHEDULE_FORM = StateForm("schedule@2", _dumped, _loaded)
+SCHEDULE_FORM = StateForm("schedule@3", _dumped, _loaded)
 """How a long schedule is kept between its events. A change of the fold needs a new topic."""
 
 

@@ -47,12 +47,13 @@ _MOVED_FROM = select(settings).where(
 
 
 _BEYOND = select(settings).where(
+    settings.c.cron.is_(None),
     or_(
         *(
             and_(settings.c.frequency == name, settings.c.next_backup_at > bindparam(name))
             for name in map(str, BackupFrequency)
         )
-    )
+    ),
 )
 
 
@@ -99,3 +100,25 @@ def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> 
     """Settings whose next run is later than their frequency's limit, found by the index."""
     rows = connection.execute(_BEYOND, limits)
     return [Schedule(**row) for row in rows.mappings()]
+
+
+def cron_expressions(connection: Connection) -> list[tuple[str, str]]:
+    """The cron expressions that are in use, each with its time zone."""
+    statement = select(settings.c.cron, settings.c.timezone).distinct()
+    rows = connection.execute(statement.where(settings.c.cron.is_not(None)))
+    return [(expression, timezone) for expression, timezone in rows]
+
+
+def cron_schedules_beyond(
+    connection: Connection, limits: Mapping[tuple[str, str], datetime]
+) -> list[Schedule]:
+    """Settings whose next run is later than the limit of their expression and time zone."""
+    found = []
+    for (expression, timezone), limit in limits.items():
+        statement = select(settings).where(
+            settings.c.cron == expression,
+            settings.c.timezone == timezone,
+            settings.c.next_backup_at > limit,
+        )
+        found += [Schedule(**row) for row in connection.execute(statement).mappings()]
+    return found

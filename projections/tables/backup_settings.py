@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class BackupSettings(KeyedProjection[Schedule]):
     name = "backup_settings"
-    version = 2
+    version = 3
     table = tables.backup_settings
     key = "user_id"
     state_class = Schedule

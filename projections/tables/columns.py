@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from ledger.append.tables import Big
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN
+from ledger.vocabulary import CRON_MAX_LENGTH, KEEP_COUNT_MAX, KEEP_COUNT_MIN
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -94,6 +94,7 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         Column("keep_weekly", Integer, nullable=False, server_default=text("0")),
         Column("keep_monthly", Integer, nullable=False, server_default=text("0")),
         Column("keep_yearly", Integer, nullable=False, server_default=text("0")),
+        Column("cron", String(CRON_MAX_LENGTH)),
         CheckConstraint(
             f"keep_count >= {KEEP_COUNT_MIN} AND keep_count <= {KEEP_COUNT_MAX}",
             name="ck_keep_count",
@@ -103,6 +104,7 @@ def _settings_table(metadata: MetaData, *, refers_to_users: bool) -> Table:
         # Finds times further ahead than a frequency allows, without reading what is in order.
         Index("idx_backup_settings_frequency", "frequency", "next_backup_at"),
         Index("idx_backup_settings_missed_from", "missed_from"),
+        Index("idx_backup_settings_cron", "cron", "timezone", "next_backup_at"),
         sqlite_autoincrement=True,
     )
 

@@ -32,6 +32,7 @@ COLUMNS = [
     "keep_weekly",
     "keep_monthly",
     "keep_yearly",
+    "cron",
 ]
 
 
@@ -130,3 +131,37 @@ def test_a_refused_change_is_recorded_and_changes_nothing(place: Place) -> None:
     after = place.json("settings", "show", "1")
     assert (before.pop("stream_version"), after.pop("stream_version")) == (1, 2)
     assert after == before
+
+
+def test_a_schedule_by_cron_by_hour_and_by_weekday(place: Place) -> None:
+    """Three ways to say what the three frequencies cannot; a frequency ends them."""
+    made = place.json("settings", "set", "1", "--cron", "0 3 * * MON#1")
+    assert (made["cron"], made["frequency"]) == ("0 3 * * MON#1", "monthly")
+    assert "on the first Monday of the month (UTC; cron 0 3 * * MON#1)" in " ".join(
+        place.done("settings", "show", "1").out.split()
+    )
+    assert place.json("settings", "set", "1", "--hourly")["cron"] == "0 * * * *"
+    runs = place.json("settings", "preview", "1", "--count", "3")
+    assert len({run[:13] for run in runs}) == 3
+    sunday = ["--frequency", "weekly", "--weekday", "sun", "--time", "04:05"]
+    assert place.json("settings", "set", "1", *sunday)["cron"] == "5 4 * * sun"
+    assert place.json("settings", "set", "1", "--weekday", "mon-fri")["cron"] == "0 3 * * mon-fri"
+    assert "0 3 * * mon-fri" in place.done("settings", "list").out
+    assert place.json("settings", "set", "1", "--frequency", "daily")["cron"] is None
+
+
+def test_two_ways_to_say_when_are_one_too_many(place: Place) -> None:
+    """Usage, exit 2; nothing is recorded."""
+    place.done("settings", "set", "1")
+    for options in (
+        ["--hourly", "--time", "04:00"],
+        ["--cron", "0 3 * * *", "--frequency", "daily"],
+        ["--weekday", "sun", "--hourly"],
+        ["--weekday", "sun mon"],
+        ["--weekday", "sun", "--time", "4:00"],
+    ):
+        assert place.run("settings", "set", "1", *options).code == 2
+    refused = place.run("settings", "set", "1", "--weekday", "someday")
+    assert refused.code == 2
+    assert "its day-of-week is wrong" in refused.err
+    assert place.types()[2:] == ["backup_scheduler.settings_error"]

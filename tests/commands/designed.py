@@ -23,7 +23,7 @@ DETAILS = {
     "backup_scheduler.check_error": "error_type",
     "backup_scheduler.settings_created": (
         "enabled frequency backup_time keep_count timezone keep_within_days keep_daily keep_weekly "
-        f"keep_monthly keep_yearly {_COUNTED}"
+        f"keep_monthly keep_yearly cron {_COUNTED}"
     ),
     "backup_scheduler.settings_updated": f"before after {_COUNTED}",
     "backup_scheduler.settings_error": "attempted error_type",

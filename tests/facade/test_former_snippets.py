@@ -61,6 +61,20 @@ def test_a_passed_time_of_day_means_one_step_from_today(
     assert settings.next_backup_at == expected
 
 
+def test_a_cron_expression_takes_the_place_of_frequency_and_time(
+    application: Application,
+) -> None:
+    """What is new beside the snippets; the table's own columns stay what they were."""
+    with freeze_time("2025-01-13T03:00:00Z"):
+        settings = application.scheduler.update_backup_settings(
+            1, BackupSettingsUpdate(cron="30 */6 * * *")
+        )
+    assert (settings.cron, settings.frequency) == ("30 */6 * * *", BackupFrequency.DAILY)
+    assert settings.next_backup_at == datetime(2025, 1, 13, 6, 30, tzinfo=UTC)
+    with pytest.raises(ValueError, match="five fields"):
+        BackupSettingsUpdate(cron="@hourly")
+
+
 def test_start_runs_what_was_missed_and_stop_ends_it(application: Application) -> None:
     """The snippets "Basic Setup" and "Startup Behavior"."""
     scheduler = application.scheduler

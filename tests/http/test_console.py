@@ -74,6 +74,21 @@ def test_a_session_ends_with_its_token(place: Place) -> None:
     assert client.get("/console").headers["location"] == "/console/login"
 
 
+def test_saving_a_schedule_keeps_its_cron_expression(place: Place) -> None:
+    """The form has it; emptied, frequency and time take its place again."""
+    place.world.configure(3, cron="0 3 * * MON#1")
+    client = log_in(place, "operator")
+    assert 'value="0 3 * * MON#1"' in client.get("/console/schedules/3").text
+    form = {"frequency": "weekly", "backup_time": "04:00", "timezone": "UTC", "enabled": "yes"}
+    form |= {"keep_count": "5", "cron": "0 3 * * MON#1"}
+    for cron, frequency in [("0 3 * * MON#1", "monthly"), ("", "weekly")]:
+        hidden = fields_of(client, "/console/schedules/3")
+        saved = client.post("/console/schedules/3", data=form | hidden | {"cron": cron})
+        assert saved.status_code == 303
+        schedule = place.world.schedule(3)
+        assert (schedule.cron, schedule.frequency) == (cron or None, frequency)
+
+
 def test_logging_out_ends_the_session(place: Place) -> None:
     client = log_in(place, "auditor")
     hidden = fields_of(client, "/console")

@@ -37,7 +37,16 @@ FORMS = (
 )
 FORM_FIELDS = (
     *("reason", "until", "level", "confirmation", "force", "filename", "user", "protect", "note"),
-    *("enabled", "frequency", "backup_time", "keep_count", "timezone", "token", "first_position"),
+    *(
+        "enabled",
+        "frequency",
+        "backup_time",
+        "keep_count",
+        "timezone",
+        "cron",
+        "token",
+        "first_position",
+    ),
 )
 
 

@@ -69,6 +69,11 @@ def test_the_callers_schedule_is_made_shown_and_disabled(place: Place) -> None:
     assert client.delete("/database/backup/schedule").status_code == 204
     assert client.get("/database/backup/schedule").json()["enabled"] is False
     assert client.post("/database/backup/schedule", json={"keep_count": 99}).status_code == 422
+    hourly = client.post("/database/backup/schedule", json={"cron": "0 * * * *"})
+    assert (hourly.json()["cron"], hourly.json()["frequency"]) == ("0 * * * *", "daily")
+    refused = client.post("/database/backup/schedule", json={"cron": "0 * * *"})
+    assert refused.status_code == 422
+    assert "five fields" in refused.json()["detail"]
 
 
 def test_retention_answers_with_its_summary(place: Place) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from commands.health.schedules import OVERDUE
 from commands.http.console.page import BASE
 from commands.http.daily_counts import STORAGE_DAYS, first_of_year, since_first
+from commands.schedules.rhythm import described
 from projections.queries.catalog import backups_of_owner
 from projections.queries.health import schedule_counts
 from projections.queries.overview import (
@@ -126,7 +127,7 @@ def _rhythm(schedule: Schedule | None) -> str:
         return "no schedule yet"
     if not schedule.enabled:
         return "the schedule is disabled"
-    return f"{schedule.frequency} at {schedule.backup_time} {schedule.timezone}"
+    return described(schedule)
 
 
 def _own_warnings(schedule: Schedule | None, *, has_good: bool, now: datetime) -> list[Warning_]:

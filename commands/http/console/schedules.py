@@ -51,6 +51,7 @@ class Filled(BaseModel):
     timezone: Text = ""
     keep_count: Text = ""
     enabled: Text = ""
+    cron: Text = ""
 
 
 def number_of(digits: str) -> int | None:
@@ -223,9 +224,11 @@ def _wanted(form: dict[str, Any]) -> dict[str, Any]:
     """A form's values as settings; a box that is not ticked is not sent."""
     keep = form.get("keep_count", "")
     is_number = isinstance(keep, str) and keep.isascii() and keep.isdigit()
+    cron = form.get("cron") or None  # where it is filled in, it takes the place of the two
     return {
-        "frequency": form.get("frequency") or None,
-        "backup_time": form.get("backup_time") or None,
+        "cron": cron,
+        "frequency": None if cron else form.get("frequency") or None,
+        "backup_time": None if cron else form.get("backup_time") or None,
         "timezone": form.get("timezone") or None,
         "keep_count": int(keep[:9]) if is_number else keep or None,
         "enabled": bool(form.get("enabled")),

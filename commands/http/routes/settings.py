@@ -48,6 +48,7 @@ class SettingsInput(BaseModel):
     backup_time: Annotated[str, Field(max_length=100)] | None = None
     keep_count: int | None = None
     timezone: Annotated[str, Field(max_length=100)] | None = None
+    cron: Annotated[str, Field(max_length=100)] | None = None
 
 
 class Note(BaseModel):

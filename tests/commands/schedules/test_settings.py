@@ -47,6 +47,7 @@ def test_first_settings_have_the_former_defaults(world: World) -> None:
         "keep_weekly": 0,
         "keep_monthly": 0,
         "keep_yearly": 0,
+        "cron": None,
         "next_backup_at": "2025-01-01T03:00:00.000000Z",
         "next_slot": "2025-01-01T03:00:00.000000Z",
         "anchor_day": None,
@@ -240,3 +241,51 @@ def test_settings_changed_in_a_run_hold_for_what_comes_after(
     assert completed.slot == THREE
     (changed,) = world.events_of(SettingsUpdated)
     assert (changed.actor.kind, changed.actor.id) == ("user", "1")
+
+
+def test_a_cron_expression_brings_its_nearest_frequency(world: World) -> None:
+    """The application's table and its CHECK stay as they are; the rest is as it was."""
+    world.configure(backup_time="04:00", timezone="Europe/Berlin")
+    schedule = world.configure(cron=" 30 2 * *  MON#1 ")
+    assert (schedule.cron, schedule.frequency, schedule.backup_time) == (
+        "30 2 * * MON#1",
+        "monthly",
+        "04:00",
+    )
+    (details,) = world.recorded(SettingsUpdated)
+    assert details.after == {"cron": "30 2 * * MON#1", "frequency": "monthly"}
+    assert schedule.next_backup_at == datetime(2025, 1, 6, 1, 30, tzinfo=UTC)
+    assert schedule.next_slot == schedule.next_backup_at
+
+
+@pytest.mark.parametrize("change", [{"frequency": "daily"}, {"backup_time": "03:00"}])
+def test_frequency_and_time_end_a_cron_expression(world: World, change: dict[str, str]) -> None:
+    """In the same event, also where the value itself is what it was; other fields do not."""
+    world.configure(cron="0 * * * *", enabled=True)
+    assert world.configure(keep_count=3, timezone="Europe/Berlin").cron == "0 * * * *"
+    schedule = world.configure(**change)
+    details = world.recorded(SettingsUpdated)[-1]
+    assert (details.before, details.after) == ({"cron": "0 * * * *"}, {"cron": None})
+    assert schedule.cron is None
+    assert schedule.next_backup_at == datetime(2025, 1, 1, 2, tzinfo=UTC)  # 03:00 in Berlin
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"cron": "0 25 * * *"}, "cron: '0 25.* its hour is wrong"),
+        ({"cron": 5}, "cron: "),
+        ({"cron": "0 3 * * *", "frequency": "daily"}, "either a cron expression, or"),
+        ({"cron": "0 3 * * *", "backup_time": "03:00"}, "either a cron expression, or"),
+    ],
+)
+def test_a_refused_cron_expression_is_recorded(
+    world: World, change: dict[str, Any], problem: str
+) -> None:
+    """As every other setting that is refused; nothing is changed."""
+    before = world.configure()
+    with pytest.raises(InvalidSettings, match=problem):
+        world.configure(**change)
+    (rejected,) = world.recorded(SettingsRejected)
+    assert rejected.attempted["cron"] == change["cron"]
+    assert replace(world.schedule(), stream_version=1) == before

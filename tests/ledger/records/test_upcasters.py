@@ -91,6 +91,12 @@ def test_every_older_version_in_the_registry_has_its_upcaster() -> None:
     assert set(UPCASTERS) == wanted
 
 
+def test_settings_of_version_2_have_no_cron_expression() -> None:
+    """They had a frequency alone."""
+    created = upcast("backup_scheduler.settings_created", 2, 3, {"frequency": "daily"})
+    assert created == {"frequency": "daily", "cron": None, "nonce": None}
+
+
 def test_restore_of_version_1_does_not_say_whether_it_was_forced() -> None:
     """0.1.0 did not record it: null, never a guess."""
     for name in ("started", "completed", "error", "interrupted"):

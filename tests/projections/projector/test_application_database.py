@@ -99,6 +99,7 @@ def test_settings_have_the_former_columns_in_order_and_then_ours(
         "keep_weekly",
         "keep_monthly",
         "keep_yearly",
+        "cron",
     ]
 
 
@@ -199,7 +200,7 @@ def test_the_former_services_table_is_replaced(
     models = set_up(ledger, open_models, app_path, 1)
     assert rows_of(models) == folded_in_memory(ledger)
     assert [row["user_id"] for row in rows_of(models)["backup_settings"]] == [1]
-    assert columns_of(app, "backup_settings")[-1][0] == "keep_yearly"
+    assert columns_of(app, "backup_settings")[-1][0] == "cron"
 
 
 @pytest.mark.parametrize(
