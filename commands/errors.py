@@ -81,6 +81,12 @@ class OtherSource(CommandError, PermissionError):
     exit_code = CONFLICT
 
 
+class EncryptionDiffers(CommandError, PermissionError):
+    """Of a backup and the database that it was to replace, one is encrypted and one is not."""
+
+    exit_code = CONFLICT
+
+
 class FlawedBackup(CommandError, PermissionError):
     """The database had an integrity finding when the backup was made."""
 

@@ -118,3 +118,7 @@ def destination_stream(repository_id: str) -> str:
 
 def copy_stream(copy_id: str) -> str:
     return f"{COPY}/{copy_id}"
+
+
+EVERYTHING = "*"
+"""Stands among a backup's unchecked tables where no key opened it, so that nothing was checked."""

@@ -63,18 +63,30 @@ def judge(site: Site, snapshot: Snapshot, source: str, *, at_head: bool = True) 
         accepted = last_accepted_of_source(connection, source) if snapshot.findings else None
     created = None if before is None else created_of(site, before)
     collapse = []
-    if created is not None:
+    if created is not None and not snapshot.is_sealed:
         collapse = collapse_between(content_of(created), _content_of_snapshot(snapshot))
+    cipher = [] if created is None else cipher_changed(created, snapshot.cipher)
+    # Encrypted on purpose, or destroyed? What was plain stays until somebody says so.
+    is_doubtful = bool(collapse) or (bool(cipher) and snapshot.is_sealed)
     findings = cut_notes(snapshot.findings)
     known = accepted is not None and accepted.findings == list(findings)
     flawed = () if known else _flawed(findings)
     return Judgement(
-        warnings=cut_notes((*collapse, *flawed, *snapshot.warnings)),
+        warnings=cut_notes((*cipher, *collapse, *flawed, *snapshot.warnings)),
         condition=_condition(snapshot),
         findings=findings,
         unchecked=cut_notes(snapshot.unchecked),
-        collapsed_from=before.backup_id if before is not None and collapse else None,
+        collapsed_from=before.backup_id if before is not None and is_doubtful else None,
     )
+
+
+def cipher_changed(before: BackupCreated, cipher: str | None) -> list[str]:
+    """How the database's encryption differs from that of its last good backup, in a sentence."""
+    if cipher == before.cipher:
+        return []
+    if cipher is None:
+        return [f"the database is not encrypted any more; it was in {before.filename}"]
+    return [f"the database is encrypted now; it was not in {before.filename}"]
 
 
 def cut_notes(texts: Sequence[str]) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) 
         site.database,
         path,
         wait_seconds=settings.snapshot_wait_seconds,
-        limits=SnapshotLimits(free_bytes=site.free_bytes),
+        limits=SnapshotLimits(free_bytes=site.free_bytes, keys=site.keys),
         pace=Pace(settings.max_mb_per_second * MEGABYTE, settings.niceness),
         on_progress=on_progress,
         pass_fds=(site.owner.lock_descriptor,),

@@ -117,7 +117,7 @@ def created_details(
         condition=judged.condition,
         findings=list(judged.findings),
         unchecked=list(judged.unchecked),
-        cipher=None,
+        cipher=snapshot.cipher,
         local_day=judged.local_day,
         collapsed_from=judged.collapsed_from,
     )

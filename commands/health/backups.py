@@ -12,7 +12,7 @@ from commands.health.finding import Finding, named
 from commands.health.schedules import are
 from commands.reporting.humanize import count, minute
 from ledger.events.catalog import BackupNotCreated
-from ledger.vocabulary import BackupKind, BackupStatus
+from ledger.vocabulary import EVERYTHING, BackupKind, BackupStatus
 from projections.queries.audit import AuditFilter, newest_matching
 from projections.queries.catalog import PRESENT, backup_with_id
 from projections.tables.columns import backup_catalog as catalog
@@ -143,6 +143,8 @@ def collapse_findings(look: Look) -> Iterator[Finding]:
     name = "the last good backup" if before is None else before.filename
     said = "; ".join(newest.warnings) or "it holds much less"
     text = f"the newest backup {newest.filename} holds much less than {name}: {said}"
+    if EVERYTHING in newest.unchecked:
+        text = f"the newest backup {newest.filename} is not comparable with {name}: {said}"
     advice = (
         f"if it was meant: backup-ledger backup accept {newest.filename}; "
         f"if not: backup-ledger backup restore {name}"

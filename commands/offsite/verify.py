@@ -204,12 +204,12 @@ def _content_problem(
     with site.owner.staging(f"fetched-{uuid4()}") as path:
         try:
             fetch_copy(site, context, destination, copy, path, identities=identities, reason=reason)
-            problem = content_problem(path)
+            problem = content_problem(path, keys=site.keys)
             if problem is None and level == "drill":
                 with site.read_models.reading() as connection:
                     backup = backup_with_id(connection, copy.backup_id)
                 kept = None if backup is None else kept_counts(site, backup)
-                problem = None if kept is None else count_problem(kept, inspect(path))
+                problem = None if kept is None else count_problem(kept, inspect(path, site.keys))
         except RepositoryDamaged as error:
             return str(error)
         finally:

@@ -128,12 +128,12 @@ def _judge(site: Site, restore: Restore) -> tuple[Outcome, str]:
 
 def _judge_transaction(site: Site, restore: Restore, target: Path) -> Outcome:
     """SQLite has the old or the new; its schema counter says which."""
-    before, current = restore.started.target_schema_version, schema_version(target)
+    before, current = restore.started.target_schema_version, schema_version(target, site.keys)
     if current is None or before is None:
         return "unknown"
     if current == before:
         return "old"
-    if current == before + 1 and _fingerprint(target) == _backup_fingerprint(site, restore):
+    if current == before + 1 and _fingerprint(site, target) == _backup_fingerprint(site, restore):
         return "new"
     return "unknown"
 
@@ -150,7 +150,7 @@ def _finish_replacement(site: Site, restore: Restore, target: Path, staged: Path
     if not is_staged:
         staged.unlink(missing_ok=True)  # it was not copied whole yet: the target is untouched
         return "old"
-    with sole_access(target, site.configuration.restore_wait_seconds):
+    with sole_access(target, site.configuration.restore_wait_seconds, site.keys):
         belongings = belongings_of(target)
         clear_sidecars(target)
         rename_into_place(staged, target, belongings)
@@ -163,8 +163,8 @@ def _judge_elsewhere(restore: Restore, target: Path) -> Outcome:
     return "new" if hash_raw(target) == restore.started.sha256 else "unknown"
 
 
-def _fingerprint(target: Path) -> str:
-    with closing(open_live(target, LOOK_SECONDS)) as connection:
+def _fingerprint(site: Site, target: Path) -> str:
+    with closing(open_live(target, LOOK_SECONDS, keys=site.keys)) as connection:
         return schema_fingerprint(connection)
 
 
@@ -173,5 +173,5 @@ def _backup_fingerprint(site: Site, restore: Restore) -> str | None:
         backup = backup_with_id(connection, restore.started.backup_id)
     if backup is None:
         return None
-    with closing(open_immutable(site.store.path(backup.filename))) as connection:
+    with closing(open_immutable(site.store.path(backup.filename), site.keys)) as connection:
         return schema_fingerprint(connection)

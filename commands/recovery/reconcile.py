@@ -106,7 +106,7 @@ def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliatio
     path = site.store.path(found.filename)
     try:
         digest = sha256_of(path)
-        problem = content_problem(path) if found.size else "empty"
+        problem = content_problem(path, keys=site.keys) if found.size else "empty"
     except (OSError, SQLiteFileError) as error:
         logger.warning("%r cannot be read and is left alone: %s", found.filename, error)
         result.left_alone.append(found.filename)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
 from commands.reporting.offsite_sentences import OFFSITE_SENTENCES
+from ledger.vocabulary import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -186,9 +187,16 @@ def _created(_event: Event, details: Any) -> str:
     shared = " Shares its file with another backup." if details.shared_with else ""
     return (
         f"{details.kind.replace('_', '-').capitalize()} backup {details.filename} made: "
-        f"{moments.size(details.size)}, {count(details.table_count, 'table')}, "
-        f"{count(details.row_count, 'row')}, {_CONDITIONS[details.condition]}.{shared}{warnings}"
+        f"{moments.size(details.size)}, {_inside(details)}.{shared}{warnings}"
     )
+
+
+def _inside(details: Any) -> str:
+    cipher = "encrypted, " if details.cipher else ""
+    if EVERYTHING in details.unchecked:
+        return f"{cipher}nothing inside checked"
+    tables, rows = count(details.table_count, "table"), count(details.row_count, "row")
+    return f"{cipher}{tables}, {rows}, {_CONDITIONS[details.condition]}"
 
 
 def _checked(word: str) -> Callable[[Event, Any], str]:

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
-from commands.errors import BackupNotFound, FlawedBackup, OtherSource, TargetExists
-from commands.sqlite.connections import open_immutable, open_live, sidecar
+from commands.errors import (
+    BackupNotFound,
+    EncryptionDiffers,
+    FlawedBackup,
+    OtherSource,
+    TargetExists,
+)
+from commands.sqlite.connections import is_encrypted, open_immutable, open_live, sidecar
 from commands.sqlite.errors import shown, translated
 from commands.sqlite.inspection import table_names
 from commands.sqlite.raw_files import can_be_written
@@ -110,10 +116,29 @@ def _why_replaced(site: Site, target: Path, content: Path) -> str | None:
 
     What is plainly no database is never opened by SQLite, which would take away its sidecars.
     """
-    if target.is_file() and target.stat().st_size and not can_be_written(target):
+    if is_no_database(target):
         return "damaged"
     wait_seconds = site.configuration.restore_wait_seconds
-    return needs_replacement(target, content, wait_seconds=wait_seconds)
+    return needs_replacement(target, content, wait_seconds=wait_seconds, keys=site.keys)
+
+
+def is_no_database(target: Path) -> bool:
+    """Whether a file with something in it is neither a SQLite database nor an encrypted one."""
+    if not (target.is_file() and target.stat().st_size):
+        return False
+    return not (can_be_written(target) or is_encrypted(target))
+
+
+def cipher_refusal(content: Path, name: str, target: Path) -> str:
+    """Why a backup is not put in the place of a database, of which only one is encrypted."""
+    if is_encrypted(content):
+        what = f"backup {name} is encrypted and {shown(target)} is not"
+    else:
+        what = f"backup {name} is not encrypted and {shown(target)} is"
+    return (
+        f"{what}; nothing was touched. Choose another backup, look at it with --to PATH, or put it "
+        "in the database's place all the same with --force"
+    )
 
 
 def sketch(site: Site, backup: Backup, to: Path | None) -> RestorePlan:
@@ -140,9 +165,10 @@ def _why_foreign(site: Site, plan: RestorePlan) -> str | None:
     if not plan.keeps_current or plan.reason == "damaged":
         return None  # nothing to compare it with
     path = plan.content_in(site)
-    with closing(open_immutable(path)) as connection:
+    with closing(open_immutable(path, site.keys)) as connection:
         theirs = _tables(connection, path)
-    with closing(open_live(plan.target, site.configuration.restore_wait_seconds)) as connection:
+    wait_seconds = site.configuration.restore_wait_seconds
+    with closing(open_live(plan.target, wait_seconds, keys=site.keys)) as connection:
         ours = _tables(connection, plan.target)
     return "it has no table in common with it" if ours and not ours & theirs else None
 
@@ -181,6 +207,9 @@ def require_restorable(site: Site, plan: RestorePlan, *, force: bool) -> None:
             "nothing was touched. Choose another backup, look at it with --to PATH, or restore it "
             "all the same with --force"
         )
+    if plan.reason == "cipher" and not force:
+        name, content = repr(plan.backup.filename), plan.content_in(site)
+        raise EncryptionDiffers(cipher_refusal(content, name, plan.target))
     if plan.is_flawed and plan.mode != "elsewhere" and not force:
         raise FlawedBackup(
             f"backup {plan.backup.filename!r} is flawed: its database had an integrity finding "

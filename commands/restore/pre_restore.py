@@ -9,7 +9,7 @@ from commands.backups.staging import append_or_discard, publish
 from commands.backups.take import take_backup, unused_name
 from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
 from commands.sqlite.content import content_problem
-from commands.sqlite.errors import DamagedDatabase, NoTables, NotADatabase
+from commands.sqlite.errors import DamagedDatabase, KeyMissing, NoTables, NotADatabase, WrongKey
 from commands.sqlite.files import flush_directory
 from commands.sqlite.raw_files import copy_raw
 from ledger.append.ledger import Draft
@@ -67,7 +67,7 @@ def _copy_and_append(
     digest, size = copy_raw(target, staged)
     _keep_sidecars(site, target, backup_id)
     flush_directory(staged.parent)
-    status: Literal["ok", "corrupt"] = "corrupt" if content_problem(staged) else "ok"
+    status: Literal["ok", "corrupt"] = "ok" if _is_sound(site, staged) else "corrupt"
 
     def decide(locked: LockedHead) -> list[Draft]:
         details = BackupFound(
@@ -82,6 +82,13 @@ def _copy_and_append(
         return [Draft(backup_stream(backup_id), details)]
 
     return site.ledger.decide(context, decide)
+
+
+def _is_sound(site: Site, staged: Path) -> bool:
+    try:
+        return content_problem(staged, keys=site.keys) is None
+    except (KeyMissing, WrongKey):
+        return False  # nobody can say that it is
 
 
 def _keep_sidecars(site: Site, target: Path, backup_id: str) -> None:

@@ -140,15 +140,16 @@ def restore_backup(
         _record_failure(act, error)
         raise
     _record(act, RestoreCompleted(**act.facts))
-    arrived = None if belongings is None else _arrived(act.plan.target, belongings)
+    arrived = None if belongings is None else _arrived(act, belongings)
     return RestoreOutcome(act.plan, act.pre_restore, arrived)
 
 
-def _arrived(target: Path, wanted: Belongings) -> Arrived:
+def _arrived(act: _Act, wanted: Belongings) -> Arrived:
     """After the restore was recorded: the log again, and what the file really has now."""
-    is_wal = wanted.is_wal and set_wal(target)
+    target, keys = act.plan.target, act.site.keys
+    is_wal = wanted.is_wal and set_wal(target, keys)
     found = belongings_of(target, is_wal=is_wal)
-    return Arrived(replace(found, because=wanted.because), journal_mode(target))
+    return Arrived(replace(found, because=wanted.because), journal_mode(target, keys))
 
 
 def staged_beside(target: Path, restore_id: str) -> Path:
@@ -163,30 +164,38 @@ def _keep_current(act: _Act, on_progress: Progress | None) -> Backup:
 
 
 def _restore_by_transaction(act: _Act, on_progress: Progress | None) -> None:
-    _record_start(act, schema_version(act.plan.target), None)
+    _record_start(act, schema_version(act.plan.target, act.site.keys), None)
     restore_into(
         act.plan.target,
         act.plan.content_in(act.site),
         wait_seconds=act.site.configuration.restore_wait_seconds,
         on_progress=on_progress,
+        keys=act.site.keys,
     )
 
 
 def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> Belongings:
     target = act.plan.target
     staged = staged_beside(target, act.restore_id)
-    with sole_access(target, act.site.configuration.restore_wait_seconds):
+    with sole_access(target, act.site.configuration.restore_wait_seconds, act.site.keys):
         before = hash_raw(target) if target.exists() else None
         # Before anything is made beside the target, so that recovery knows of it.
         _record_start(act, None, before)
         try:
             _copy_checked(act, staged, on_progress)
-            belongings = belongings_of(target, is_wal=act.plan.reason == "page_size")
+            belongings = belongings_of(target, is_wal=_keeps_log(act))
             clear_sidecars(target)
             rename_into_place(staged, target, belongings)
         finally:
             _remove_staged(staged)
     return belongings
+
+
+def _keeps_log(act: _Act) -> bool:
+    """Whether the database replaced is known to keep a write-ahead log."""
+    if act.plan.reason == "cipher":
+        return journal_mode(act.plan.target, act.site.keys) == "wal"
+    return act.plan.reason == "page_size"
 
 
 def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:

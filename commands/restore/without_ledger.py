@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from commands.errors import CorruptBackup, InvalidArgument, OtherSource, TargetExists
+from commands.errors import (
+    CorruptBackup,
+    EncryptionDiffers,
+    InvalidArgument,
+    OtherSource,
+    TargetExists,
+)
+from commands.restore.plan import cipher_refusal, is_no_database
 from commands.restore.restore import staged_beside
 from commands.site.store import SIDECARS, make_folder
 from commands.sqlite.connections import SIDECAR_SUFFIXES, open_immutable, open_live, sidecar
@@ -33,10 +40,10 @@ from commands.sqlite.files import copy_file, flush_directory, remove_database, s
 from commands.sqlite.inspection import table_names
 from commands.sqlite.permissions import belongings_of, set_wal
 from commands.sqlite.publishing import publish_new
-from commands.sqlite.raw_files import can_be_written, copy_raw
+from commands.sqlite.raw_files import copy_raw
 from commands.sqlite.replacement import needs_replacement, replace_target
 from commands.sqlite.restore_into import restore_into
-from commands.sqlite.snapshot import take_snapshot
+from commands.sqlite.snapshot import SnapshotLimits, take_snapshot
 from commands.sqlite.space import RESERVE_BYTES, free_bytes, require_space
 from projections.folds.backup_names import free_name, pre_restore_backup_name
 
@@ -84,7 +91,7 @@ def plan_without_ledger(
     """
     backup = _found(configuration, file)
     digest = _require_digest(backup, sha256)
-    problem = content_problem(backup)
+    problem = content_problem(backup, keys=configuration.keys)
     if problem is not None:
         raise CorruptBackup(f"{shown(backup)} is damaged ({problem}); nothing was touched")
     if to is not None:
@@ -93,12 +100,14 @@ def plan_without_ledger(
             raise TargetExists(f"{shown(target)} exists already; give a path that does not")
         return BareRestore(backup, digest, target, "elsewhere", None, keeps_current=False)
     target = Path(os.path.realpath(configuration.database_path))
-    reason = _why_replaced(target, backup, configuration.restore_wait_seconds)
+    reason = _why_replaced(configuration, target, backup)
     mode: RestoreMode = "transaction" if reason is None else "replace"
     keeps = reason != "missing" and target.stat().st_size > 0
     plan = BareRestore(backup, digest, target, mode, reason, keeps_current=keeps)
+    if reason == "cipher" and not force:
+        raise EncryptionDiffers(cipher_refusal(backup, shown(backup), target))
     if keeps and reason != "damaged" and not force:
-        _require_common_table(plan, configuration.restore_wait_seconds)
+        _require_common_table(configuration, plan)
     return plan
 
 
@@ -121,15 +130,24 @@ def restore_without_ledger(
         require_space(plan.target.parent, needed, "restore", free_bytes)
     kept = _keep_current(configuration, plan, now) if plan.keeps_current else None
     if plan.mode == "transaction":
-        restore_into(plan.target, plan.backup, wait_seconds=wait_seconds, on_progress=on_progress)
+        restore_into(
+            plan.target,
+            plan.backup,
+            wait_seconds=wait_seconds,
+            on_progress=on_progress,
+            keys=configuration.keys,
+        )
     else:
-        _put_in_place(plan, wait_seconds, on_progress)
+        _put_in_place(configuration, plan, on_progress)
     return BareRestore(
         plan.backup, plan.sha256, plan.target, plan.mode, plan.reason, plan.keeps_current, kept
     )
 
 
-def _put_in_place(plan: BareRestore, wait_seconds: float, on_progress: Progress | None) -> None:
+def _put_in_place(
+    configuration: Configuration, plan: BareRestore, on_progress: Progress | None
+) -> None:
+    wait_seconds, keys = configuration.restore_wait_seconds, configuration.keys
     staged = staged_beside(plan.target, str(uuid4()))
     try:
         if copy_file(plan.backup, staged, on_progress) != plan.sha256:
@@ -140,9 +158,9 @@ def _put_in_place(plan: BareRestore, wait_seconds: float, on_progress: Progress 
             publish_new(staged, plan.target)
         else:
             keeps_log = belongings_of(plan.target).is_wal
-            replace_target(plan.target, staged, wait_seconds=wait_seconds)
+            replace_target(plan.target, staged, wait_seconds=wait_seconds, keys=keys)
             if keeps_log:
-                set_wal(plan.target)
+                set_wal(plan.target, keys)
     except FileInTheWay as error:
         raise TargetExists(f"{shown(plan.target)} exists already; nothing was touched") from error
     finally:
@@ -176,17 +194,19 @@ def _require_digest(backup: Path, sha256: str | None) -> str:
     return found
 
 
-def _why_replaced(target: Path, backup: Path, wait_seconds: float) -> str | None:
-    if target.is_file() and target.stat().st_size and not can_be_written(target):
+def _why_replaced(configuration: Configuration, target: Path, backup: Path) -> str | None:
+    if is_no_database(target):
         return "damaged"
-    return needs_replacement(target, backup, wait_seconds=wait_seconds)
+    wait_seconds = configuration.restore_wait_seconds
+    return needs_replacement(target, backup, wait_seconds=wait_seconds, keys=configuration.keys)
 
 
-def _require_common_table(plan: BareRestore, wait_seconds: float) -> None:
+def _require_common_table(configuration: Configuration, plan: BareRestore) -> None:
+    wait_seconds, keys = configuration.restore_wait_seconds, configuration.keys
     try:
-        with closing(open_immutable(plan.backup)) as connection:
+        with closing(open_immutable(plan.backup, keys)) as connection:
             theirs = table_names(connection)
-        with closing(open_live(plan.target, wait_seconds)) as connection:
+        with closing(open_live(plan.target, wait_seconds, keys=keys)) as connection:
             ours = table_names(connection)
     except sqlite3.Error as error:
         raise translated(error, plan.target) from error
@@ -223,7 +243,9 @@ def _stage_current(configuration: Configuration, plan: BareRestore, staged: Path
     """A verified snapshot; of a damaged database its bytes, whose sidecars are to be kept."""
     if plan.reason != "damaged":
         try:
-            take_snapshot(plan.target, staged, wait_seconds=configuration.snapshot_wait_seconds)
+            wait_seconds = configuration.snapshot_wait_seconds
+            limits = SnapshotLimits(keys=configuration.keys)
+            take_snapshot(plan.target, staged, wait_seconds=wait_seconds, limits=limits)
         except (DamagedDatabase, NotADatabase, NoTables):
             remove_database(staged)
         else:

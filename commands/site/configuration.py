@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,6 +23,7 @@ from sqlalchemy.engine import URL
 from commands.errors import InvalidArgument, NoDatabase
 from commands.site.labels import Served, check_labels, served_users
 from commands.site.topics import TOPICS, Topic
+from commands.sqlite.cipher.keys import Keys
 from ledger.append.database import database_url
 from ledger.errors import LedgerError
 
@@ -50,6 +52,8 @@ class Configuration(BaseSettings):
     backups: Path | None = None
     ledger: str | None = None
     projections: str | None = None
+    key_command: str | None = None
+    key_file: Path | None = None
     debug: bool = False
     root_in_folders_of_others: bool = False
     log_format: LogFormat = "text"
@@ -95,7 +99,9 @@ class Configuration(BaseSettings):
     http_user_backups: Annotated[int, Field(ge=0, le=1_000_000)] = 50
     metrics_open: bool = False
 
-    @field_validator("database", "backups", "checkpoint_key", "checkpoint_folder", mode="after")
+    @field_validator(
+        "database", "backups", "key_file", "checkpoint_key", "checkpoint_folder", mode="after"
+    )
     @classmethod
     def _no_nul(cls, value: Path | None) -> Path | None:
         if value is not None and ("\0" in str(value) or str(value) in ("", ".")):
@@ -119,6 +125,7 @@ class Configuration(BaseSettings):
         "backups",
         "ledger",
         "projections",
+        "key_file",
         "checkpoint_key",
         "checkpoint_folder",
         mode="before",
@@ -142,6 +149,17 @@ class Configuration(BaseSettings):
     def _known_labels(self) -> Self:
         check_labels(self.labels, self.label_users)
         return self
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.key_command is not None and self.key_file is not None:
+            raise ValueError("key_command and key_file are both set; give one of them")
+        return self
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys of the database, where it is encrypted."""
+        return Keys(self.key_command, self.key_file)
 
     @property
     def served(self) -> Served | None:

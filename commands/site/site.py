@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from commands.site.configuration import Configuration
     from commands.site.store import FoundFile, Store
+    from commands.sqlite.cipher.keys import Keys
     from ledger.append.ledger import RecordedEvent
     from ledger.clock import Clock
     from ledger.records.record import Event
@@ -106,6 +107,11 @@ class Site:
         return self.configuration.database_path
 
     @property
+    def keys(self) -> Keys:
+        """The keys of the database and its backups, where they are encrypted."""
+        return self.configuration.keys
+
+    @property
     def owner(self) -> Owner:
         """This process as one that acts: takes its lock the first time it is asked."""
         with self._lock:
@@ -139,6 +145,7 @@ class Site:
                     self.store,
                     self.configuration.database and self.database,
                     lambda: self.read_models.reading(),  # noqa: PLW0108  (they may be exchanged)
+                    self.keys,
                 )
             return self._folder_source
 

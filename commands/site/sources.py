@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from commands.site.store import Store
+    from commands.sqlite.cipher.keys import Keys
     from ledger.append.ledger import Context, Ledger, RecordedEvent
     from ledger.records.record import Event
     from projections.folds.backup import Backup
@@ -95,12 +96,14 @@ class FolderSource:
         store: Store,
         database: Path | None,
         reading: Callable[[], AbstractContextManager[Connection]],
+        keys: Keys | None = None,
     ) -> None:
         self.book = SourceBook(ledger)
         self._ledger = ledger
         self._store = store
         self._database = database
         self._reading = reading
+        self._keys = keys
 
     def owner(self) -> Source | None:
         """The folder's source; None where no database was ever registered in it."""
@@ -189,7 +192,7 @@ class FolderSource:
         if last is None:
             return False
         try:
-            with closing(open_live(database, LOOK_SECONDS, "ro")) as connection:
+            with closing(open_live(database, LOOK_SECONDS, "ro", self._keys)) as connection:
                 return bool(self._tables_of(last) & table_names(connection))
         except SQLiteFileError:
             return False
@@ -199,7 +202,8 @@ class FolderSource:
         made = self._ledger.stream(backup_stream(backup.backup_id))[0].details
         if isinstance(made, BackupCreated) and made.tables:
             return {table.name.lower() for table in made.tables}
-        with closing(open_immutable(self._store.path(backup.filename))) as connection:
+        path = self._store.path(backup.filename)
+        with closing(open_immutable(path, self._keys)) as connection:
             return table_names(connection)
 
     def _refusal(self, owner: Source, database: Path) -> str:

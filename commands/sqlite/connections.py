@@ -8,14 +8,28 @@ lock that the process holds on it. So a database that somebody may be using is o
 import os
 import sqlite3
 import stat
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from commands.sqlite.errors import FileAccessFailed, NotADatabase, SourceMissing, shown, translated
+from commands.sqlite.cipher.keys import Keys
+from commands.sqlite.encryption import connect_with_key, looks_encrypted
+from commands.sqlite.errors import (
+    FileAccessFailed,
+    NotADatabase,
+    SourceMissing,
+    SQLiteFileError,
+    shown,
+    translated,
+)
 from commands.sqlite.foreign_locks import require_no_foreign_locks
+from commands.sqlite.raw_copy_process import BEGINNING_BYTES
+from commands.sqlite.raw_files import beginning_of
 from ledger.sqlite_driver import Connection
 
+_IMMUTABLE = "mode=ro&immutable=1"
 SIDECAR_SUFFIXES = ("-wal", "-shm", "-journal")
 
 
@@ -60,31 +74,42 @@ def missing_database(path: Path) -> str:
     return f"there is no database at {shown(path)}, nor its folder; check the path, and its mount"
 
 
-def open_immutable(path: Path) -> sqlite3.Connection:
+def open_immutable(path: Path, keys: Keys | None = None) -> sqlite3.Connection:
     """Open a finished file of ours for reading: no locks, no sidecars, nothing changes.
 
-    Only for files that nobody writes any more. May be used from any one thread at a time.
+    Only for files that nobody writes any more. May be used from any one thread at a time. `keys`:
+    for one that is encrypted; without them it is opened as it is.
 
     Raises:
+        KeyMissing, WrongKey, DamagedDatabase: it is encrypted, and was not opened.
         SQLiteFileError: as `require_database_file`, or it cannot be opened.
     """
     require_database_file(path)
-    return _connect(path, "mode=ro&immutable=1", 0.0)
+    if keys is not None and _is_encrypted_backup(path):
+        return _open_with_key(path, _IMMUTABLE, 0.0, keys)
+    return _connect(path, _IMMUTABLE, 0.0)
 
 
 def open_live(
-    path: Path, wait_seconds: float, mode: Literal["rw", "ro"] = "rw"
+    path: Path,
+    wait_seconds: float,
+    mode: Literal["rw", "ro"] = "rw",
+    keys: Keys | None = None,
 ) -> sqlite3.Connection:
     """Open a database that others may be using; never creates it.
 
     `rw` so that SQLite can roll back what a crashed writer left; it turns into read-only by
-    itself where the file's permissions say so. Transactions are begun by hand.
+    itself where the file's permissions say so. Transactions are begun by hand. `keys`: as for
+    `open_immutable`.
 
     Raises:
+        KeyMissing, WrongKey, DamagedDatabase: it is encrypted, and was not opened.
         LockedByDotfile: its application locks in a way that SQLite here does not see.
         SQLiteFileError: it cannot be opened.
     """
     require_no_foreign_locks(path)
+    if keys is not None and is_encrypted(path):
+        return _open_with_key(path, f"mode={mode}", wait_seconds, keys)
     return _connect(path, f"mode={mode}", wait_seconds)
 
 
@@ -95,6 +120,41 @@ def pragma(connection: sqlite3.Connection, name: str) -> str:
         sqlite3.Error: as SQLite says it.
     """
     return str(connection.execute(f"PRAGMA main.{name}").fetchone()[0])
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a database looks as one that SQLCipher encrypted; it may be in use.
+
+    SQLCipher brings a SQLite of its own: closing a descriptor of the other SQLite would drop the
+    locks that an application in this process holds through it. So where it is loaded, another
+    process looks.
+    """
+    try:
+        if "sqlcipher3" in sys.modules:
+            begun = beginning_of(path)
+            return looks_encrypted(begun, path.stat().st_size)
+        with closing(_connect(path, _IMMUTABLE, 0.0)) as connection:
+            connection.execute("PRAGMA main.schema_version").fetchone()
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB:
+            return looks_encrypted(beginning_of(path), path.stat().st_size)
+    except (SQLiteFileError, OSError):
+        return False
+    return False
+
+
+def _is_encrypted_backup(path: Path) -> bool:
+    """The same of a file that nobody writes, and that may be opened as it is."""
+    try:
+        with path.open("rb") as file:
+            return looks_encrypted(file.read(BEGINNING_BYTES), path.stat().st_size)
+    except OSError:
+        return False  # opening it says why
+
+
+def _open_with_key(path: Path, options: str, wait_seconds: float, keys: Keys) -> sqlite3.Connection:
+    uris = (database_uri(path, options), database_uri(path, _IMMUTABLE))
+    return connect_with_key(path, uris, wait_seconds, keys)
 
 
 def _connect(path: Path, options: str, wait_seconds: float) -> sqlite3.Connection:

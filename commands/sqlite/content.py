@@ -13,12 +13,14 @@ from commands.sqlite.connections import open_immutable
 from commands.sqlite.errors import DamagedDatabase, NotADatabase, SQLiteFileError, shown, translated
 from commands.sqlite.files import CHUNK_BYTES, file_error
 from commands.sqlite.integrity import integrity_problems
-from commands.sqlite.raw_files import KNOWN_VERSIONS, WRITE_VERSION
+from commands.sqlite.raw_files import KNOWN_VERSIONS, SQLITE_BEGINNING, WRITE_VERSION
+from ledger.vocabulary import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from commands.sqlite.cipher.keys import Keys
     from commands.sqlite.files import Progress
     from commands.sqlite.inspection import Inspection
     from ledger.events.catalog import BackupCreated
@@ -38,16 +40,20 @@ class BackupUnreadable(SQLiteFileError, OSError):
     """The disk does not give the backup's content back: as bad as a wrong content."""
 
 
-def content_problem(path: Path, known: Collection[str] = ()) -> str | None:
+def content_problem(
+    path: Path, known: Collection[str] = (), keys: Keys | None = None
+) -> str | None:
     """What SQLite finds wrong with a file that nobody writes; None where all is well.
 
     `known`: findings that the database had when it was copied, perhaps cut; they are no problem.
+    `keys`: of a file that may be encrypted.
 
     Raises:
+        KeyMissing, WrongKey: it is encrypted, and was not opened.
         SQLiteFileError: it could not be looked at, which says nothing about the file.
     """
     try:
-        with closing(open_immutable(path)) as connection:
+        with closing(open_immutable(path, keys)) as connection:
             found = integrity_problems(connection)
             new = [each for each in found if not any(each.startswith(said) for said in known)]
             problems = new or _header_problems(path)
@@ -64,10 +70,11 @@ def _header_problems(path: Path) -> list[str]:
     """An unknown write version: SQLite reads such a file, and would never write to it."""
     try:
         with path.open("rb") as file:
-            version = file.read(WRITE_VERSION + 1)[-1]
+            begun = file.read(WRITE_VERSION + 1)
     except OSError as error:
         raise file_error(error, path) from error
-    if version in KNOWN_VERSIONS:
+    version = begun[-1]
+    if version in KNOWN_VERSIONS or not begun.startswith(SQLITE_BEGINNING):  # encrypted: no header
         return []
     return [f"its header has write version {version}, which SQLite cannot write to"]
 
@@ -78,6 +85,8 @@ def count_problem(kept: BackupCreated, found: Inspection) -> str | None:
     A table that could not be counted then, or cannot now, is not compared.
     """
     unchecked = set(kept.unchecked)
+    if EVERYTHING in unchecked:
+        return None  # no key opened it then
     if found.schema_fingerprint != kept.schema_fingerprint:
         return "its schema is not the one that was recorded"
     if found.table_count != kept.table_count:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.sqlite import copy_process
+from commands.sqlite.cipher.write_ahead_log import fold_log
 from commands.sqlite.connections import (
     SIDECAR_SUFFIXES,
     open_live,
@@ -19,8 +20,15 @@ from commands.sqlite.connections import (
     require_database_file,
     sidecar,
 )
-from commands.sqlite.errors import FileAccessFailed, NoTables, shown, translated
-from commands.sqlite.files import Progress, file_error
+from commands.sqlite.errors import (
+    DatabaseBusy,
+    FileAccessFailed,
+    NoTables,
+    SQLiteFileError,
+    shown,
+    translated,
+)
+from commands.sqlite.files import Progress, create_private, file_error, remove_database
 from commands.sqlite.inspection import application_tables
 from commands.sqlite.programs import ProgramNotStarted, program
 
@@ -40,6 +48,14 @@ class Pace:
 
 
 FULL_SPEED = Pace()
+
+
+LOCKED_ATTEMPTS = 5
+"""How often an encrypted database may be opened by its application under our hands."""
+
+
+class JournalLeft(SQLiteFileError, OSError):
+    """An encrypted database whose application crashed in a transaction."""
 
 
 class CopyFailedError(Exception):
@@ -96,17 +112,70 @@ def copy_by_process(
         NotEnoughSpace: the file system is full.
     """
     mode = "wal" if source.uses_wal else "none"
-    identity = (str(source.device), str(source.inode))
-    paced = (str(pace.bytes_per_second), str(pace.niceness))
-    arguments = (source.path, staged.absolute(), mode, *identity, *paced)
+    identity = (source.device, source.inode)
+    arguments = (source.path, staged.absolute(), mode, *identity, *_paced(pace))
+    return _judge(_run(arguments, on_progress, pass_fds), staged)
+
+
+def copy_encrypted(
+    source: Path,
+    staged: Path,
+    wait_seconds: float,
+    on_progress: Progress | None,
+    pass_fds: Sequence[int] = (),
+    pace: Pace = FULL_SPEED,
+) -> None:
+    """Copy a live encrypted database, and take its log into the copy; needs no key.
+
+    The copying process holds SQLite's locks by itself. `source` is without symbolic links.
+
+    Raises:
+        DatabaseBusy: others kept their locks for `wait_seconds`.
+        JournalLeft: a crashed writer's journal is there, which only the key can roll back.
+        CopyFailedError: it could not be started, or did not finish.
+        SQLiteFileError: the file is gone; the file system is full.
+    """
+    for _attempt in range(LOCKED_ATTEMPTS):
+        found = require_database_file(source)
+        identity = (found.st_dev, found.st_ino)
+        arguments = (source, staged.absolute(), "locked", *identity, *_paced(pace), wait_seconds)
+        answer = _run(arguments, on_progress, pass_fds).strip()
+        if answer == "busy":
+            raise DatabaseBusy(f"{shown(source)} stayed locked by another connection; try again")
+        if answer == "journal":
+            raise JournalLeft(
+                f"{shown(source)} has the journal of a crashed writer, which only its key can roll "
+                "back; open it once with its application, or give key_command or key_file"
+            )
+        if answer != "again":
+            _judge(answer, staged)
+            log = sidecar(staged, "-wal")
+            if log.exists():
+                fold_log(staged, log)
+            return
+        remove_database(staged)
+        os.close(create_private(staged))
+    raise DatabaseBusy(f"{shown(source)} was opened and closed all the time; try again later")
+
+
+def _paced(pace: Pace) -> tuple[float, int]:
+    return pace.bytes_per_second, pace.niceness
+
+
+def _run(arguments: Sequence[object], on_progress: Progress | None, pass_fds: Sequence[int]) -> str:
+    """Run the copying process to its end; its last line.
+
+    Raises:
+        CopyFailedError: it could not be started.
+    """
+    texts = map(str, arguments)
     try:
         with program(
-            "-S", copy_process.__file__, *arguments, pass_fds=pass_fds, is_silent=True
+            "-S", copy_process.__file__, *texts, pass_fds=pass_fds, is_silent=True
         ) as lines:
-            answer = _follow(lines, on_progress)
+            return _follow(lines, on_progress)
     except ProgramNotStarted as error:
         raise CopyFailedError(f"it did not start: {error.strerror}") from error
-    return _judge(answer, staged)
 
 
 def require_same_shape(source: Source, shape: tuple[int, ...]) -> None:

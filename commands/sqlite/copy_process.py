@@ -19,11 +19,19 @@ makes the copy right:
 
 Source: https://www.sqlite.org/wal.html and https://www.sqlite.org/fileformat2.html#walformat.
 
-    python -I -S copy_process.py SOURCE STAGED (wal|none) DEVICE INODE [BYTES_A_SECOND NICENESS]
+An encrypted database cannot be read without its key, so the parent has no transaction on it. Then
+this process holds SQLite's own locks (mode `locked`), which need no key: SHARED on the database
+keeps writers of a rollback journal from it, and the last connection from removing a log; the lock
+of checkpoints keeps every checkpoint from the database. The log is copied as above; where none
+was there and one appears meanwhile, the copy is of no use. Offsets: `os.h` (PENDING_BYTE) and
+`wal.c` (WAL_CKPT_LOCK) in SQLite's sources; they are part of its file format.
+
+    python -I -S copy_process.py SOURCE STAGED (wal|none|locked) DEVICE INODE
+        [BYTES_A_SECOND NICENESS [WAIT_SECONDS]]
 
 STAGED exists and is empty; 0 bytes a second means no limit. Lines on stdout: `progress DONE TOTAL`,
-then `done (whole|dropped)` (the log), or `error ERRNO TEXT`. Standard library only: it must start
-fast.
+then `done (whole|dropped)` (the log), or `error ERRNO TEXT`; in mode `locked` also `busy`,
+`journal` (a crashed writer's is there) and `again`. Standard library only: it must start fast.
 """
 
 import contextlib
@@ -50,6 +58,18 @@ NOT_OFFERED = (
     errno.ENOTTY,
     errno.EBADF,
 )
+
+
+PENDING_BYTE = 0x40000000
+RESERVED_BYTE = PENDING_BYTE + 1
+SHARED_BYTES = (PENDING_BYTE + 2, 510)
+CHECKPOINT_BYTE = 121
+"""In the log's index, the `-shm` file."""
+LOOK_AGAIN_SECONDS = 0.01
+
+
+class Unsteady(Exception):
+    """The database could not be held still; the message is the word for the parent."""
 
 
 class EarlyFlush(threading.Thread):
@@ -199,23 +219,82 @@ def open_log(path: str) -> int | None:
         return None
 
 
+def lock_shared(descriptor: int, start: int, length: int = 1) -> bool:
+    """Share a lock of SQLite's until this process ends; whether it could."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, length, start)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            raise
+        return False
+    return True
+
+
+def lock_against_writers(source: int) -> bool:
+    """SQLite's SHARED lock, as a reader takes it: not while a writer waits for readers to go."""
+    if not lock_shared(source, PENDING_BYTE):
+        return False
+    try:
+        return lock_shared(source, *SHARED_BYTES)
+    finally:
+        fcntl.lockf(source, fcntl.LOCK_UN, 1, PENDING_BYTE)
+
+
+def has_hot_journal(source: int, path: str) -> bool:
+    """Whether a crashed writer left a rollback journal; a living one holds RESERVED."""
+    try:
+        with open(path + "-journal", "rb") as journal:
+            is_used = journal.read(1) not in (b"", b"\0")
+    except FileNotFoundError:
+        return False
+    if not is_used or not lock_shared(source, RESERVED_BYTE):
+        return False
+    fcntl.lockf(source, fcntl.LOCK_UN, 1, RESERVED_BYTE)
+    return True
+
+
+def hold_still(source: int, path: str, wait_seconds: float) -> bool:
+    """Take the locks that keep a database's file as it is; says whether there is a log's index.
+
+    Raises:
+        Unsteady: others keep theirs, or the file is not consistent without its journal.
+    """
+    deadline = time.monotonic() + wait_seconds
+    index: int | None = None
+    steps: list[Callable[[], bool]] = [lambda: lock_against_writers(source)]
+    with contextlib.suppress(FileNotFoundError):
+        index = os.open(path + "-shm", os.O_RDONLY)
+        steps.append(lambda: lock_shared(index or 0, CHECKPOINT_BYTE))
+    for is_done in steps:
+        while not is_done():
+            if time.monotonic() >= deadline:
+                raise Unsteady("busy")
+            time.sleep(LOOK_AGAIN_SECONDS)
+    if has_hot_journal(source, path):
+        raise Unsteady("journal")
+    return index is not None
+
+
 def copy_database(
     source_path: str,
     staged_path: str,
     mode: str,
     identity: tuple[int, int],
     bytes_per_second: float = 0,
+    wait_seconds: float = 0,
 ) -> bool:
     """Copy database, then log. Says whether the log was whole (or none was needed).
 
     Raises:
+        Unsteady: mode `locked`, and it could not be held still.
         OSError: anything the system said; ESTALE when the file at the path is not `identity`.
     """
     source = os.open(source_path, os.O_RDONLY)
     found = os.fstat(source)
     if (found.st_dev, found.st_ino) != identity:
         raise OSError(errno.ESTALE, "the database was replaced meanwhile")
-    log = open_log(source_path + "-wal") if mode == "wal" else None
+    has_index = mode == "locked" and hold_still(source, source_path, wait_seconds)
+    log = None if mode == "none" else open_log(source_path + "-wal")
     log_bytes = os.fstat(log).st_size if log is not None else 0
     meter = Meter(found.st_size + log_bytes, Brake(bytes_per_second))
     staged = os.open(staged_path, os.O_WRONLY)
@@ -223,17 +302,23 @@ def copy_database(
     early.start()
     copy(source, staged, meter)
     early.end()
+    if mode == "locked" and not has_index and os.path.exists(source_path + "-shm"):
+        raise Unsteady("again")
     return log is None or copy_log(log, staged_path + "-wal", meter, log_bytes)
 
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; see the top of this file."""
     source, staged, mode, device, inode, *pace = arguments
-    rate, niceness = pace or ("0", "0")
+    rate, niceness, wait_seconds = (*pace, *("0", "0", "0")[len(pace) :])
     try:
         # Linux takes a process's rank at the disk from its niceness, where none was given.
         os.nice(int(niceness))
-        whole = copy_database(source, staged, mode, (int(device), int(inode)), float(rate))
+        identity = (int(device), int(inode))
+        whole = copy_database(source, staged, mode, identity, float(rate), float(wait_seconds))
+    except Unsteady as word:
+        say(str(word))
+        return 1
     except OSError as error:
         say(f"error {error.errno} {error.strerror}")
         return 1

@@ -39,6 +39,14 @@ class NotEnoughSpace(SQLiteFileError, OSError):
     """The file system has no room for what was to be written."""
 
 
+class KeyMissing(SQLiteFileError, OSError):
+    """The database is encrypted, and no key can be had."""
+
+
+class WrongKey(SQLiteFileError, OSError):
+    """The database is encrypted, and none of the keys opens it."""
+
+
 class PageSizeDiffers(SQLiteFileError, OSError):
     """A database in WAL mode cannot take over content of another page size."""
 

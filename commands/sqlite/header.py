@@ -6,7 +6,12 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from commands.sqlite.connections import open_immutable, pragma, require_database_file
+from commands.sqlite.connections import (
+    is_encrypted,
+    open_immutable,
+    pragma,
+    require_database_file,
+)
 from commands.sqlite.errors import SQLiteFileError, shown, translated
 
 if TYPE_CHECKING:
@@ -37,6 +42,8 @@ def _problem(path: Path) -> str | None:
     try:
         if require_database_file(path).st_size < SMALLEST_PAGE:
             return f"{shown(path)} is too short to be a SQLite database; check the path"
+        if is_encrypted(path):
+            return None  # its pages have no header
         with closing(open_immutable(path)) as connection:
             pragma(connection, "schema_version")
     except SQLiteFileError as error:

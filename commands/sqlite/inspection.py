@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from commands.sqlite.cipher.keys import Keys
 from commands.sqlite.connections import open_immutable, pragma
 from commands.sqlite.errors import shown, translated
 from commands.sqlite.files import sha256_of
 from commands.sqlite.integrity import raw_table_names, readable, with_stub_collations
 from ledger.sqlite_driver import any_text
+from ledger.vocabulary import EVERYTHING
 
 __all__ = [
     "OUR_TABLES",
@@ -24,6 +26,7 @@ __all__ = [
     "is_application_table",
     "open_immutable",
     "schema_fingerprint",
+    "sealed",
     "sha256_of",
     "table_names",
 ]
@@ -112,22 +115,36 @@ def schema_fingerprint(connection: sqlite3.Connection) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def inspect(database: sqlite3.Connection | Path) -> Inspection:
+def inspect(database: sqlite3.Connection | Path, keys: Keys | None = None) -> Inspection:
     """Look at a finished file of ours (by path) or at any open connection.
 
     Reads every table once. One that cannot be read here (its module is missing, or it is damaged)
-    has 0 rows and a warning.
+    has 0 rows and a warning. `keys`: of a file that may be encrypted.
 
     Raises:
         SQLiteFileError: by path; sqlite3.Error as it is, by connection.
     """
-    if isinstance(database, sqlite3.Connection):
+    if not isinstance(database, Path):
         return _inspect(database)
-    with closing(open_immutable(database)) as connection:
+    with closing(open_immutable(database, keys)) as connection:
         try:
             return _inspect(connection)
         except sqlite3.Error as error:
             raise translated(error, database) from error
+
+
+def sealed(reason: str) -> Inspection:
+    """What is known of an encrypted database that no key opens: nothing, and why."""
+    return Inspection(
+        schema_fingerprint=hashlib.sha256(b"[]").hexdigest(),
+        table_count=0,
+        row_count=0,
+        tables=(),
+        schema_version=0,
+        page_size=0,
+        warnings=(f"nothing inside was checked: {reason}",),
+        uncounted=(EVERYTHING,),
+    )
 
 
 def _inspect(connection: sqlite3.Connection) -> Inspection:

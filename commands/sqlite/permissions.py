@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from commands.sqlite.cipher.keys import Keys
 from commands.sqlite.connections import SIDECAR_SUFFIXES, open_live, pragma, sidecar
 from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, shown
 from commands.sqlite.files import PRIVATE_MODE
@@ -83,22 +84,22 @@ def give(path: Path, belongings: Belongings) -> None:
         os.close(descriptor)
 
 
-def set_wal(database: Path) -> bool:
+def set_wal(database: Path, keys: Keys | None = None) -> bool:
     """Let a restored database keep a write-ahead log again; whether it does.
 
     It is not part of the restore: a kill before it leaves a good database with a rollback journal.
     """
     try:
-        with closing(open_live(database, LOOK_SECONDS)) as connection:
+        with closing(open_live(database, LOOK_SECONDS, keys=keys)) as connection:
             return pragma(connection, "journal_mode=WAL") == "wal"
     except (sqlite3.Error, SQLiteFileError):
         return False
 
 
-def journal_mode(database: Path) -> str | None:
+def journal_mode(database: Path, keys: Keys | None = None) -> str | None:
     """How a database keeps its journal; None where it cannot be asked now."""
     try:
-        with closing(open_live(database, LOOK_SECONDS, "ro")) as connection:
+        with closing(open_live(database, LOOK_SECONDS, "ro", keys)) as connection:
             return pragma(connection, "journal_mode")
     except (sqlite3.Error, SQLiteFileError):
         return None

@@ -5,7 +5,7 @@
     python raw_copy_process.py begin PATH
     python raw_copy_process.py end PATH
 
-Prints "done <sha256> <bytes>", or for `begin` the first 20 bytes in hex and how many, and for
+Prints "done <sha256> <bytes>", or for `begin` the first 4 KiB in hex and how many, and for
 `end` the last 8 KiB ("done - 0" where there is nothing). SQLite's locks belong to the process that
 closes a descriptor, so the application's process never opens such files this way. Standard
 library only.
@@ -16,7 +16,7 @@ import os
 import sys
 
 CHUNK_BYTES = 1024 * 1024
-BEGINNING_BYTES = 20
+BEGINNING_BYTES = 4 * 1024
 END_BYTES = 8 * 1024
 """More than a path can have."""
 

@@ -43,9 +43,18 @@ def can_be_written(path: Path) -> bool:
     Raises:
         FileAccessFailed: it cannot be read.
     """
-    begun = _bytes_of(*_run("begin", path))
-    versions = begun[WRITE_VERSION:]
+    begun = beginning_of(path)
+    versions = begun[WRITE_VERSION : WRITE_VERSION + 2]
     return begun.startswith(SQLITE_BEGINNING) and all(each in KNOWN_VERSIONS for each in versions)
+
+
+def beginning_of(path: Path) -> bytes:
+    """The first 4 KiB of a file that SQLite may have open.
+
+    Raises:
+        FileAccessFailed: it cannot be read.
+    """
+    return _bytes_of(*_run("begin", path))
 
 
 def end_of(path: Path) -> bytes:

@@ -15,8 +15,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
+from commands.sqlite.cipher.keys import Keys
 from commands.sqlite.connections import (
     SIDECAR_SUFFIXES,
+    is_encrypted,
     open_immutable,
     open_live,
     pragma,
@@ -34,27 +36,38 @@ from commands.sqlite.errors import (
 from commands.sqlite.files import file_error, flush_directory
 from commands.sqlite.permissions import Belongings, belongings_of, give
 
-Reason = Literal["missing", "damaged", "page_size"]
+Reason = Literal["missing", "damaged", "page_size", "cipher"]
 
 
-def needs_replacement(target: Path, backup: Path, *, wait_seconds: float = 30.0) -> Reason | None:
+def needs_replacement(
+    target: Path, backup: Path, *, wait_seconds: float = 30.0, keys: Keys | None = None
+) -> Reason | None:
     """Why `backup` cannot go into `target` by a transaction; None when it can.
 
     Damaged means that SQLite cannot read the schema; damage further inside is overwritten by a
-    transaction as well. Another page size matters in WAL mode only.
+    transaction as well. Another page size matters in WAL mode only. Cipher: one of the two is
+    encrypted, and the other is not. `keys`: of those that are; not needed where the target is gone.
 
     Raises:
+        KeyMissing, WrongKey: one that is encrypted cannot be opened.
         SQLiteFileError: the backup cannot be read; the target is busy or not to be opened.
     """
-    with closing(open_immutable(backup)) as connection:
+    is_keyed = keys is not None and is_encrypted(backup)
+    if is_keyed and not target.exists():
+        require_database_file(backup)
+        return "missing"
+    with closing(open_immutable(backup, keys)) as connection:
         wanted, _ = _page_size_and_mode(connection, backup)
     if target.is_file() and target.stat().st_size == 0:
-        return None  # to SQLite a database without content: a transaction fills it
+        return "cipher" if is_keyed else None  # without content: a transaction fills it
     if target.exists() and not target.is_file():
         raise NotADatabase(f"{shown(target)} is not a regular file; choose another target")
     try:
         require_database_file(target)
-        with closing(open_live(target, wait_seconds)) as connection:
+        if keys is not None and is_encrypted(target) != is_keyed:
+            open_live(target, wait_seconds, keys=keys).close()
+            return "cipher"
+        with closing(open_live(target, wait_seconds, keys=keys)) as connection:
             found, mode = _page_size_and_mode(connection, target)
     except SourceMissing:
         return "missing"
@@ -63,7 +76,9 @@ def needs_replacement(target: Path, backup: Path, *, wait_seconds: float = 30.0)
     return "page_size" if mode == "wal" and found != wanted else None
 
 
-def replace_target(target: Path, staged: Path, *, wait_seconds: float = 30.0) -> None:
+def replace_target(
+    target: Path, staged: Path, *, wait_seconds: float = 30.0, keys: Keys | None = None
+) -> None:
     """Put `staged` in the place of `target`, which nobody else may have open.
 
     `staged` is finished, flushed, and on the same file system. Sidecars of the old database are
@@ -73,22 +88,25 @@ def replace_target(target: Path, staged: Path, *, wait_seconds: float = 30.0) ->
         DatabaseBusy: somebody has the target open; nothing was changed.
         SQLiteFileError: a step failed.
     """
-    with sole_access(target, wait_seconds):
+    with sole_access(target, wait_seconds, keys):
         belongings = belongings_of(target)
         clear_sidecars(target)
         rename_into_place(staged, target, belongings)
 
 
 @contextmanager
-def sole_access(target: Path, wait_seconds: float = 30.0) -> Iterator[None]:
+def sole_access(
+    target: Path, wait_seconds: float = 30.0, keys: Keys | None = None
+) -> Iterator[None]:
     """Hold SQLite's exclusive lock on the target, where it can be taken.
 
     It cannot on a missing file, nor on one that SQLite does not recognise: those are let through.
 
     Raises:
         DatabaseBusy: somebody else had the target open for all of `wait_seconds`.
+        KeyMissing, WrongKey: it is encrypted, and cannot be locked without its key.
     """
-    connection = _lock(target.resolve(), wait_seconds)
+    connection = _lock(target.resolve(), wait_seconds, keys)
     try:
         yield
     finally:
@@ -132,11 +150,11 @@ def rename_into_place(staged: Path, target: Path, belongings: Belongings) -> Non
         raise file_error(error, target) from error
 
 
-def _lock(target: Path, wait_seconds: float) -> sqlite3.Connection | None:
+def _lock(target: Path, wait_seconds: float, keys: Keys | None) -> sqlite3.Connection | None:
     try:
         require_database_file(target)
-        connection = open_live(target, wait_seconds)
-    except (SourceMissing, NotADatabase):
+        connection = open_live(target, wait_seconds, keys=keys)
+    except (SourceMissing, NotADatabase, DamagedDatabase):
         return None
     try:
         # In WAL mode this refuses while anybody has the file open, readers at rest too. Nothing

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from commands.sqlite.cipher.keys import Keys
 from commands.sqlite.connections import open_immutable, open_live, pragma, require_database_file
 from commands.sqlite.errors import (
     DamagedDatabase,
@@ -71,13 +72,15 @@ def restore_into(
     wait_seconds: float = 30.0,
     on_progress: Progress | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    keys: Keys | None = None,
 ) -> RestoreResult:
     """Put the content of `backup` (a finished file of ours) into the live database `target`.
 
     Waits for writers, and in rollback-journal mode for readers, at most `wait_seconds` (the last
     try may take half a second longer). The target keeps its journal mode. Tells progress as
     `restore`; an exception from it undoes everything, except from the last call (all
-    pages done), which comes when the new content is in.
+    pages done), which comes when the new content is in. `keys`: of databases that may be encrypted;
+    the target keeps its key, whichever the backup has.
 
     Raises:
         DatabaseBusy: the wait was in vain; the target is untouched.
@@ -88,8 +91,8 @@ def restore_into(
     target = _existing(target)
     deadline = monotonic() + wait_seconds
     with (
-        closing(open_immutable(backup)) as source,
-        closing(open_live(target, wait_seconds)) as live,
+        closing(open_immutable(backup, keys)) as source,
+        closing(open_live(target, wait_seconds, keys=keys)) as live,
     ):
         expected = _read(backup, lambda: schema_fingerprint(source))
         mode, before = _read(target, lambda: _prepare(live))
@@ -100,7 +103,7 @@ def restore_into(
     return RestoreResult("transaction", after)
 
 
-def schema_version(path: Path) -> int | None:
+def schema_version(path: Path, keys: Keys | None = None) -> int | None:
     """SQLite's schema counter (PRAGMA schema_version); None when missing or not a database.
 
     A restore adds one to the target's, so it tells old from new after a kill.
@@ -110,7 +113,7 @@ def schema_version(path: Path) -> int | None:
     """
     try:
         require_database_file(path)
-        with closing(open_live(path, LOCK_SLICE_SECONDS)) as connection:
+        with closing(open_live(path, LOCK_SLICE_SECONDS, keys=keys)) as connection:
             return _read(path, lambda: _version(connection))
     except (SourceMissing, NotADatabase):
         return None

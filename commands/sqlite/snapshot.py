@@ -15,19 +15,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from commands.sqlite.connections import open_immutable
+from commands.sqlite.cipher.keys import Keys
+from commands.sqlite.connections import (
+    SIDECAR_SUFFIXES,
+    is_encrypted,
+    open_immutable,
+    open_live,
+    sidecar,
+)
 from commands.sqlite.copy import (
     FULL_SPEED,
     CopyFailedError,
+    JournalLeft,
     Pace,
     Source,
     copy_by_backup_api,
     copy_by_process,
+    copy_encrypted,
     reading,
     require_same_shape,
     settle,
 )
-from commands.sqlite.errors import FileAccessFailed, SQLiteFileError, shown, translated
+from commands.sqlite.encryption import CIPHER
+from commands.sqlite.errors import (
+    FileAccessFailed,
+    KeyMissing,
+    NoTables,
+    SQLiteFileError,
+    WrongKey,
+    shown,
+    translated,
+)
 from commands.sqlite.files import (
     Progress,
     create_private,
@@ -38,21 +56,25 @@ from commands.sqlite.files import (
     remove_database,
 )
 from commands.sqlite.foreign_locks import require_no_foreign_locks
-from commands.sqlite.inspection import Inspection, TableRows, inspect, sha256_of
+from commands.sqlite.inspection import Inspection, TableRows, inspect, sealed, sha256_of
 from commands.sqlite.integrity import IntegrityReport, check_integrity
 from commands.sqlite.space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
-from ledger.vocabulary import Engine
+from ledger.vocabulary import EVERYTHING, Engine
 
 MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class SnapshotLimits:
-    """Sizes in bytes that decide how a snapshot is taken, and who says what is free."""
+    """What decides how a snapshot is taken: sizes in bytes, who says what is free, and keys.
+
+    `keys`: of a database that may be encrypted; None takes every file for a plain database.
+    """
 
     small_bytes: int = 16 * MEBIBYTE  # below this, starting a process costs more than it saves
     reserve_bytes: int = RESERVE_BYTES
     free_bytes: FreeBytes = free_bytes
+    keys: Keys | None = None
 
 
 DEFAULT_LIMITS = SnapshotLimits()
@@ -65,6 +87,7 @@ class StagedCopy:
     path: Path
     engine: Engine
     engine_reason: str
+    cipher: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +95,7 @@ class Snapshot:
     """A finished snapshot: durable, checked, and never to be opened but immutable.
 
     `findings`: what the integrity check found wrong with the database itself. `unchecked`: tables
-    that could not be checked or counted here.
+    that could not be checked or counted here. `cipher`: how it is encrypted; None where it is not.
     """
 
     path: Path
@@ -87,6 +110,12 @@ class Snapshot:
     warnings: tuple[str, ...]
     findings: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
+    cipher: str | None = None
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it is encrypted and no key opened it, so that nothing inside was looked at."""
+        return EVERYTHING in self.unchecked
 
 
 def take_snapshot(
@@ -104,7 +133,8 @@ def take_snapshot(
 
     `on_progress(step, bytes done, bytes in all)` hears of `copy`, then of `hash` (the longest
     check runs beside it), perhaps from another thread. `pass_fds` are inherited by the copying
-    process, as a lock that must outlive this one. `pace`: how gently.
+    process, as a lock that must outlive this one. `pace`: how gently. An
+    encrypted database of which no key fits is copied all the same, and stays unchecked.
 
     Raises:
         SQLiteFileError: which of them says what is wrong; nothing is left at `staged`.
@@ -120,7 +150,10 @@ def take_snapshot(
         pace=pace,
     )
     with _removed_on_failure(staged, source):
-        return _verified(copy, on_progress, pace)
+        snapshot = _verified(copy, on_progress, pace, limits.keys)
+        if not (snapshot.table_count or snapshot.is_sealed):
+            raise NoTables(f"{shown(source)} has no table of the application; check the path")
+        return snapshot
 
 
 def stage_copy(
@@ -139,6 +172,9 @@ def stage_copy(
     Raises:
         SQLiteFileError: as `take_snapshot`.
     """
+    if limits.keys is not None and is_encrypted(source):
+        _stage_encrypted(source, staged, wait_seconds, on_progress, limits, pass_fds, pace)
+        return StagedCopy(staged, "copy", "encrypted: copied without its key", CIPHER)
     with reading(source, wait_seconds) as live:
         needed = live.needed_bytes + limits.reserve_bytes
         require_space(staged.parent, needed, "snapshot", limits.free_bytes)
@@ -155,6 +191,35 @@ def stage_copy(
                 settle(staged)
             require_no_foreign_locks(source)  # it may have begun to write meanwhile
     return StagedCopy(staged, chosen, reason)
+
+
+def _stage_encrypted(
+    source: Path,
+    staged: Path,
+    wait_seconds: float,
+    on_progress: Progress | None,
+    limits: SnapshotLimits,
+    pass_fds: Sequence[int],
+    pace: Pace,
+) -> None:
+    """Copy an encrypted database as it is; its key is used only to roll back a crashed writer."""
+    require_no_foreign_locks(source)
+    path = source.resolve()
+    logs = [log for suffix in SIDECAR_SUFFIXES if (log := sidecar(path, suffix)).exists()]
+    needed = sum(each.stat().st_size for each in (path, *logs))
+    require_space(staged.parent, needed + limits.reserve_bytes, "snapshot", limits.free_bytes)
+    os.close(create_private(staged))
+    with _removed_on_failure(staged, source):
+        try:
+            copy_encrypted(path, staged, wait_seconds, on_progress, pass_fds, pace)
+        except JournalLeft:
+            if limits.keys is None or not limits.keys.is_configured:
+                raise
+            open_live(path, wait_seconds, keys=limits.keys).close()  # its first read rolls back
+            copy_encrypted(path, staged, wait_seconds, on_progress, pass_fds, pace)
+        except CopyFailedError as failure:
+            raise FileAccessFailed(f"{shown(source)} could not be copied: {failure}") from failure
+        require_no_foreign_locks(source)
 
 
 def choose_engine(
@@ -197,17 +262,19 @@ def _is_full(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
-def _verified(copy: StagedCopy, on_progress: Progress | None, pace: Pace) -> Snapshot:
+def _verified(
+    copy: StagedCopy, on_progress: Progress | None, pace: Pace, keys: Keys | None
+) -> Snapshot:
     """Flush, hash, count and check side by side: nobody writes the file any more."""
     path = copy.path
     with ThreadPoolExecutor(4, "snapshot", _be_nice, (pace.niceness,)) as pool:
         flushed = pool.submit(flush_file, path)
         digest = pool.submit(sha256_of, path, on_progress)
-        content: Future[Inspection] = pool.submit(inspect, path)
-        report = pool.submit(_check, path).result()
+        content = pool.submit(inspect, path, keys)
+        report = pool.submit(_check, path, keys)
     flushed.result()
     flush_directory(path.parent)
-    found, sha256 = content.result(), digest.result()
+    found, checked, sha256 = *_seen(content, report, path), digest.result()
     leave_page_cache(path)
     return Snapshot(
         path=path,
@@ -219,14 +286,26 @@ def _verified(copy: StagedCopy, on_progress: Progress | None, pace: Pace) -> Sna
         tables=found.tables,
         engine=copy.engine,
         engine_reason=copy.engine_reason,
-        warnings=(*found.warnings, *report.warnings),
-        findings=tuple(report.problems),
-        unchecked=tuple(dict.fromkeys((*report.unchecked, *found.uncounted))),
+        warnings=(*found.warnings, *checked.warnings),
+        findings=tuple(checked.problems),
+        unchecked=tuple(dict.fromkeys((*checked.unchecked, *found.uncounted))),
+        cipher=copy.cipher,
     )
 
 
-def _check(path: Path) -> IntegrityReport:
-    with closing(open_immutable(path)) as connection:
+def _seen(
+    content: Future[Inspection], report: Future[IntegrityReport], staged: Path
+) -> tuple[Inspection, IntegrityReport]:
+    """What was found inside; of an encrypted file that no key opened, why nothing was."""
+    try:
+        return content.result(), report.result()
+    except (KeyMissing, WrongKey) as error:
+        reason = shown(error).replace(shown(staged), "the database")
+        return sealed(reason), IntegrityReport([])
+
+
+def _check(path: Path, keys: Keys | None) -> IntegrityReport:
+    with closing(open_immutable(path, keys)) as connection:
         return check_integrity(connection)
 
 

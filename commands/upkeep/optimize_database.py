@@ -45,7 +45,7 @@ def optimize_database(site: Site, context: Context) -> Optimized:
         )
     source = site.source_id(context)
     wait = site.configuration.restore_wait_seconds
-    with closing(open_live(path, wait)) as connection:
+    with closing(open_live(path, wait, keys=site.keys)) as connection:
         try:
             connection.execute("VACUUM")
             connection.execute("ANALYZE")
@@ -66,7 +66,8 @@ def inspect_database(site: Site) -> Inspection:
     """
     path = site.database
     require_database_file(path)
-    with closing(open_live(path, site.configuration.snapshot_wait_seconds, "ro")) as connection:
+    wait = site.configuration.snapshot_wait_seconds
+    with closing(open_live(path, wait, "ro", site.keys)) as connection:
         try:
             return inspect(connection)
         except sqlite3.Error as error:

@@ -39,10 +39,10 @@ def drill(
         digest = _restored(source, path, on_progress)
         if digest != backup.sha256:
             return digest, "the file's content is not what was recorded"
-        problem = content_problem(path, backup.findings)
+        problem = content_problem(path, backup.findings, site.keys)
         kept = kept_counts(site, backup)
         if problem is None and kept is not None:
-            problem = count_problem(kept, inspect(path))
+            problem = count_problem(kept, inspect(path, site.keys))
         return digest, problem
 
 

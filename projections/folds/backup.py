@@ -20,7 +20,7 @@ from ledger.events.catalog import (
     HoldReleased,
 )
 from ledger.records.record import Event
-from ledger.vocabulary import BackupStatus
+from ledger.vocabulary import EVERYTHING, BackupStatus
 from projections.folds.backup_names import is_protected
 
 
@@ -147,6 +147,8 @@ def _born(event: Event, details: BackupCreated | BackupFound) -> Backup:
         backup.unchecked = details.unchecked
         backup.warnings = details.warnings
         backup.cipher = details.cipher
+        if EVERYTHING in details.unchecked:
+            backup.verified_level = "digest"  # no key opened it
         backup.local_day = details.local_day
         backup.collapsed_from = details.collapsed_from
     return backup

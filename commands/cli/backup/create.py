@@ -91,15 +91,18 @@ def _require_something_to_back_up(configuration: Configuration, name: str | None
 
 def _say_created(site: Site, backup: Backup) -> None:
     from ledger.events.catalog import BackupCreated
-    from ledger.vocabulary import backup_stream
+    from ledger.vocabulary import EVERYTHING, backup_stream
 
     details = site.ledger.stream(backup_stream(backup.backup_id))[0].details
     assert isinstance(details, BackupCreated)
     say(f"Made {backup.filename}", style="green")
-    say(
-        f"{moments.size(backup.size)}, {count(details.table_count, 'table')}, "
-        f"{count(details.row_count, 'row')}; {_CHECKED[details.condition]}, SHA-256 recorded."
-    )
+    cipher = "encrypted, " if details.cipher else ""
+    if EVERYTHING in details.unchecked:
+        inside = "nothing inside was checked"
+    else:
+        tables, rows = count(details.table_count, "table"), count(details.row_count, "row")
+        inside = f"{tables}, {rows}; {_CHECKED[details.condition]}"
+    say(f"{moments.size(backup.size)}, {cipher}{inside}, SHA-256 recorded.")
     say(f"In {site.store.folder}", style="dim")
     for warning in details.warnings:
         note(f"Warning: {warning}")

@@ -14,6 +14,7 @@ from commands.reporting.terminal import (
     tell,
     terminal_width,
 )
+from ledger.vocabulary import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,7 +120,9 @@ def state(backup: Backup, now: datetime, others: Mapping[str, str] | None = None
     if backup.is_collapse:
         words.append("collapsed")
     if backup.unchecked:
-        words.append("partly unchecked")
+        words.append("unchecked" if EVERYTHING in backup.unchecked else "partly unchecked")
+    if backup.cipher:
+        words.append("encrypted")
     if backup.is_held(now):
         words.append("held")
     if backup.is_protected:
