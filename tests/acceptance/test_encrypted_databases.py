@@ -134,7 +134,7 @@ def test_a_database_that_cannot_be_read_any_more_does_not_push_out_the_plain_one
     place.done("backup", "create", "again")
     place.done("retention", "apply", "1", "--global")
     assert "plain.db" in [each["filename"] for each in place.json("backup", "list")]
-    place.done("backup", "accept", "again")
+    place.done("backup", "accept", "again.db")
 
 
 def test_backups_from_before_a_rekey_go_back_under_the_new_key(
