@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from commands.restore.restore import STAGED_PREFIX, staged_beside
+from commands.restore.scratch import clear_scratch
 from commands.site.actors import SYSTEM
 from commands.site.owner import dead_owner
 from commands.sqlite.connections import open_immutable, open_live
@@ -57,11 +58,14 @@ def _is_of_here(site: Site, restore: Restore) -> bool:
 def clear_left_over_files(site: Site) -> list[str]:
     """Remove what a restore whose outcome is known left beside the database; their names.
 
+    Likewise what killed restores without the ledger left there and among what is staged.
     Whoever recorded the outcome may have been another machine, which could not reach the file.
     What it kept because nobody knows what the database holds, and files of restores that this
     ledger does not know, are a person's to remove.
     """
-    removed: list[str] = []
+    removed: list[str] = clear_scratch(site.store.staging)
+    if site.configuration.database is not None:
+        removed += clear_scratch(Path(os.path.realpath(site.database)).parent)
     for path, last in left_over_files(site):
         is_kept = isinstance(last, RestoreInterrupted) and last.outcome == "unknown"
         if last is None or isinstance(last, RestoreStarted) or is_kept:

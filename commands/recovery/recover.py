@@ -15,6 +15,7 @@ from commands.backups.staging import publish_all
 from commands.offsite.abandoned import abandon_dead_copies
 from commands.recovery.expired_claims import settle_owner
 from commands.recovery.interrupted_restore import clear_left_over_files, finish_interrupted_restores
+from commands.restore.scratch import PREFIX as SCRATCH
 from commands.site.actors import SYSTEM
 from commands.site.owner import LOCK_NAME, dead_owner, is_alive
 from commands.sqlite.files import remove_database
@@ -58,7 +59,7 @@ def recover(site: Site) -> Recovered:
     finish_interrupted_restores(site, recovered.restores)
     recovered.discarded += clear_left_over_files(site)
     for folder in folders:
-        if not folder.is_dir():
+        if not folder.is_dir() or folder.name.startswith(SCRATCH):
             continue
         try:
             _recover_folder(site, folder, recovered)

@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from commands.errors import (
     CorruptBackup,
@@ -24,8 +23,8 @@ from commands.errors import (
     TargetExists,
 )
 from commands.restore.plan import cipher_refusal, is_no_database
-from commands.restore.restore import staged_beside
-from commands.site.store import SIDECARS, make_folder
+from commands.restore.scratch import clear_scratch, scratch_folder
+from commands.site.store import SIDECARS, STAGING, make_folder
 from commands.sqlite.connections import SIDECAR_SUFFIXES, open_immutable, open_live, sidecar
 from commands.sqlite.content import content_problem
 from commands.sqlite.errors import (
@@ -125,6 +124,8 @@ def restore_without_ledger(
         SQLiteFileError: a step failed.
     """
     wait_seconds = configuration.restore_wait_seconds
+    for folder in (plan.target.parent, configuration.backups_folder / STAGING):
+        clear_scratch(folder)
     if plan.target.parent.is_dir():
         needed = plan.backup.stat().st_size + RESERVE_BYTES
         require_space(plan.target.parent, needed, "restore", free_bytes)
@@ -148,23 +149,24 @@ def _put_in_place(
     configuration: Configuration, plan: BareRestore, on_progress: Progress | None
 ) -> None:
     wait_seconds, keys = configuration.restore_wait_seconds, configuration.keys
-    staged = staged_beside(plan.target, str(uuid4()))
-    try:
+    with scratch_folder(plan.target.parent) as scratch:
+        staged = scratch / "restored"
         if copy_file(plan.backup, staged, on_progress) != plan.sha256:
             raise CorruptBackup(
                 f"{shown(plan.backup)} changed while it was read; nothing was touched"
             )
         if plan.mode == "elsewhere":
-            publish_new(staged, plan.target)
-        else:
-            keeps_log = belongings_of(plan.target).is_wal
-            replace_target(plan.target, staged, wait_seconds=wait_seconds, keys=keys)
-            if keeps_log:
-                set_wal(plan.target, keys)
-    except FileInTheWay as error:
-        raise TargetExists(f"{shown(plan.target)} exists already; nothing was touched") from error
-    finally:
-        staged.unlink(missing_ok=True)
+            try:
+                publish_new(staged, plan.target)
+            except FileInTheWay as error:
+                raise TargetExists(
+                    f"{shown(plan.target)} exists already; nothing was touched"
+                ) from error
+            return
+        keeps_log = belongings_of(plan.target).is_wal
+        replace_target(plan.target, staged, wait_seconds=wait_seconds, keys=keys)
+        if keeps_log:
+            set_wal(plan.target, keys)
 
 
 def _found(configuration: Configuration, file: Path) -> Path:
@@ -222,8 +224,9 @@ def _keep_current(configuration: Configuration, plan: BareRestore, now: datetime
     """What the database holds now, as a protected backup that is adopted once a ledger is there."""
     folder = configuration.backups_folder
     make_folder(folder)
-    staged = folder / f".pre-restore-{uuid4()}"
-    try:
+    make_folder(folder / STAGING)
+    with scratch_folder(folder / STAGING) as scratch:
+        staged = scratch / "current"
         kept_sidecars = _stage_current(configuration, plan, staged)
         while True:
             name = free_name(pre_restore_backup_name(now), lambda each: _is_taken(folder / each))
@@ -232,8 +235,6 @@ def _keep_current(configuration: Configuration, plan: BareRestore, now: datetime
                 break
             except FileInTheWay:
                 continue
-    finally:
-        remove_database(staged)
     if kept_sidecars:
         _keep_sidecars(plan.target, folder / SIDECARS / name)
     return folder / name

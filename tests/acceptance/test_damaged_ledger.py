@@ -103,7 +103,7 @@ def test_restore_without_the_ledger_is_as_careful(begun: Place) -> None:
     assert "Not checked: whether this is the digest that was recorded" in done.err
     (kept,) = begun.backups.glob("pre_restore_backup_*.db")
     assert begun.count_cases(kept) == 25
-    assert list(begun.backups.glob(".pre-restore-*")) == []
+    assert list(begun.folder.rglob(".backup-ledger-bare-*")) == []
 
 
 def test_restore_without_any_ledger_into_a_missing_or_damaged_database(begun: Place) -> None:
