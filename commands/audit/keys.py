@@ -6,11 +6,10 @@ may be shown to anyone.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from commands.errors import InvalidArgument
-from commands.sqlite.files import create_private, file_error, flush_directory
+from commands.sqlite.files import write_private
 from ledger.tree.signed_note import NoteError, SignatureType, SignerKey, VerifierKey, generate_key
 
 if TYPE_CHECKING:
@@ -31,16 +30,7 @@ def make_key(name: str, path: Path) -> VerifierKey:
         key = generate_key(name)
     except NoteError as error:
         raise InvalidArgument(str(error)) from error
-    descriptor = create_private(path)
-    try:
-        os.write(descriptor, f"{key.to_text()}\n".encode())
-        os.fsync(descriptor)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise file_error(error, path) from error
-    finally:
-        os.close(descriptor)
-    flush_directory(path.absolute().parent)
+    write_private(path, f"{key.to_text()}\n".encode())
     return key.verifier()
 
 

@@ -59,11 +59,8 @@ def delete_backup(site: Site, context: Context, filename: str, *, force: bool = 
     except Exception as error:
         site.announce(site.ledger.append(context, _failed_draft(backup, error)))
         raise
-    failures = unlink_files(site, [deletion])
-    drafts = outcome_drafts([deletion], failures)
-    site.announce(site.ledger.append(context, *drafts))
-    if failures:
-        raise failures[0].error
+    for failure in carry_out(site, context, [deletion]):
+        raise failure.error
 
 
 def started_draft(site: Site, deletion: Deletion) -> Draft:
@@ -78,6 +75,15 @@ def started_draft(site: Site, deletion: Deletion) -> Draft:
         rule=deletion.rule,
     )
     return Draft(backup_stream(backup.backup_id), details, backup.user_id)
+
+
+def carry_out(site: Site, context: Context, deletions: Sequence[Deletion]) -> list[Failure]:
+    """Remove the files of announced deletes, and record what came of each; what failed."""
+    failures = unlink_files(site, deletions)
+    drafts = outcome_drafts(deletions, failures)
+    if drafts:
+        site.announce(site.ledger.append(context, *drafts))
+    return failures
 
 
 def unlink_files(site: Site, deletions: Iterable[Deletion]) -> list[Failure]:

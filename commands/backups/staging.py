@@ -12,15 +12,17 @@ from commands.site.configuration import MEGABYTE
 from commands.sqlite.copy import Pace
 from commands.sqlite.files import remove_database
 from commands.sqlite.snapshot import Snapshot, SnapshotLimits, take_snapshot
+from ledger.events.catalog import BackupCreated, BackupFound
 from ledger.vocabulary import backup_stream
-from projections.queries.catalog import backups_with_ids
+from projections.queries.catalog import backup_with_id, backups_with_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from commands.site.site import Site
     from commands.sqlite.files import Progress
+    from ledger.append.ledger import RecordedEvent
     from projections.folds.backup import Backup
 
 
@@ -90,6 +92,24 @@ def publish(site: Site, staged: Path, filename: str) -> None:
     """
     for error in publish_all(site, staged, [filename]).values():
         raise error
+
+
+def publish_recorded(site: Site, staged: Path, recorded: Sequence[RecordedEvent]) -> Backup:
+    """Give a backup its name once its event is recorded; the backup as the ledger has it.
+
+    Raises:
+        OSError: as `publish`.
+    """
+    made = recorded[0].event.details
+    assert isinstance(made, BackupCreated | BackupFound)
+    try:
+        publish(site, staged, made.filename)
+    finally:
+        site.announce([*recorded])
+    with site.read_models.reading() as connection:
+        backup = backup_with_id(connection, staged.name)
+    assert backup is not None
+    return backup
 
 
 def publish_all(site: Site, staged: Path, filenames: Iterable[str]) -> dict[str, OSError]:

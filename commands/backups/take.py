@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.backups.judge import Judgement, judge
-from commands.backups.staging import Staged, append_or_discard, publish, stage_snapshot
+from commands.backups.staging import Staged, append_or_discard, publish_recorded, stage_snapshot
 from commands.backups.unchanged import share_with_last
 from commands.errors import BackupNameTaken, message_of
 from commands.sqlite.snapshot import Snapshot
@@ -23,7 +23,6 @@ from projections.folds.backup_names import (
     pre_migration_backup_name,
     pre_restore_backup_name,
 )
-from projections.queries.catalog import backup_with_id
 
 if TYPE_CHECKING:
     from commands.site.site import Site
@@ -74,16 +73,7 @@ def take_backup(
             stream = backup_stream(backup_id)
             _record_failure(site, context, stream, kind, name, user_id, error)
             raise
-        created = recorded[0].event.details
-        assert isinstance(created, BackupCreated)
-        try:
-            publish(site, path, created.filename)
-        finally:
-            site.announce(recorded)
-    with site.read_models.reading() as connection:
-        backup = backup_with_id(connection, backup_id)
-    assert backup is not None
-    return backup
+        return publish_recorded(site, path, recorded)
 
 
 def created_details(

@@ -29,7 +29,7 @@ logger = logging.getLogger("backup_ledger.notifications")
 
 
 class NotifierThread:
-    """Between start and stop, signals are passed on, and after each check the notifier looks.
+    """While it is entered, signals are passed on, and after each check the notifier looks.
 
     Raises:
         InvalidArgument: a target is not understood, or apprise is not installed.
@@ -48,17 +48,11 @@ class NotifierThread:
         self._is_needed = self._notifier.has_targets or any(self._pings.values())
 
     def __enter__(self) -> Self:
-        self.start()
+        if self._is_needed:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        if self._is_needed:
-            self._thread.start()
-
-    def stop(self) -> None:
         """Send what is on its way, then end; at most CLOSING_SECONDS."""
         if self._is_needed:
             self._put(None)

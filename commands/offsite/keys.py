@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from commands.offsite.repository.seal import (
     parse_identity,
     recipient_of,
 )
-from commands.sqlite.files import create_private, file_error, flush_directory
+from commands.sqlite.files import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,16 +36,7 @@ def make_identity(path: Path) -> str:
     """
     identity = new_identity()
     recipient = recipient_of(identity)
-    descriptor = create_private(path)
-    try:
-        os.write(descriptor, f"# public key: {recipient}\n{identity}\n".encode())
-        os.fsync(descriptor)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise file_error(error, path) from error
-    finally:
-        os.close(descriptor)
-    flush_directory(path.absolute().parent)
+    write_private(path, f"# public key: {recipient}\n{identity}\n".encode())
     return recipient
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
-from commands.backups.staging import append_or_discard, publish
+from commands.backups.staging import append_or_discard, publish_recorded
 from commands.backups.take import take_backup, unused_name
 from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
 from commands.sqlite.content import content_problem
@@ -16,7 +16,6 @@ from ledger.append.ledger import Draft
 from ledger.events.catalog import BackupFound
 from ledger.vocabulary import BackupKind, backup_stream
 from projections.folds.backup_names import pre_restore_backup_name
-from projections.queries.catalog import backup_with_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,21 +42,11 @@ def keep_damaged(site: Site, context: Context, target: Path) -> Backup:
 
     The copying is done by another process: this one may have the database open.
     """
-    backup_id = str(uuid4())
-    with site.owner.staging(backup_id) as staged:
+    with site.owner.staging(str(uuid4())) as staged:
         recorded = append_or_discard(
             site, staged, lambda: _copy_and_append(site, context, target, staged)
         )
-        found = recorded[0].event.details
-        assert isinstance(found, BackupFound)
-        try:
-            publish(site, staged, found.filename)
-        finally:
-            site.announce(recorded)
-    with site.read_models.reading() as connection:
-        backup = backup_with_id(connection, backup_id)
-    assert backup is not None
-    return backup
+        return publish_recorded(site, staged, recorded)
 
 
 def _copy_and_append(
@@ -65,7 +54,7 @@ def _copy_and_append(
 ) -> list[RecordedEvent]:
     backup_id = staged.name
     digest, size = copy_raw(target, staged)
-    _keep_sidecars(site, target, backup_id)
+    keep_sidecars(target, site.store.sidecar_folder(backup_id))
     flush_directory(staged.parent)
     status: Literal["ok", "corrupt"] = "ok" if _is_sound(site, staged) else "corrupt"
 
@@ -91,11 +80,11 @@ def _is_sound(site: Site, staged: Path) -> bool:
         return False  # nobody can say that it is
 
 
-def _keep_sidecars(site: Site, target: Path, backup_id: str) -> None:
+def keep_sidecars(target: Path, folder: Path) -> None:
+    """Copy what stands beside a damaged database into a new folder, if anything does."""
     present = [suffix for suffix in SIDECAR_SUFFIXES if sidecar(target, suffix).exists()]
     if not present:
         return
-    folder = site.store.sidecar_folder(backup_id)
     folder.parent.mkdir(mode=0o700, exist_ok=True)
     folder.mkdir(mode=0o700)
     for suffix in present:

@@ -23,9 +23,10 @@ from commands.errors import (
     TargetExists,
 )
 from commands.restore.plan import cipher_refusal, is_no_database
+from commands.restore.pre_restore import keep_sidecars
 from commands.restore.scratch import clear_scratch, scratch_folder
 from commands.site.store import SIDECARS, STAGING, make_folder
-from commands.sqlite.connections import SIDECAR_SUFFIXES, open_immutable, open_live, sidecar
+from commands.sqlite.connections import open_immutable, open_live
 from commands.sqlite.content import content_problem
 from commands.sqlite.errors import (
     DamagedDatabase,
@@ -35,7 +36,7 @@ from commands.sqlite.errors import (
     shown,
     translated,
 )
-from commands.sqlite.files import copy_file, flush_directory, remove_database, sha256_of
+from commands.sqlite.files import copy_file, remove_database, sha256_of
 from commands.sqlite.inspection import table_names
 from commands.sqlite.permissions import belongings_of, set_wal
 from commands.sqlite.publishing import publish_new
@@ -236,7 +237,7 @@ def _keep_current(configuration: Configuration, plan: BareRestore, now: datetime
             except FileInTheWay:
                 continue
     if kept_sidecars:
-        _keep_sidecars(plan.target, folder / SIDECARS / name)
+        keep_sidecars(plan.target, folder / SIDECARS / name)
     return folder / name
 
 
@@ -253,18 +254,6 @@ def _stage_current(configuration: Configuration, plan: BareRestore, staged: Path
             return False
     copy_raw(plan.target, staged)
     return True
-
-
-def _keep_sidecars(target: Path, folder: Path) -> None:
-    present = [suffix for suffix in SIDECAR_SUFFIXES if sidecar(target, suffix).exists()]
-    if not present:
-        return
-    folder.parent.mkdir(mode=0o700, exist_ok=True)
-    folder.mkdir(mode=0o700)
-    for suffix in present:
-        copy_raw(sidecar(target, suffix), folder / f"database{suffix}")
-    flush_directory(folder)
-    flush_directory(folder.parent)
 
 
 def _is_taken(path: Path) -> bool:

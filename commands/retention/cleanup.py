@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from commands.backups.delete import (
     Deletion,
-    outcome_drafts,
+    carry_out,
     refusal_locked,
     started_draft,
-    unlink_files,
 )
 from commands.backups.last_good import last_good
 from commands.errors import InvalidArgument, Refused
@@ -124,10 +123,7 @@ def _delete_where(
     recorded, announced = site.ledger.decide_with_result(context, decide)
     if recorded:
         site.announce(recorded)
-    failures = unlink_files(site, announced)
-    drafts = outcome_drafts(announced, failures)
-    if drafts:
-        site.announce(site.ledger.append(context, *drafts))
+    failures = carry_out(site, context, announced)
     failed = {each.deletion.backup.backup_id for each in failures}
     return [each for each in announced if each.backup.backup_id not in failed]
 

@@ -31,16 +31,10 @@ class OffsiteThread:
         self._thread = Thread(target=self._work, name="backup-ledger-offsite", daemon=True)
 
     def __enter__(self) -> Self:
-        self.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
         """End a copy that is being sent; at most CLOSING_SECONDS."""
         self._stop.set()
         self._wake.set()

@@ -78,6 +78,24 @@ def create_private(path: Path) -> int:
     return descriptor
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file, 0600 and durable; nothing is left of it where that fails.
+
+    Raises:
+        SQLiteFileError: it exists already (never overwritten), or cannot be written.
+    """
+    descriptor = create_private(path)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise file_error(error, path) from error
+    finally:
+        os.close(descriptor)
+    flush_directory(path.absolute().parent)
+
+
 def leave_page_cache(path: Path) -> None:
     """Let the system forget a file that is on the disk and that nobody reads soon.
 

@@ -17,10 +17,9 @@ from uuid import uuid4
 
 from commands.backups.delete import (
     Deletion,
-    outcome_drafts,
+    carry_out,
     refusal_locked,
     started_draft,
-    unlink_files,
 )
 from commands.backups.staging import publish
 from commands.errors import FolderOfAnother, InvalidArgument
@@ -289,10 +288,7 @@ def _delete_here(site: Site, context: Context, plan: SplitPlan, outcome: SplitOu
     recorded, (deletions, stay) = site.ledger.decide_with_result(context, decide)
     if recorded:
         site.announce(recorded, is_last=False)
-    failures = unlink_files(site, deletions)
-    outcomes = outcome_drafts(deletions, failures)
-    if outcomes:
-        site.announce(site.ledger.append(context, *outcomes))
+    failures = carry_out(site, context, deletions)
     failed = {each.deletion.backup.filename for each in failures}
     outcome.left |= stay | dict.fromkeys(failed, "copied; its file here is deleted later")
     names = (each.backup.filename for each in deletions)

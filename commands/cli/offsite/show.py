@@ -29,13 +29,7 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite list
       backup-ledger offsite list --json
     """
-    require_extra()
-    from commands.offsite.status import destination_statuses
-
-    with opened(ctx, "read") as session:
-        session.site.catch_up()
-        found = destination_statuses(session.site)
-        now = session.context.now
+    found, now = _statuses(ctx)
     if as_json:
         write_json([_destination_json(each.destination) for each in found])
         return
@@ -100,13 +94,7 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite status
       backup-ledger offsite status --json
     """
-    require_extra()
-    from commands.offsite.status import destination_statuses
-
-    with opened(ctx, "read") as session:
-        session.site.catch_up()
-        found = destination_statuses(session.site)
-        now = session.context.now
+    found, now = _statuses(ctx)
     if as_json:
         write_json([status_json(each) for each in found])
         return
@@ -134,6 +122,16 @@ def _say_condemned(found: DestinationStatus, now: datetime) -> None:
         say(f"  {copies} and {packs} condemned; first deleted {moments.relative(first, now)}")
     if found.append_only:
         say("  append only: these credentials may not delete there", style="yellow")
+
+
+def _statuses(ctx: typer.Context) -> tuple[list[DestinationStatus], datetime]:
+    """Every destination as it stands now."""
+    require_extra()
+    from commands.offsite.status import destination_statuses
+
+    with opened(ctx, "read") as session:
+        session.site.catch_up()
+        return destination_statuses(session.site), session.context.now
 
 
 def status_json(found: DestinationStatus) -> dict[str, Any]:
