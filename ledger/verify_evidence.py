@@ -1,24 +1,25 @@
 """Check a bundle of evidence from a backup ledger: offline, with nothing but Python 3.9 or newer.
 
-    python3 -I -S verify_evidence.py PUBLIC_KEY [BUNDLE]
+    python3 -I -S verify_evidence.py PUBLIC_KEY [BUNDLE [QUORUM WITNESS_KEY...]]
 
 PUBLIC_KEY is the ledger's public key, name+hash+base64, as you were given it when you began to
 watch this ledger. Never take it from the bundle: whoever made the bundle could have made the key.
-BUNDLE is a folder or a .zip; without it, the folder of this file. Exit code 0: everything fits.
-3: something does not, whatever it is. 2: called in the wrong way.
+BUNDLE is a folder or a .zip; without it, the folder of this file. QUORUM: how many of these
+witnesses must have cosigned. Exit code 0: everything fits. 3: something does not. 2: wrong usage.
 
 What is checked, and how (read it; it is meant to be read):
 
 - `checkpoint` is a text signed by the key: the ledger's name, its number of records, and the
-  root hash of a Merkle tree over them (RFC 6962; https://c2sp.org/tlog-checkpoint).
-- each line of `events.jsonl` is one record, byte for byte; the same line of `positions` says
-  where it stands in the ledger. Its leaf is SHA-256(0x00 + record); two neighbours a, b make
-  SHA-256(0x01 + a + b), and so on up to the root. If all records are here the root is computed
-  from them; if not, each line of `proofs.jsonl` leads from its record up to the root.
+  root hash of a Merkle tree over them (RFC 6962; https://c2sp.org/tlog-checkpoint). A witness
+  signs it with the time, if it continues what it signed before (https://c2sp.org/tlog-cosignature).
+- each line of `events.jsonl` is one record, byte for byte; `positions` says where it stands in
+  the ledger. Its leaf is SHA-256(0x00 + record); neighbors a, b make SHA-256(0x01 + a + b), and so
+  on up to the root. If some are missing, `proofs.jsonl` leads from each record up to the root.
 - `chain.jsonl` has the checkpoints that were signed before, each with the proof that the next
-  is the same ledger with records added, and none changed.
-- `manifest` is a text signed by the key: size and SHA-256 of every other file. A bundle holds
-  these files and no others, each once. Bundles of version 0.1.0 have none; that is said.
+  is the same ledger with records added, and none changed. One with a line `key-rotated OLD NEW`,
+  signed by both keys, hands over to NEW; those before the first of your key are passed over.
+- `manifest` is a text signed by the key: size and SHA-256 of every other file, each there once,
+  and no others. Bundles of version 0.1.0 have none; that is said.
 """
 
 from __future__ import annotations
@@ -31,27 +32,36 @@ import stat
 import sys
 import zipfile
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from typing import Any
 
 Point = tuple[int, int, int, int]  # X, Y, Z, T with x = X/Z, y = Y/Z, xy = T/Z
 Tree = tuple[int, bytes]  # size and root
+Keys = Sequence["Key"]
+WITNESS = 4  # kind of a witness's key
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 MAX_SIZE = 2**63 - 1  # records
 MAX_LINE, MAX_LIST, MAX_BUNDLE = 1 << 17, 1 << 16, 1 << 36  # bytes
-MAX_SIGNATURES, NOTE_LINES = 100, 1000
+MAX_SIGNATURES, NOTE_LINES, SAME_SIZE = 100, 1000, 16  # SAME_SIZE: checkpoints in a chain
 NAME = r"[^\s+\0-\x1f]+"  # of a key
-SAME_SIZE = 16  # checkpoints of one size in a chain
 NAMES = "README.txt chain.jsonl checkpoint events.jsonl manifest positions proofs.jsonl"
 FILES = {*NAMES.split(), "verify_evidence.py"}
+ARGUMENTS = "PUBLIC_KEY [BUNDLE [QUORUM WITNESS_KEY...]]"
+GOOD = "GOOD: the bundle is what the ledger signed."
+NOT_YOURS = "a checkpoint is not signed by your public key, but perhaps by another"
 MANIFEST = "backup-ledger evidence manifest"  # no key has this name: it is no checkpoint
 
 
 class Problem(Exception):
     """Something in the bundle does not fit; the message says what."""
+
+
+def require(fits: object, problem: str) -> None:
+    if not fits:
+        raise Problem(problem)
 
 
 # Ed25519 signatures: RFC 8032, section 5.1.
@@ -64,12 +74,8 @@ def add_points(one: Point, two: Point) -> Point:
 
 
 def multiply(number: int, point: Point) -> Point:
-    result: Point = (0, 1, 1, 0)
-    while number:
-        if number & 1:
-            result = add_points(result, point)
-        point, number = add_points(point, point), number >> 1
-    return result
+    half = multiply(number >> 1, add_points(point, point)) if number else (0, 1, 1, 0)
+    return add_points(half, point) if number & 1 else half
 
 
 def decode_point(data: bytes) -> Point:
@@ -80,8 +86,8 @@ def decode_point(data: bytes) -> Point:
     x = pow(square, (P + 3) // 8, P)
     if (x * x - square) % P:
         x = x * pow(2, (P - 1) // 4, P) % P
-    if y >= P or (x * x - square) % P or (x == 0 and sign):
-        raise Problem("a key is no point of the curve")
+    is_point = y < P and (x * x - square) % P == 0 and (x or not sign)
+    require(is_point, "a key is no point of the curve")
     x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
 
@@ -103,33 +109,36 @@ def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 # Keys and signed checkpoints: https://c2sp.org/signed-note and https://c2sp.org/tlog-checkpoint.
 def decode_base64(text: str) -> bytes:
-    try:
-        data = b64decode(text, validate=True)
-    except ValueError:
-        raise Problem(f"not base64: {text[:60]!r}") from None
-    if b64encode(data).decode() != text:  # the same bytes could be written in several ways
-        raise Problem(f"not canonical base64: {text[:60]!r}")
+    is_base64 = re.fullmatch("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==|[A-Za-z0-9+/]=))?", text)
+    data = b64decode(text) if is_base64 else b""
+    require(b64encode(data).decode() == text, f"not canonical base64: {text[:60]!r}")
     return data
 
 
 class Key:
-    """A public key: name+hash+base64, where base64 is of the byte 1 and the key's 32 bytes."""
+    """A public key: name+hash+base64 of its kind (1, a witness's: 4) and the key's 32 bytes."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, kind: int = 1) -> None:
         self.name, self.hash, *rest = [*text.split("+", 2), "", ""]
         material = decode_base64(rest[0])
         self.id = hashlib.sha256(self.name.encode() + b"\n" + material).digest()[:4]
-        self.bytes = material[1:]
-        if len(self.bytes) != 32 or material[0] != 1 or self.id.hex() != self.hash:
-            raise Problem(f"not a public key (name+hash+base64): {text[:300]!r}")
-        if not re.fullmatch(NAME, self.name):
-            raise Problem(f"not a key's name: {self.name[:60]!r}")
+        self.text, self.kind, self.bytes = text, kind, material[1:]
+        fits = len(self.bytes) == 32 and material[0] == kind and self.id.hex() == self.hash
+        require(fits, f"not a public key (name+hash+base64): {text[:300]!r}")
+        require(re.fullmatch(NAME, self.name), f"not a key's name: {self.name[:60]!r}")
         decode_point(self.bytes)
 
-    def open_note(self, note: str) -> str:
-        """The text of a note, after checking that this key signed it: once, and nothing else."""
+    def has_signed(self, text: str, signature: bytes) -> bool:
+        if self.kind == WITNESS:  # the time, and a signature of it and the text
+            time, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+            text = f"cosignature/v1\ntime {time}\n{text}" if time <= MAX_SIZE else ""
+        return is_signed(self.bytes, text.encode(), signature)
+
+    def open_note(self, note: str, witnesses: Keys = (), quorum: int = 0) -> str:
+        """The text of a note, after checking that this key and enough witnesses signed it once."""
         text, separator, lines = note.rpartition("\n\n")
         text, signers = text + "\n", []
+        keys = {(each.name, each.id): each for each in [*witnesses, self]}
         if not separator or not lines.endswith("\n") or re.search("[\0-\x09\x0b-\x1f]", note):
             raise Problem("a text is not signed by your public key, nor in the form of a note")
         for line in lines[:-1].split("\n"):
@@ -138,31 +147,30 @@ class Key:
             if match is None or len(data) < 5:
                 raise Problem(f"something else stands where signatures stand: {line[:60]!r}")
             signers.append((match[1], data[:4]))
-            is_own = signers[-1] == (self.name, self.id)
-            if is_own and not is_signed(self.bytes, text.encode(), data[4:]):
+            key = keys.get(signers[-1])
+            if key is not None and not key.has_signed(text, data[4:]):
                 raise Problem("the signature of a checkpoint is wrong: it was changed")
-        if len(set(signers)) != len(signers) or len(signers) > MAX_SIGNATURES:
-            raise Problem("a text is not signed once by each key, or by too many")
-        if (self.name, self.id) not in signers:
-            raise Problem("a checkpoint is not signed by your public key, but perhaps by another")
+        are_once = len(set(signers)) == len(signers) <= MAX_SIGNATURES
+        require(are_once, "a text is not signed once by each key, or by too many")
+        require((self.name, self.id) in signers, NOT_YOURS)
+        cosigned = {keys[each].bytes for each in signers if each in keys} - {self.bytes}
+        signed = f"{len(cosigned)} of your {len(witnesses)} witnesses signed a checkpoint"
+        require(len(cosigned) >= quorum, f"{signed}, and {quorum} must have")
         return text
 
-    def open_checkpoint(self, note: str) -> Tree:
-        """Size and root of a checkpoint that this key signed."""
-        name, size, root, *more = [*self.open_note(note)[:-1].split("\n"), "", ""]
+    def open_checkpoint(self, note: str, witnesses: Keys = (), quorum: int = 0) -> Tree:
+        """Size and root of a checkpoint that this key, and enough of the witnesses, signed."""
+        lines = self.open_note(note, witnesses, quorum)[:-1].split("\n")
+        name, size, root, *more = [*lines, "", ""]
         if name != self.name or not re.fullmatch("0|[1-9][0-9]{0,18}", size) or "" in more[:-2]:
             raise Problem("a signed text is no checkpoint of this ledger")
         tree = int(size), decode_base64(root)
-        if len(tree[1]) != 32 or tree[0] > MAX_SIZE or (not tree[0] and tree != tree_of([])):
-            raise Problem("a checkpoint has no root that fits its size")
+        fits = len(tree[1]) == 32 and tree[0] <= MAX_SIZE and (tree[0] or tree == tree_of([]))
+        require(fits, "a checkpoint has no root that fits its size")
         return tree
 
 
 # The Merkle tree: RFC 6962, section 2.1, and RFC 9162, sections 2.1.3 and 2.1.4.
-def leaf_hash(record: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + record).digest()
-
-
 def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
@@ -171,8 +179,7 @@ def climb(index: int, last: int, path: list[bytes]) -> tuple[bytes, bytes]:
     """The old and the new root that a path leads to, from the subtree at `index` of 0..last."""
     old = new = path[0]
     for sibling in path[1:]:
-        if last == 0:
-            raise Problem("a proof is too long")
+        require(last, "a proof is too long")
         if index & 1 or index == last:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
             while index and not index & 1:
@@ -180,8 +187,7 @@ def climb(index: int, last: int, path: list[bytes]) -> tuple[bytes, bytes]:
         else:
             new = node_hash(new, sibling)
         index, last = index >> 1, last >> 1
-    if last:
-        raise Problem("a proof is too short")
+    require(not last, "a proof is too short")
     return old, new
 
 
@@ -196,15 +202,15 @@ def check_consistency(first: Tree, second: Tree, proof: list[bytes]) -> None:
         index, last = index >> 1, last >> 1
     # A complete first tree is a subtree of the second, so the proof leaves its root out.
     path = [first[1], *proof] if first[0] & (first[0] - 1) == 0 else proof
-    if not path or climb(index, last, path) != (first[1], second[1]):
-        raise Problem(f"the ledger of {second[0]} records does not continue that of {first[0]}")
+    fits = path and climb(index, last, path) == (first[1], second[1])
+    require(fits, f"the ledger of {second[0]} records does not continue that of {first[0]}")
 
 
 def tree_of(records: Iterable[bytes]) -> Tree:
     peaks: list[bytes] = []  # roots of the complete subtrees, largest first
     size = 0
     for size, record in enumerate(records, 1):
-        peaks.append(leaf_hash(record))
+        peaks.append(hashlib.sha256(b"\0" + record).digest())
         bits = size
         while not bits & 1:
             right = peaks.pop()
@@ -219,45 +225,37 @@ def tree_of(records: Iterable[bytes]) -> Tree:
 class Bundle:
     def __init__(self, path: str) -> None:
         self.path = path
-        mode = os.stat(path).st_mode
-        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-            raise Problem("the bundle is neither a folder nor a file")
-        self.is_folder = stat.S_ISDIR(mode)
+        self.is_folder, mode = os.path.isdir(path), os.stat(path).st_mode
+        require(self.is_folder or stat.S_ISREG(mode), "the bundle is no folder and no file")
         found = self.entries_of_folder() if self.is_folder else self.entries_of_zip()
         self.names: set[str] = set()
         for name, is_regular, _size in found:
-            if name in self.names or name not in FILES or not is_regular:
-                why = "is there twice" if name in self.names else "does not belong into a bundle"
-                raise Problem(f"{name[:60]!r} {why}")
+            belongs = name in FILES - self.names and is_regular
+            require(belongs, f"{name[:60]!r} does not belong into a bundle, or is there twice")
             self.names.add(name)
-        if sum(size for _name, _is_regular, size in found) > MAX_BUNDLE:
-            raise Problem("the bundle is too large; ask for parts of the ledger")
-        if not self.names.issuperset(FILES - {"manifest", "proofs.jsonl"}):
-            raise Problem(f"the bundle is not whole: it has {', '.join(sorted(self.names))}")
+        total = sum(size for _name, _is_regular, size in found)
+        require(total <= MAX_BUNDLE, "the bundle is too large; ask for parts of the ledger")
+        is_whole = self.names.issuperset(FILES - {"manifest", "proofs.jsonl"})
+        require(is_whole, f"the bundle is not whole: it has {', '.join(sorted(self.names))}")
 
     def entries_of_folder(self) -> list[tuple[str, bool, int]]:
-        found = []
-        for entry in islice(os.scandir(self.path), len(FILES) + 1):
-            facts = entry.stat(follow_symlinks=False)
-            found.append((entry.name, stat.S_ISREG(facts.st_mode), facts.st_size))
-        return found
+        entries = islice(os.scandir(self.path), len(FILES) + 1)
+        facts = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        return [(name, stat.S_ISREG(each.st_mode), each.st_size) for name, each in facts]
 
     def entries_of_zip(self) -> list[tuple[str, bool, int]]:
         with open(self.path, "rb") as file:  # its end says how long the list of files is
             file.seek(-min(os.path.getsize(self.path), 98), os.SEEK_END)
             end = file.read().rjust(98, b"\0")
         sizes = [end[88:92], end[40:48] if end[56:60] == b"PK\6\7" else b""]  # plain and zip64
-        if end[76:80] != b"PK\5\6" or any(int.from_bytes(e, "little") > MAX_LIST for e in sizes):
-            raise Problem("the file is not the .zip of a bundle")
+        is_small = all(int.from_bytes(size, "little") <= MAX_LIST for size in sizes)
+        require(end[76:80] == b"PK\5\6" and is_small, "the file is not the .zip of a bundle")
         with zipfile.ZipFile(self.path) as archive:
-            return [
-                (each.filename, each.external_attr >> 28 in (0, 8), each.file_size)
-                for each in archive.infolist()
-            ]
+            found = archive.infolist()
+        return [(e.filename, e.external_attr >> 28 in (0, 8), e.file_size) for e in found]
 
     def open(self, name: str) -> Any:
-        if name not in self.names:
-            raise Problem(f"the bundle has no {name}")
+        require(name in self.names, f"the bundle has no {name}")
         if self.is_folder:
             return open(os.path.join(self.path, name), "rb")
         with zipfile.ZipFile(self.path) as archive:
@@ -266,10 +264,8 @@ class Bundle:
     def lines(self, name: str) -> Iterator[bytes]:
         with self.open(name) as file:
             while line := file.readline(MAX_LINE + 1):
-                if len(line) > MAX_LINE:
-                    raise Problem(f"a line of {name} is too long")
-                if not line.endswith(b"\n"):
-                    raise Problem(f"the last line of {name} is not complete")
+                if len(line) > MAX_LINE or not line.endswith(b"\n"):
+                    raise Problem(f"a line of {name} is too long, or the last line is not complete")
                 yield line[:-1]
 
     def note(self, name: str) -> str:
@@ -289,9 +285,8 @@ def check_manifest(bundle: Bundle, key: Key) -> str:
     if "manifest" not in bundle.names:
         return "Not signed, as in bundles of version 0.1.0: README.txt and verify_evidence.py."
     first, *lines = key.open_note(bundle.note("manifest")).splitlines()
-    names = sorted(bundle.names - {"manifest"})
-    if first != MANIFEST or lines != [bundle.digest(name) for name in names]:
-        raise Problem("a file is not the one that the manifest was signed for")
+    found = [bundle.digest(name) for name in sorted(bundle.names - {"manifest"})]
+    require(first == MANIFEST and lines == found, "a file is not the one that was signed for")
     return "Every file of this bundle is the one that was signed for in its manifest."
 
 
@@ -316,56 +311,63 @@ def check_events(bundle: Bundle, tree: Tree) -> tuple[int, int, int]:
     (size, root), count, first, last = tree, 0, 0, 0
     for last in positions_of(bundle, size):
         count, first = count + 1, first or last
-    if not count or (count == size) == ("proofs.jsonl" in bundle.names):
-        raise Problem(f"{count} positions do not fit the other files: proofs go with a part")
+    fits = count and (count == size) != ("proofs.jsonl" in bundle.names)
+    require(fits, f"{count} positions do not fit the other files: proofs go with a part")
     records = bundle.lines("events.jsonl")
     if count == size:
-        if tree_of(islice(records, size + 1)) != tree:
-            raise Problem("the records are not the ones that were signed: changed, cut or added to")
+        fits = tree_of(islice(records, size + 1)) == tree
+        require(fits, "the records are not the ones that were signed: changed, cut or added to")
         return count, first, last
     for row in zip_longest(positions_of(bundle, size), records, bundle.lines("proofs.jsonl")):
         if None in row:
             raise Problem("events.jsonl, positions and proofs.jsonl are not of one length")
-        path = [leaf_hash(row[1]), *hashes_in(json.loads(row[2]))]
+        path = [hashlib.sha256(b"\0" + row[1]).digest(), *hashes_in(json.loads(row[2]))]
         if climb(row[0] - 1, size - 1, path)[1] != root:
             raise Problem(f"the record at position {row[0]} is not the one that was signed")
     return count, first, last
 
 
-def check_chain(bundle: Bundle, key: Key, newest: Tree) -> int:
-    """Every earlier checkpoint is signed, and the next one continues it; how many there are."""
-    count, same, before = 0, 0, None
+def check_chain(bundle: Bundle, key: Key) -> tuple[Key, Tree, int]:
+    """From your key's first on each is signed, and continued; the last's key, tree, and number."""
+    count, same, before = 0, 0, (0, b"")
+    mark = f"\n— {key.name} {b64encode(key.id).decode()[:5]}"
     for line in bundle.lines("chain.jsonl"):
         link = json.loads(line)
-        if sorted(link) != ["checkpoint", "proof"]:
-            raise Problem("a line of chain.jsonl holds something else")
-        tree = key.open_checkpoint(link["checkpoint"])
+        is_link = sorted(link) == ["checkpoint", "proof"]
+        require(is_link, "a line of chain.jsonl holds something else")
+        note, proof = link["checkpoint"], link["proof"]
+        if not count and mark not in note:
+            continue  # of a key before yours
+        tree = key.open_checkpoint(note)
         same = same + 1 if before == tree else 0
-        if same > SAME_SIZE:
-            raise Problem("the chain repeats a checkpoint")
-        if before is not None:
-            check_consistency(before, tree, hashes_in(link["proof"]))
+        require(same <= SAME_SIZE, "the chain repeats a checkpoint")
+        if count:
+            check_consistency(before, tree, hashes_in(proof))
         count, before = count + 1, tree
-    if before != newest:
-        raise Problem("the chain of checkpoints does not end with the bundle's own")
-    return count
+        if handed := re.search(f"\nkey-rotated {re.escape(key.text)} ([^ \n]+)\n", note):
+            key = Key(handed[1])
+            key.open_checkpoint(note)
+    require(count, NOT_YOURS)
+    return key, before, count
 
 
-def check(path: str, key: Key) -> list[str]:
+def check(path: str, first_key: Key, witnesses: Keys = (), quorum: int = 0) -> list[str]:
     """Check a bundle; what it proves, in plain words. Raises Problem, whatever is wrong."""
     try:
         bundle = Bundle(path)
-        tree = key.open_checkpoint(bundle.note("checkpoint"))
+        key, tree, links = check_chain(bundle, first_key)
+        if key.open_checkpoint(bundle.note("checkpoint"), witnesses, quorum) != tree:
+            raise Problem("the chain of checkpoints does not end with the bundle's own")
         number, first, last = check_events(bundle, tree)
-        links = check_chain(bundle, key, tree)
         signed = check_manifest(bundle, key)
     except Problem:
         raise
     except Exception as error:  # noqa: BLE001  (nothing that a bundle does may look like a pass)
-        why = f"{type(error).__name__}: {str(error)[:200]!r}"
-        raise Problem(f"a file of the bundle cannot be read: {why}") from None
+        raise Problem(f"a file of the bundle cannot be read: {error!r:.200}") from None
+    by = "with the key you gave" if key is first_key else f"with its successor {key.text}"
+    by += f", and by {quorum} of your witnesses or more" if quorum else ""
     return [
-        f"The checkpoint of {tree[0]} records is signed by {key.name}, with the key you gave.",
+        f"The checkpoint of {tree[0]} records is signed by {key.name}, {by}.",
         f"Records in this bundle: {number}, from position {first} to {last}; each is unchanged.",
         f"Signed checkpoints of one and the same growing history: {links}.",
         signed,
@@ -377,21 +379,20 @@ def check(path: str, key: Key) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    usage = "usage: python3 -I -S verify_evidence.py PUBLIC_KEY [BUNDLE]"
+    path = [os.path.dirname(os.path.abspath(__file__)), *arguments[1:2]][-1]
     try:
-        key = Key(arguments[0]) if len(arguments) in (1, 2) else None
-    except (Problem, ValueError) as problem:
-        key, usage = None, f"{problem}\n{usage}"
-    if key is None:
-        sys.stderr.write(f"{usage}\n")
+        key, witnesses = Key(arguments[0]), [Key(each, WITNESS) for each in arguments[3:]]
+        quorum = int(["0", *arguments[2:3]][-1])
+        require(bool(arguments[2:]) <= quorum <= len(witnesses), "QUORUM needs as many keys")
+    except (IndexError, Problem, ValueError) as problem:
+        sys.stderr.write(f"{problem}\nusage: python3 -I -S verify_evidence.py {ARGUMENTS}\n")
         return 2
-    bundle = [os.path.dirname(os.path.abspath(__file__)), *arguments[1:]][-1]
     try:
-        verdict = [*check(bundle, key), "GOOD: the bundle is what the ledger signed."]
+        verdict = [*check(path, key, witnesses, quorum), GOOD]
     except Problem as problem:
         verdict = [f"BAD: {problem}.", "Do not rely on this bundle."]
     sys.stdout.write("\n".join([*verdict, ""]))
-    return 0 if verdict[-1].startswith("GOOD") else 3
+    return 0 if verdict[-1] == GOOD else 3
 
 
 if __name__ == "__main__":

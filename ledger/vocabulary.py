@@ -77,6 +77,16 @@ ActorKind = Literal["user", "operator", "auditor", "scheduler", "system"]
 
 Role = Literal["user", "operator", "auditor"]
 """What a token allows."""
+WitnessRefusal = Literal[
+    "conflict",
+    "wrong_proof",
+    "unknown_log",
+    "unknown_key",
+    "bad_request",
+    "bad_answer",
+    "unreachable",
+]
+"""Why a witness did not cosign. The first two: it saw another history than is here."""
 
 MAX_USER_ID = 2**63 - 1
 """The largest key that a table of users can have."""

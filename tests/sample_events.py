@@ -301,6 +301,23 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "checkpoint_size": 12,
         "filter": {"user": "1"},
     },
+    housekeeping.CheckpointCosigned: {
+        "size": 12,
+        "root": SHA,
+        "witnesses": ["witness.example/w1", "witness.example/w2"],
+        "cosigned": 2,
+        "quorum": 2,
+    },
+    housekeeping.WitnessRefused: {
+        "witness": "witness.example/w1",
+        "size": 12,
+        "witness_size": 20,
+        "reason": "conflict",
+    },
+    housekeeping.KeyRotated: {
+        "old_key": "example.com/log+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx",
+        "new_key": "example.com/log+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+    },
     housekeeping.NotificationQueued: {
         "notification_id": NOTIFICATION,
         "topic": "incidents",

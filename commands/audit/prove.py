@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import CONFLICT, NOT_FOUND, CommandError
 from ledger.append.database import translated_errors
+from ledger.append.kept_checkpoints import newest_cosigned
 from ledger.append.reading import read_leaf_hash
 from ledger.append.stored_tree import TreeReader
 from ledger.tree.checkpoint import TlogProof
 from ledger.tree.proofs import inclusion_proof
+from ledger.verify.cosignatures import NO_WITNESSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     from ledger.append.kept_checkpoints import KeptCheckpoint
     from ledger.clock import Clock
-    from ledger.tree.signed_note import SignerKey
+    from ledger.tree.signed_note import SignerKey, VerifierKey
+    from ledger.verify.cosignatures import WitnessPolicy
 
 
 class NoSuchPosition(CommandError, LookupError):
@@ -43,16 +46,33 @@ class ProvedRecord(NamedTuple):
 
 
 def prove(
-    engine: Engine, position: int, key: SignerKey, clock: Clock, folder: Path | None = None
+    engine: Engine,
+    position: int,
+    key: SignerKey,
+    clock: Clock,
+    folder: Path | None = None,
+    witnesses: WitnessPolicy = NO_WITNESSES,
 ) -> ProvedRecord:
-    """Sign the head if it has moved, and prove the record at a position against it.
+    """Prove the record at a position against the newest checkpoint that enough witnesses cosigned.
+
+    Where none covers it the head is signed, if it has moved, and the record proved against that.
 
     Raises:
         NoSuchPosition: there is none.
         LedgerBroken: the tree does not continue what was signed before.
     """
     _leaf(engine, position)
-    return prove_in(engine, position, sign_checkpoint(engine, key, clock, folder))
+    kept = cosigned_for(engine, position, key.verifier(), witnesses)
+    return prove_in(engine, position, kept or sign_checkpoint(engine, key, clock, folder))
+
+
+def cosigned_for(
+    engine: Engine, position: int, key: VerifierKey, witnesses: WitnessPolicy
+) -> KeptCheckpoint | None:
+    """The newest checkpoint that enough witnesses cosigned, if it covers a position."""
+    with translated_errors(engine), engine.connect() as connection:
+        kept = newest_cosigned(connection, key, witnesses.keys, witnesses.quorum)
+    return None if kept is None or kept.checkpoint.size < position else kept
 
 
 def prove_in(engine: Engine, position: int, kept: KeptCheckpoint) -> ProvedRecord:

@@ -15,8 +15,10 @@ from commands.audit.keys import read_private_key
 from commands.errors import CommandError
 from commands.sqlite.files import create_private, file_error, flush_directory
 from ledger.append.database import translated_errors, writing
-from ledger.append.kept_checkpoints import KeptCheckpoint, newest_kept, sign_head
+from ledger.append.kept_checkpoints import KeptCheckpoint, has_grown, newest_kept, sign_head
 from ledger.clock import to_microseconds
+from ledger.events.housekeeping import CheckpointCosigned, WitnessRefused
+from ledger.tree.signed_note import Note, NoteError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -29,6 +31,8 @@ logger = logging.getLogger("backup_ledger.checkpoints")
 SUFFIX = ".checkpoint"
 MAX_CHECKPOINT_BYTES = 1_000_000
 _SIZE_DIGITS = 19
+_ABOUT_WITNESSES = (CheckpointCosigned.event_type, WitnessRefused.event_type)
+"""What is recorded because a checkpoint was signed; it alone is no reason to sign another."""
 
 
 class CopyDiffers(CommandError, FileExistsError):
@@ -50,7 +54,7 @@ def sign_checkpoint(
     with writing(engine) as connection:
         kept = sign_head(connection, key, to_microseconds(clock.now()), outside)
     if folder is not None:
-        _keep_copy(folder, key.verifier(), kept)
+        keep_copy(folder, key.verifier(), kept)
     return kept
 
 
@@ -84,11 +88,13 @@ class AutomaticCheckpoints:
         size = site.ledger.log_recorder.head().size
         with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
             newest = newest_kept(connection)
-        if newest is None:
-            return size > 0
+            if newest is None:
+                return size > 0
+            if not has_grown(connection, newest.checkpoint.size, _ABOUT_WITNESSES):
+                return False
         age = to_microseconds(site.clock.now()) - newest.created_at
         # A clock that was set back must not put it off permanently.
-        return size != newest.checkpoint.size and not 0 <= age < interval * 1_000_000
+        return not 0 <= age < interval * 1_000_000
 
 
 def _name(key: VerifierKey, size: int) -> str:
@@ -115,13 +121,24 @@ def read_checkpoint(path: Path) -> bytes:
         return file.read(MAX_CHECKPOINT_BYTES)
 
 
-def _keep_copy(folder: Path, key: VerifierKey, kept: KeptCheckpoint) -> None:
-    """Write a copy, whole or not at all; one that is there must be the same."""
+def keep_copy(
+    folder: Path, key: VerifierKey, kept: KeptCheckpoint, *, replace: bool = False
+) -> None:
+    """Write a copy, whole or not at all; one that is there must be of the same checkpoint.
+
+    `replace`: the one that is there gives way, as this one has more cosignatures.
+
+    Raises:
+        CopyDiffers: another checkpoint has the name of this one.
+        SQLiteFileError: the place cannot be written.
+    """
     final = folder / _name(key, kept.checkpoint.size)
     if final.exists():
-        if read_checkpoint(final) != kept.note:
+        there = read_checkpoint(final)
+        if not _is_of_same_text(there, kept.note):
             raise CopyDiffers(f"{final} is another checkpoint: two histories; ask your auditor")
-        return
+        if not replace or there == kept.note:
+            return
     staged = folder / f".{final.name}.{os.getpid()}"
     try:
         staged.unlink(missing_ok=True)
@@ -136,3 +153,11 @@ def _keep_copy(folder: Path, key: VerifierKey, kept: KeptCheckpoint) -> None:
     except OSError as error:
         staged.unlink(missing_ok=True)
         raise file_error(error, final) from error
+
+
+def _is_of_same_text(one: bytes, other: bytes) -> bool:
+    """Whether two notes say the same, whoever signed them."""
+    try:
+        return Note.from_bytes(one).text == Note.from_bytes(other).text
+    except NoteError:
+        return False

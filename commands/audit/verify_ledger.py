@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from commands.audit.keys import read_private_key
 from commands.audit.sign_checkpoint import SUFFIX, read_checkpoint
+from commands.audit.witness_policy import witness_policy
 from commands.errors import InvalidArgument
+from ledger.verify.cosignatures import NO_WITNESSES
 from ledger.verify.verify import Given, Report, verify
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from commands.site.configuration import Configuration
     from ledger.tree.signed_note import VerifierKey
+    from ledger.verify.cosignatures import WitnessPolicy
     from ledger.verify.verify import Progress
 
 
@@ -33,9 +36,12 @@ def verify_ledger(
     *,
     checkpoints: Sequence[Given] = (),
     public_keys: Sequence[VerifierKey] = (),
+    witnesses: WitnessPolicy = NO_WITNESSES,
     on_progress: Progress | None = None,
 ) -> Report:
-    """Verify with the configured key and folder, and with what is given beside them.
+    """Verify with the configured key, folder and witnesses, and with what is given beside them.
+
+    `witnesses`: instead of the configured ones, where there are any.
 
     What is configured and cannot be read is named among what was not checked.
 
@@ -52,6 +58,7 @@ def verify_ledger(
         engine,
         checkpoints=(*checkpoints, *outside),
         public_keys=keys,
+        witnesses=witnesses if witnesses.keys else witness_policy(configuration),
         on_progress=on_progress,
     )
     return replace(report, not_checked=(*open_questions, *report.not_checked))

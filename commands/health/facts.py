@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commands.health import backups, clocks, folder, offsite, places, schedules
+from commands.health import backups, clocks, folder, offsite, places, schedules, witnesses
 from commands.health.finding import Finding, Look
 from commands.health.read_models import read_model_facts
 from commands.health.verdict import Verdict
@@ -30,6 +30,7 @@ FINDERS: tuple[Finder, ...] = (
     backups.failure_findings,
     backups.collapse_findings,
     offsite.offsite_findings,
+    witnesses.witness_findings,
     backups.warning_findings,
 )
 """Whoever knows of another thing that can be wrong adds a function that finds it."""
@@ -63,6 +64,7 @@ def _looked(site: Site, now: datetime, *, in_full: bool) -> tuple[dict[str, Any]
             "backups": kept["backups"],
             "clock": clocks.clock_facts(connection, site, now),
             **offsite.offsite_facts(site, connection),
+            **witnesses.witness_facts(site),
             "verification": kept["verification"],
             "open_runs": planned["open_runs"],
             "overdue": planned["overdue"],

@@ -334,6 +334,17 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "ledger.evidence_exported": lambda _, d: (
         f"Evidence exported: positions {d.first_position} to {d.last_position}."
     ),
+    "ledger.checkpoint_cosigned": lambda _, d: (
+        f"Checkpoint of {count(d.size, 'record')} cosigned by {', '.join(d.witnesses)}: "
+        f"{d.cosigned} in all, {d.quorum} needed."
+    ),
+    "ledger.witness_refused": lambda _, d: (
+        f"The witness {d.witness} did not cosign the checkpoint of {count(d.size, 'record')}: "
+        f"{d.reason.replace('_', ' ')}."
+    ),
+    "ledger.key_rotated": lambda _, d: (
+        f"The key that signs checkpoints was replaced: {d.old_key} by {d.new_key}."
+    ),
     "ledger.notification_queued": lambda _, d: (
         f"Message about {d.topic.replace('_', ' ')} to be sent: {count(d.count, 'thing')} up to "
         f"position {d.last_position}."

@@ -14,6 +14,7 @@ from commands.scheduler.checks import Checks
 from commands.scheduler.offsite_copies import OffsiteThread
 from commands.scheduler.recording import record_start, record_stop
 from commands.scheduler.wake import Alarm
+from commands.scheduler.witnessing import WitnessThread
 from ledger.errors import LedgerBusy
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def run_scheduler(
         Presence(site, lambda: checks.readiness.problem) as presence,
         Alarm(site, stop) as alarm,
         OffsiteThread(site) as offsite,
+        WitnessThread(site) as witnesses,
         _recorded(site, interval, once=once),
     ):
         if not (once or is_awaited):
@@ -59,8 +61,10 @@ def run_scheduler(
             if on_check is not None:
                 on_check(report)
             if once:
+                witnesses.ask_now()
                 offsite.copy_now()
                 break
+            witnesses.look()
             offsite.look()
             if report.failed and not report.completed:
                 # Whatever failed is still there: its own record must not wake us at once.

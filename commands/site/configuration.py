@@ -24,6 +24,7 @@ from commands.errors import InvalidArgument, NoDatabase
 from commands.site.labels import Served, check_labels, served_users
 from commands.site.topics import TOPICS, Topic
 from commands.sqlite.cipher.keys import Keys
+from commands.site.witnesses import Witness, check_witnesses
 from ledger.append.database import database_url
 from ledger.errors import LedgerError
 
@@ -77,6 +78,8 @@ class Configuration(BaseSettings):
     checkpoint_key: Path | None = None
     checkpoint_interval_minutes: Annotated[int, Field(ge=1, le=525_600)] = 60
     checkpoint_folder: Path | None = None
+    witnesses: tuple[Witness, ...] = ()
+    witness_quorum: Annotated[int, Field(ge=1)] | None = None
     upload_mb_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
     offsite_credentials: Path | None = None
     offsite_identity: Path | None = None
@@ -160,6 +163,11 @@ class Configuration(BaseSettings):
     def keys(self) -> Keys:
         """The keys of the database, where it is encrypted."""
         return Keys(self.key_command, self.key_file)
+
+    @model_validator(mode="after")
+    def _enough_witnesses(self) -> Self:
+        check_witnesses(self.witnesses, self.witness_quorum)
+        return self
 
     @property
     def served(self) -> Served | None:

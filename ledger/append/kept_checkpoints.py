@@ -6,20 +6,24 @@ must continue the newest checkpoint that was signed before, here or in a copy ke
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import insert, select
 
 from ledger.append.stored_tree import TreeReader
-from ledger.append.tables import checkpoints, head
+from ledger.append.tables import checkpoints, events, head
 from ledger.errors import LedgerBroken
-from ledger.tree.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from ledger.tree.checkpoint import MAX_SIZE, Checkpoint, open_checkpoint, sign_checkpoint
 from ledger.tree.merkle import EMPTY_ROOT
 from ledger.tree.proofs import ProofError, consistency_proof, root_at
+from ledger.tree.rotation import rotation_in, sign_rotation
 from ledger.tree.signed_note import Note, NoteError, SignerKey, VerifierKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -42,19 +46,90 @@ def newest_kept(connection: Connection, key: VerifierKey | None = None) -> KeptC
     return next((kept for kept in found if key is None or _is_signed(kept, key)), None)
 
 
-def kept_by(connection: Connection, key: VerifierKey, up_to: int) -> Iterator[KeptCheckpoint]:
-    """Those that a key signed, one of each size, from the smallest to a size."""
-    last = -1
+def newest_signed(connection: Connection, key: VerifierKey) -> KeptCheckpoint | None:
+    """The newest checkpoint in the ledger that a key signed."""
+    kept = (each for each in _newest_first(connection) if each.checkpoint.origin == key.name)
+    return next((each for each in kept if _is_signed(each, key)), None)
+
+
+def kept_by(
+    connection: Connection, key: VerifierKey, up_to: int, witnesses: Sequence[VerifierKey] = ()
+) -> Iterator[KeptCheckpoint]:
+    """Those that a key signed, or before it the keys that it replaced: one of each size, in order.
+
+    Of several of one size the one with the most cosignatures by known witnesses, none of them
+    wrong.
+    """
+    signers = _signers(connection, key)
     rows = connection.execute(
         select(checkpoints.c.size, checkpoints.c.note, checkpoints.c.created_at)
         .where(checkpoints.c.size <= up_to)
         .order_by(checkpoints.c.size, checkpoints.c.id)
     )
-    for size, note, created_at in rows:
-        kept = _kept_or_none(size, bytes(note), created_at)
-        if kept is not None and size != last and _is_signed(kept, key):
-            last = size
-            yield kept
+    for size, group in groupby(rows, key=lambda row: row.size):
+        signer = next((each for each, last in signers if size <= last), key)
+        found = (_kept_or_none(size, bytes(row.note), row.created_at) for row in group)
+        best = _best((kept for kept in found if kept is not None), signer, witnesses)
+        if best is not None:
+            yield best
+
+
+def with_cosignatures(
+    connection: Connection,
+    kept: KeptCheckpoint,
+    key: VerifierKey,
+    witnesses: Sequence[VerifierKey] = (),
+) -> KeptCheckpoint:
+    """The same checkpoint with as many cosignatures of known witnesses as were kept with it."""
+    rows = connection.execute(
+        select(checkpoints.c.note, checkpoints.c.created_at)
+        .where(checkpoints.c.size == kept.checkpoint.size)
+        .order_by(checkpoints.c.id)
+    )
+    found = (_kept_or_none(kept.checkpoint.size, bytes(note), at) for note, at in rows)
+    same = (each for each in found if each is not None and each.checkpoint == kept.checkpoint)
+    return _best(same, key, witnesses) or kept
+
+
+def newest_cosigned(
+    connection: Connection, key: VerifierKey, witnesses: Sequence[VerifierKey], quorum: int
+) -> KeptCheckpoint | None:
+    """The newest checkpoint of a key that enough of these witnesses cosigned."""
+    marks = [f"\n— {each.name} ".encode() for each in witnesses]
+    for kept in _newest_first(connection):
+        if quorum and sum(mark in kept.note for mark in marks) >= quorum:
+            with suppress(NoteError):
+                open_checkpoint(kept.note, key, witnesses, quorum)
+                return kept
+    return None
+
+
+def cosigned_size(connection: Connection, key: VerifierKey, witness: VerifierKey) -> int:
+    """The size of the largest checkpoint of a key that a witness cosigned; 0 where none is."""
+    signers = _signers(connection, key)
+    for kept in _newest_first(connection, f"\n— {witness.name} ".encode()):
+        for each, _ in signers:
+            with suppress(NoteError):
+                open_checkpoint(kept.note, each, [witness], quorum=1)
+                return kept.checkpoint.size
+    return 0
+
+
+def keep_cosigned(connection: Connection, kept: KeptCheckpoint) -> None:
+    """Keep a checkpoint once more, with the cosignatures that came after it was signed."""
+    connection.execute(
+        insert(checkpoints).values(
+            size=kept.checkpoint.size, note=kept.note, created_at=kept.created_at
+        )
+    )
+
+
+def has_grown(connection: Connection, size: int, unless: Sequence[str]) -> bool:
+    """Whether records of other types than these stand behind a size."""
+    more = select(events.c.position).where(
+        events.c.position > size, events.c.event_type.not_in(unless)
+    )
+    return connection.execute(more.limit(1)).first() is not None
 
 
 def sign_head(
@@ -71,26 +146,80 @@ def sign_head(
     tree = _head(connection, key.name)
     newest = _newest_to_continue(connection, key.verifier())
     if newest is not None:
+        _require_not_replaced(newest, key.verifier())
         _require_continuation(connection, tree, newest.checkpoint, newest.note, key.verifier())
     for note in outside:
         earlier = _kept(note, 0).checkpoint
         _require_continuation(connection, tree, earlier, note, key.verifier())
-    if newest is not None and newest.checkpoint == tree:
+    if newest is not None and _is_of(newest.checkpoint, tree):
         return newest
-    note = sign_checkpoint(tree, key)
-    connection.execute(insert(checkpoints).values(size=tree.size, note=note, created_at=created_at))
-    return KeptCheckpoint(tree, note, created_at)
+    kept = KeptCheckpoint(tree, sign_checkpoint(tree, key), created_at)
+    keep_cosigned(connection, kept)
+    return kept
 
 
-def _newest_first(connection: Connection) -> Iterator[KeptCheckpoint]:
-    """Those that can be read and say of themselves what the row says; the newest first."""
+def rotate_key(
+    connection: Connection, old: SignerKey, new: SignerKey, created_at: int
+) -> KeptCheckpoint:
+    """Sign the head with both keys, and keep it: from here on the new key signs.
+
+    In the transaction that appended the event of it.
+
+    Raises:
+        LedgerBroken: the tree does not continue what was signed before, or the old key was
+            replaced already; nothing is signed.
+        CheckpointError: the keys are the same, or of different names.
+    """
+    tree = _head(connection, old.name)
+    newest = _newest_to_continue(connection, old.verifier())
+    if newest is not None:
+        _require_not_replaced(newest, old.verifier())
+        _require_continuation(connection, tree, newest.checkpoint, newest.note, old.verifier())
+    note = sign_rotation(tree, old, new)
+    kept = KeptCheckpoint(Checkpoint.from_text(Note.from_bytes(note).text), note, created_at)
+    keep_cosigned(connection, kept)
+    return kept
+
+
+def _is_of(checkpoint: Checkpoint, tree: Checkpoint) -> bool:
+    """Whether a checkpoint is of a tree, whatever else it says."""
+    return replace(checkpoint, extensions=()) == tree
+
+
+def _signers(connection: Connection, key: VerifierKey) -> list[tuple[VerifierKey, int]]:
+    """Who signed up to which size, the first key first; the last is the given one."""
+    signers = [(key, MAX_SIZE)]
+    rotations = [rotation_in(kept.note) for kept in _newest_first(connection, b"\nkey-rotated ")]
+    for each in rotations:
+        if each is not None and each.after == signers[0][0]:
+            signers.insert(0, (each.before, each.size))
+    return signers
+
+
+def _best(
+    found: Iterable[KeptCheckpoint], key: VerifierKey, witnesses: Sequence[VerifierKey]
+) -> KeptCheckpoint | None:
+    """Of those that a key signed the one with the most cosignatures; a rotation before others."""
+    ranked = []
+    for kept in found:
+        with suppress(NoteError):
+            number = len(open_checkpoint(kept.note, key, witnesses).cosignatures)
+            ranked.append((bool(kept.checkpoint.extensions), number, kept))
+    return max(ranked, key=lambda each: each[:2])[2] if ranked else None
+
+
+def _newest_first(connection: Connection, mark: bytes = b"") -> Iterator[KeptCheckpoint]:
+    """Those that can be read and say of themselves what the row says; the newest first.
+
+    `mark`: only those with these bytes.
+    """
     rows = connection.execute(
         select(checkpoints.c.size, checkpoints.c.note, checkpoints.c.created_at).order_by(
             checkpoints.c.size.desc(), checkpoints.c.id.desc()
         )
     )
     for size, note, created_at in rows:
-        kept = _kept_or_none(size, bytes(note), created_at)
+        kept = _kept_or_none(size, bytes(note), created_at) if mark in bytes(note) else None
         if kept is not None:
             yield kept
 
@@ -111,6 +240,16 @@ def _newest_to_continue(connection: Connection, key: VerifierKey) -> KeptCheckpo
         else:
             unsigned = unsigned or kept
     return unsigned or others
+
+
+def _require_not_replaced(newest: KeptCheckpoint, key: VerifierKey) -> None:
+    """The newest checkpoint that a key signed is the one that replaced it, where it was."""
+    rotation = rotation_in(newest.note)
+    if rotation is not None and rotation.before == key:
+        raise LedgerBroken(
+            f"the key {key.name}+{key.key_id.hex()} was replaced at {rotation.size} records; "
+            f"nothing was signed. Sign with {rotation.after.to_text()} (checkpoint_key)"
+        )
 
 
 def _is_signed(kept: KeptCheckpoint, key: VerifierKey) -> bool:

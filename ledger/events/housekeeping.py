@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ledger.events.base import ChangedFields, Count, Details, Digest, Identifier, Instant
 from ledger.events.base import ResourceType as _ResourceType
-from ledger.vocabulary import LEDGER_STREAM, Role
+from ledger.vocabulary import LEDGER_STREAM, Role, WitnessRefusal
 
 
 class _LedgerDetails(Details):
@@ -113,6 +113,45 @@ class EvidenceExported(_LedgerDetails):
     last_position: Count
     checkpoint_size: Count
     filter: ChangedFields
+
+
+class CheckpointCosigned(_LedgerDetails):
+    """Witnesses, by the names of their keys, saw that the checkpoint of `size` continues.
+
+    `quorum`: how many must have, of all those that cosigned this checkpoint by now (`cosigned`).
+    """
+
+    event_type = "ledger.checkpoint_cosigned"
+    action = "cosign"
+    size: Count
+    root: Digest
+    witnesses: list[str]
+    cosigned: Count
+    quorum: Count
+
+
+class WitnessRefused(_LedgerDetails):
+    """A witness did not cosign the checkpoint of `size`; recorded when the reason changes.
+
+    `witness_size`: of the checkpoint that it cosigned last, where it said so.
+    """
+
+    event_type = "ledger.witness_refused"
+    action = "cosign"
+    success = False
+    witness: str
+    size: Count
+    witness_size: Count | None
+    reason: WitnessRefusal
+
+
+class KeyRotated(_LedgerDetails):
+    """From the next checkpoint on another key signs. Both as verifier keys."""
+
+    event_type = "ledger.key_rotated"
+    action = "rotate"
+    old_key: str
+    new_key: str
 
 
 class NotificationQueued(_LedgerDetails):

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ledger import verify_evidence
-from ledger.append.kept_checkpoints import KeptCheckpoint, kept_by
+from ledger.append.kept_checkpoints import KeptCheckpoint, kept_by, with_cosignatures
 from ledger.append.reading import StoredRecord, read_records
 from ledger.append.stored_tree import TreeReader
 from ledger.errors import LedgerBroken
@@ -37,7 +37,7 @@ from ledger.tree.signed_note import Note
 from ledger.verify.records import timestamp_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -91,20 +91,28 @@ class Written:
 
 
 def write_bundle(
-    connection: Connection, folder: Path, choice: Choice, kept: KeptCheckpoint, key: SignerKey
+    connection: Connection,
+    folder: Path,
+    choice: Choice,
+    kept: KeptCheckpoint,
+    key: SignerKey,
+    witnesses: Sequence[VerifierKey] = (),
 ) -> Written:
     """Write a bundle into an empty folder, within the connection's transaction.
+
+    Cosignatures of these witnesses that are kept with the checkpoints go along.
 
     Raises:
         LedgerBroken: the ledger contradicts its own checkpoints or tree.
     """
     try:
-        checkpoints = _write_chain(connection, folder, kept, key.verifier())
+        checkpoints = _write_chain(connection, folder, kept, key.verifier(), witnesses)
         records, first, last = _write_records(connection, folder, choice, kept.checkpoint.size)
     except ProofError as error:
         raise LedgerBroken(f"{error}; run `backup-ledger audit verify`") from error
     written = Written(records, first, last, checkpoints)
-    (folder / "checkpoint").write_bytes(kept.note)
+    best = with_cosignatures(connection, kept, key.verifier(), witnesses)
+    (folder / "checkpoint").write_bytes(best.note)
     if records == kept.checkpoint.size:
         (folder / "proofs.jsonl").unlink()
     text = readme(kept.checkpoint, written.records, first, last, choice_in_words(choice))
@@ -201,12 +209,16 @@ def _require_one_line(row: StoredRecord) -> None:
 
 
 def _write_chain(
-    connection: Connection, folder: Path, kept: KeptCheckpoint, key: VerifierKey
+    connection: Connection,
+    folder: Path,
+    kept: KeptCheckpoint,
+    key: VerifierKey,
+    witnesses: Sequence[VerifierKey],
 ) -> int:
-    """The checkpoints of this key up to the bundle's, each proved from the one before."""
+    """The checkpoints up to the bundle's, of this key and those before it, each proved."""
     tree, before, count = TreeReader(connection), None, 0
     with (folder / "chain.jsonl").open("wb") as chain:
-        for each in kept_by(connection, key, kept.checkpoint.size):
+        for each in kept_by(connection, key, kept.checkpoint.size, witnesses):
             proof: tuple[bytes, ...] = ()
             now = each.checkpoint
             if before is not None:

@@ -88,7 +88,7 @@ class Checkpoint:
         if not text.endswith("\n") or len(lines) < 3:  # noqa: PLR2004 - origin, size, root
             raise CheckpointError("a checkpoint has at least the lines origin, size and root")
         origin, size, root, *extensions = lines
-        return cls(origin, _parse_decimal(size), decode_base64(root), tuple(extensions))
+        return cls(origin, parse_decimal(size), decode_base64(root), tuple(extensions))
 
     def to_text(self) -> str:
         """The text that is signed."""
@@ -132,15 +132,16 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SignerKey) -> bytes:
 
 
 def open_checkpoint(
-    data: bytes, log_key: VerifierKey, witness_keys: Sequence[VerifierKey] = ()
+    data: bytes, log_key: VerifierKey, witness_keys: Sequence[VerifierKey] = (), quorum: int = 0
 ) -> OpenedCheckpoint:
     """The checkpoint in a note that must be signed by the log; witnesses may have cosigned it.
 
-    How many cosignatures are enough is the caller's to decide.
+    `quorum`: how many of the known witnesses must have. One public key counts once, whatever its
+    names.
 
     Raises:
         NoteError: not a note, no signature by the log, or a wrong one by a known key.
-        CheckpointError: not a checkpoint, or that of another log.
+        CheckpointError: not a checkpoint, that of another log, or too few cosignatures.
     """
     if any(key.signature_type is not SignatureType.COSIGNATURE for key in witness_keys):
         raise CheckpointError("the keys of witnesses must be cosignature keys (type 0x04)")
@@ -151,6 +152,12 @@ def open_checkpoint(
     cosignatures = tuple(each for each in verified if each.key != log_key)
     if len(cosignatures) == len(verified):
         raise CheckpointError(f"the checkpoint is not signed by its log, {log_key.name!r}")
+    number = len({each.key.public_key for each in cosignatures})
+    if number < quorum:
+        raise CheckpointError(
+            f"the checkpoint is cosigned by {number} of {len(witness_keys)} known witnesses; "
+            f"{quorum} are needed"
+        )
     return OpenedCheckpoint(checkpoint, cosignatures)
 
 
@@ -210,7 +217,7 @@ class TlogProof:
             extra = decode_base64(lines.pop(0).removeprefix("extra "))
         if not lines or not lines[0].startswith("index "):
             raise CheckpointError("a proof file must have a line `index <decimal>`")
-        index = _parse_decimal(lines.pop(0).removeprefix("index "))
+        index = parse_decimal(lines.pop(0).removeprefix("index "))
         return cls(index, tuple(decode_base64(line) for line in lines), checkpoint, extra)
 
     def to_bytes(self) -> bytes:
@@ -221,7 +228,11 @@ class TlogProof:
         return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.checkpoint
 
     def verify(
-        self, leaf_hash: bytes, log_key: VerifierKey, witness_keys: Sequence[VerifierKey] = ()
+        self,
+        leaf_hash: bytes,
+        log_key: VerifierKey,
+        witness_keys: Sequence[VerifierKey] = (),
+        quorum: int = 0,
     ) -> OpenedCheckpoint:
         """Check that the leaf stands at `index` in the tree of a checkpoint signed by the log.
 
@@ -229,13 +240,13 @@ class TlogProof:
             NoteError: as `open_checkpoint`.
             ProofError: the leaf is not there.
         """
-        opened = open_checkpoint(self.checkpoint, log_key, witness_keys)
+        opened = open_checkpoint(self.checkpoint, log_key, witness_keys, quorum)
         tree = opened.checkpoint
         verify_inclusion(leaf_hash, self.index, tree.size, self.proof, tree.root)
         return opened
 
 
-def _parse_decimal(text: str) -> int:
+def parse_decimal(text: str) -> int:
     """A number written in the one way that the formats allow: ASCII digits, no leading zero."""
     if not _DECIMAL.fullmatch(text):
         raise CheckpointError(f"not a decimal number without leading zeros: {text!r}")

@@ -19,10 +19,10 @@ Worked example, tree of 70,000 records (273 whole tiles of level 0, and 112 hash
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ledger.tree.merkle import TILE_HEIGHT
+from ledger.tree.merkle import HASH_BYTES, TILE_HEIGHT, node_hash
 
 WIDTH = 1 << TILE_HEIGHT
 _LENGTH = struct.Struct(">H")
@@ -70,6 +70,53 @@ def tiles_between(before: int, size: int) -> Iterator[TilePlace]:
 def bundles_between(before: int, size: int) -> Iterator[TilePlace]:
     """The entry bundles of a tree that a smaller tree of it does not have."""
     return _row(-1, before, size)
+
+
+class TileTree:
+    """A `ledger.tree.merkle.NodeReader` over the published tiles of a tree of `size` leaves.
+
+    `fetch` gives the bytes at a path, or None where there is nothing.
+    """
+
+    def __init__(self, size: int, fetch: Callable[[str], bytes | None]) -> None:
+        self._size = size
+        self._fetch = fetch
+        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+
+    def leaf_hashes(self, start: int, stop: int) -> Sequence[bytes]:
+        """Raises TileError where a tile is not there, or is none."""
+        return self._hashes(0, start, stop)
+
+    def nodes(self, wanted: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """Raises TileError where a tile is not there, or is none."""
+        found = {}
+        for height, number in wanted:
+            level, above = divmod(height, TILE_HEIGHT)
+            below = self._hashes(level, number << above, number + 1 << above)
+            while len(below) > 1:
+                below = [node_hash(*pair) for pair in zip(below[::2], below[1::2], strict=True)]
+            found[height, number] = below[0]
+        return found
+
+    def _hashes(self, level: int, start: int, stop: int) -> list[bytes]:
+        """Hashes of one level, all of one tile."""
+        number, first = divmod(start, WIDTH)
+        return self._tile(level, number)[first : first + stop - start]
+
+    def _tile(self, level: int, number: int) -> list[bytes]:
+        if (level, number) not in self._tiles:
+            width = min(WIDTH, (self._size >> TILE_HEIGHT * level) - number * WIDTH)
+            place = TilePlace(level, number, width)
+            data = self._fetch(place.path)
+            if data is None and width < WIDTH:
+                # The tree has grown since: the partial tile gave way to the whole one.
+                place = place._replace(width=WIDTH)
+                data = self._fetch(place.path)
+            if data is None or len(data) != place.width * HASH_BYTES:
+                raise TileError(f"{place.path} is missing, or is not a tile of {place.width}")
+            hashes = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+            self._tiles[level, number] = hashes[:width]
+        return self._tiles[level, number]
 
 
 def _row(level: int, before: int, size: int) -> Iterator[TilePlace]:

@@ -14,7 +14,9 @@ from sqlalchemy import select
 
 from ledger.append.tables import checkpoints
 from ledger.tree.checkpoint import Checkpoint, open_checkpoint
+from ledger.tree.rotation import Rotation, rotation_in
 from ledger.tree.signed_note import Note, NoteError, VerifierKey
+from ledger.verify.cosignatures import CosignatureCheck, WitnessPolicy
 from ledger.verify.findings import Findings, show
 
 if TYPE_CHECKING:
@@ -42,12 +44,16 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """What one checkpoint says. `label` names it in findings; `key`: who is known to sign it."""
+    """What one checkpoint says. `label` names it in findings; `key`: who is known to sign it.
+
+    `witnesses`: the public keys of those that cosigned it.
+    """
 
     label: str
     checkpoint: Checkpoint
     key: VerifierKey | None
     is_given: bool
+    witnesses: frozenset[VerifierKey] = frozenset()
 
 
 @dataclass(slots=True)
@@ -68,10 +74,13 @@ class CheckpointCheck:
         findings: Findings,
         given: Sequence[Given],
         keys: Sequence[VerifierKey],
+        witnesses: WitnessPolicy,
     ) -> None:
         self._connection = connection
         self._findings = findings
-        self._keys = tuple(keys)
+        self._cosignatures = CosignatureCheck(findings, witnesses)
+        self._replaced: dict[VerifierKey, Rotation] = {}
+        self._keys = self._with_rotated(keys, given)
         self._last_signed: dict[bytes, tuple[int, bytes]] = {}
         self._by_origin: Counter[str] = Counter()
         self._kept, self._outside = _Counted(), _Counted()
@@ -112,6 +121,7 @@ class CheckpointCheck:
                 f"{size} records",
             )
             self._claim = next(self._pending, None)
+        self._cosignatures.finish()
 
     def notes(self, size: int) -> Iterator[str]:
         """What was found that is not bad."""
@@ -127,13 +137,14 @@ class CheckpointCheck:
 
     def checked(self) -> Iterator[str]:
         """What was compared, and with which keys; for the sentence of the verdict."""
-        names = ", ".join(each.name for each in self._keys)
+        names = ", ".join(dict.fromkeys(each.name for each in self._keys))
         for counted, where in ((self._kept, "kept in the ledger"), (self._outside, "from outside")):
             if not counted.number:
                 continue
             signed = f"{counted.signed} of {counted.number} signatures checked"
             by = f" (by {names})" if counted.signed else ""
             yield f"{_checkpoints(counted.number)} {where}, {signed}{by}"
+        yield from self._cosignatures.checked()
 
     def not_checked(self) -> Iterator[str]:
         """What stays open about checkpoints."""
@@ -149,6 +160,33 @@ class CheckpointCheck:
                     f"the signatures of {counted.unknown} checkpoints {where}: no public key was "
                     "given for them"
                 )
+        yield from self._cosignatures.not_checked()
+
+    def _with_rotated(
+        self, keys: Sequence[VerifierKey], given: Sequence[Given]
+    ) -> tuple[VerifierKey, ...]:
+        """The keys, those that replaced them, and those that they replaced."""
+        statement = select(checkpoints.c.note).order_by(checkpoints.c.size, checkpoints.c.id)
+        notes = self._connection.execute(statement).scalars()
+        found = (rotation_in(bytes(each)) for each in notes if isinstance(each, bytes))
+        outside = (rotation_in(each.note) for each in given)
+        rotations = {each for each in (*found, *outside) if each is not None}
+        known = dict.fromkeys(keys)
+        for _ in range(len(rotations)):
+            for each in sorted(rotations, key=lambda rotation: rotation.size):
+                if each.before in known or each.after in known:
+                    known |= dict.fromkeys((each.before, each.after))
+        for each in sorted(rotations, key=lambda rotation: rotation.size):
+            if each.before not in known:
+                continue
+            if self._replaced.setdefault(each.before, each) != each:
+                self._bad(
+                    f"the key {each.before.to_text()}",
+                    "was replaced twice: whoever has it may have signed for somebody else",
+                    self._replaced[each.before].after.to_text(),
+                    each.after.to_text(),
+                )
+        return tuple(known)
 
     def _claims(self) -> Iterator[_Claim]:
         """Kept and given checkpoints by size, few in memory at a time."""
@@ -190,7 +228,8 @@ class CheckpointCheck:
         self._newest = checkpoint.size
         self._by_origin[checkpoint.origin] += 1
         key = self._checked_signature(label, checkpoint, data, self._kept)
-        return _Claim(label, checkpoint, key, is_given=False)
+        cosigned = self._cosignatures.look(label, data, key)
+        return _Claim(label, checkpoint, key, is_given=False, witnesses=cosigned)
 
     def _given_claim(self, given: Given) -> _Claim | None:
         self._outside.number += 1
@@ -204,7 +243,8 @@ class CheckpointCheck:
         key = self._checked_signature(
             given.label, checkpoint, given.note, self._outside, required=given.must_be_signed
         )
-        return _Claim(given.label, checkpoint, key, is_given=True)
+        cosigned = self._cosignatures.look(given.label, given.note, key)
+        return _Claim(given.label, checkpoint, key, is_given=True, witnesses=cosigned)
 
     def _checked_signature(
         self,
@@ -228,6 +268,7 @@ class CheckpointCheck:
                 problem = problem or str(error)
             else:
                 counted.signed += 1
+                self._check_not_replaced(label, checkpoint, key)
                 return key
         wanted = ", ".join(each.to_text() for each in known or self._keys)
         self._bad(
@@ -235,12 +276,23 @@ class CheckpointCheck:
         )
         return None
 
+    def _check_not_replaced(self, label: str, checkpoint: Checkpoint, key: VerifierKey) -> None:
+        rotation = self._replaced.get(key)
+        if rotation is not None and checkpoint.size > rotation.size:
+            self._bad(
+                label,
+                f"is signed with a key that was replaced at {rotation.size} records",
+                f"a signature by {rotation.after.to_text()}",
+                f"one by {key.to_text()}",
+            )
+
     def _compare(self, claim: _Claim, root: bytes) -> None:
         self._note_fork(claim)
         size = claim.checkpoint.size
         if claim.checkpoint.root == root:
             if claim.is_given and claim.key is not None:
                 self._confirmed_given.append(size)
+            self._cosignatures.confirm(size, claim.witnesses)
             return
         self._findings.add(
             CHECKPOINT,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +32,7 @@ from ledger.tree.merkle import HASH_BYTES, leaf_hash
 from ledger.verify import schema as schema_check
 from ledger.verify.checkpoints import CheckpointCheck, Given
 from ledger.verify.clocks import ClockNotes
+from ledger.verify.cosignatures import NO_WITNESSES, WitnessPolicy
 from ledger.verify.findings import Finding, Findings, Report
 from ledger.verify.records import Problem, Row, problems_of, sound_rows, timestamp_of
 from ledger.verify.streams import check_streams
@@ -80,12 +81,13 @@ def verify(
     *,
     checkpoints: Sequence[Given] = (),
     public_keys: Sequence[VerifierKey] = (),
+    witnesses: WitnessPolicy = NO_WITNESSES,
     on_progress: Progress | None = None,
 ) -> Report:
     """Check the whole history behind an engine.
 
     `checkpoints`: signed notes that somebody kept elsewhere. `public_keys`: of their signers, and
-    of those of the checkpoints that the ledger keeps.
+    of those of the checkpoints that the ledger keeps. `witnesses`: who may have cosigned them.
 
     Raises:
         ValueError: a checkpoint that must be signed, and no public key.
@@ -94,13 +96,22 @@ def verify(
     """
     if not public_keys and any(each.must_be_signed for each in checkpoints):
         raise ValueError("checkpoints can only be checked with the public key of their signer")
+    outside = _Outside(checkpoints, public_keys, witnesses)
     with reading_snapshot(engine) as connection:
         try:
-            return _Verification(connection, checkpoints, public_keys, on_progress).run()
+            return _Verification(connection, outside, on_progress).run()
         except _TextIsNotUnicode:
             # Once more, reading text as it stands, for the finding that it becomes.
             with any_text(connection.connection.driver_connection, "surrogateescape"):
-                return _Verification(connection, checkpoints, public_keys, on_progress).run()
+                return _Verification(connection, outside, on_progress).run()
+
+
+class _Outside(NamedTuple):
+    """What does not come from the ledger, and what of it is checked with."""
+
+    checkpoints: Sequence[Given]
+    public_keys: Sequence[VerifierKey]
+    witnesses: WitnessPolicy
 
 
 class _TextIsNotUnicode(Exception):
@@ -113,15 +124,14 @@ class _Verification:
     def __init__(
         self,
         connection: Connection,
-        checkpoints: Sequence[Given],
-        public_keys: Sequence[VerifierKey],
+        outside: _Outside,
         on_progress: Progress | None,
     ) -> None:
         self._connection = connection
         self._findings = Findings()
         self._clocks = ClockNotes()
         self._tree = TreeCheck(connection, self._findings)
-        self._checkpoints = CheckpointCheck(connection, self._findings, checkpoints, public_keys)
+        self._checkpoints = CheckpointCheck(connection, self._findings, *outside)
         self._on_progress = on_progress
         self._open: list[str] = []
         self._total = self._position = self._done = 0

@@ -72,6 +72,9 @@ DETAILS = {
     "ledger.token_revoked": "token_id role user expires",
     "ledger.projection_rebuilt": "name version position rows reason",
     "ledger.evidence_exported": "first_position last_position checkpoint_size filter",
+    "ledger.checkpoint_cosigned": "size root witnesses cosigned quorum",
+    "ledger.witness_refused": "witness size witness_size reason",
+    "ledger.key_rotated": "old_key new_key",
 }
 
 _COPY = "destination backup_id"
@@ -142,7 +145,8 @@ ACTIONS = {
     "source_moved": "move", "backup_accepted": "accept",
     "projection_rebuilt": "rebuild", "evidence_exported": "export",
     "notification_queued": "notify", "notification_sent": "notify",
-    "notification_error": "notify",
+    "notification_error": "notify", "checkpoint_cosigned": "cosign",
+    "witness_refused": "cosign", "key_rotated": "rotate",
     "destination_added": "add", "destination_changed": "update", "destination_attached": "attach",
     "destination_removed": "remove", "destination_detached": "detach",
     "recovered": "recover", "pack_missing": "lose", "pack_found": "find",

@@ -20,7 +20,7 @@ from ledger.tree.checkpoint import TlogProof, open_checkpoint
 from ledger.tree.merkle import leaf_hash
 from ledger.tree.proofs import ProofError, verify_consistency
 from ledger.tree.signed_note import NoteError, VerifierKey
-from ledger.verify_evidence import Key, Problem, check_consistency
+from ledger.verify_evidence import WITNESS, Key, Problem, check_consistency
 from tests.ledger.verifier_vectors import KEPT_AT, vectors
 
 VECTORS: list[dict[str, Any]] = json.loads(KEPT_AT.read_text())
@@ -32,10 +32,11 @@ DRIVER = """async (source, vectors) => {
   const verdicts = [];
   for (const each of vectors) {
     try {
+      const trusted = [each.key, each.witnesses, each.quorum];
       if (each.kind === "proof") {
-        await checkProof(bytes(each.record), each.index, bytes(each.proof), each.key);
+        await checkProof(bytes(each.record), each.index, bytes(each.proof), ...trusted);
       } else {
-        await checkCheckpoint(bytes(each.note), each.key);
+        await checkCheckpoint(bytes(each.note), ...trusted);
       }
       verdicts.push("good");
     } catch (error) {
@@ -69,11 +70,13 @@ def _by_ledger(vector: dict[str, Any]) -> None:
         verify_consistency(first, second, older, newer, list(map(b64decode, vector["proof"])))
         return
     key = VerifierKey.parse(vector["key"])
+    witnesses = [VerifierKey.parse(each) for each in vector.get("witnesses", [])]
+    quorum = vector.get("quorum", 0)
     if vector["kind"] == "checkpoint":
-        open_checkpoint(b64decode(vector["note"]), key)
+        open_checkpoint(b64decode(vector["note"]), key, witnesses, quorum)
         return
     proof = TlogProof.from_bytes(b64decode(vector["proof"]))
-    proof.verify(leaf_hash(b64decode(vector["record"])), key)
+    proof.verify(leaf_hash(b64decode(vector["record"])), key, witnesses, quorum)
     if proof.index != vector["index"]:
         raise ProofError("of another record")
 
@@ -83,7 +86,7 @@ def test_the_stand_alone_verifier(vector: dict[str, Any]) -> None:
     """Checkpoints as a bundle holds them, and consistency; bundles have no .tlog-proof files."""
     if vector["kind"] == "proof":
         note = b64decode(vector["proof"]).partition(b"\n\n")[2]
-        if not vector["good"] and not vector["name"].startswith("checkpoint: "):
+        if not vector["good"] and not vector["name"].startswith(("checkpoint: ", "cosigned: ")):
             return  # it has no such files; test_attacks_on_evidence changes its own proofs
         vector = vector | {"note": note}
     with nullcontext() if vector["good"] else pytest.raises((Problem, UnicodeDecodeError)):
@@ -97,7 +100,8 @@ def _by_the_auditor(vector: dict[str, Any]) -> None:
         return
     note = vector["note"]
     data = note if isinstance(note, bytes) else b64decode(note)
-    Key(vector["key"]).open_checkpoint(data.decode())
+    witnesses = [Key(each, WITNESS) for each in vector.get("witnesses", [])]
+    Key(vector["key"]).open_checkpoint(data.decode(), witnesses, vector.get("quorum", 0))
 
 
 def _trees(vector: dict[str, Any]) -> tuple[tuple[int, bytes], tuple[int, bytes]]:

@@ -3,8 +3,8 @@
     python -m tests.ledger.verifier_vectors      writes verifier_vectors.json beside this file
 
 Kinds: `checkpoint` (key, note), `proof` (key, record, index, and a .tlog-proof file), and
-`consistency` (first, second, proof). Bytes are base64. The log is the published one of
-vectors.json.
+`consistency` (first, second, proof). The first two may have `witnesses`, of whom `quorum` must
+have cosigned. Bytes are base64. The log is the published one of vectors.json.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from ledger.tree.merkle import leaf_hash
 from ledger.tree.proofs import consistency_proof, inclusion_proof
 from ledger.tree.signed_note import Note, SignerKey, generate_key
+from tests.ledger.cosigned_vectors import Cosigned, cosigned_notes
 
 KEPT_AT = Path(__file__).with_name("verifier_vectors.json")
 PUBLISHED: dict[str, Any] = json.loads(Path(__file__).with_name("vectors.json").read_text())
@@ -239,7 +240,28 @@ def vectors() -> list[dict[str, Any]]:
     for name, record, index, file, is_good in proofs():
         data = {"record": text(record), "index": index, "proof": text(file)}
         found.append({"kind": "proof", "name": name, "key": VKEY, **data, "good": is_good})
-    return [*found, *consistencies()]
+    return [*found, *cosigned(), *consistencies()]
+
+
+def cosigned() -> Iterator[dict[str, Any]]:
+    """The same checkpoints alone and at the end of a proof."""
+    path = [text(each) for each in inclusion_proof(2, 5, _Leaves())]
+    head = "".join(f"{each}\n" for each in ("c2sp.org/tlog-proof@v1", "index 2", *path, ""))
+    for each in cosigned_notes(checkpoint(), checkpoint(more="extension\n")):
+        shared = _shared(each)
+        yield {"kind": "checkpoint", **shared, "note": text(each.note)}
+        proof = {"record": text(RECORDS[2]), "index": 2, "proof": text(head.encode() + each.note)}
+        yield {"kind": "proof", **shared, **proof}
+
+
+def _shared(each: Cosigned) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "key": VKEY,
+        "witnesses": each.witnesses,
+        "quorum": each.quorum,
+        "good": each.is_good,
+    }
 
 
 def _body() -> str:

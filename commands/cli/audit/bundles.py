@@ -19,6 +19,20 @@ if TYPE_CHECKING:
 KeyOption = Annotated[
     Path, typer.Option("--key", metavar="FILE", help="The private key, from `audit keygen`.")
 ]
+WitnessKeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--witness-key", metavar="VKEY", help="A witness's public key; may be given repeatedly."
+    ),
+]
+QuorumOption = Annotated[
+    int | None,
+    typer.Option(
+        "--quorum",
+        metavar="N",
+        help="So many of the given witnesses must have cosigned [over half].",
+    ),
+]
 _BOUND_HELP = f"a position, or an {MOMENT_HELP}"
 _MAX_POSITION_DIGITS = 18
 
@@ -81,6 +95,8 @@ def verify_bundle(
         str,
         typer.Option("--public-key", metavar="VKEY", help="The public key: name+hash+base64."),
     ],
+    witness_key: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a bundle of evidence.
@@ -94,16 +110,19 @@ def verify_bundle(
       backup-ledger audit verify-bundle evidence.zip --public-key "$(cat ledger.pub)"
     """
     from commands.audit.keys import parse_public_key
+    from commands.audit.witness_policy import demanded_policy
     from commands.sqlite.errors import SourceMissing
     from ledger.verify_evidence import Key, Problem, check
 
     key = Key(parse_public_key(public_key).to_text())
+    policy = demanded_policy(witness_key or (), quorum)
+    witnesses = [Key(each.to_text(), 4) for each in policy.keys]
     if not path.exists():
         raise SourceMissing(f"there is no {path}; check the path")
     problem = None
     proved: list[str] = []
     try:
-        proved = check(str(path), key)
+        proved = check(str(path), key, witnesses, policy.quorum)
     except Problem as error:
         problem = str(error)
     if as_json:

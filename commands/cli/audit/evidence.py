@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from commands.cli.audit.bundles import KeyOption, export, verify_bundle
+from commands.cli.audit.bundles import (
+    KeyOption,
+    QuorumOption,
+    WitnessKeyOption,
+    export,
+    verify_bundle,
+)
 from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING
 from commands.cli.options import JsonOption, parse_integer
-from commands.cli.session import configured
+from commands.cli.session import configured, opened
 from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ def register(app: typer.Typer) -> None:
         ("export", export),
         ("verify-bundle", verify_bundle),
         ("keygen", keygen),
+        ("rotate-key", rotate_key),
     ):
         app.command(name, epilog=EXIT_CODES)(command)
 
@@ -56,12 +63,15 @@ def verify(
         ),
     ] = None,
     public_key: PublicKeyOption = None,
+    witness_key: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Recompute the whole history and say what does not fit.
 
     Every record, column, hash, node and checkpoint is looked at; nothing is repaired. The
-    configured checkpoint_key and every file of checkpoint_folder are used without being named.
+    configured checkpoint_key, every file of checkpoint_folder and the keys of the configured
+    witnesses are used without being named. With --witness-key, too few cosignatures are a finding.
     Exit code 3 where something is found. It also says what it did not check. Of a damaged ledger
     file it says which records can still be read, page by page, and how to get to a good ledger.
     In --json, root and hashes are lower-case hex.
@@ -74,6 +84,7 @@ def verify(
     from commands.audit.damaged_ledger import report_on_damage, with_damage
     from commands.audit.keys import parse_public_key
     from commands.audit.verify_ledger import verify_ledger
+    from commands.audit.witness_policy import demanded_policy
     from commands.errors import InvalidArgument
     from ledger.clock import SystemClock
     from ledger.errors import LedgerBroken, NotALedger
@@ -83,26 +94,25 @@ def verify(
     if checkpoint and public_key is None and configuration.checkpoint_key is None:
         raise InvalidArgument("--checkpoint needs --public-key: whose signature is to be checked?")
     keys = [] if public_key is None else [parse_public_key(public_key)]
+    witnesses = demanded_policy(witness_key or (), quorum)
     given = [_checkpoint_in(path) for path in checkpoint or ()]
     try:
         with _ledger_engine(configuration) as engine:
             with progress_bar("verifying") as progress:
                 report = verify_ledger(
-                    engine, configuration, checkpoints=given, public_keys=keys, on_progress=progress
+                    engine,
+                    configuration,
+                    checkpoints=given,
+                    public_keys=keys,
+                    witnesses=witnesses,
+                    on_progress=progress,
                 )
             is_remembered = remember_verified(engine, report, SystemClock().now())
         report = with_damage(report, configuration.ledger_url)
     except (LedgerBroken, NotALedger) as error:
         report = report_on_damage(configuration.ledger_url, error)
         is_remembered = True  # there is no ledger to remember it in
-    if as_json:
-        write_json(report.as_json())
-    else:
-        _show_report(report)
-        if not is_remembered:
-            note(_NOT_REMEMBERED, style="dim")
-    if not report.ok:
-        raise typer.Exit(FOUND_SOMETHING)
+    _conclude(report, as_json=as_json, is_remembered=is_remembered)
 
 
 def checkpoint(ctx: typer.Context, key: KeyOption, as_json: JsonOption = False) -> None:
@@ -156,12 +166,18 @@ def prove(
     """
     from commands.audit.keys import read_private_key
     from commands.audit.prove import prove as prove_record
+    from commands.audit.witness_policy import witness_policy
     from ledger.clock import SystemClock
 
     signer, configuration = read_private_key(key), configured(ctx)
     with _ledger_engine(configuration) as engine:
         found = prove_record(
-            engine, position, signer, SystemClock(), configuration.checkpoint_folder
+            engine,
+            position,
+            signer,
+            SystemClock(),
+            configuration.checkpoint_folder,
+            witness_policy(configuration),
         )
     if as_json:
         text = found.proof.to_bytes().decode()
@@ -192,6 +208,37 @@ def keygen(
         write_json({"public_key": public, "path": str(out)})
     else:
         typer.echo(public)
+
+
+def rotate_key(
+    ctx: typer.Context,
+    key: KeyOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new key: a new file.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Replace the key that signs checkpoints; print the public half of the new one.
+
+    The old key signs a checkpoint that names the new key, and from then on only the new one
+    signs: whoever trusts the old key can follow. Set checkpoint_key to the new file afterwards,
+    and give the public key to auditors and witnesses.
+
+    \b
+    Example:
+      backup-ledger audit rotate-key --key ledger.key --out ledger-2026.key > ledger-2026.pub
+    """
+    from commands.audit.keys import read_private_key
+    from commands.audit.rotate_key import rotate
+
+    old = read_private_key(key)
+    with opened(ctx, "act") as session:
+        done = rotate(session.site, session.context, old, out)
+    public = done.public_key.to_text()
+    if as_json:
+        size, text = done.kept.checkpoint.size, done.kept.note.decode()
+        write_json({"public_key": public, "path": str(out), "size": size, "checkpoint": text})
+        return
+    note(f"From {done.kept.checkpoint.size} records on {out} signs; set checkpoint_key to it.")
+    typer.echo(public)
 
 
 @contextmanager
@@ -228,6 +275,18 @@ def _write_bytes(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _conclude(report: Report, *, as_json: bool, is_remembered: bool) -> None:
+    """Show a report, and end with the exit code that goes with it."""
+    if as_json:
+        write_json(report.as_json())
+    else:
+        _show_report(report)
+        if not is_remembered:
+            note(_NOT_REMEMBERED, style="dim")
+    if not report.ok:
+        raise typer.Exit(FOUND_SOMETHING)
 
 
 def _show_report(report: Report) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from commands.cli.audit import as_of as audit_as_of
 from commands.cli.audit import evidence
+from commands.cli.audit import watch as audit_watch
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_moment, parse_time_or_position
 from commands.cli.session import Session, opened
@@ -299,3 +300,4 @@ def _note_unknown_type(wanted: AuditFilter) -> None:
 
 audit_as_of.register(app)
 evidence.register(app)
+audit_watch.register(app)

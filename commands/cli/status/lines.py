@@ -35,6 +35,7 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         *_source(facts),
         ("ledger", f"{ledger['size']:,} events, {ledger['path']}"),
         ("", _verified(ledger, now)),
+        *(("witness", _witness(each, now)) for each in facts["witnesses"]),
         ("root", ledger["root"]),
     ]
 
@@ -45,6 +46,15 @@ def _verified(ledger: dict[str, Any], now: datetime) -> str:
     if ledger["verified_at"] is None:
         return "never verified (backup-ledger audit verify)"
     return f"last verified {moments.relative(parse_instant(ledger['verified_at']), now)}"
+
+
+def _witness(witness: dict[str, Any], now: datetime) -> str:
+    name, size, refusal = witness["name"], witness["cosigned_size"], witness["refusal"]
+    cosigned = "cosigned nothing yet"
+    if size is not None:
+        when = moments.relative(witness["cosigned_at"], now)
+        cosigned = f"cosigned {moments.count(size, 'event')} {when}"
+    return f"{name}: {cosigned}{f'; refuses: {refusal}'.replace('_', ' ') if refusal else ''}"
 
 
 def _last(last: dict[str, Any], now: datetime) -> str:

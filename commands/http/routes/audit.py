@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from base64 import b64encode
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -14,10 +15,11 @@ from commands.audit.damaged_ledger import report_on_damage, with_damage
 from commands.audit.export import export_evidence
 from commands.audit.keys import read_private_key
 from commands.audit.log import audit_page
-from commands.audit.prove import prove_in
+from commands.audit.prove import cosigned_for, prove_in
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.audit.verify_ledger import verify_ledger
 from commands.errors import InvalidArgument
+from commands.audit.witness_policy import witness_policy
 from commands.http.callers import Reader
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
@@ -26,9 +28,11 @@ from commands.http.shapes import answer
 from ledger.append.database import translated_errors
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.reading import StoredRecord
+from ledger.append.stored_tree import TreeReader
 from ledger.clock import format_instant
 from ledger.errors import LedgerBroken, NotALedger
 from ledger.evidence.bundle import Choice
+from ledger.tree.proofs import consistency_proof
 from ledger.verify.remembered import remember_verified
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
@@ -143,8 +147,16 @@ def event(request: Request, _caller: Reader, served: Served, position: Position)
     summary="A .tlog-proof file of one record",
 )
 def proof(_caller: Reader, served: Served, position: Position) -> Response:
-    """Against the newest checkpoint that was signed; a record that came later is not signed yet."""
-    found = prove_in(served.site.ledger.engine, position, _newest(served))
+    """Against the newest checkpoint that was signed; a record that came later is not signed yet.
+
+    Where enough witnesses cosigned one that covers the record, against the newest of those.
+    """
+    site, settings = served.site, served.site.configuration
+    kept = None
+    if settings.witnesses and settings.checkpoint_key is not None:
+        key, policy = signing_key(served).verifier(), witness_policy(settings)
+        kept = cosigned_for(site.ledger.engine, position, key, policy)
+    found = prove_in(site.ledger.engine, position, kept or _newest(served))
     return _text(found.proof.to_bytes())
 
 
@@ -162,6 +174,26 @@ def checkpoint(_caller: Reader, served: Served) -> Response:
 )
 def sign(_caller: Reader, served: Served) -> Response:
     return _text(sign_now(served).note)
+
+
+@router.get(
+    "/audit/consistency",
+    response_class=PlainTextResponse,
+    summary="That the first records of a size are the same in a larger ledger: hashes in base64",
+)
+def consistency(
+    _caller: Reader,
+    served: Served,
+    first: Annotated[int, Query(ge=1, le=MAX_USER_ID)],
+    second: Annotated[int, Query(ge=1, le=MAX_USER_ID)],
+) -> Response:
+    """An RFC 6962 consistency proof, a line each; the sizes are those of two checkpoints."""
+    engine = served.site.ledger.engine
+    if not first <= second <= served.site.ledger.log_recorder.head().size:
+        raise not_found(f"there is no proof from {first} to {second} records")
+    with translated_errors(engine), engine.connect() as connection:
+        proof = consistency_proof(first, second, TreeReader(connection))
+    return _text(b"".join(b64encode(each) + b"\n" for each in proof))
 
 
 @router.get(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from ledger.append.tables import checkpoints
 from ledger.errors import LedgerBroken
 from ledger.events.scheduling import CheckFailed
 from ledger.evidence.bundle import Choice
+from ledger.tree import checkpoint as tree
 from ledger.tree.checkpoint import open_checkpoint
 from ledger.tree.signed_note import SignatureType, generate_key
 from ledger.verify.verify import verify
@@ -213,11 +215,11 @@ def test_another_file_under_a_copys_name_is_left_alone(
     key, site = read_private_key(key_path), signing.site
     first = sign_checkpoint(site.ledger.engine, key, site.clock)
     name = f"{key.verifier().key_id.hex()}_{first.checkpoint.size:019d}.checkpoint"
-    cosigned = first.note + first.note.splitlines(keepends=True)[-1].replace(b"example", b"witness")
-    (outside / name).write_bytes(cosigned)
+    other = tree.sign_checkpoint(replace(first.checkpoint, extensions=("another",)), key)
+    (outside / name).write_bytes(other)
     with pytest.raises(CopyDiffers, match="two histories"):
         sign_checkpoint(site.ledger.engine, key, site.clock, outside)
-    assert (outside / name).read_bytes() == cosigned
+    assert (outside / name).read_bytes() == other
 
 
 def test_a_folder_outside_that_is_gone_is_an_error(

@@ -10,6 +10,7 @@
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ED25519 = 0x01;
+const COSIGNATURE = 0x04;
 const MAX_SIZE = 2n ** 63n - 1n;
 const MAX_SIGNATURES = 100;
 // Unicode white space as Python's str.isspace() has it, controls, and the plus.
@@ -112,11 +113,11 @@ async function parseCheckpoint(note) {
 }
 
 // `name+hex(id)+base64(type + key)`; the id must be that of the name and the key.
-async function parseKey(text) {
+async function parseKey(text, type = ED25519) {
   const [name, hash, ...rest] = text.split("+");
   if (!NAME.test(name) || !rest.length) throw new Wrong("this is no public key of a ledger: name+hash+key");
   const bytes = base64(rest.join("+"), "the key");
-  if (bytes[0] !== ED25519 || bytes.length !== 33) throw new Wrong("this is no Ed25519 key");
+  if (bytes[0] !== type || bytes.length !== 33) throw new Wrong(`this is no Ed25519 key of type ${type}`);
   const id = (await sha256(encoder.encode(`${name}\n`), bytes)).slice(0, 4);
   if (hex(id) !== hash) throw new Wrong("the key was copied wrongly: its hash does not fit");
   return { name, id, bytes: bytes.slice(1) };
@@ -129,6 +130,13 @@ async function signatureBy(key, note) {
   }
   const own = note.signatures.find((each) => each.name === key.name && hex(each.id) === hex(key.id));
   if (!own) throw new Wrong("the checkpoint is not signed with this key");
+  const isGood = await isSigned(key, own.signature, note.text);
+  if (isGood === null) return null;
+  if (!isGood) throw new Wrong("the signature is not that of this key");
+  return own.signature;
+}
+
+async function isSigned(key, signature, text) {
   let imported;
   try {
     imported = await crypto.subtle.importKey("raw", key.bytes, "Ed25519", false, ["verify"]);
@@ -136,21 +144,49 @@ async function signatureBy(key, note) {
     if (error.name === "NotSupportedError") return null;
     throw new Wrong("the key is no point of the curve");
   }
-  const isGood = await crypto.subtle.verify("Ed25519", imported, own.signature, encoder.encode(note.text));
-  if (!isGood) throw new Wrong("the signature is not that of this key");
-  return own.signature;
+  return crypto.subtle.verify("Ed25519", imported, signature, encoder.encode(text));
+}
+
+// C2SP tlog-cosignature: eight bytes of time, and a signature of the time and the text. Which of these
+// witnesses signed, and when; one public key counts once, whatever its names.
+async function cosignersOf(note, witnesses) {
+  const found = new Map();
+  for (const witness of witnesses) {
+    const own = note.signatures.find((each) => each.name === witness.name && hex(each.id) === hex(witness.id));
+    if (!own) continue;
+    const time = own.signature.length === 72 ? new DataView(own.signature.buffer).getBigUint64(0) : MAX_SIZE + 1n;
+    const text = `cosignature/v1\ntime ${time}\n${note.text}`;
+    if (time > MAX_SIZE || !(await isSigned(witness, own.signature.slice(8), text))) {
+      throw new Wrong(`the cosignature of ${witness.name} does not fit`);
+    }
+    found.set(hex(witness.bytes), [witness.name, new Date(Number(time) * 1000)]);
+  }
+  return [...found.values()];
+}
+
+async function parseWitnesses(texts) {
+  return Promise.all(texts.map((each) => parseKey(each, COSIGNATURE)));
+}
+
+async function requireQuorum(note, witnessTexts, quorum) {
+  const cosigners = await cosignersOf(note, await parseWitnesses(witnessTexts));
+  if (cosigners.length < quorum) {
+    throw new Wrong(`${cosigners.length} of ${witnessTexts.length} witnesses cosigned; ${quorum} are needed`);
+  }
+  return cosigners;
 }
 
 // For tests and for scripts: throws Wrong unless everything fits.
-export async function checkCheckpoint(noteBytes, keyText) {
+export async function checkCheckpoint(noteBytes, keyText, witnessTexts = [], quorum = 0) {
   const note = await parseCheckpoint(utf8(noteBytes, "the checkpoint"));
   if (!(await signatureBy(await parseKey(keyText), note))) throw new Error("no Ed25519 here");
+  await requireQuorum(note, witnessTexts, quorum);
   return note;
 }
 
-export async function checkProof(record, index, proofBytes, keyText) {
+export async function checkProof(record, index, proofBytes, keyText, witnessTexts = [], quorum = 0) {
   const proof = parseProof(utf8(proofBytes, "the proof"));
-  const note = await checkCheckpoint(encoder.encode(proof.note), keyText);
+  const note = await checkCheckpoint(encoder.encode(proof.note), keyText, witnessTexts, quorum);
   if (proof.index !== BigInt(index)) throw new Wrong("the proof is of another record");
   const leaf = await sha256(Uint8Array.of(0), record);
   const root = await climb(leaf, proof.index, note.size, proof.path, () => {});
@@ -238,7 +274,7 @@ async function checkSignature(report, note, keyText) {
     report.step(
       "",
       "4. The signature",
-      "Not checked: this browser has no Ed25519. Check it with backup-ledger audit verify-proof.",
+      "Not checked: this browser has no Ed25519. Check the record in a bundle of evidence, with verify_evidence.py.",
     );
     return false;
   }
@@ -247,6 +283,15 @@ async function checkSignature(report, note, keyText) {
     ["signature", hex(signature)],
   ]);
   return true;
+}
+
+// The names of the witnesses that cosigned, of those whose keys were pasted; all of them must have.
+async function checkWitnesses(report, note, texts) {
+  if (!texts.length) return [];
+  const cosigners = await requireQuorum(note, texts, texts.length);
+  const when = cosigners.map(([name, time]) => [name, time.toISOString()]);
+  report.step("ok", "5. The witnesses", "Each saw this checkpoint, and that it continues what it saw before.", when);
+  return cosigners.map(([name]) => name);
 }
 
 async function prove(place) {
@@ -282,7 +327,11 @@ async function prove(place) {
     ]);
     step = "4. The signature";
     if (await checkSignature(report, note, place.querySelector("[data-key]").value)) {
-      report.say("ok", "Proved: this very record is in the ledger that the key's owner signed.");
+      step = "5. The witnesses";
+      const texts = place.querySelector("[data-witnesses]").value.split(/\s+/).filter(Boolean);
+      const names = await checkWitnesses(report, note, texts);
+      const seen = names.length ? `, and that ${names.join(", ")} cosigned` : "";
+      report.say("ok", `Proved: this very record is in the ledger that the key's owner signed${seen}.`);
     } else {
       report.say("warn", "The record is in the tree of the checkpoint. Who signed the checkpoint was not checked.");
     }
