@@ -107,12 +107,11 @@ class TileTree:
         if (level, number) not in self._tiles:
             width = min(WIDTH, (self._size >> TILE_HEIGHT * level) - number * WIDTH)
             place = TilePlace(level, number, width)
-            data = self._fetch(place.path)
+            data, held = self._fetch(place.path), width
             if data is None and width < WIDTH:
                 # The tree has grown since: the partial tile gave way to the whole one.
-                place = place._replace(width=WIDTH)
-                data = self._fetch(place.path)
-            if data is None or len(data) != place.width * HASH_BYTES:
+                data, held = self._fetch(place._replace(width=WIDTH).path), WIDTH
+            if data is None or len(data) != held * HASH_BYTES:
                 raise TileError(f"{place.path} is missing, or is not a tile of {place.width}")
             hashes = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
             self._tiles[level, number] = hashes[:width]

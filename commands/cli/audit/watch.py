@@ -73,30 +73,42 @@ def watch(  # noqa: PLR0917  (options are parameters)
     from datetime import timedelta
 
     from commands.audit.keys import parse_public_key
-    from commands.audit.watch import Alarm, default_state, look
-    from commands.audit.watched_places import PlaceUnreadable
+    from commands.audit.watch import default_state, look
     from ledger.clock import SystemClock
 
     key, clock = parse_public_key(public_key), SystemClock()
     watched = _place(place, None if token_file is None else _token(token_file))
     memory = (default_state(key) if state is None else state).absolute()
+    silent = timedelta(hours=silent_hours)
+    _look_on(
+        lambda: look(watched, key, memory, clock.now(), silent),
+        None if once else every,
+        as_json=as_json,
+    )
+
+
+def _look_on(look: Callable[[], Look], every: float | None, *, as_json: bool) -> None:
+    """Look once, or again and again; tell what changed. Ends with whatever alarm there is."""
+    from commands.audit.watch import Alarm
+    from commands.audit.watched_places import PlaceUnreadable
+
     last: tuple[int, str] | None = None
     while True:
         try:
-            found = look(watched, key, memory, clock.now(), timedelta(hours=silent_hours))
+            found = look()
         except Alarm as error:
             if as_json:
                 write_json({"ok": False, "alarm": error.kind, "message": str(error)})
             raise
         except PlaceUnreadable as error:
-            if once:
+            if every is None:
                 raise
             note(str(error))
         else:
-            if once or (found.size, found.root) != last:
+            if (found.size, found.root) != last:
                 _tell(found, as_json=as_json)
             last = found.size, found.root
-        if once:
+        if every is None:
             return
         time.sleep(every)
 

@@ -289,7 +289,7 @@ def test_a_bundle_is_made_although_no_witness_answers(
 def test_a_scheduler_asks_on_a_thread_of_its_own(signing: World, witnesses: list[Witness]) -> None:
     """A check returns although nobody answers; stopping waits for what is on its way."""
     with WitnessThread(signing.site) as thread:
-        Checks(signing.site).once(None)
+        Checks(signing.site).check()
         thread.look()
     assert witnesses[0].seen or witnesses[0].requests == []
     thread = WitnessThread(signing.site)
