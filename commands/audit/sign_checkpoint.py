@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from commands.audit.keys import read_private_key
 from commands.errors import CommandError
-from commands.sqlite.files import create_private, file_error, flush_directory
+from commands.sqlite.files import file_error, flush_directory, write_private
 from ledger.append.database import translated_errors, writing
 from ledger.append.kept_checkpoints import KeptCheckpoint, has_grown, newest_kept, sign_head
 from ledger.clock import to_microseconds
@@ -142,12 +142,7 @@ def keep_copy(
     staged = folder / f".{final.name}.{os.getpid()}"
     try:
         staged.unlink(missing_ok=True)
-        descriptor = create_private(staged)
-        try:
-            os.write(descriptor, kept.note)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_private(staged, kept.note)
         os.rename(staged, final)
         flush_directory(folder)
     except OSError as error:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from commands.errors import FOUND_SOMETHING, CommandError
-from commands.sqlite.files import create_private, file_error, flush_directory
+from commands.sqlite.files import file_error, flush_directory, write_private
 from ledger.clock import format_instant, parse_instant
 from ledger.tree.checkpoint import Checkpoint, open_checkpoint
 from ledger.tree.proofs import ProofError
@@ -222,7 +222,7 @@ def _write(state: Path, memory: Memory) -> None:
     """Whole or not at all, and on disk."""
     staged = state.with_name(f".{state.name}.{os.getpid()}")
     staged.unlink(missing_ok=True)
-    _write_new(staged, memory.to_bytes())
+    write_private(staged, memory.to_bytes())
     os.replace(staged, state)
     flush_directory(state.parent)
 
@@ -232,17 +232,8 @@ def _keep_evidence(state: Path, note: bytes) -> str:
     digest = hashlib.sha256(note).hexdigest()[:16]
     path = state.with_name(f"{state.stem}-{digest}.evidence")
     if not path.exists():
-        _write_new(path, note)
+        write_private(path, note)
     return f"kept as evidence: {path}"
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    descriptor = create_private(path)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def as_json(found: Look) -> dict[str, Any]:

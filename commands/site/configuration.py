@@ -23,8 +23,8 @@ from sqlalchemy.engine import URL
 from commands.errors import InvalidArgument, NoDatabase
 from commands.site.labels import Served, check_labels, served_users
 from commands.site.topics import TOPICS, Topic
-from commands.sqlite.cipher.keys import Keys
 from commands.site.witnesses import Witness, check_witnesses
+from commands.sqlite.cipher.keys import Keys
 from ledger.append.database import database_url
 from ledger.errors import LedgerError
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from base64 import b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -18,8 +18,8 @@ from commands.audit.log import audit_page
 from commands.audit.prove import cosigned_for, prove_in
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.audit.verify_ledger import verify_ledger
-from commands.errors import InvalidArgument
 from commands.audit.witness_policy import witness_policy
+from commands.errors import InvalidArgument
 from commands.http.callers import Reader
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
