@@ -19,7 +19,9 @@ from commands.http.routes import (
     database,
     following,
     jobs,
+    offsite,
     projections,
+    restoring,
     retention,
     runs,
     settings,
@@ -38,7 +40,19 @@ PROBLEMS = {
     422: "query.limit: Input should be less than or equal to 1000",
     503: "the database is locked; try again",
 }
-ROUTES = (database, settings, backups, retention, runs, audit, following, projections, jobs)
+ROUTES = (
+    database,
+    settings,
+    backups,
+    restoring,
+    offsite,
+    retention,
+    runs,
+    audit,
+    following,
+    projections,
+    jobs,
+)
 
 
 def create_router(

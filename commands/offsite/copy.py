@@ -16,15 +16,15 @@ from uuid import uuid4
 
 from commands.errors import message_of
 from commands.offsite.destinations import open_session, require_attached, store_options
-from commands.offsite.errors import CopyDropped, OffsiteError
+from commands.offsite.errors import CopyDropped, CopyStopped, OffsiteError
 from commands.offsite.index_folder import index_folder, locked_index
 from commands.offsite.pack_drafts import pack_drafts
 from commands.offsite.policy import Policy
 from commands.offsite.repository.layout import manifest_path, pack_list_path
 from commands.offsite.worker.jobs import CopyJob
+from commands.offsite.worker.pace import upload_bytes_per_second
 from commands.offsite.worker.run import run_copy
 from commands.offsite.worker.send import BackupChangedError
-from commands.site.configuration import MEGABYTE
 from commands.site.fence import held_runs
 from commands.site.heartbeat import Heartbeat
 from commands.verification.verify import verify_backup
@@ -206,7 +206,7 @@ def _job(copying: _Copying, scratch: Path) -> CopyJob:
         url=destination.url,
         options=store_options(site, destination),
         niceness=site.configuration.niceness,
-        bytes_per_second=site.configuration.upload_mb_per_second * MEGABYTE,
+        bytes_per_second=upload_bytes_per_second(site, destination),
         path=str(site.store.path(backup.filename)),
         size=backup.size,
         sha256=backup.sha256,
@@ -272,6 +272,7 @@ def _fail(copying: _Copying, error: BaseException) -> None:
     recorded = site.ledger.decide(copying.context, decide)
     if recorded:  # else it was completed after all, or somebody else has judged it
         site.announce(recorded)
+    if recorded and not isinstance(error, CopyStopped):  # whoever stops it does not wait
         with suppress(OffsiteError):
             sweep_copy(open_session(site, copying.destination), copying.copy_id)
 

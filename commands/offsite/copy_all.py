@@ -15,8 +15,9 @@ from commands.offsite.destinations import (
     require_attached,
 )
 from commands.offsite.due import missing_backups, tidy
-from commands.offsite.errors import CopyDropped, DestinationUnreachable, RepositoryForked
+from commands.offsite.errors import CopyStopped, DestinationUnreachable, RepositoryForked
 from commands.offsite.publish import publish_if_behind
+from commands.offsite.worker.pace import is_open
 from ledger.vocabulary import CopyStatus
 from projections.queries.offsite import copies_at
 
@@ -106,30 +107,39 @@ def _copy_one(
 def copy_due(site: Site, context: Context, stop: Callable[[], bool]) -> list[CopyOutcome]:
     """What a scheduler does after each check: copy what is missing, unless it failed just now.
 
-    A destination whose copies failed is tried again with growing waits, up to an hour. `stop` is
-    asked between copies and while one is sent; an upload that ends there sends the rest next time.
+    A destination whose copies failed is tried again with growing waits, up to an hour; one with a
+    window only inside it. `stop` is asked between copies and while one is sent; an upload that
+    ends there, or with the window, sends the rest next time.
     """
     outcomes: list[CopyOutcome] = []
-
-    def on_progress(*_: object) -> None:
-        if stop():
-            raise CopyDropped("the scheduler was stopped; the rest is sent next time")
-
     for destination in live_destinations(site):
         if stop() or not destination.is_attached or site.clock.now() < retry_at(site, destination):
             continue
-        missing = missing_backups(site, destination)
-        if missing:
-            tidy(site, context, destination)
-        copied = []
-        for backup in missing:
-            copied.append(_copy_one(site, context, destination, backup, on_progress))
-            if copied[-1].error is not None or stop():
-                break
-        outcomes += copied
-        if any(each.error is None for each in copied):
-            publish_if_behind(site, destination)
+        if is_open(destination, site.clock.now()):
+            outcomes += _copy_due_to(site, context, destination, stop)
     return outcomes
+
+
+def _copy_due_to(
+    site: Site, context: Context, destination: Destination, stop: Callable[[], bool]
+) -> list[CopyOutcome]:
+    def on_progress(*_: object) -> None:
+        if stop():
+            raise CopyStopped("the scheduler was stopped; the rest is sent next time")
+        if not is_open(destination, site.clock.now()):
+            raise CopyStopped(f"the window of {destination.name} is over; the rest is sent in it")
+
+    missing = missing_backups(site, destination)
+    if missing:
+        tidy(site, context, destination)
+    copied: list[CopyOutcome] = []
+    for backup in missing:
+        copied.append(_copy_one(site, context, destination, backup, on_progress))
+        if copied[-1].error is not None or stop() or not is_open(destination, site.clock.now()):
+            break
+    if any(each.error is None for each in copied):
+        publish_if_behind(site, destination)
+    return copied
 
 
 def retry_at(site: Site, destination: Destination) -> datetime:

@@ -73,10 +73,20 @@ class RecipientNeeded(OffsiteError):
     exit_code = CONFLICT
 
 
+class NoIdentity(OffsiteError):
+    """A key is needed, and none is configured; HTTP takes none."""
+
+    exit_code = CONFLICT
+
+
 class CopyDropped(OffsiteError):
     """A copy was not completed: its destination, lease or backup changed meanwhile."""
 
     exit_code = CONFLICT
+
+
+class CopyStopped(CopyDropped):
+    """A copy was stopped on the way, as with its scheduler; the rest is sent next time."""
 
 
 class DeletionForbidden(DestinationUnreachable):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import stat
 from typing import TYPE_CHECKING
 
 import pyrage
 
 from commands.errors import InvalidArgument
-from commands.offsite.errors import WrongKey
+from commands.offsite.errors import NoIdentity, WrongKey
 from commands.offsite.repository.seal import (
     AGE_BEGINNING,
     ARMOR_BEGINNING,
@@ -23,6 +24,8 @@ from commands.sqlite.files import write_private
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from commands.site.site import Site
 
 MAX_IDENTITY_BYTES = 65_536
 IDENTITY_BEGINNING = "AGE-SECRET-KEY-1"
@@ -67,6 +70,41 @@ def read_identities(path: Path, ask: Callable[[Path], str] | None = None) -> lis
         )
     for each in found:
         parse_identity(each)
+    return found
+
+
+def configured_identities(site: Site) -> list[str]:
+    """The identities of `offsite_identity`, for drills and for HTTP; none where it is not set.
+
+    Raises:
+        InvalidArgument: the file cannot be read, or others may read it.
+        WrongKey: it holds no identity, or is locked with a passphrase.
+    """
+    path = site.configuration.offsite_identity
+    if path is None:
+        return []
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise InvalidArgument(f"{path} can be read by others; make it private: chmod 600")
+    except OSError as error:
+        raise InvalidArgument(
+            f"offsite_identity {path} cannot be read: {error.strerror}"
+        ) from error
+    return read_identities(path)
+
+
+def require_configured_identities(site: Site, clear: bool) -> list[str]:
+    """The same, for who can give none; a destination in the clear needs none.
+
+    Raises:
+        NoIdentity: it is not set.
+    """
+    found = configured_identities(site)
+    if not found and not clear:
+        raise NoIdentity(
+            "the copies are encrypted, and no identity is configured here (offsite_identity); use "
+            "backup-ledger on a machine that has one, with --identity"
+        )
     return found
 
 

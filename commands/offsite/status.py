@@ -10,8 +10,10 @@ from commands.offsite.deleting.due import next_deletion_at
 from commands.offsite.destinations import live_destinations
 from commands.offsite.due import missing_backups
 from commands.offsite.publish import published_size
+from ledger.events.offsite import CopyCompleted
 from ledger.vocabulary import CopyStatus
-from projections.queries.offsite import copies_at
+from projections.queries.audit import AuditFilter, matching_positions
+from projections.queries.offsite import LIVE, copies_at, copies_of_backup
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,6 +62,37 @@ class DestinationStatus:
     @property
     def sent_bytes(self) -> int:
         return sum(each.sent_bytes or 0 for each in self.copies)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedCopy:
+    """A copy of a backup and where it is. `event_position`: of the event that completed it."""
+
+    destination: Destination
+    copy: OffsiteCopy
+    event_position: int | None
+
+
+def placed_copies(site: Site, backup: Backup) -> list[PlacedCopy]:
+    """The copies of a backup that are there, damaged ones too, oldest first."""
+    places = {each.repository_id: each for each in live_destinations(site)}
+    with site.read_models.reading() as connection:
+        copies = [
+            each
+            for each in copies_of_backup(connection, backup.backup_id)
+            if each.status in LIVE and each.destination in places
+        ]
+    return [
+        PlacedCopy(places[each.destination], each, _completed_at_position(site, each))
+        for each in copies
+    ]
+
+
+def _completed_at_position(site: Site, copy: OffsiteCopy) -> int | None:
+    wanted = AuditFilter(event_type=CopyCompleted.event_type, resource=copy.copy_id)
+    with site.read_models.reading() as connection:
+        found = matching_positions(connection, wanted)
+    return found[0] if found else None
 
 
 def destination_statuses(site: Site) -> list[DestinationStatus]:

@@ -78,17 +78,44 @@ def verify_copies(
         DestinationUnreachable: the store failed; what was not looked at is not recorded.
         WrongKey: a level that reads content has no identity that fits.
     """
-    store = open_session(site, destination)
     with site.read_models.reading() as connection:
         live = copies_at(connection, destination.repository_id, LIVE)
-    chosen = [copy for copy in live if int(copy.copy_id[:8], 16) % part[1] == part[0] - 1]
-    look = _Look(store, level)
+    chosen = [copy for copy in live if is_in_part(copy, part)]
+    yield from verify_chosen(
+        site, context, destination, level, chosen, identities=identities, on_progress=on_progress
+    )
+
+
+def is_in_part(copy: OffsiteCopy, part: tuple[int, int]) -> bool:
+    """Whether a copy is in the n-th of t parts, by its id."""
+    return int(copy.copy_id[:8], 16) % part[1] == part[0] - 1
+
+
+def verify_chosen(
+    site: Site,
+    context: Context,
+    destination: Destination,
+    level: CopyLevel,
+    chosen: Sequence[OffsiteCopy],
+    *,
+    identities: Sequence[str] = (),
+    on_progress: Callable[[int, int], None] | None = None,
+    on_fetch: Callable[[int, int], None] | None = None,
+) -> Iterator[CheckedCopy]:
+    """Check these copies, as `verify_copies`; `on_fetch` is told of the bytes of one that is read.
+
+    Raises:
+        OffsiteError: as `verify_copies`.
+    """
+    look = _Look(open_session(site, destination), level)
     for done, copy in enumerate(chosen):
         if on_progress is not None:
             on_progress(done, len(chosen))
         problem = look.problem(copy)
         if problem is None and level in READS_CONTENT:
-            problem = _content_problem(site, context, destination, copy, level, identities)
+            problem = _content_problem(
+                site, context, destination, copy, level, identities, on_fetch
+            )
             if problem is not None:
                 record_bad_packs(site, context, destination, copy)
         _record_packs(site, context, destination, look)
@@ -197,13 +224,23 @@ def _content_problem(
     copy: OffsiteCopy,
     level: CopyLevel,
     identities: Sequence[str],
+    on_fetch: Callable[[int, int], None] | None,
 ) -> str | None:
     """Fetch a copy into a scratch file and look inside."""
     require_space(site.owner.folder, (copy.size or 0) + SPARED_BYTES, "drill", site.free_bytes)
     reason: FetchReason = "drill" if level == "drill" else "integrity"
     with site.owner.staging(f"fetched-{uuid4()}") as path:
         try:
-            fetch_copy(site, context, destination, copy, path, identities=identities, reason=reason)
+            fetch_copy(
+                site,
+                context,
+                destination,
+                copy,
+                path,
+                identities=identities,
+                reason=reason,
+                on_progress=on_fetch,
+            )
             problem = content_problem(path, keys=site.keys)
             if problem is None and level == "drill":
                 with site.read_models.reading() as connection:

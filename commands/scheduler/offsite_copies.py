@@ -10,6 +10,8 @@ from commands.site import actors
 from projections.queries.offsite import all_destinations
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from commands.site.site import Site
 
 CLOSING_SECONDS = 60.0
@@ -28,6 +30,7 @@ class OffsiteThread:
         self._site = site
         self._wake = Event()
         self._stop = Event()
+        self._checked_on: date | None = None
         self._thread = Thread(target=self._work, name="backup-ledger-offsite", daemon=True)
 
     def __enter__(self) -> Self:
@@ -51,6 +54,7 @@ class OffsiteThread:
                 return
             from commands.offsite.copy_all import copy_due  # noqa: PLC0415 (needs the extra)
             from commands.offsite.deleting.due import collect_due  # noqa: PLC0415
+            from commands.offsite.watching.drills import check_due  # noqa: PLC0415
 
             context = self._site.context(actors.scheduler(self._site.instance))
             for outcome in copy_due(self._site, context, self._stop.is_set):
@@ -66,6 +70,10 @@ class OffsiteThread:
                     logger.warning("%s was not collected: %s", destination.name, done)
                 elif done.plan.problem is not None:
                     logger.warning("%s: no pack goes, as %s", destination.name, done.plan.problem)
+            today = self._site.clock.now().date()
+            if today != self._checked_on and not self._stop.is_set():
+                check_due(self._site, context, self._stop.is_set)
+                self._checked_on = today
         except ImportError as error:
             logger.warning("nothing is copied off-site: %s; install backup-ledger[offsite]", error)
         except Exception:

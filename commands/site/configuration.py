@@ -83,6 +83,9 @@ class Configuration(BaseSettings):
     upload_mb_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = 0.0
     offsite_credentials: Path | None = None
     offsite_identity: Path | None = None
+    offsite_listed_days: Annotated[int, Field(ge=0, le=36_500)] = 7
+    offsite_digest_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    offsite_drill_days: Annotated[int, Field(ge=0, le=36_500)] = 30
     offsite_overdue_hours: Annotated[float, Field(gt=0, le=8_760)] = 48.0
     notify_urls: tuple[str, ...] = ()
     notify_topics: tuple[Topic, ...] = TOPICS
@@ -131,6 +134,8 @@ class Configuration(BaseSettings):
         "key_file",
         "checkpoint_key",
         "checkpoint_folder",
+        "offsite_credentials",
+        "offsite_identity",
         mode="before",
     )
     @classmethod

@@ -6,13 +6,14 @@ every lock that a process holds on it, and encrypting would stop every thread.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -26,11 +27,13 @@ def program(
     job: bytes = b"",
     pass_fds: Sequence[int] = (),
     is_silent: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[IO[bytes]]:
     """Run Python with these arguments, isolated; yields its output, and ends it with the block.
 
     `job`: what it reads. `pass_fds` are inherited by it, as a lock that must outlive us.
     `is_silent`: nothing of its errors is shown, as the answer says all that matters.
+    `environment`: what it gets besides ours, which goes before.
 
     Raises:
         ProgramNotStarted: see there.
@@ -42,6 +45,7 @@ def program(
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if is_silent else None,
             pass_fds=pass_fds,
+            env=None if environment is None else {**environment, **os.environ},
         )
     except OSError as error:
         raise ProgramNotStarted(error.errno, error.strerror) from error

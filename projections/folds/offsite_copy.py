@@ -18,7 +18,7 @@ from ledger.events.offsite_deletion import CopyDeleted, CopyDeletionStarted, Cop
 from ledger.records.record import Event
 from ledger.vocabulary import CopyLevel, CopyStatus
 
-LEVELS = get_args(CopyLevel)
+LEVELS: tuple[CopyLevel, ...] = get_args(CopyLevel)
 """From the least close look to the closest."""
 
 

@@ -19,7 +19,14 @@ def set_(
     name: DestinationArgument,
     upload_mb_per_second: Annotated[
         float | None,
-        typer.Option(metavar="N", min=0, help="Send no faster; 0 is without a limit."),
+        typer.Option(metavar="N", min=0, help="Send no faster; 0: no limit."),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM-UNTIL",
+            help="When the scheduler copies there, UTC, such as 22:00-06:00; none: at all times.",
+        ),
     ] = None,
     settings: Any = None,
     stated: Any = None,
@@ -33,14 +40,18 @@ def set_(
     Examples:
       backup-ledger offsite set nas --keep 7 --keep-daily 30 --keep-monthly 12
       backup-ledger offsite set nas --upload-mb-per-second 2
+      backup-ledger offsite set cloud --window 22:00-06:00
     """
     require_extra()
     from commands.offsite.change import change_destination
     from commands.offsite.destinations import find_destination
+    from commands.offsite.worker.pace import PACE, WINDOW, require_window
 
     changes = settings | stated
     if upload_mb_per_second is not None:
-        changes["upload_kb_per_second"] = round(upload_mb_per_second * 1_000)
+        changes[PACE] = round(upload_mb_per_second * 1_000)
+    if window is not None:
+        changes[WINDOW] = None if window == "none" else require_window(window)
     with opened(ctx, "act") as session:
         destination = find_destination(session.site, name)
         changed = change_destination(session.site, session.context, destination, changes)

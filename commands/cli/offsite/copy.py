@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,6 +40,7 @@ def copy(
     """
     require_extra()
     from commands.offsite.copy_all import copy_missing
+    from commands.offsite.watching.shapes import made_json
 
     with opened(ctx, "act", adopt=True) as session, progress_bar("copying", in_bytes=True) as bar:
         outcomes = copy_missing(
@@ -51,27 +52,13 @@ def copy(
             on_progress=bar,
         )
     if as_json:
-        write_json([_copy_json(each) for each in outcomes if each.error is None])
+        write_json([made_json(each.destination, each.copy) for each in outcomes if each.copy])
     for outcome in outcomes:
         _say(outcome, as_json=as_json)
     if any(each.error is not None for each in outcomes):
         raise typer.Exit(FAILED)
     if not outcomes and not as_json:
         say("Every good backup has its copy.")
-
-
-def _copy_json(outcome: CopyOutcome) -> dict[str, Any]:
-    copy = outcome.copy
-    assert copy is not None
-    return {
-        "filename": copy.filename,
-        "copy_id": copy.copy_id,
-        "destination": outcome.destination.name,
-        "sent_bytes": copy.sent_bytes,
-        "new_pages": copy.new_pages,
-        "pages": copy.pages,
-        "packs": copy.packs,
-    }
 
 
 def _say(outcome: CopyOutcome, *, as_json: bool) -> None:

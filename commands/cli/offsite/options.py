@@ -33,23 +33,10 @@ DestinationArgument = Annotated[
 
 
 def require_extra() -> None:
-    """See that the libraries of off-site copies are installed.
+    """See that the libraries of off-site copies are installed, before anything else of theirs."""
+    from commands.offsite import extra
 
-    Raises:
-        CommandError: they are not.
-    """
-    from commands.errors import CommandError
-
-    try:
-        import obstore  # noqa: F401
-
-        import commands.offsite.repository.seal
-    except ImportError as error:
-        raise CommandError(
-            f"off-site copies need a library that is not installed ({error.name}): "
-            "pip install 'backup-ledger[offsite]'"
-        ) from error
-    del commands
+    extra.require_extra()
 
 
 def identities_in(paths: Sequence[Path] | None) -> list[str]:

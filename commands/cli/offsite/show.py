@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from commands.offsite.status import DestinationStatus
-    from projections.folds.offsite_copy import OffsiteCopy
-    from projections.folds.offsite_destination import Destination
 
 
 def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
@@ -29,9 +27,12 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite list
       backup-ledger offsite list --json
     """
+    from commands.offsite.watching.shapes import destination_json
+
     found, now = _statuses(ctx)
+
     if as_json:
-        write_json([_destination_json(each.destination) for each in found])
+        write_json([destination_json(each.destination) for each in found])
         return
     if not found:
         say("There is no off-site destination; see: backup-ledger offsite add --help")
@@ -50,6 +51,7 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
     require_extra()
     from commands.offsite.destinations import find_destination
     from commands.offsite.status import destination_status
+    from commands.offsite.watching.shapes import copy_json, destination_json
 
     with opened(ctx, "read") as session:
         session.site.catch_up()
@@ -59,7 +61,7 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
     if as_json:
         copies = [*found.copies, *found.corrupt, *found.deleting]
         write_json(
-            _destination_json(destination)
+            destination_json(destination)
             | {
                 "append_only": found.append_only,
                 "condemned_packs": found.condemned_packs,
@@ -94,7 +96,10 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite status
       backup-ledger offsite status --json
     """
+    from commands.offsite.watching.shapes import status_json
+
     found, now = _statuses(ctx)
+
     if as_json:
         write_json([status_json(each) for each in found])
         return
@@ -132,41 +137,6 @@ def _statuses(ctx: typer.Context) -> tuple[list[DestinationStatus], datetime]:
     with opened(ctx, "read") as session:
         session.site.catch_up()
         return destination_statuses(session.site), session.context.now
-
-
-def status_json(found: DestinationStatus) -> dict[str, Any]:
-    return {
-        "name": found.destination.name,
-        "url": found.destination.url,
-        "status": found.destination.status,
-        "copies": len(found.copies),
-        "corrupt": len(found.corrupt),
-        "missing": len(found.missing),
-        "newest_copy_at": found.newest_copy_at,
-        "stored_bytes": found.sent_bytes,
-        "append_only": found.append_only,
-        "condemned_copies": len(found.deleting),
-        "condemned_packs": found.condemned_packs,
-        "next_deletion_at": found.next_deletion_at,
-        "ledger_size": found.ledger_size,
-    }
-
-
-def copy_json(copy: OffsiteCopy) -> dict[str, Any]:
-    fields = (
-        "copy_id", "backup_id", "filename", "source", "status", "completed_at", "size", "sha256",
-        "manifest_sha256", "packs", "packs_root", "pages", "new_pages", "sent_bytes",
-        "readable_by", "protected_until", "verified_level", "verified_at", "proved", "problem",
-    )  # fmt: skip
-    return {name: getattr(copy, name) for name in fields}
-
-
-def _destination_json(destination: Destination) -> dict[str, Any]:
-    fields = (
-        "name", "url", "repository_id", "status", "clear", "share", "recipients", "options",
-        "settings", "stated", "added_at",
-    )  # fmt: skip
-    return {name: getattr(destination, name) for name in fields}
 
 
 def _show_copies(found: DestinationStatus, now: datetime) -> None:

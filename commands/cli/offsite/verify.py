@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,7 +15,13 @@ from commands.reporting.humanize import count
 from commands.reporting.terminal import progress_bar, say, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from commands.cli.session import Session
     from commands.offsite.verify import CheckedCopy
+    from commands.sqlite.files import Progress
+    from ledger.vocabulary import CopyLevel
+    from projections.folds.offsite_destination import Destination
 
 
 class OffsiteLevel(StrEnum):
@@ -39,6 +45,12 @@ def verify(
         ),
     ] = OffsiteLevel.LISTED,
     identity: IdentityOption = None,
+    due: Annotated[
+        bool,
+        typer.Option(
+            "--due", help="Only what is due, each at its level, as the scheduler does it."
+        ),
+    ] = False,
     part: Annotated[
         str | None,
         typer.Option(metavar="N/T", help="The Nth of T parts; T runs cover everything."),
@@ -52,52 +64,65 @@ def verify(
       backup-ledger offsite verify
       backup-ledger offsite verify --level digest --part 1/7
       backup-ledger offsite verify --level drill --identity key.txt
+      backup-ledger offsite verify --due
     """
     require_extra()
     from commands.offsite.destinations import chosen_destinations
-    from commands.offsite.verify import verify_copies
+    from commands.offsite.watching.shapes import checked_json
 
-    chosen = parse_part(part)
-    identities = identities_in(identity)
+    wanted = _Wanted(None if due else level.value, parse_part(part), identities_in(identity))
     checked: list[CheckedCopy] = []
     with opened(ctx, "act") as session, progress_bar("verifying") as bar:
-
-        def told(done: int, total: int) -> None:
-            if bar is not None:
-                bar(level.value, done, total)
-
         for destination in chosen_destinations(session.site, to):
-            checked += verify_copies(
-                session.site,
-                session.context,
-                destination,
-                level.value,
-                identities=identities,
-                part=chosen,
-                on_progress=told,
-            )
+            checked += _checks(session, destination, wanted, bar)
     if as_json:
-        write_json([_checked_json(each) for each in checked])
+        write_json([checked_json(each) for each in checked])
     else:
-        _say(checked, level)
+        _say(checked, "what was due" if due else f"level {level.value}")
     if any(each.problem for each in checked):
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _checked_json(checked: CheckedCopy) -> dict[str, Any]:
-    return {
-        "destination": checked.destination.name,
-        "copy_id": checked.copy.copy_id,
-        "filename": checked.copy.filename,
-        "level": checked.level,
-        "ok": checked.problem is None,
-        "problem": checked.problem,
-    }
+class _Wanted(NamedTuple):
+    """What a person asked for. `level`: None for what is due, each copy at its own."""
+
+    level: CopyLevel | None
+    part: tuple[int, int]
+    identities: list[str]
 
 
-def _say(checked: list[CheckedCopy], level: OffsiteLevel) -> None:
+def _checks(
+    session: Session, destination: Destination, wanted: _Wanted, bar: Progress | None
+) -> Iterator[CheckedCopy]:
+    from commands.offsite.keys import configured_identities
+    from commands.offsite.verify import verify_copies
+    from commands.offsite.watching.verify_due import verify_due
+
+    def told(done: int, total: int) -> None:
+        if bar is not None:
+            bar(wanted.level or "due", done, total)
+
+    site, context = session.site, session.context
+    if wanted.level is None:
+        keys = wanted.identities or configured_identities(site)
+        yield from verify_due(
+            site, context, destination, identities=keys, part=wanted.part, on_progress=told
+        )
+    else:
+        yield from verify_copies(
+            site,
+            context,
+            destination,
+            wanted.level,
+            identities=wanted.identities,
+            part=wanted.part,
+            on_progress=told,
+        )
+
+
+def _say(checked: list[CheckedCopy], what: str) -> None:
     bad = [each for each in checked if each.problem]
     for each in bad:
         say(f"{each.copy.filename} at {each.destination.name}: {each.problem}", style="red")
     good = len(checked) - len(bad)
-    say(f"{count(good, 'copy', 'copies')} good at level {level.value}, {len(bad)} damaged")
+    say(f"{count(good, 'copy', 'copies')} good ({what}), {len(bad)} damaged")

@@ -14,7 +14,8 @@ from commands.http.console.page import page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
-from commands.http.routes.backups import own_backup, restore_work
+from commands.http.routes.backups import own_backup
+from commands.http.routes.restoring import restore_work
 from commands.http.served_site import Served, ServedSite
 from commands.restore.plan import plan_restore
 

@@ -19,7 +19,7 @@ from commands.backups.unrecorded import (
     without_gone,
 )
 from commands.errors import BackupNotFound
-from commands.http.callers import Anybody, Caller, Operator, Reader, Writer
+from commands.http.callers import Anybody, Caller, Writer
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
@@ -29,13 +29,10 @@ from commands.http.shapes import (
     backup_shape,
     in_megabytes,
     metadata_shape,
-    plan_shape,
     unrecorded_shape,
     verification_shape,
 )
 from commands.recovery.reconcile import reconcile
-from commands.restore.plan import plan_restore
-from commands.restore.restore import restore_backup
 from commands.schedules.settings import require_known_user
 from commands.verification.verify import verify_backup
 from ledger.vocabulary import MAX_USER_ID, BackupKind, Level
@@ -43,10 +40,7 @@ from projections.folds.backup import Backup
 from projections.queries.catalog import PRESENT, backups_of_owner, backups_of_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from commands.http.jobs import Job, Tell
-    from commands.restore.restore import RestoreOutcome
     from ledger.append.ledger import Context
 
 router = APIRouter(route_class=LedgerRoute, tags=["backups"])
@@ -61,22 +55,6 @@ class BackupInput(BaseModel):
     filename: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     user_id: Annotated[int, Field(ge=1, le=MAX_USER_ID)] | None = None
     pre_migration: bool = False
-
-
-class RestoreInput(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"example": {"backup_filename": "before.db"}})
-
-    backup_filename: Annotated[str, Field(max_length=MAX_NAME)]
-    force: bool = False
-    """Even a backup of another database."""
-
-
-class Forced(BaseModel):
-    """`force`: even a backup of another database."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    force: bool = False
 
 
 class HoldInput(BaseModel):
@@ -211,39 +189,6 @@ def verify(
     return answer(served.jobs.start("verify_backup", caller, work).shape(), 202)
 
 
-@router.get("/backups/{filename}/restore", summary="What a restore would do")
-def plan(_caller: Reader, served: Served, filename: str) -> Response:
-    return answer(plan_shape(plan_restore(served.site, filename)))
-
-
-@router.post("/backups/{filename}/restore", status_code=202, summary="Restore one, as a job")
-def restore_later(
-    caller: Operator, context: Command, served: Served, filename: str, body: Forced | None = None
-) -> Response:
-    find_backup(served.site, filename)
-    work = restore_work(served, context, filename, force=bool(body and body.force))
-    return answer(served.jobs.start("restore", caller, work).shape(), 202)
-
-
-def restore_work(
-    served: ServedSite, context: Context, filename: str, *, force: bool
-) -> Callable[[Job, Tell], dict[str, Any]]:
-    """A restore as a job."""
-
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
-        done = restore_backup(served.site, context, filename, force=force, on_progress=tell)
-        return plan_shape(done.plan) | _restored(served, done)
-
-    return work
-
-
-@router.post("/restore", summary="Restore one, and wait for it")
-def restore(_caller: Operator, context: Command, served: Served, body: RestoreInput) -> Response:
-    reconcile(served.site, context)
-    done = restore_backup(served.site, context, body.backup_filename, force=body.force)
-    return answer(_restored(served, done))
-
-
 def own_unrecorded(caller: Caller, served: ServedSite, filename: str) -> UnrecordedFile | None:
     """A file that the ledger does not know, if it is the caller's business."""
     file = unrecorded_file(served.site, filename)
@@ -284,13 +229,4 @@ def _created(served: ServedSite, backup: Backup) -> dict[str, Any]:
         "is_valid": True,
         "is_protected": backup.is_protected,
         "metadata": backup_shape(served.site, backup),
-    }
-
-
-def _restored(served: ServedSite, done: RestoreOutcome) -> dict[str, Any]:
-    kept = done.pre_restore
-    return {
-        "restored": True,
-        "message": f"The database was restored from {done.plan.backup.filename}",
-        "pre_restore_backup": None if kept is None else metadata_shape(served.site, kept),
     }

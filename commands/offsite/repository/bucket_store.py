@@ -28,8 +28,12 @@ from commands.offsite.repository.stores import StoredObject
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-TIMEOUT = "60s"
 CONNECT_TIMEOUT = "10s"
+STALLED = "60s"
+"""How long a store may send nothing while it answers; slow answers go on."""
+LONGEST_ANSWER = "60m"
+LONGEST_WRITE = "30m"
+"""A whole pack goes through 75 kbit/s in this time; nobody says how far a write is."""
 MAX_RETRIES = 4
 MAX_MESSAGE = 300
 DELETIONS_AT_ONCE = 8
@@ -43,18 +47,15 @@ class BucketStore:
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         self.place = url
-        client: dict[str, Any] = {"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
+        client: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT}
         config = dict(options)
         if config.get("endpoint", config.get("aws_endpoint", "")).startswith("http://"):
             client["allow_http"] = True
         try:
-            from_url: Any = stores.from_url
-            self._store = from_url(
-                url,
-                config=config,
-                client_options=client,
-                retry_config={"max_retries": MAX_RETRIES},
+            self._store = _opened(
+                url, config, client | {"timeout": LONGEST_ANSWER, "read_timeout": STALLED}
             )
+            self._writing = _opened(url, config, client | {"timeout": LONGEST_WRITE})
         except (BaseError, ValueError, TypeError) as error:
             raise DestinationRefused(
                 f"{url} cannot be opened: {_short(error)}; see docs/OFFSITE.md for its options"
@@ -62,7 +63,7 @@ class BucketStore:
 
     def put(self, path: str, content: bytes) -> None:
         try:
-            obstore.put(self._store, path, content, use_multipart=False)
+            obstore.put(self._writing, path, content, use_multipart=False)
         except FAILURES as error:
             raise self._failed("write", path, error) from error
 
@@ -117,6 +118,13 @@ class BucketStore:
                 f"these credentials may not {what} {path} at {self.place}: {_short(error)}"
             )
         return DestinationUnreachable(f"cannot {what} {path} at {self.place}: {_short(error)}")
+
+
+def _opened(url: str, config: dict[str, str], client: dict[str, Any]) -> Any:
+    from_url: Any = stores.from_url
+    return from_url(
+        url, config=config, client_options=client, retry_config={"max_retries": MAX_RETRIES}
+    )
 
 
 def _short(error: Exception) -> str:

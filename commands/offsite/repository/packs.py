@@ -58,18 +58,19 @@ class PackEntry(NamedTuple):
 
 @dataclass
 class OpenPack:
-    """A pack while it is filled. `hashes`: of its chunks, in order."""
+    """A pack while it is filled. `hashes`: of its chunks, in order; `size`: of its content."""
 
     sealer: Sealer
     frame_bytes: int
-    content: bytearray = field(default_factory=bytearray)
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
     frames: list[Frame] = field(default_factory=list)
     hashes: bytearray = field(default_factory=bytearray)
     waiting: bytearray = field(default_factory=bytearray)
     plain_bytes: int = 0
 
     def __post_init__(self) -> None:
-        self.content += self.sealer.beginning
+        self._append(self.sealer.beginning)
 
     @property
     def chunks(self) -> int:
@@ -79,7 +80,7 @@ class OpenPack:
     def is_full(self) -> bool:
         """Whether another frame might not fit; between frames only."""
         return not self.waiting and (
-            len(self.content) + self.frame_bytes + (self.frame_bytes >> 7) + 512 > MAX_PACK_BYTES
+            self.size + self.frame_bytes + (self.frame_bytes >> 7) + 512 > MAX_PACK_BYTES
             or self.plain_bytes + self.frame_bytes > MAX_PACK_PLAIN_BYTES
         )
 
@@ -95,16 +96,22 @@ class OpenPack:
     def end_frame(self) -> None:
         if self.waiting:
             compressed = compress(bytes(self.waiting))
-            self.frames.append(Frame(len(self.content), len(compressed), len(self.waiting)))
-            self.content += compressed
+            self.frames.append(Frame(self.size, len(compressed), len(self.waiting)))
+            self._append(compressed)
             self.plain_bytes += len(self.waiting)
             self.waiting.clear()
 
     def sealed(self) -> tuple[Pack, bytes]:
-        """The finished pack and its object."""
+        """The finished pack and its object; what it was made of is let go."""
         self.end_frame()
-        sealed = self.sealer.seal(bytes(self.content))
+        content = b"".join(self.parts)
+        self.parts.clear()
+        sealed = self.sealer.seal(content)
         return Pack(sha256(sealed).digest(), len(sealed), tuple(self.frames)), sealed
+
+    def _append(self, part: bytes) -> None:
+        self.parts.append(part)
+        self.size += len(part)
 
 
 def frame_chunks(chunk_bytes: int) -> int:

@@ -11,6 +11,7 @@ section 3.1.2), so that equal content never gives an equal name:
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 AGE_BEGINNING = b"age-encryption.org/v1\n"
 ARMOR_BEGINNING = b"-----BEGIN AGE ENCRYPTED FILE-----"
@@ -57,7 +58,11 @@ class Sealer:
 
     def seal(self, content: bytes) -> bytes:
         """The object of some frames that begin with `beginning`."""
-        return content if self.is_clear else bytes(pyrage.encrypt(content, self._recipients))
+        if self.is_clear:
+            return content
+        sealed = io.BytesIO()  # `encrypt` would have the whole twice in memory
+        pyrage.encrypt_io(io.BytesIO(content), sealed, self._recipients)
+        return sealed.getvalue()
 
 
 class Opener:
@@ -92,6 +97,13 @@ class Opener:
 def compress(plain: bytes | memoryview) -> bytes:
     """One frame, with its content's size and checksum."""
     return zstd.compress(plain, options=_OPTIONS)
+
+
+def compress_pieces(pieces: Iterable[bytes | memoryview], size: int) -> bytes:
+    """One frame of several pieces, `size` bytes together, as `compress` makes it of one."""
+    compressor = zstd.ZstdCompressor(options=_OPTIONS)
+    compressor.set_pledged_input_size(size)
+    return b"".join([*(compressor.compress(each) for each in pieces), compressor.flush()])
 
 
 def decompress(frame: bytes | memoryview, size: int, name: str) -> bytes:

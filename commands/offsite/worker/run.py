@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,11 +15,16 @@ from commands.offsite.worker.send import BackupChangedError
 from commands.sqlite.programs import ProgramNotStarted, program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import IO
 
 Progress = Callable[[int, int], None]
 """Told (bytes done, bytes in all)."""
 MODULE = "commands.offsite.worker.process"
+LISTENING_SECONDS = 1.0
+"""After so long without a word the last progress is told again: whoever is told may stop it."""
+SMALL_HEAP = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1000000"}
+"""For glibc: packs are given back to the system at once (mallopt(3))."""
 
 
 class HelperFailed(OffsiteError):
@@ -51,25 +58,46 @@ def _run(
     action: str, job: str, on_progress: Progress | None, pass_fds: Sequence[int]
 ) -> dict[str, Any]:
     try:
-        with program("-m", MODULE, action, job=job.encode(), pass_fds=pass_fds) as lines:
-            return _follow(lines, on_progress)
+        with program(
+            "-m", MODULE, action, job=job.encode(), pass_fds=pass_fds, environment=SMALL_HEAP
+        ) as output:
+            return _follow(output, on_progress)
     except ProgramNotStarted as error:
         raise HelperFailed("the helper process for off-site copies did not start") from error
 
 
-def _follow(lines: Iterable[bytes], on_progress: Progress | None) -> dict[str, Any]:
-    for line in lines:
+def _follow(output: IO[bytes], on_progress: Progress | None) -> dict[str, Any]:
+    last = 0, 0
+    for line in _lines(output):
+        if line is None:
+            if on_progress is not None:
+                on_progress(*last)
+            continue
         answer: dict[str, Any] = json.loads(line)
         if "done" in answer:
             return dict(answer["done"])
         if "error" in answer:
             _raise(answer["error"]["kind"], answer["error"]["message"])
+        last = int(answer["progress"][0]), int(answer["progress"][1])
         if on_progress is not None:
-            done, total = answer["progress"]
-            on_progress(int(done), int(total))
+            on_progress(*last)
     raise HelperFailed(
         "the helper process for off-site copies ended without an answer; it is tried again"
     )
+
+
+def _lines(output: IO[bytes]) -> Iterator[bytes | None]:
+    """What it says, line by line; None where it has said nothing for a while."""
+    descriptor, unread = output.fileno(), b""
+    while True:
+        if not select.select([descriptor], [], [], LISTENING_SECONDS)[0]:
+            yield None
+            continue
+        said = os.read(descriptor, 65_536)
+        if not said:
+            return
+        *lines, unread = (unread + said).split(b"\n")
+        yield from lines
 
 
 def _raise(kind: str, message: str) -> NoReturn:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
@@ -17,9 +17,9 @@ from commands.offsite.repository.last_copy import BLOCK_CHUNKS, keep_last_copy, 
 from commands.offsite.repository.layout import manifest_path, pack_list_path, pack_path
 from commands.offsite.repository.manifest import (
     HEADER_BYTES,
-    ROW_BYTES,
     ManifestHead,
     chunk_bytes_of,
+    chunk_count,
     encode_beginning,
 )
 from commands.offsite.repository.packs import (
@@ -30,18 +30,19 @@ from commands.offsite.repository.packs import (
     frame_chunks,
     packs_root,
 )
-from commands.offsite.repository.seal import Sealer, compress
+from commands.offsite.repository.seal import Sealer, compress_pieces
+from commands.offsite.worker.columns import mapped_columns
 from commands.offsite.worker.jobs import CopyJob, CopyResult
 from commands.offsite.worker.pages_used import pages_used
 from commands.offsite.worker.reconcile_packs import join_recipients, reconcile_packs
 from commands.sqlite.copy_process import Brake
-from commands.sqlite.files import create_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from commands.offsite.repository.last_copy import LastCopy
     from commands.offsite.repository.stores import ObjectStore
+    from commands.offsite.worker.columns import Columns
     from commands.offsite.worker.reconcile_packs import KnownPacks
 
 INDEX_NAME = "index.sqlite"
@@ -68,11 +69,13 @@ def make_copy(
         index.forget(known.collected)
         index.use(_leaned_on(job, index, known) if job.share else ())
         file = stack.enter_context(open(job.path, "rb", buffering=0))
-        columns = stack.enter_context(_mapped(Path(job.scratch), job))
-        sender = _Sender(store, job, index, columns, known.put_at)
+        chunk_bytes = chunk_bytes_of(os.pread(file.fileno(), HEADER_BYTES, 0), job.size)
+        count = chunk_count(job.size, chunk_bytes)
+        columns = stack.enter_context(mapped_columns(Path(job.scratch), count))
+        sender = _Sender(store, job, index, columns, chunk_bytes, known.put_at)
         last = read_last_copy(folder / LAST_COPIES / job.source) if job.share else None
         blocks = sender.send_file(file.fileno(), last, on_progress)
-        sealed, body = sender.manifest()
+        sealed = sender.manifest()
         sizes = [PackEntry(pack.name, pack.size) for pack in sender.packs]
         pack_list = encode_pack_list(sizes)
         _put_and_compare(store, pack_list_path(job.copy_id), pack_list)
@@ -80,11 +83,11 @@ def make_copy(
         if job.share:
             index.keep_uses(job.source, sender.pages_used())
             with suppress(OSError):
-                keep_last_copy(folder / LAST_COPIES / job.source, body, blocks)
+                keep_last_copy(folder / LAST_COPIES / job.source, *sender.body(), blocks)
     return CopyResult(
         manifest_sha256=sha256(sealed).hexdigest(),
         packs_root=packs_root(pack_list),
-        pages=sender.chunks,
+        pages=count,
         new_pages=sender.new_chunks,
         sent_bytes=sender.sent_bytes + len(sealed) + len(pack_list),
         pack_names=[pack.name.hex() for pack in sender.packs],
@@ -111,22 +114,15 @@ class _Sender:
         store: ObjectStore,
         job: CopyJob,
         index: Index,
-        columns: memoryview,
+        columns: Columns,
+        chunk_bytes: int,
         put_at: dict[int, float],
     ) -> None:
         self._store, self._job, self._index = store, job, index
-        with open(job.path, "rb") as file:
-            self._chunk_bytes = chunk_bytes_of(file.read(HEADER_BYTES), job.size)
-        self._frame_chunks = frame_chunks(self._chunk_bytes)
-        self.chunks = -(-job.size // self._chunk_bytes)
-        count = self.chunks
-        self._columns = columns
-        self._pack_column = columns[: 4 * count].cast("I")
-        self._frame_column = columns[4 * count : 8 * count].cast("I")
-        self._place_column = columns[8 * count : ROW_BYTES * count]
+        self._columns, self._chunk_bytes = columns, chunk_bytes
+        self._frame_chunks = frame_chunks(chunk_bytes)
         self._sealer = Sealer(job.recipients)
         self._recipients = join_recipients(job.recipients)
-        self._brake = Brake(job.bytes_per_second)
         self._put_at, self._oldest_pack = put_at, time()
         self.packs: list[Pack] = []
         self._numbers: dict[int, int] = {}
@@ -165,8 +161,13 @@ class _Sender:
             self._settle()
         return bytes(blocks)
 
-    def manifest(self) -> tuple[bytes, bytes]:
-        """The manifest's object, and its body."""
+    def manifest(self) -> bytes:
+        """The manifest's object."""
+        size, pieces = self.body()
+        return self._sealer.seal(self._sealer.beginning + compress_pieces(pieces, size))
+
+    def body(self) -> tuple[int, Iterator[bytes | memoryview]]:
+        """The size of the manifest's body, and its pieces."""
         job = self._job
         head = ManifestHead(
             self._frame_chunks,
@@ -180,8 +181,8 @@ class _Sender:
             job.source,
             job.filename,
         )
-        body = encode_beginning(head, self.packs) + self._columns[: ROW_BYTES * self.chunks]
-        return self._sealer.seal(self._sealer.beginning + compress(body)), body
+        beginning = encode_beginning(head, self.packs)
+        return len(beginning) + self._columns.size, chain((beginning,), self._columns.pieces())
 
     @property
     def locked_until(self) -> float | None:
@@ -190,8 +191,7 @@ class _Sender:
 
     def pages_used(self) -> dict[int, int]:
         """How many pages of each pack of the index this copy names, by id."""
-        rows = zip(self._pack_column, self._frame_column, self._place_column, strict=True)
-        used = pages_used(self.packs, rows, self._frame_chunks)
+        used = pages_used(self.packs, self._columns.rows(), self._frame_chunks)
         return {pack_id: used[number] for pack_id, number in self._numbers.items()}
 
     def _add_block(self, first: int, block: memoryview, executor: ThreadPoolExecutor) -> None:
@@ -242,9 +242,9 @@ class _Sender:
 
     def _send(self, pack: OpenPack) -> Pack:
         sealed, content = pack.sealed()
-        pack.content.clear()
-        self._brake.wait(self.sent_bytes)
+        brake = Brake(self._job.bytes_per_second)  # its own: no pack makes up for a slow one
         self._store.put(pack_path(sealed.name), content)
+        brake.wait(len(content))
         self.sent_bytes += len(content)
         return sealed
 
@@ -277,14 +277,11 @@ class _Sender:
         return number
 
     def _put_row(self, row: int, pack: int, place: int) -> None:
-        self._pack_column[row] = pack
-        self._frame_column[row], self._place_column[row] = divmod(place, self._frame_chunks)
+        self._columns.put(row, pack, *divmod(place, self._frame_chunks))
 
     def _take_over(self, first: int, rows: list[tuple[int, int, int]]) -> None:
         for row, (pack, frame, place) in enumerate(rows, first):
-            self._pack_column[row] = pack
-            self._frame_column[row] = frame
-            self._place_column[row] = place
+            self._columns.put(row, pack, frame, place)
 
 
 class _TakenOver:
@@ -307,7 +304,6 @@ class _TakenOver:
             self._ids = [
                 found if (found := ids.get(name)) in index.usable else None for name in names
             ]
-            self._columns = self._last.manifest.columns
             self._packs = self._last.manifest.pack_column
             self._frames = self._last.manifest.frame_column
             self._places = self._last.manifest.place_column
@@ -326,21 +322,6 @@ class _TakenOver:
             numbers[pack] = self._number_of(pack_id)
         rows = zip(packs, self._frames[part].tolist(), self._places[part].tolist(), strict=True)
         return [(numbers[pack], frame, place) for pack, frame, place in rows]
-
-
-@contextmanager
-def _mapped(path: Path, job: CopyJob) -> Iterator[memoryview]:
-    """The columns, in a mapped scratch file: as many chunks as the smallest page size allows."""
-    with open(job.path, "rb") as file:
-        chunk = chunk_bytes_of(file.read(HEADER_BYTES), job.size)
-    size = max(1, ROW_BYTES * -(-job.size // chunk))
-    descriptor = create_private(path)
-    try:
-        os.truncate(descriptor, size)
-        yield memoryview(mmap.mmap(descriptor, size))
-    finally:
-        os.close(descriptor)
-        path.unlink(missing_ok=True)
 
 
 def _read(descriptor: int, count: int) -> bytes:

@@ -1,0 +1,188 @@
+"""Off-site copies: where they stand, and making, verifying and collecting them as jobs.
+
+No route takes an identity, a path or an address: only what is configured here is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from commands.http.callers import Anybody, Operator, Reader
+from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.routes.backups import own_backup
+from commands.http.served_site import Served, ServedSite
+from commands.http.shapes import answer
+from commands.offsite.extra import require_extra
+from ledger.vocabulary import CopyLevel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from commands.http.jobs import Job, Tell
+    from ledger.append.ledger import Context
+    from projections.folds.offsite_destination import Destination
+
+router = APIRouter(route_class=LedgerRoute, tags=["off-site"])
+MAX_NAME = 63
+MAX_PARTS = 1_000
+
+
+class CheckInput(BaseModel):
+    """How closely to look, and at which part; `due`: only what is due, each at its level."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"level": "digest", "part": 1, "parts": 7}}
+    )
+
+    level: CopyLevel = "listed"
+    due: bool = False
+    part: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
+    parts: Annotated[int, Field(ge=1, le=MAX_PARTS)] = 1
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.part > self.parts:
+            raise ValueError("part is at most parts, such as 2 of 7")
+        return self
+
+
+@router.get("/offsite", summary="Where each destination stands")
+def list_destinations(_caller: Reader, served: Served) -> Response:
+    require_extra()
+    from commands.offsite.status import destination_statuses  # noqa: PLC0415
+    from commands.offsite.watching.shapes import status_json  # noqa: PLC0415 (needs the extra)
+
+    found = destination_statuses(served.site)
+    return answer({"destinations": [status_json(each) for each in found]})
+
+
+@router.get("/offsite/{name}", summary="One destination, and the copies that are there")
+def show(_caller: Reader, served: Served, name: str) -> Response:
+    destination = _found(served, name)
+    from commands.offsite.status import destination_status  # noqa: PLC0415
+    from commands.offsite.watching.shapes import (  # noqa: PLC0415
+        copy_json,
+        destination_json,
+        status_json,
+    )
+
+    status = destination_status(served.site, destination)
+    copies = [copy_json(each) for each in (*status.copies, *status.corrupt)]
+    return answer(destination_json(destination) | status_json(status) | {"copies": copies})
+
+
+@router.get("/backups/{filename}/copies", summary="The off-site copies of one backup")
+def copies_of(caller: Anybody, served: Served, filename: str) -> Response:
+    backup = own_backup(caller, served, filename)
+    require_extra()
+    from commands.offsite.status import placed_copies  # noqa: PLC0415
+    from commands.offsite.watching.shapes import placed_copy_json  # noqa: PLC0415
+
+    found = placed_copies(served.site, backup)
+    return answer({"copies": [placed_copy_json(each) for each in found]})
+
+
+@router.post("/offsite/{name}/copy", status_code=202, summary="Copy what is missing, as a job")
+def copy(caller: Operator, context: Command, served: Served, name: str) -> Response:
+    work = copy_work(served, context, _found(served, name))
+    return answer(served.jobs.start("offsite_copy", caller, work).shape(), 202)
+
+
+@router.post("/offsite/{name}/verify", status_code=202, summary="Check copies, as a job")
+def verify(
+    caller: Reader, context: Command, served: Served, name: str, body: CheckInput | None = None
+) -> Response:
+    work = verify_work(served, context, _found(served, name), body or CheckInput())
+    return answer(served.jobs.start("offsite_verify", caller, work).shape(), 202)
+
+
+def copy_work(
+    served: ServedSite, context: Context, destination: Destination
+) -> Callable[[Job, Tell], dict[str, Any]]:
+    """Copying as a job.
+
+    Raises:
+        DestinationConflict: this ledger may only read there.
+    """
+    from commands.offsite.copy_all import copy_missing  # noqa: PLC0415
+    from commands.offsite.destinations import require_attached  # noqa: PLC0415
+    from commands.offsite.watching.shapes import made_json  # noqa: PLC0415
+
+    require_attached(destination, destination.name)
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        outcomes = copy_missing(served.site, context, to=destination.name, on_progress=tell)
+        return {
+            "copies": [made_json(each.destination, each.copy) for each in outcomes if each.copy],
+            "failed": [
+                {"filename": each.backup.filename, "problem": str(each.error)}
+                for each in outcomes
+                if each.error is not None
+            ],
+        }
+
+    return work
+
+
+def verify_work(
+    served: ServedSite, context: Context, destination: Destination, wanted: CheckInput
+) -> Callable[[Job, Tell], dict[str, Any]]:
+    """Checking copies as a job.
+
+    Raises:
+        NoIdentity: the level needs a key, and none is configured here.
+    """
+    from commands.offsite.keys import (  # noqa: PLC0415
+        configured_identities,
+        require_configured_identities,
+    )
+    from commands.offsite.verify import READS_CONTENT, verify_copies  # noqa: PLC0415
+    from commands.offsite.watching.shapes import checked_json  # noqa: PLC0415
+    from commands.offsite.watching.verify_due import verify_due  # noqa: PLC0415
+
+    needs_key = wanted.level in READS_CONTENT and not wanted.due
+    identities = (
+        require_configured_identities(served.site, clear=destination.clear)
+        if needs_key
+        else configured_identities(served.site)
+    )
+    part = wanted.part, wanted.parts
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        def on_progress(done: int, total: int) -> None:
+            tell("due" if wanted.due else wanted.level, done, total)
+
+        if wanted.due:
+            found = verify_due(
+                served.site,
+                context,
+                destination,
+                identities=identities,
+                part=part,
+                on_progress=on_progress,
+            )
+        else:
+            found = verify_copies(
+                served.site,
+                context,
+                destination,
+                wanted.level,
+                identities=identities,
+                part=part,
+                on_progress=on_progress,
+            )
+        checked = [checked_json(each) for each in found]
+        return {"ok": all(each["ok"] for each in checked), "copies": checked}
+
+    return work
+
+
+def _found(served: ServedSite, name: str) -> Destination:
+    """The destination of a name; 404 where there is none."""
+    require_extra()
+    from commands.offsite.destinations import find_destination  # noqa: PLC0415
+
+    return find_destination(served.site, name[:MAX_NAME])

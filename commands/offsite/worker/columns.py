@@ -1,0 +1,72 @@
+"""Where each chunk of a file is, while its manifest is made: columns in a mapped scratch file.
+
+A database of 16 GB has 4 million chunks. What was written is let go again and again, so that the
+columns take room on the disk and hardly any in memory.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from commands.offsite.repository.manifest import ROW_BYTES
+from commands.sqlite.files import create_private
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PIECE_BYTES = 1 << 20
+ROWS_AT_ONCE = 1 << 16
+"""How many rows are written before their memory is let go."""
+
+
+class Columns:
+    """Three columns over the chunks: pack, frame in it, place in the frame."""
+
+    def __init__(self, mapped: mmap.mmap, count: int) -> None:
+        self._mapped, self.size = mapped, ROW_BYTES * count
+        self._bytes = memoryview(mapped)[: self.size]
+        self._packs = self._bytes[: 4 * count].cast("I")
+        self._frames = self._bytes[4 * count : 8 * count].cast("I")
+        self._places = self._bytes[8 * count :]
+        self._written = 0
+
+    def put(self, row: int, pack: int, frame: int, place: int) -> None:
+        self._packs[row], self._frames[row], self._places[row] = pack, frame, place
+        self._written += 1
+        if self._written % ROWS_AT_ONCE == 0:
+            let_go(self._mapped)
+
+    def rows(self) -> Iterator[tuple[int, int, int]]:
+        """(pack, frame, place) of every chunk, in the file's order."""
+        for start in range(0, len(self._packs), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            yield from zip(self._packs[part], self._frames[part], self._places[part], strict=True)
+            let_go(self._mapped)
+
+    def pieces(self) -> Iterator[memoryview]:
+        """The columns as they stand in a manifest's body, one after another."""
+        for start in range(0, self.size, PIECE_BYTES):
+            yield self._bytes[start : start + PIECE_BYTES]
+            let_go(self._mapped)
+
+
+def let_go(mapped: mmap.mmap) -> None:
+    """Give the memory of a mapped file back; its content is with the file."""
+    mapped.madvise(mmap.MADV_DONTNEED)
+
+
+@contextmanager
+def mapped_columns(path: Path, count: int) -> Iterator[Columns]:
+    """Columns of this many rows; the scratch file is gone at the end."""
+    size = max(1, ROW_BYTES * count)
+    descriptor = create_private(path)
+    try:
+        os.truncate(descriptor, size)
+        yield Columns(mmap.mmap(descriptor, size), count)
+    finally:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
