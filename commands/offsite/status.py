@@ -11,7 +11,7 @@ from commands.offsite.destinations import live_destinations
 from commands.offsite.due import missing_backups
 from commands.offsite.publish import published_size
 from ledger.events.offsite import CopyCompleted
-from ledger.vocabulary import CopyStatus
+from ledger.vocabulary import CopyStatus, copy_stream
 from projections.queries.audit import AuditFilter, matching_positions
 from projections.queries.offsite import LIVE, copies_at, copies_of_backup
 
@@ -89,7 +89,7 @@ def placed_copies(site: Site, backup: Backup) -> list[PlacedCopy]:
 
 
 def _completed_at_position(site: Site, copy: OffsiteCopy) -> int | None:
-    wanted = AuditFilter(event_type=CopyCompleted.event_type, resource=copy.copy_id)
+    wanted = AuditFilter(event_type=CopyCompleted.event_type, resource=copy_stream(copy.copy_id))
     with site.read_models.reading() as connection:
         found = matching_positions(connection, wanted)
     return found[0] if found else None

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from ledger.events import REGISTRY
-from ledger.vocabulary import BACKUP, RESTORE, RETENTION, SCHEDULE, SCHEDULER
+from ledger.vocabulary import (
+    BACKUP,
+    COPY,
+    DESTINATION,
+    RESTORE,
+    RETENTION,
+    SCHEDULE,
+    SCHEDULER,
+)
 from projections.tables.columns import audit_trail as trail
 
 if TYPE_CHECKING:
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
 
-STREAM_KINDS = (SCHEDULE, BACKUP, RETENTION, SCHEDULER, RESTORE)
+STREAM_KINDS = (SCHEDULE, BACKUP, RETENTION, SCHEDULER, RESTORE, DESTINATION, COPY)
 """First parts of the streams that have two; the ledger's own has one."""
 
 

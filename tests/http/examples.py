@@ -19,6 +19,8 @@ from commands.audit.keys import make_key
 from commands.http import create_app
 from commands.http.examples import KEPT_AT
 from commands.http.router import DEFAULT_PREFIX
+from commands.offsite.add import NewDestination, add_destination
+from commands.offsite.repository.seal import new_identity, recipient_of
 from commands.upkeep.tokens import create_token
 from ledger.clock import ManualClock
 from tests.commands.world import World, make_database
@@ -60,6 +62,7 @@ def real_answers(folder: Path) -> dict[str, Any]:
 
     _settings(ask, world)
     _backups(ask, client)
+    _offsite(ask, client, world)
     _ledger(ask, client)
     app.state.served.close()
     world.close()
@@ -102,6 +105,20 @@ def _backups(ask: Ask, client: httpx.Client) -> None:
     ask("DELETE /backups/{filename}", f"/backups/{made['filename']}")
     ask("GET /stats")
     ask("POST /optimize")
+
+
+def _offsite(ask: Ask, client: httpx.Client, world: World) -> None:
+    identities = (new_identity(), new_identity())
+    wanted = NewDestination(
+        f"file://{world.folder}/nas", "nas", tuple(map(recipient_of, identities)), identities
+    )
+    add_destination(world.site, world.context(), wanted)
+    name = ask("POST /backup", json={"filename": "elsewhere"}).json()["filename"]
+    finished(client, ask("POST /offsite/{name}/copy", "/offsite/nas/copy"))
+    finished(client, ask("POST /offsite/{name}/verify", "/offsite/nas/verify", json={}))
+    ask("GET /offsite")
+    ask("GET /offsite/{name}", "/offsite/nas")
+    ask("GET /backups/{filename}/copies", f"/backups/{name}/copies")
 
 
 def _ledger(ask: Ask, client: httpx.Client) -> None:

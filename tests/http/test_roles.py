@@ -31,6 +31,7 @@ WRITES = [
     ("POST", "/database/settings/1/pause"),
     ("POST", "/database/settings/1/resume"),
     ("POST", "/database/projections/audit_trail/rebuild"),
+    ("POST", "/database/offsite/nas/copy"),
 ]
 BEYOND_A_USER = [
     ("GET", "/database/stats"),
@@ -47,6 +48,9 @@ BEYOND_A_USER = [
     ("POST", "/database/audit/verify"),
     ("POST", "/database/audit/export"),
     ("GET", "/database/projections"),
+    ("GET", "/database/offsite"),
+    ("GET", "/database/offsite/nas"),
+    ("POST", "/database/offsite/nas/verify"),
     ("POST", "/database/projections/audit_trail/diff"),
     ("POST", "/database/retention/cleanup-empty"),
     ("GET", "/metrics"),
