@@ -23,6 +23,7 @@ from ledger.tree.merkle import leaf_hash
 from ledger.verify.verify import verify
 from ledger.vocabulary import schedule_stream
 from tests.benchmarks.measuring import Row, Sizes, best_seconds, rate_row
+from tests.sample_events import sample
 
 ACTOR = Actor(id="benchmark", kind="system")
 BATCH_EVENTS = 1_000
@@ -50,14 +51,7 @@ def new_ledger(path: Path) -> Ledger:
 
 def created(user_id: int) -> Draft:
     now = SystemClock().now()
-    details = SettingsCreated(
-        enabled=True,
-        frequency="daily",
-        backup_time="03:00",
-        keep_count=7,
-        timezone="UTC",
-        next_backup_at=now,
-    )
+    details = sample(SettingsCreated, next_backup_at=now, next_slot=now)
     return Draft(schedule_stream(user_id), details, owner=user_id)
 
 

@@ -24,6 +24,7 @@ from tests.benchmarks.ledger_rows import ACTOR, created, new_ledger
 from tests.benchmarks.library_runner import run_library
 from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row, rate_row
 from tests.benchmarks.years_of_use import opened_ledger, years_of_use
+from tests.sample_events import sample
 
 CHUNK = 1_000
 LIBRARY_EVENTS = 3_000
@@ -107,7 +108,9 @@ def schedule_load(folder: Path, sizes: Sizes) -> Row:
     ledger = new_ledger(folder / "load.sqlite")
     context = Context(ACTOR, SystemClock().now())
     ledger.append(context, created(1))
-    change = SettingsUpdated(before={"keep_count": 7}, after={"keep_count": 8}, next_backup_at=None)
+    change = sample(
+        SettingsUpdated, before={"keep_count": 7}, after={"keep_count": 8}, next_backup_at=None
+    )
     for _ in range(LONG_STREAM // CHUNK):
         ledger.append(context, *(Draft(schedule_stream(1), change, 1) for _ in range(CHUNK)))
     ledger.load(schedule_stream(1), evolve_schedule, SCHEDULE_FORM)

@@ -27,6 +27,7 @@ from ledger.vocabulary import schedule_stream
 from tests.chaos.machine import Machine
 from tests.commands.world import MIDNIGHT, World, make_database
 from tests.postgresql_server import Server, running_server
+from tests.sample_events import sample
 from tests.simulation.model import at_share
 
 LOOK_SECONDS = 0.1
@@ -101,14 +102,7 @@ class Office:
 
 
 def due_at_three(user_id: int) -> Draft:
-    details = SettingsCreated(
-        enabled=True,
-        frequency="daily",
-        backup_time="03:00",
-        keep_count=7,
-        timezone="UTC",
-        next_backup_at=DUE,
-    )
+    details = sample(SettingsCreated, frequency="daily", next_backup_at=DUE, next_slot=DUE)
     return Draft(schedule_stream(user_id), details, user_id)
 
 
