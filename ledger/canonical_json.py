@@ -86,7 +86,8 @@ def _check(value: Any) -> None:
         for key, item in value.items():
             if type(key) is not str or not _is_key(key):
                 raise RecordError(f"the key {key!r} is not ASCII snake_case")
-            _check(item)
+            if type(item) is not str and item is not None:  # the call costs more than to look
+                _check(item)
     elif kind is list or kind is tuple:
         for item in value:
             _check(item)

@@ -88,9 +88,12 @@ class LedgerFactory(InfrastructureFactory[Any]):
         super().__init__(env)
         self._engine = engine
         self._clock = clock
+        self._recorders: list[LedgerRecorder] = []
 
     def application_recorder(self) -> LedgerRecorder:
-        return LedgerRecorder(self._engine, self._clock)
+        recorder = LedgerRecorder(self._engine, self._clock)
+        self._recorders.append(recorder)
+        return recorder
 
     def aggregate_recorder(self, purpose: str = "events") -> SnapshotRecorder:  # noqa: ARG002
         return SnapshotRecorder(self._engine)
@@ -102,4 +105,6 @@ class LedgerFactory(InfrastructureFactory[Any]):
         raise NotSupportedError("projections keep their own progress; there is no such recorder")
 
     def close(self) -> None:
+        for recorder in self._recorders:
+            recorder.close()
         self._engine.dispose()

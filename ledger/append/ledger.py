@@ -139,7 +139,8 @@ class Ledger(Application[str]):
         if locked is None:
             with self.log_recorder.locked() as own:
                 return self.save(*objs, locked=own, **kwargs)
-        recordings = super().save(*objs, locked=locked, **kwargs)
+        # What the library's `save` does with events, without asking whether they are aggregates.
+        recordings = self.events.put(objs, locked=locked, **kwargs)
         events = (cast("Event", recording.domain_event) for recording in recordings)
         operational.apply_events(locked.connection, events, self.clock.monotonic())
         return recordings

@@ -91,16 +91,15 @@ def _execute(connection: Connection, text: str, parameters: Any, *, many: bool =
     if not connection.in_transaction():
         connection.begin()  # as Core does: all that a connection reads is of one snapshot
     dbapi: Any = connection.dialect.loaded_dbapi
-    cursor: Any = connection.connection.cursor()
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor()
     try:
         if many:
             cursor.executemany(text, parameters)
         else:
             cursor.execute(text, parameters)
     except dbapi.Error as error:
-        is_lost = connection.dialect.is_disconnect(
-            error, connection.connection.driver_connection, cursor
-        )
+        is_lost = connection.dialect.is_disconnect(error, driver, cursor)
         if is_lost:
             connection.invalidate(error)
         raise DBAPIError.instance(

@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.append.backend import backend_of
 from ledger.append.batched import batched
-from ledger.append.database import translated_errors, writing
+from ledger.append.database import translated_errors
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
     _EVENT,
@@ -34,6 +34,7 @@ from ledger.append.reading import (
     stream_version,
 )
 from ledger.append.tables import events, head, nodes
+from ledger.append.writer import Writer
 from ledger.clock import Clock, SystemClock, to_microseconds
 from ledger.errors import ConcurrencyConflict, LedgerBroken, LedgerUnreachable
 from ledger.tree.merkle import Frontier, Node, leaf_hash
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
     from sqlalchemy.engine import Engine
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 KEYS_OF_TWO = 200
@@ -171,6 +169,7 @@ class LedgerRecorder(ApplicationRecorder):
         self._clock = clock or SystemClock()
         # Threads queue here, in the order in which they come; SQLite's own waiting is unfair.
         self._writing = Lock()
+        self._writer = Writer(engine)
         self._subscriptions: set[FollowingSubscription] = set()
 
     @contextmanager
@@ -180,7 +179,7 @@ class LedgerRecorder(ApplicationRecorder):
         Raises:
             LedgerBusy: another process held the lock for too long.
         """
-        with self._writing, writing(self.engine) as connection:
+        with self._writing, self._writer.transaction() as connection:
             yield LockedHead(connection, self._clock)
         for subscription in tuple(self._subscriptions):
             subscription.notify()
@@ -277,6 +276,11 @@ class LedgerRecorder(ApplicationRecorder):
         at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         with translated_errors(self.engine), at_once.connect() as connection:
             yield connection
+
+    def close(self) -> None:
+        """Give the connection for writing back; a later append takes another one."""
+        with self._writing:
+            self._writer.close()
 
     def head(self) -> Head:
         """The ledger's end as of now."""

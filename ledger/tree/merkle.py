@@ -92,7 +92,7 @@ class Frontier:
                 f"the frontier of {self.size} leaves has {self.size.bit_count()} hashes, "
                 f"not {len(self.hashes)}"
             )
-        if any(len(each) != HASH_BYTES for each in self.hashes):
+        if set(map(len, self.hashes)) - {HASH_BYTES}:
             raise ValueError(f"the frontier of {self.size} leaves holds a hash of the wrong length")
 
     @classmethod
@@ -125,6 +125,8 @@ class Frontier:
         """
         if set(map(len, leaf_hashes)) - {HASH_BYTES}:
             raise ValueError(f"a leaf hash must be {HASH_BYTES} bytes long")
+        if len(leaf_hashes) == 1:
+            return self._append_leaf(leaf_hashes[0])
         peaks = dict(zip(subtree_heights(self.size), self.hashes, strict=True))
         completed: list[Node] = []
         row, height = list(leaf_hashes), 0
@@ -141,6 +143,16 @@ class Frontier:
         completed.sort(key=_completion_order)
         new_hashes = tuple(peaks[each] for each in sorted(peaks, reverse=True))
         return Frontier(self.size + len(leaf_hashes), new_hashes), completed
+
+    def _append_leaf(self, leaf: bytes) -> tuple["Frontier", list[Node]]:
+        """One leaf: it joins the peaks of its own height, as when 1 is added to a binary number."""
+        peaks, completed, height = list(self.hashes), list[Node](), 0
+        peak = leaf
+        while self.size >> height & 1:
+            peak, height = node_hash(peaks.pop(), peak), height + 1
+            if height >= TILE_HEIGHT:
+                completed.append(Node(height, self.size >> height, peak))
+        return Frontier(self.size + 1, (*peaks, peak)), completed
 
 
 def subtree_heights(size: int) -> Iterator[int]:
