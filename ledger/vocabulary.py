@@ -68,6 +68,7 @@ DeletionOutcome = Literal["removed", "hidden"]
 """`hidden`: a bucket with versions keeps what was deleted, until its own rules remove it."""
 DeletionReason = Literal["retention", "cleanup_empty", "cleanup_old_protected", "person"]
 RestoreMode = Literal["transaction", "replace", "elsewhere"]
+TableMode = Literal["in_place", "beside", "exact"]
 Kind = Literal["scheduled", "manual", "pre_migration", "pre_restore"]
 Engine = Literal["copy", "backup_api"]
 Condition = Literal["ok", "unchecked", "flawed"]

@@ -137,6 +137,8 @@ def _judge_transaction(site: Site, restore: Restore, target: Path) -> Outcome:
         return "unknown"
     if current == before:
         return "old"
+    if current == before + 1 and restore.started.tables is not None:
+        return "new"  # the transaction raised it by exactly one
     if current == before + 1 and _fingerprint(site, target) == _backup_fingerprint(site, restore):
         return "new"
     return "unknown"

@@ -229,6 +229,15 @@ def _restore(told: str) -> Callable[[Event, Any], str]:
     return sentence_of
 
 
+def _table_restored(_event: Event, details: Any) -> str:
+    where = f"written beside the others as {details.table}" if details.mode == "beside" else ""
+    removed = f", {count(details.rows_removed, 'row')} removed" if details.mode == "exact" else ""
+    return (
+        f"Table {details.table} {where or 'put back'} from backup {details.backup_id}: "
+        f"{count(details.rows_added, 'row')} added, {details.rows_changed:,} changed{removed}."
+    )
+
+
 def _interrupted(_event: Event, details: Any) -> str:
     outcome = {"old": "the old content", "new": "the backup's content"}
     holds = outcome.get(details.outcome, "something unknown")
@@ -303,6 +312,7 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     ),
     "backup_catalog.hold_released": lambda _, d: f"Hold released; it was for: {d.reason}.",
     "backup_restore.started": _restore("Restore began into"),
+    "backup_restore.table_restored": _table_restored,
     "backup_restore.completed": _restore("Restored into"),
     "backup_restore.error": _restore("Could not restore into"),
     "backup_restore.interrupted": _interrupted,

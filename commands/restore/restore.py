@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from commands.backups.find import find_backup
-from commands.errors import BackupNotFound, CorruptBackup, TargetExists, message_of
+from commands.errors import (
+    BackupNotFound,
+    CorruptBackup,
+    InvalidArgument,
+    TargetExists,
+    message_of,
+)
 from commands.restore.plan import (
     Fetched,
     RestorePlan,
@@ -19,6 +25,7 @@ from commands.restore.plan import (
     sketch,
 )
 from commands.restore.pre_restore import keep_damaged, take_pre_restore
+from commands.restore.tables import TableOutcome, TablesWanted, restore_tables
 from commands.sqlite.errors import DatabaseBusy, FileInTheWay, shown
 from commands.sqlite.files import copy_file
 from commands.sqlite.permissions import Belongings, belongings_of, journal_mode, set_wal
@@ -32,7 +39,12 @@ from commands.sqlite.replacement import (
 from commands.sqlite.restore_into import restore_into, schema_version
 from commands.verification.verify import verify_backup
 from ledger.append.ledger import Draft
-from ledger.events.restoring import RestoreCompleted, RestoreFailed, RestoreStarted
+from ledger.events.restoring import (
+    RestoreCompleted,
+    RestoreFailed,
+    RestoreStarted,
+    TableRestored,
+)
 from ledger.vocabulary import BackupStatus, restore_stream
 from projections.queries.locked import backup_locked
 
@@ -49,11 +61,15 @@ logger = logging.getLogger("backup_ledger.restore")
 
 @dataclass(frozen=True, slots=True)
 class RestoreOutcome:
-    """What was done. `arrived`: of a new file in the database's place, what it was given."""
+    """What was done. `arrived`: of a new file in the database's place, what it was given.
+
+    `tables`: which were put back; none where it was the whole backup.
+    """
 
     plan: RestorePlan
     pre_restore: Backup | None
     arrived: Arrived | None = None
+    tables: list[TableOutcome] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,7 @@ class _Act:
     plan: RestorePlan
     restore_id: str
     forced: bool
+    tables: TablesWanted | None = None
     pre_restore: Backup | None = None
 
     @property
@@ -100,11 +117,13 @@ def restore_backup(
     to: Path | None = None,
     force: bool = False,
     fetched: Fetched | None = None,
+    tables: TablesWanted | None = None,
     on_progress: Progress | None = None,
 ) -> RestoreOutcome:
     """Restore a backup; the current content is kept first, as a protected backup.
 
     `fetched`: its file, which was fetched from an off-site copy; its own is not looked at then.
+    `tables`: only these are put back, in one transaction.
 
     Raises:
         BackupNotFound, TargetExists: as `plan_restore`.
@@ -117,20 +136,22 @@ def restore_backup(
     found = None
     if fetched is None:
         found = verify_backup(site, context, backup, "digest", trigger="restore")
-    act = _Act(site, context, sketch(site, backup, to), str(uuid4()), force)
+    act = _Act(site, context, sketch(site, backup, to), str(uuid4()), force, tables)
     try:
         if found is not None and not found.is_good:
             raise CorruptBackup(
                 f"backup {filename!r} is damaged ({found.problem}); nothing was touched, "
                 "choose another backup, or fetch an off-site copy with --identity FILE"
             )
-        act = replace(act, plan=plan_restore(site, filename, to, fetched))
+        act = replace(act, plan=for_tables(plan_restore(site, filename, to, fetched), tables))
         require_restorable(site, act.plan, force=force)
         site.hold_owner_lock()  # its lock is held until the outcome is recorded
         if act.plan.keeps_current:
             act = replace(act, pre_restore=_keep_current(act, on_progress))
-        belongings = None
-        if act.plan.mode == "elsewhere":
+        belongings, restored = None, []
+        if tables is not None:
+            restored = _restore_tables(act, tables)
+        elif act.plan.mode == "elsewhere":
             _restore_elsewhere(act, on_progress)
         elif act.plan.mode == "replace":
             belongings = _restore_by_replacement(act, on_progress)
@@ -139,9 +160,26 @@ def restore_backup(
     except Exception as error:
         _record_failure(act, error)
         raise
-    _record(act, RestoreCompleted(**act.facts))
+    done = RestoreCompleted(**act.facts) if tables is None else None
+    _record(act, *(_table_events(act, restored) if done is None else [done]))
     arrived = None if belongings is None else _arrived(act, belongings)
-    return RestoreOutcome(act.plan, act.pre_restore, arrived)
+    return RestoreOutcome(act.plan, act.pre_restore, arrived, restored)
+
+
+def for_tables(plan: RestorePlan, tables: TablesWanted | None) -> RestorePlan:
+    """A plan for some tables: pages of another size are no matter then.
+
+    Raises:
+        InvalidArgument: there is no sound database that they could be put into.
+    """
+    if tables is None or plan.mode == "transaction":
+        return plan
+    if plan.mode == "replace" and plan.reason == "page_size":
+        return replace(plan, mode="transaction", reason=None)
+    reason = "--to writes a whole backup" if plan.reason is None else f"it is {plan.reason}"
+    raise InvalidArgument(
+        f"tables cannot be put back into {shown(plan.target)} ({reason}); restore the whole backup"
+    )
 
 
 def _arrived(act: _Act, wanted: Belongings) -> Arrived:
@@ -172,6 +210,31 @@ def _restore_by_transaction(act: _Act, on_progress: Progress | None) -> None:
         on_progress=on_progress,
         keys=act.site.keys,
     )
+
+
+def _restore_tables(act: _Act, tables: TablesWanted) -> list[TableOutcome]:
+    _record_start(act, schema_version(act.plan.target, act.site.keys), None)
+    return restore_tables(
+        act.plan.target,
+        act.plan.content_in(act.site),
+        tables,
+        act.site.configuration.restore_wait_seconds,
+        act.site.keys,
+    )
+
+
+def _table_events(act: _Act, restored: list[TableOutcome]) -> list[TableRestored]:
+    return [
+        TableRestored(
+            backup_id=act.plan.backup.backup_id,
+            table=each.table,
+            mode=act.tables.mode if act.tables else "in_place",
+            rows_added=each.rows_added,
+            rows_changed=each.rows_changed,
+            rows_removed=each.rows_removed,
+        )
+        for each in restored
+    ]
 
 
 def _restore_by_replacement(act: _Act, on_progress: Progress | None) -> Belongings:
@@ -234,6 +297,7 @@ def _record_start(act: _Act, version: int | None, target_sha256: str | None) -> 
         owner=act.site.owner.name,
         target_schema_version=version,
         target_sha256=target_sha256,
+        tables=list(act.tables.names) if act.tables else None,
     )
 
     def decide(locked: LockedHead) -> list[Draft]:
@@ -252,11 +316,14 @@ def _record_start(act: _Act, version: int | None, target_sha256: str | None) -> 
 def _record_failure(act: _Act, error: Exception) -> None:
     kind = "busy" if isinstance(error, DatabaseBusy) else type(error).__name__
     details = RestoreFailed(**act.facts, error_type=kind)
-    _record(act, details, message_of(error))
+    _record(act, details, message=message_of(error))
 
 
 def _record(
-    act: _Act, details: RestoreCompleted | RestoreFailed, message: str | None = None
+    act: _Act,
+    *details: TableRestored | RestoreCompleted | RestoreFailed,
+    message: str | None = None,
 ) -> None:
-    draft = Draft(act.stream, details, act.plan.backup.user_id, error_message=message)
-    act.site.announce(act.site.ledger.append(act.context, draft))
+    owner = act.plan.backup.user_id
+    drafts = [Draft(act.stream, each, owner, error_message=message) for each in details]
+    act.site.announce(act.site.ledger.append(act.context, *drafts))

@@ -92,6 +92,11 @@ def _without_cron(details: dict[str, Any]) -> dict[str, Any]:
     return _without_nonce(details) | {"cron": None}
 
 
+def _of_the_whole_backup(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 knew no restore of some tables."""
+    return _without_nonce(details) | {"tables": None}
+
+
 UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("backup_catalog.backup_created", 1): _backup_without_condition,
     **{
@@ -107,6 +112,7 @@ UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] 
     ("backup_scheduler.backup_error", 1): _without_next_slot,
     ("backup_scheduler.backup_abandoned", 1): _without_next_slot,
     **dict.fromkeys(LAST_WITHOUT_NONCE.items(), _without_nonce),
+    ("backup_restore.started", 2): _of_the_whole_backup,
     ("backup_scheduler.settings_created", 2): _without_cron,
 }
 

@@ -14,6 +14,7 @@ from commands.backups.take import take_backup
 from commands.restore.restore import restore_backup
 from commands.scheduler.check import check
 from ledger.events.catalog import BackupCorrupt, BackupMissing
+from ledger.events.restoring import RestoreInterrupted
 from ledger.events.scheduling import BackupCompleted, BackupStarted
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, titles_in
@@ -115,6 +116,11 @@ def require_no_file_lost(world: World, story: str) -> None:
 def require_target(world: World, story: str, said: str) -> None:
     """The database holds the old or the new, whole; a copy elsewhere is whole or absent."""
     if story == "restore":
+        assert titles_in(world.database) in (NEW, OLD)
+    elif story == "restore table":
+        holds = {"old": NEW, "new": OLD}
+        for each in world.recorded(RestoreInterrupted):
+            assert titles_in(world.database) == holds[each.outcome]
         assert titles_in(world.database) in (NEW, OLD)
     elif story == "restore elsewhere":
         elsewhere = world.folder / "elsewhere.db"

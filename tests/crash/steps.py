@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from commands.restore import restore, tables
 from commands.site import opening
 from commands.site.site import Site
 from commands.sqlite import restore_into as sqlite_restore
@@ -89,6 +90,8 @@ class Steps:
         Ledger.decide_with_result = committed  # type: ignore[method-assign]
 
     def _around_restore(self) -> None:
+        for module, name in ((tables, "_put_back"), (restore, "restore_tables")):
+            setattr(module, name, self._around(name, getattr(module, name)))
         sqlite_restore.STEP_BYTES = RESTORE_STEP_BYTES
         tell = sqlite_restore._Step._tell
 

@@ -13,6 +13,7 @@ from commands.backups.hold import place_hold, release_holds
 from commands.backups.take import take_backup
 from commands.recovery.reconcile import reconcile
 from commands.restore.restore import restore_backup
+from commands.restore.tables import TablesWanted
 from commands.retention.apply import apply_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
 from commands.scheduler.check import check
@@ -139,6 +140,11 @@ def _restore(world: World) -> None:
     restore_backup(world.site, world.context(), "first.db")
 
 
+def _restore_table(world: World) -> None:
+    wanted = TablesWanted(("cases",), "exact")
+    restore_backup(world.site, world.context(), "first.db", tables=wanted)
+
+
 STORIES: dict[str, Story] = {
     "begin": Story(_nothing, lambda world: world.open()),
     "first backup": Story(
@@ -166,6 +172,7 @@ STORIES: dict[str, Story] = {
     ),
     "reconcile": Story(_changed_by_hand, lambda world: reconcile(world.site, world.context())),
     "restore": Story(_one_and_another_case, _restore),
+    "restore table": Story(_one_and_another_case, _restore_table),
     "replace damaged": Story(_one_and_a_damaged_database, _restore),
     "replace with a log": Story(_one_and_a_damaged_database_with_a_log, _restore),
     "replace pages": Story(_one_and_other_pages, _restore),

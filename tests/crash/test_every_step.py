@@ -25,6 +25,7 @@ COMMITS = {
     ],
     "delete": ["backup_catalog.deletion_started", "backup_catalog.backup_deleted"],
     "restore": ["backup_restore.started", "backup_restore.completed"],
+    "restore table": ["backup_restore.started", "backup_restore.table_restored"],
     "replace damaged": ["backup_restore.started", "backup_restore.completed"],
 }
 
@@ -38,7 +39,8 @@ def test_steps_include_those_of_the_design(forker: Forker, tmp_path: Path, story
     for kind in COMMITS[story]:
         before, after = f"before commit of {kind}", f"after commit of {kind}"
         assert labels.index(before) < labels.index(after)
-    changes = {"restore": "page of a restore", "replace damaged": "after replace"}
+    changes = {"restore": "page of a restore", "restore table": "after restore_tables"}
+    changes |= {"replace damaged": "after replace"}
     assert changes.get(story, "after unlink") in labels
 
 

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.cli.backup.restore_bare import HOW, BareOptions, restore_bare
+from commands.cli.backup.restore_tables import (
+    BesideOption,
+    ExactOption,
+    TableOption,
+    TableOptions,
+    restore_tables_of,
+)
 from commands.cli.backup.table import backup_json
 from commands.cli.offsite.options import FromOption, IdentityOption
 from commands.cli.offsite.restore import (
@@ -29,6 +36,11 @@ if TYPE_CHECKING:
     from commands.restore.restore import Arrived, RestoreOutcome
     from projections.folds.backup import Backup
 
+ToOption = Annotated[
+    Path | None, typer.Option("--to", metavar="PATH", help="Write a new file instead.")
+]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Only say what would happen.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Even a backup of another database.")]
 WithoutLedgerOption = Annotated[
     bool,
     typer.Option("--without-ledger", help="NAME is a file; neither read nor write the ledger."),
@@ -42,21 +54,20 @@ DigestOption = Annotated[
 def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
     ctx: typer.Context,
     name: NameArgument,
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="PATH", help="Write a new file instead.")
-    ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would happen.")] = False,
+    to: ToOption = None,
+    plan: PlanOption = False,
+    tables: TableOption = None,
+    beside: BesideOption = False,
+    exact: ExactOption = False,
     source: FromOption = None,
     identity: IdentityOption = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Even a backup of another database.")
-    ] = False,
+    force: ForceOption = False,
     without_ledger: WithoutLedgerOption = False,
     sha256: DigestOption = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Restore a backup into the database, or elsewhere with --to.
+    """Restore a backup, or some of its tables, into the database; or elsewhere with --to.
 
     With --from, or with --identity where its own file is gone or damaged, an off-site copy is
     fetched first.
@@ -72,9 +83,12 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
       backup-ledger backup restore before-cleanup.db --plan
       backup-ledger backup restore before-cleanup.db
       backup-ledger backup restore before-cleanup.db --to /tmp/look.db
+      backup-ledger backup restore @2025-01-12 --table invoices --plan
       backup-ledger backup restore before-cleanup.db --without-ledger --sha256 3f0a...
       backup-ledger backup restore before-cleanup.db --from nas --identity key.txt
     """
+    is_alone = not (to or source or identity or without_ledger or sha256)
+    wanted_tables = TableOptions(tables, beside, exact).wanted(is_alone=is_alone)
     if without_ledger or sha256 is not None:
         options = BareOptions(to=to, plan=plan, force=force, yes=yes, as_json=as_json)
         restore_bare(ctx, Path(name), sha256, options, without_ledger=without_ledger)
@@ -83,6 +97,11 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     with opened(ctx, "plan" if plan else "act", adopt=not plan) as session:
         name = filename_of(session.site, name)
+        if wanted_tables is not None:
+            restore_tables_of(
+                session, name, wanted_tables, plan=plan, force=force, yes=yes, as_json=as_json
+            )
+            return
         wanted = CopyWanted(name, source, identity, to, force=force)
         if needs_copy(session, wanted):
             _from_copy(session, wanted, plan=plan, yes=yes, as_json=as_json)

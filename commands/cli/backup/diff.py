@@ -1,0 +1,184 @@
+"""backup-ledger backup diff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from commands.cli.options import JsonOption
+from commands.cli.session import Session, opened
+from commands.reporting.humanize import count
+from commands.reporting.terminal import add_row, new_table, say, show_table, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from commands.restore.difference import Comparison, RowChange, TableDifference
+
+LIVE = "live"
+SHOWN_ROWS = 20
+NameA = Annotated[
+    str,
+    typer.Argument(metavar="A", help="The older one: file name, latest, latest:USER or @TIME."),
+]
+NameB = Annotated[
+    str, typer.Argument(metavar="[B|live]", help="The newer one, or the database as it is now.")
+]
+
+
+def diff(
+    ctx: typer.Context,
+    older: NameA,
+    newer: NameB = LIVE,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", metavar="T", help="Show this table's rows; may be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a backup with another one, or with the database as it is now.
+
+    Rows are told apart by primary key, or by rowid where there is none. Nothing is changed and
+    nothing is recorded. With --table, the first rows of each kind are shown; with --json, all.
+
+    \b
+    Examples:
+      backup-ledger backup diff latest
+      backup-ledger backup diff @2025-01-12 latest
+      backup-ledger backup diff latest --table invoices
+    """
+    from commands.restore.difference import comparing
+
+    with opened(ctx, "read") as session:
+        old, old_name = _path_of(session, older)
+        new, new_name = _path_of(session, newer)
+        wait = session.site.configuration.snapshot_wait_seconds if newer == LIVE else None
+        with comparing(old, new, live_wait_seconds=wait, keys=session.site.keys) as comparison:
+            if tables:
+                _show_rows(
+                    comparison, _known(comparison, tables), (old_name, new_name), as_json=as_json
+                )
+            else:
+                _show_tables(comparison, (old_name, new_name), as_json=as_json)
+
+
+def _path_of(session: Session, name: str) -> tuple[Path, str]:
+    from commands.backups.find import find_recorded
+    from commands.backups.naming import filename_of
+    from commands.errors import BackupNotFound
+
+    site = session.site
+    if name == LIVE:
+        return site.database, LIVE
+    filename = filename_of(site, name)
+    find_recorded(site, filename)
+    if not site.store.has(filename):
+        raise BackupNotFound(f"the file of backup {filename!r} is missing; choose another backup")
+    return site.store.path(filename), filename
+
+
+def _known(comparison: Comparison, tables: list[str]) -> list[str]:
+    from commands.errors import BackupNotFound
+
+    for each in tables:
+        if comparison.forms(each) == (None, None):
+            raise BackupNotFound(f"there is no table {each!r} in either of them")
+    return tables
+
+
+def _show_tables(comparison: Comparison, names: tuple[str, str], *, as_json: bool) -> None:
+    found = comparison.everything()
+    if as_json:
+        answer: dict[str, Any] = {"tables": [_table_json(each, names) for each in found.tables]}
+        if found.not_compared:
+            answer["not_compared"] = found.not_compared
+        write_json(answer)
+        return
+    changed = [each for each in found.tables if each.is_any]
+    if changed:
+        table = new_table("Table", "Added", "Removed", "Changed", "", right=_NUMBERS)
+        for each in changed:
+            add_row(
+                table,
+                each.name,
+                f"{each.added:,}",
+                f"{each.removed:,}",
+                f"{each.changed:,}",
+                _remark(each, names),
+            )
+        show_table(table)
+    for name, problem in found.not_compared.items():
+        say(f"Table {name} could not be compared: {problem}", style="yellow")
+    same = len(found.tables) - len(changed)
+    say(f"{count(same, 'table')} without a difference, from {names[0]} to {names[1]}.")
+
+
+_NUMBERS = ("Added", "Removed", "Changed")
+
+
+def _remark(each: TableDifference, names: tuple[str, str]) -> str:
+    if each.only_in is not None:
+        return f"only in {names[each.only_in == 'new']}"
+    return f"columns differ: {', '.join(each.columns)}" if each.columns else ""
+
+
+def _table_json(each: TableDifference, names: tuple[str, str]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": each.name,
+        "added": each.added,
+        "removed": each.removed,
+        "changed": each.changed,
+        "only_in": None if each.only_in is None else names[each.only_in == "new"],
+    }
+    return shown | ({"columns": list(each.columns)} if each.columns else {})
+
+
+def _show_rows(
+    comparison: Comparison, tables: list[str], names: tuple[str, str], *, as_json: bool
+) -> None:
+    if as_json:
+        write_json(
+            {
+                "tables": [
+                    _table_json(comparison.table(each), names)
+                    | {"rows": [_row_json(row) for row in comparison.rows(each)]}
+                    for each in tables
+                ]
+            }
+        )
+        return
+    for each in tables:
+        found = comparison.table(each)
+        say(f"{each}: {found.added:,} added, {found.removed:,} removed, {found.changed:,} changed")
+        if found.only_in is not None or found.columns:
+            say(f"  {_remark(found, names)}")
+        shown = 0
+        for row in comparison.rows(each, SHOWN_ROWS):
+            say(_sentence(row))
+            shown += 1
+        left = found.added + found.removed + found.changed - shown
+        if left and found.only_in is None:
+            say(f"  and {left:,} more; all of them: --json", style="dim")
+
+
+def _kind(row: RowChange) -> str:
+    if row.before is None:
+        return "added"
+    return "removed" if row.after is None else "changed"
+
+
+def _row_json(row: RowChange) -> dict[str, Any]:
+    return {"change": _kind(row), "key": row.key, "before": row.before, "after": row.after}
+
+
+def _sentence(row: RowChange) -> str:
+    key = ", ".join(f"{name} {value}" for name, value in row.key.items())
+    if row.before is None or row.after is None:
+        values = row.before or row.after or {}
+        told = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        return f"  {'-' if row.after is None else '+'} {key}: {told}"
+    pairs = (
+        f"{name} {old!r} -> {row.after.get(name, 'gone')!r}" for name, old in row.before.items()
+    )
+    return f"  ~ {key}: {', '.join(pairs)}"
