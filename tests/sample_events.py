@@ -297,6 +297,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "rows": 3,
         "reason": "its rows were deleted",
     },
+    housekeeping.LedgerMoved: {"place": "postgresql://db.example/backups"},
     housekeeping.LedgerRecovered: {
         "size": 12,
         "root": SHA,

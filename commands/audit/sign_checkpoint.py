@@ -21,6 +21,8 @@ from ledger.events.housekeeping import CheckpointCosigned, WitnessRefused
 from ledger.tree.signed_note import Note, NoteError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy.engine import Engine
 
     from commands.site.site import Site
@@ -56,6 +58,23 @@ def sign_checkpoint(
     if folder is not None:
         keep_copy(folder, key.verifier(), kept)
     return kept
+
+
+def kept_notes(files: Sequence[Path], folder: Path | None) -> list[bytes]:
+    """Checkpoints that were kept outside: in these files, and in a folder, where there is one.
+
+    Raises:
+        SQLiteFileError: one cannot be read.
+    """
+    there = [] if folder is None or not folder.is_dir() else sorted(folder.glob(f"*{SUFFIX}"))
+    notes = []
+    for path in (*files, *there):
+        try:
+            with path.open("rb") as file:
+                notes.append(file.read(MAX_CHECKPOINT_BYTES))
+        except OSError as error:
+            raise file_error(error, path) from error
+    return notes
 
 
 class AutomaticCheckpoints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ class NewDestination:
     """What a person asked for. `identities`: private keys, only to prove the recipients.
 
     `options`: of the store, without secrets. `credentials`: with them; never recorded.
+    `new_repository_id`: the place holds a mirror of another destination, and becomes one itself.
     """
 
     url: str
@@ -65,6 +67,7 @@ class NewDestination:
     one_recipient: bool = False
     clear: bool = False
     share: bool = True
+    new_repository_id: bool = False
     options: dict[str, str] = field(default_factory=dict)
     credentials: dict[str, str] = field(default_factory=dict)
     settings: ChangedFields = field(default_factory=dict)
@@ -103,7 +106,7 @@ def add_destination(
     store = open_store(wanted.url, wanted.options | wanted.credentials)
     if isinstance(store, FolderStore):
         store.make_root()
-    found = _found_repository(site, store)
+    found = _found_repository(site, store, is_mirror=wanted.new_repository_id)
     probe = probe_store(store)
     proved = prove_recipients(store, wanted.recipients, wanted.identities, ask_code)
     repository = found or new_repository(site.ledger.meta.ledger_id, wanted.recipients, context.now)
@@ -195,8 +198,8 @@ def _overlap(other: Destination, url: str) -> bool:
     return one.startswith(two) or two.startswith(one)
 
 
-def _found_repository(site: Site, store: ObjectStore) -> RepositoryFile | None:
-    """The repository that is there and ours; None where there is nothing yet.
+def _found_repository(site: Site, store: ObjectStore, *, is_mirror: bool) -> RepositoryFile | None:
+    """The repository that is there and ours; None where there is nothing yet, or it is a mirror.
 
     Raises:
         DestinationConflict: something else is there.
@@ -215,21 +218,20 @@ def _found_repository(site: Site, store: ObjectStore) -> RepositoryFile | None:
     with site.read_models.reading() as connection:
         known = {each.repository_id: each for each in all_destinations(connection)}
     before = known.get(found.repository_id)
-    if before is not None and before.status != "removed":
+    if before is not None and before.status != "removed" and not is_mirror:
         raise DestinationConflict(
-            f"{store.place} is destination {before.name!r} already ({before.url}), or a copy of "
-            "it; give a place of its own"
+            f"{store.place} is destination {before.name!r} already ({before.url}), or a mirror of "
+            "it; give a place of its own, or make the mirror a destination: --new-repository-id"
         )
     if before is None and next(iter(store.list(COPIES)), None) is not None:
         raise RepositoryForked(
             f"{store.place} holds copies that this ledger does not know: it is older than them; "
             "nothing was touched"
         )
-    try:
+    with suppress(ObjectMissing):  # nothing was published yet
         require_earlier(site, store.get(f"{LEDGER}checkpoint"), store.place)
-    except ObjectMissing:
-        return found
-    return found
+    # What lies in a mirror stays there, and does not count.
+    return None if is_mirror and before is not None else found
 
 
 def _require_empty(store: ObjectStore) -> None:

@@ -1,8 +1,6 @@
 """Put the ledger beside the copies: C2SP tlog-tiles, entry bundles sealed, checkpoints signed.
 
-Order: entry bundles, hash tiles, `checkpoints/<size>`, then `checkpoint`, which is read back. So
-whatever a checkpoint says is there. Partial tiles go once their whole tile and a later checkpoint
-were read back.
+One publisher at a time; the size that was published last is kept on this machine.
 """
 
 from __future__ import annotations
@@ -15,35 +13,23 @@ from commands.audit.keys import read_private_key
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import CommandError
 from commands.offsite.destinations import open_session
-from commands.offsite.errors import DestinationConflict, DestinationRefused, ObjectMissing
+from commands.offsite.errors import DestinationConflict, DestinationRefused
 from commands.offsite.index_folder import index_folder
+from commands.offsite.log.tiles import LogPlace, write_log
 from commands.offsite.repository.layout import LEDGER
 from commands.offsite.repository.seal import Sealer
-from ledger.append.database import translated_errors
 from ledger.append.leases_and_names import claim_lease, end_lease
-from ledger.append.reading import read_records
-from ledger.append.stored_tree import TreeReader
 from ledger.errors import LedgerError
-from ledger.tree.checkpoint import Checkpoint
-from ledger.tree.merkle import TILE_HEIGHT
-from ledger.tree.signed_note import Note
-from ledger.tree.tiles import WIDTH, TilePlace, bundles_between, encode_bundle, tiles_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from sqlalchemy import Connection
-
-    from commands.offsite.repository.stores import ObjectStore
     from commands.site.site import Site
-    from ledger.append.kept_checkpoints import KeptCheckpoint
     from projections.folds.offsite_destination import Destination
 
 logger = logging.getLogger("backup_ledger.offsite")
-CHECKPOINT, CHECKPOINTS = f"{LEDGER}checkpoint", f"{LEDGER}checkpoints/"
 PUBLISHED = "published"
-TRIES = 3
 
 
 def publish_ledger(site: Site, destination: Destination) -> int:
@@ -62,14 +48,10 @@ def publish_ledger(site: Site, destination: Destination) -> int:
         store = open_session(site, destination)
         folder = site.configuration.checkpoint_folder
         kept = sign_checkpoint(site.ledger.engine, read_private_key(key_path), site.clock, folder)
-        before = _published_size(store)
-        size = kept.checkpoint.size
-        if before < size:
-            _write_tiles(site, destination, store, before, size)
-            _write_checkpoint(store, kept)
-            _remove_partials(store, before, size)
-    _remember(site, destination, max(before, size))
-    return max(before, size)
+        sealer = Sealer(destination.recipients)
+        size = write_log(site.ledger.engine, LogPlace(store, LEDGER, sealer), kept)
+    _remember(site, destination, size)
+    return size
 
 
 def publish_if_behind(site: Site, destination: Destination) -> None:
@@ -92,63 +74,6 @@ def published_size(site: Site, destination: Destination) -> int | None:
         return int(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def _published_size(store: ObjectStore) -> int:
-    try:
-        return Checkpoint.from_text(Note.from_bytes(store.get(CHECKPOINT)).text).size
-    except ObjectMissing:
-        return 0
-
-
-def _write_tiles(
-    site: Site, destination: Destination, store: ObjectStore, before: int, size: int
-) -> None:
-    sealer = Sealer(destination.recipients)
-    engine = site.ledger.engine
-    for place in bundles_between(before, size):
-        with translated_errors(engine), engine.connect() as connection:
-            first = place.number * WIDTH
-            rows = read_records(connection, after=first, up_to=first + place.width, limit=WIDTH)
-        bundle = encode_bundle([row.record for row in rows])
-        store.put(LEDGER + place.path, sealer.seal(bundle))
-    for place in tiles_between(before, size):
-        with translated_errors(engine), engine.connect() as connection:
-            store.put(LEDGER + place.path, _hashes(connection, place))
-
-
-def _hashes(connection: Connection, place: TilePlace) -> bytes:
-    first, tree = place.number * WIDTH, TreeReader(connection)
-    if place.level == 0:
-        return b"".join(tree.leaf_hashes(first, first + place.width))
-    height = TILE_HEIGHT * place.level
-    wanted = [(height, number) for number in range(first, first + place.width)]
-    found = tree.nodes(wanted)
-    return b"".join(found[each] for each in wanted)
-
-
-def _write_checkpoint(store: ObjectStore, kept: KeptCheckpoint) -> None:
-    """The checkpoint of this size, and the newest; another publisher may have a larger one."""
-    store.put(f"{CHECKPOINTS}{kept.checkpoint.size}", kept.note)
-    for _ in range(TRIES):
-        store.put(CHECKPOINT, kept.note)
-        if _published_size(store) >= kept.checkpoint.size:
-            return
-    raise DestinationConflict(
-        f"{store.place} keeps giving back an older checkpoint than was written; somebody else "
-        "publishes there"
-    )
-
-
-def _remove_partials(store: ObjectStore, before: int, size: int) -> None:
-    """Partial tiles of what is whole now; the whole one is read back first."""
-    for place in (*bundles_between(before, size), *tiles_between(before, size)):
-        if place.width < WIDTH:
-            continue
-        partials = [each.path for each in store.list(LEDGER + place.partials)]
-        if partials and store.head(LEDGER + place.path):
-            for path in partials:
-                store.delete(path)
 
 
 @contextmanager

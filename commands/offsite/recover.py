@@ -16,6 +16,7 @@ from commands.offsite.errors import (
     DestinationRefused,
     ObjectMissing,
     RepositoryDamaged,
+    RepositoryForked,
 )
 from commands.offsite.repository.layout import LEDGER, REPOSITORY, parse_repository
 from commands.offsite.repository.opening import open_store
@@ -69,12 +70,16 @@ def recover_ledger(
     *,
     identities: Sequence[str],
     public_key: str | None = None,
+    kept: Sequence[bytes] = (),
     options: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Recovered:
     """Make the ledger of a repository again in a new folder.
 
+    `kept`: checkpoints that were kept elsewhere, or witnessed: what is there must continue them.
+
     Raises:
+        RepositoryForked: it does not, so it is older, or another history; nothing was made.
         DestinationRefused: the folder holds something already.
         RepositoryDamaged: no checkpoint there leads to records that are whole.
         WrongKey: no identity opens the records.
@@ -92,6 +97,7 @@ def recover_ledger(
         except (NoteError, RepositoryDamaged, ObjectMissing) as error:
             skipped.append(str(error))
             continue
+        _require_continues(records, checkpoint, _same_log(kept, checkpoint, key), store.place)
         _write_ledger(into, repository.ledger_id, repository.created_at, records)
         names = _record_recovery(into, url, checkpoint, public_key)
         root = checkpoint.root.hex()
@@ -112,6 +118,38 @@ def _checkpoints(store: ObjectStore) -> Iterator[bytes]:
         yield store.get(f"{LEDGER}checkpoint")
     except ObjectMissing:
         return
+
+
+def _same_log(
+    kept: Sequence[bytes], checkpoint: Checkpoint, key: VerifierKey | None
+) -> list[Checkpoint]:
+    """Those of the kept checkpoints that are of this ledger; a folder may have others, too."""
+    found = []
+    for note in kept:
+        try:
+            each = _verified(note, key)
+        except NoteError:
+            continue
+        if each.origin == checkpoint.origin:
+            found.append(each)
+    return found
+
+
+def _require_continues(
+    records: Sequence[bytes], checkpoint: Checkpoint, kept: Sequence[Checkpoint], place: str
+) -> None:
+    for each in sorted(kept, key=lambda found: found.size):
+        if each.size > checkpoint.size:
+            raise RepositoryForked(
+                f"the ledger at {place} ends at {checkpoint.size} records, and a kept checkpoint "
+                f"says that there were {each.size}: an older state was put there; nothing was made"
+            )
+        frontier, _ = Frontier().append_leaves([leaf_hash(row) for row in records[: each.size]])
+        if frontier.root() != each.root:
+            raise RepositoryForked(
+                f"the ledger at {place} is not the one of a kept checkpoint of {each.size} "
+                "records: somebody rewrote it; nothing was made"
+            )
 
 
 def _verified(note: bytes, key: VerifierKey | None) -> Checkpoint:

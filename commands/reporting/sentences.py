@@ -337,6 +337,9 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "ledger.projection_rebuilt": lambda _, d: (
         f"Read model {d.name} rebuilt to position {d.position}, {count(d.rows, 'row')}: {d.reason}."
     ),
+    "ledger.moved": lambda _, d: (
+        f"The ledger is copied to {d.place}; one of both may go on off-site, once it is attached."
+    ),
     "ledger.recovered": lambda _, d: (
         f"Ledger recovered from {d.url}: {count(d.size, 'record')}, checkpoint "
         f"{'signed' if d.signed else 'NOT checked against a key'}."

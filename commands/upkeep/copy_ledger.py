@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from commands.errors import InvalidArgument
 from commands.site.configuration import load_configuration
 from commands.sqlite.files import create_private, file_error
+from commands.upkeep.detach_destinations import detach_destinations
 from ledger.append.copy import Copied, Progress, copy_ledger
 from ledger.append.database import file_of, open_engine, read_meta
 from ledger.errors import CopyRefused
@@ -26,7 +27,8 @@ def copy_between(
 ) -> Copied:
     """Copy, or go on where an earlier attempt ended. Both: a URL, or the path of a SQLite file.
 
-    `up_to`: only so many records, as the others cannot be read.
+    `up_to`: only so many records, as the others cannot be read. Off-site destinations are only
+    read from then on, by the source and by the copy, until one of them is attached again.
 
     Raises:
         InvalidArgument: one of them is no place at all.
@@ -43,7 +45,12 @@ def copy_between(
             _make(path)
         writing = open_engine(target_url)
         try:
-            return copy_ledger(reading, writing, on_progress, up_to=up_to)
+            if up_to is None:
+                detach_destinations(reading, target)
+            copied = copy_ledger(reading, writing, on_progress, up_to=up_to)
+            if up_to is not None:  # nothing can be appended to a source that is damaged
+                detach_destinations(writing, target)
+            return copied
         finally:
             writing.dispose()
     finally:

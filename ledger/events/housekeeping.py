@@ -89,6 +89,17 @@ class ProjectionRebuilt(_LedgerDetails):
     reason: str
 
 
+class LedgerMoved(_LedgerDetails):
+    """The ledger is copied to a place where work may go on; off-site, one of both does.
+
+    `place`: without secrets.
+    """
+
+    event_type = "ledger.moved"
+    action = "move"
+    place: str
+
+
 class LedgerRecovered(_LedgerDetails):
     """Made again from what was published off-site. `signed`: the checkpoint's signature held.
 

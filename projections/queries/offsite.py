@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import exists, select
 
+from ledger.append.batched import batched
 from ledger.append.tables import events
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
 from ledger.events.offsite_deletion import CollectStarted, CopyDeletionStarted, PacksCondemned
@@ -59,6 +60,15 @@ def copies_of_backup(connection: Connection, backup_id: str) -> list[OffsiteCopy
         select(copies).where(copies.c.backup_id == backup_id).order_by(copies.c.position)
     )
     return [OffsiteCopy(**row) for row in rows.mappings()]
+
+
+def copies_with_ids(connection: Connection, copy_ids: Collection[str]) -> dict[str, OffsiteCopy]:
+    """Those of these copies that are known, at whatever destination."""
+    found: dict[str, OffsiteCopy] = {}
+    for batch in batched(sorted(copy_ids)):
+        rows = connection.execute(select(copies).where(copies.c.copy_id.in_(batch)))
+        found |= {row["copy_id"]: OffsiteCopy(**row) for row in rows.mappings()}
+    return found
 
 
 def backups_without_copy(

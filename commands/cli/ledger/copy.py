@@ -46,6 +46,9 @@ def copy(
     goes on when it is called again; one that is complete takes in what came since. A target that
     is no earlier state of the source is refused, and left alone.
 
+    Off-site destinations are only read afterwards, by the source as by the copy: whichever goes on
+    is attached again (`offsite attach NAME`).
+
     The source may be in use: the copy is of the moment at which it began. Before work moves to
     the copy, stop all work on the source and copy once more.
 

@@ -9,6 +9,7 @@ import typer
 from commands.cli.errors import EXIT_CODES
 from commands.cli.ledger import copy as ledger_places
 from commands.cli.ledger.copy import PrefixOption
+from commands.cli.ledger.publish import publish
 from commands.cli.ledger.salvage import salvage
 from commands.cli.ledger.split import split
 from commands.cli.options import JsonOption
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 @app.callback()
 def ledger() -> None:
-    """Begin a ledger, copy it, save a damaged one, give it roles."""
+    """Begin a ledger, copy it, publish it, save a damaged one, give it roles."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -102,5 +103,6 @@ def _show(facts: dict[str, Any]) -> None:
 
 app.command(epilog=EXIT_CODES)(ledger_places.copy)
 app.command(epilog=EXIT_CODES)(ledger_places.roles)
+app.command(epilog=EXIT_CODES)(publish)
 app.command(epilog=EXIT_CODES)(salvage)
 app.command(epilog=EXIT_CODES)(split)

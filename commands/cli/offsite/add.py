@@ -35,6 +35,13 @@ ShareOption = Annotated[
         help="Copies share pages. --no-share: each copy whole, in packs of its own.",
     ),
 ]
+MirrorOption = Annotated[
+    bool,
+    typer.Option(
+        "--new-repository-id",
+        help="The place holds a mirror of another destination; make it one by itself.",
+    ),
+]
 StoreOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="KEY=VALUE", help="Of the store, such as region=eu-1."),
@@ -78,6 +85,7 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
     one_recipient: OneRecipientOption = False,
     clear: ClearOption = False,
     share: ShareOption = True,
+    new_repository_id: MirrorOption = False,
     option: StoreOption = None,
     settings: Any = None,
     stated: Any = None,
@@ -108,6 +116,7 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
             one_recipient=one_recipient,
             clear=clear,
             share=share,
+            new_repository_id=new_repository_id,
             options=store_options_in(option),
             credentials=read_credentials(session.site, name),
             settings=settings,

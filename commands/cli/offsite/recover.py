@@ -10,6 +10,7 @@ import typer
 from commands.cli.offsite.add import StoreOption, store_options_in
 from commands.cli.offsite.options import IdentityOption, identities_in, require_extra
 from commands.cli.options import JsonOption
+from commands.cli.session import configured
 from commands.reporting.humanize import count
 from commands.reporting.terminal import note, progress_bar, say, write_json
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from commands.offsite.recover import Recovered
 
 
-def recover(
+def recover(  # noqa: PLR0917  (one option each)
+    ctx: typer.Context,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where the copies are.")],
     into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="A new backups folder.")],
     identity: IdentityOption = None,
@@ -25,6 +27,15 @@ def recover(
         str | None,
         typer.Option(
             "--public-key", metavar="VKEY", help="The checkpoint key of the emergency sheet."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="A checkpoint that was kept elsewhere; what is there must continue it. May be "
+            "repeated; those in checkpoint_folder are looked at, too.",
         ),
     ] = None,
     option: StoreOption = None,
@@ -42,9 +53,11 @@ def recover(
         --public-key example.com/app+f798ebc0+AdutJkwCvKwQnKh+5OW3qGPp9g0kWlPhW7+HU+Ug5EFn
     """
     require_extra()
+    from commands.audit.sign_checkpoint import kept_notes
     from commands.offsite.recover import recover_ledger
 
     identities = identities_in(identity)
+    kept = kept_notes(checkpoint or (), configured(ctx).checkpoint_folder)
     with progress_bar("recovering") as bar:
 
         def told(done: int, total: int) -> None:
@@ -56,6 +69,7 @@ def recover(
             into.absolute(),
             identities=identities,
             public_key=public_key,
+            kept=kept,
             options=store_options_in(option),
             on_progress=told,
         )

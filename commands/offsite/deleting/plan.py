@@ -13,7 +13,7 @@ from commands.offsite.repository.layout import manifest_path, pack_list_path
 from ledger.append.clock_doubt import clock_doubt
 from ledger.clock import parse_instant, to_microseconds
 from ledger.vocabulary import CopyStatus
-from projections.queries.offsite import LIVE, condemned_packs
+from projections.queries.offsite import LIVE, condemned_packs, copies_with_ids
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,7 +63,8 @@ def make_plan(site: Site, look: Look, known: Known, now: datetime) -> CollectPla
         RepositoryAhead: there are copies that this ledger does not know.
         DestinationUnreachable: the store failed.
     """
-    look.require_known(known.copies)
+    mirrored = _mirrored(site, look, known)
+    look.require_known({*known.copies, *mirrored})
     policy = Policy.of(known.destination)
     with site.ledger.engine.connect() as connection:
         doubt = clock_doubt(connection, to_microseconds(now))
@@ -72,7 +73,8 @@ def make_plan(site: Site, look: Look, known: Known, now: datetime) -> CollectPla
         known, policy, now, site.known_source_id(), clock_in_doubt=doubt is not None
     )
     leaving = {each.copy.copy_id for each in going}
-    named, problem = _named(look, [c for c in known.with_status(*LIVE) if c.copy_id not in leaving])
+    staying = [each for each in known.with_status(*LIVE) if each.copy_id not in leaving]
+    named, problem = _named(look, [*staying, *mirrored.values()])
     deleting = known.with_status(CopyStatus.DELETING)
     left_by = _packs_of(look, [*deleting, *(each.copy for each in going)])
     unnamed = look.packs.keys() - named - condemned_ever
@@ -96,6 +98,19 @@ def make_plan(site: Site, look: Look, known: Known, now: datetime) -> CollectPla
         problem,
         doubt,
     )
+
+
+def _mirrored(site: Site, look: Look, known: Known) -> dict[str, OffsiteCopy]:
+    """Copies of another destination that lie here, because this one began as its mirror.
+
+    They do not count here, and nothing that they need is deleted.
+    """
+    others = look.copy_ids - known.copies.keys()
+    if not others:
+        return {}
+    with site.read_models.reading() as connection:
+        found = copies_with_ids(connection, others)
+    return {copy_id: copy for copy_id, copy in found.items() if copy.packs_root is not None}
 
 
 def _named(look: Look, live: list[OffsiteCopy]) -> tuple[set[str], str | None]:

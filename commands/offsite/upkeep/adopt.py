@@ -26,7 +26,7 @@ from ledger.events.offsite_deletion import CopyFound
 from ledger.vocabulary import backup_stream, copy_stream
 from projections.folds.backup_names import classify
 from projections.queries.locked import backup_locked
-from projections.queries.offsite import condemned_packs, copies_at, copy_locked
+from projections.queries.offsite import condemned_packs, copies_with_ids, copy_locked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,10 +72,10 @@ def adopt_copies(
     store = open_reading(site, destination)
     look = look_at(store)
     with site.read_models.reading() as connection:
-        known = {each.copy_id for each in copies_at(connection, destination.repository_id)}
+        known = copies_with_ids(connection, look.copy_ids)
     adopted: list[Adopted] = []
     opener, refused = _Opening(store, destination, identities), None
-    for copy_id in sorted(look.copy_ids - known):
+    for copy_id in sorted(look.copy_ids - known.keys()):
         try:
             found = opener.read(copy_id)
         except WrongKey as error:
