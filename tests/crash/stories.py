@@ -21,7 +21,7 @@ from commands.verification.verify import verify_backup
 from ledger.vocabulary import BackupKind
 from tests.commands.world import World, add_case, break_database
 from tests.crash import offsite
-from tests.crash.offsite import OFFSITE_COLLECT, OFFSITE_COPY
+from tests.crash.offsite import BUCKET_COLLECT, OFFSITE_COLLECT, OFFSITE_COPY
 from tests.faults.copying import copy_always
 
 Act = Callable[[World], object]
@@ -188,5 +188,6 @@ STORIES: dict[str, Story] = {
 STORIES_APART = {
     OFFSITE_COPY: Story(offsite.prepare, offsite.act),
     OFFSITE_COLLECT: Story(offsite.prepare_collect, offsite.collect_now),
+    BUCKET_COLLECT: Story(offsite.prepare_bucket, offsite.collect_now),
 }
 """Stories whose aftermath has a test of its own."""

@@ -125,7 +125,8 @@ def require_collected(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
             ("first.db", "deleted"),
             ("second.db", "deleted"),
             ("third.db", "deleted"),
-            ("fourth.db", "ok"),
+            ("fourth.db", "deleted"),
+            ("fifth.db", "ok"),
         ]
         restored(world, copies[-1], Path(job.folder) / "fetched")
         list_path = pack_list_path(copies[-1].copy_id)
@@ -147,6 +148,7 @@ def test_steps_of_a_collect_include_those_of_the_design(forker: Forker, tmp_path
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_a_collect_killed_at_any_step_is_finished_by_the_next_one(
     forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +189,7 @@ def test_steps_include_those_of_the_design(forker: Forker, tmp_path: Path) -> No
     assert [each for each in DESIGNED if each not in labels] == []
 
 
+@pytest.mark.slow
 def test_a_copy_killed_at_any_step_is_made_again_or_counts(
     forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.offsite import copy as copying
 from commands.offsite.change import change_destination
 from commands.offsite.copy_all import copy_missing
 from commands.offsite.deleting.collect import Collected, collect
@@ -17,6 +18,7 @@ from projections.folds.offsite_copy import OffsiteCopy
 from tests.commands.offsite.conftest import IDENTITIES, Offsite
 from tests.commands.offsite.repositories import nothing
 from tests.commands.world import add_case
+from tests.crash.offsite import copy_in_this_process
 
 
 class Deleting:
@@ -86,7 +88,11 @@ class Deleting:
 
 
 @pytest.fixture
-def deleting(offsite: Offsite, tmp_path: Path) -> Iterator[Deleting]:
+def deleting(
+    offsite: Offsite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deleting]:
+    """What the helper process of copies does is done in this one, which is quicker."""
+    monkeypatch.setattr(copying, "run_copy", copy_in_this_process)
     made = Deleting(offsite, tmp_path)
     yield made
     made.require_restorable()
