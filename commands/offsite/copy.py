@@ -149,7 +149,9 @@ def _complete(copying: _Copying, on_progress: Progress | None) -> OffsiteCopy:
             logger.info("%s: %s", copying.backup.filename, error)
             with copying.site.ledger.locked() as locked:
                 found = destination_locked(locked, copying.destination.repository_id)
-            copying = replace(copying, destination=require_attached(found, "it"))
+            copying = replace(
+                copying, destination=require_attached(found, copying.destination.name)
+            )
     return _send_and_complete(copying, on_progress)
 
 

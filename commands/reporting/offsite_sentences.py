@@ -134,7 +134,7 @@ OFFSITE_SENTENCES: dict[str, Callable[[Event, Any], str]] = {
         f"Deleting {count(d.count, 'off-site pack')} began{_part(d)}."
     ),
     "backup_offsite.packs_deleted": lambda _, d: (
-        f"{count(d.count, 'off-site pack')} {d.outcome} ({moments.size(d.bytes)})."
+        f"{count(d.count, 'off-site pack')} {d.outcome} ({moments.size(d.bytes)}){_part(d)}."
     ),
     "backup_offsite.copy_fetch_error": lambda _, d: (
         f"Off-site copy of {d.backup_id} could not be fetched ({d.reason}, {d.error_type})."

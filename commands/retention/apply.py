@@ -298,14 +298,14 @@ def _candidate(
         source=backup.source or site.known_source_id(),
         position=backup.position,
         local_day=backup.local_day or backup.created_at.astimezone(UTC).date().isoformat(),
-        stands_at=_stands_at(ledger.connection, backup),
+        stands_at=stands_at(ledger.connection, backup),
         owner=backup.user_id,
         is_flawed=backup.condition == "flawed",
         is_before_collapse=is_before_collapse,
     )
 
 
-def _stands_at(ledger: Connection, backup: Backup) -> int:
+def stands_at(ledger: Connection, backup: Backup) -> int:
     """A backup's age as a position: an adopted file stands where its mtime puts it.
 
     Never later than where it was found, whatever mtime somebody gave it.

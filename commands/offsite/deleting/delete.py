@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ledger.vocabulary import DeletionOutcome
     from projections.folds.offsite_copy import OffsiteCopy
 
+AT_ONCE = 1_000
+"""Packs between two looks at the ledger; so many are deleted at most after it was replaced."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Witness:
@@ -82,7 +85,7 @@ def delete_due(claim: Claim, look: Look, plan: CollectPlan, *, versioned: bool) 
 def _delete_copies(
     claim: Claim, look: Look, copies: Sequence[OffsiteCopy], outcome: DeletionOutcome
 ) -> None:
-    for batch in _batches(copies):
+    for batch in _batches(copies, MAX_ENTRIES):
         _check(claim, _require_deleting(claim, batch))
         paths = [path(each.copy_id) for each in batch for path in (manifest_path, pack_list_path)]
         look.store.delete_all(paths)
@@ -122,34 +125,40 @@ def _copy_deleted(site: Site, copy: OffsiteCopy, outcome: DeletionOutcome) -> Dr
 def _delete_packs(claim: Claim, look: Look, packs: Sequence[str], outcome: DeletionOutcome) -> None:
     if not packs:
         return
-    batches = list(_batches(packs))
-    witness = _announce(claim, batches)
-    for batch in batches:
+    witness = _announce(claim, packs)
+    for batch in _batches(packs, AT_ONCE):
         _check(claim, witness.require)
         look.store.delete_all([pack_path(bytes.fromhex(name)) for name in batch])
         freed = sum(look.packs[name].size for name in batch if name in look.packs)
-        details = PacksDeleted(
-            collect_id=claim.collect_id,
-            packs=batch,
-            count=len(batch),
-            part=1,
-            parts=1,
-            outcome=outcome,
-            bytes=freed,
-        )
-        _record(claim, [Draft(claim.stream, details)])
+        parts = list(_batches(batch, MAX_ENTRIES))
+        drafts = [
+            Draft(
+                claim.stream,
+                PacksDeleted(
+                    collect_id=claim.collect_id,
+                    packs=part,
+                    count=len(batch),
+                    part=number,
+                    parts=len(parts),
+                    outcome=outcome,
+                    bytes=freed,
+                ),
+            )
+            for number, part in enumerate(parts, 1)
+        ]
+        _record(claim, drafts)
         claim.packs_deleted += len(batch)
         claim.deleted_bytes += freed
 
 
-def _announce(claim: Claim, batches: Sequence[list[str]]) -> _Witness:
+def _announce(claim: Claim, packs: Sequence[str]) -> _Witness:
     """packs_deletion_started, under the lock: everything in it is condemned."""
-    count = sum(len(batch) for batch in batches)
+    parts = list(_batches(packs, MAX_ENTRIES))
 
     def decide(locked: LockedHead) -> list[Draft]:
         destination = claim.require_held(locked)
         condemned = {name for names in destination.condemned.values() for name in names}
-        if strange := {name for batch in batches for name in batch} - condemned:
+        if strange := set(packs) - condemned:
             raise RepositoryForked(
                 f"{len(strange)} packs are not condemned by the ledger, so nothing is deleted"
             )
@@ -158,13 +167,13 @@ def _announce(claim: Claim, batches: Sequence[list[str]]) -> _Witness:
                 claim.stream,
                 PacksDeletionStarted(
                     collect_id=claim.collect_id,
-                    packs=batch,
-                    count=count,
+                    packs=part,
+                    count=len(packs),
                     part=number,
-                    parts=len(batches),
+                    parts=len(parts),
                 ),
             )
-            for number, batch in enumerate(batches, 1)
+            for number, part in enumerate(parts, 1)
         ]
 
     recorded = claim.site.ledger.decide(claim.context, decide)
@@ -186,6 +195,6 @@ def _record(claim: Claim, drafts: Sequence[Draft]) -> None:
     claim.site.announce(claim.site.ledger.decide(claim.context, decide), is_last=False)
 
 
-def _batches(things: Sequence[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(things), MAX_ENTRIES):
-        yield list(things[start : start + MAX_ENTRIES])
+def _batches(things: Sequence[Any], most: int) -> Iterator[list[Any]]:
+    for start in range(0, len(things), most):
+        yield list(things[start : start + most])

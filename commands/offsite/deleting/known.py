@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from commands.backups.judge import story_of_source
 from commands.offsite.destinations import require_attached
+from commands.retention.apply import stands_at
 from ledger.vocabulary import destination_stream
 from projections.queries.catalog import backups_with_ids
 from projections.queries.locked import events_after, open_restores, position_of
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 class Known:
     """`busy`: ids of copies that are being fetched, or whose backup is being restored.
 
-    `whole_until`: the position before which backups of this site's own source are from before an
-    open collapse; None where there is none.
+    `stands_at`: by backup, the position that tells its age. `whole_until`: the position before
+    which backups of this site's own source are from before an open collapse; None for no collapse.
     """
 
     destination: Destination
     copies: dict[str, OffsiteCopy]
     backups: dict[str, Backup]
     busy: set[str]
+    stands_at: dict[str, int]
     whole_until: int | None
     position: int
 
@@ -59,10 +61,11 @@ def read_known(site: Site, repository_id: str) -> Known:
     assert destination is not None
     with site.ledger.engine.connect() as connection:
         fetched = {stream.removeprefix("copy/") for stream, _, _ in open_fetches(connection)}
+        ages = {each.backup_id: stands_at(connection, each) for each in backups.values()}
         restored = {each.started.backup_id for each in open_restores(connection)}
     busy = fetched | {each.copy_id for each in copies.values() if each.backup_id in restored}
     whole_until = None if story is None else story.whole_until
-    return Known(destination, copies, backups, busy, whole_until, position)
+    return Known(destination, copies, backups, busy, ages, whole_until, position)
 
 
 def is_stale(locked: LockedHead, known: Known) -> bool:

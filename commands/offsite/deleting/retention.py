@@ -90,7 +90,7 @@ def _candidate(copy: OffsiteCopy, known: Known, now: datetime, own_source: str |
         source=source,
         position=copy.position,
         local_day=backup.local_day or backup.created_at.astimezone(UTC).date().isoformat(),
-        stands_at=backup.position,
+        stands_at=known.stands_at[backup.backup_id],
         owner=copy.user_id,
         is_flawed=backup.condition == "flawed",
         is_before_collapse=known.whole_until is not None
