@@ -93,7 +93,7 @@ def test_a_copied_repository_is_not_another_destination(offsite: Offsite, tmp_pa
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     (mirror / "repository.json").write_bytes(offsite.store.get("repository.json"))
-    with pytest.raises(DestinationConflict, match="a copy of it"):
+    with pytest.raises(DestinationConflict, match="a mirror of it"):
         offsite.add(name="mirror", url=f"file://{mirror}")
 
 

@@ -47,7 +47,7 @@ def test_a_rewritten_one_is_refused(make_offsite: MakeOffsite, tmp_path: Path) -
     kept = newest_note(offsite)
     other = make_offsite("other")
     key = offsite.world.site.configuration.checkpoint_key
-    site = other.world.open("act", checkpoint_key=key)
+    site = other.world.open(checkpoint_key=key)
     other.add()
     for _ in range(5):
         other.world.configure(1)

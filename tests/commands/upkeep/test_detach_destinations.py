@@ -39,7 +39,7 @@ def test_both_only_read_until_one_is_attached(
     assert not offsite.nas.is_attached
     engine = open_engine(sqlite_url(target))
     try:
-        assert verify(engine).is_ok
+        assert verify(engine).ok
         kinds = [each.event.details for each in Ledger(engine, SystemClock()).recorded()]
     finally:
         engine.dispose()

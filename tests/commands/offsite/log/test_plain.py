@@ -83,7 +83,7 @@ def test_another_history_is_not_overwritten(make_offsite: MakeOffsite, tmp_path:
 
 def test_nothing_is_published_unsigned(make_offsite: MakeOffsite, tmp_path: Path) -> None:
     offsite = make_offsite()
-    site = offsite.world.open("act", checkpoint_key=None)
+    site = offsite.world.open(checkpoint_key=None)
     with pytest.raises(InvalidArgument, match="--key FILE"):
         publish_log(site, str(tmp_path / "log"))
     assert not (tmp_path / "log").exists()
