@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from commands.cli import config as config_group
-from commands.cli import notify, projections, retention, settings, tokens
+from commands.cli import erasure, notify, projections, retention, settings, tokens
 from commands.cli.audit import group as audit
 from commands.cli.backup import group as backup
 from commands.cli.demo import demo
@@ -123,6 +123,7 @@ app.add_typer(retention.app, name="retention", help="Preview and apply retention
 app.add_typer(audit.app, name="audit", help="Read, prove, verify and export the history.")
 app.add_typer(projections.app, name="projections", help="Rebuild and compare the read models.")
 app.add_typer(ledger.app, name="ledger", help="Begin, copy, split and salvage ledgers.")
+app.add_typer(erasure.app, name="erase", help="Erase a person's records; say what remains.")
 app.add_typer(config_group.app, name="config", help="Show and check the configuration.")
 app.add_typer(notify.app, name="notify", help="Try out notifications.")
 app.add_typer(tokens.app, name="tokens", help="Manage API tokens.")

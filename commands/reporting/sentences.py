@@ -344,6 +344,9 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
         f"Ledger recovered from {d.url}: {count(d.size, 'record')}, checkpoint "
         f"{'signed' if d.signed else 'NOT checked against a key'}."
     ),
+    "ledger.record_redacted": lambda _, d: (
+        f"The record at position {d.position} was erased: {d.reason} (ticket {d.ticket})."
+    ),
     "ledger.evidence_exported": lambda _, d: (
         f"Evidence exported: positions {d.first_position} to {d.last_position}."
     ),

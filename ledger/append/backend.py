@@ -162,6 +162,17 @@ class Backend(ABC):
         """
 
     @abstractmethod
+    def overwrite(self, connection: Connection) -> None:
+        """From now on this connection overwrites what it deletes, as far as it can be told to."""
+
+    @abstractmethod
+    def scrub(self, engine: Engine, tables: Sequence[str]) -> str | None:
+        """Leave no earlier copy of the tables' rows in the database's own files.
+
+        What stood in the way, in words; None where nothing did.
+        """
+
+    @abstractmethod
     def in_batches(
         self, connection: Connection, statement: Prepared, size: int
     ) -> Iterator[Sequence[Any]]:

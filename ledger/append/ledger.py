@@ -87,11 +87,15 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event with its place in the ledger. `recorded_at`: microseconds since 1970, UTC."""
+    """An event with its place in the ledger. `recorded_at`: microseconds since 1970, UTC.
+
+    `is_erased`: it stands in for one whose record was erased.
+    """
 
     position: int
     recorded_at: int
     event: Event
+    is_erased: bool = False
 
 
 class RecordMapper(Mapper[str]):
@@ -269,9 +273,10 @@ class Ledger(Application[str]):
                 after = rows[-1].position
 
     def recorded(self, *, after: int = 0, up_to: int | None = None) -> Iterator[RecordedEvent]:
-        """The same, decoded."""
+        """Events with after < position <= up_to, in ledger order and one snapshot; streams."""
         for row in self.records(after=after, up_to=up_to):
-            yield RecordedEvent(row.position, row.recorded_at, decode_event(row.record))
+            event = decode_event(row.record)
+            yield RecordedEvent(row.position, row.recorded_at, event, row.is_erased)
 
     def _events(self, locked: LockedHead, context: Context, drafts: Sequence[Draft]) -> list[Event]:
         timestamp = self.clock.now()

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from ledger.append.backend import backend_of, quoted
 from ledger.append.database import may_not_write, read_meta, writing
 from ledger.append.software import is_newer, software_version
-from ledger.append.tables import SCHEMA_VERSION, meta, schedulers, verified
+from ledger.append.tables import SCHEMA_VERSION, meta, redactions, schedulers, verified
 from ledger.errors import LedgerBroken, LedgerError
 
 if TYPE_CHECKING:
@@ -39,7 +39,13 @@ def _remember_more(connection: Connection) -> None:
     backend_of(connection).add_guards(connection)
 
 
-STEPS: Steps = {1: _remember_more}
+def _allow_erasure(connection: Connection) -> None:
+    """Version 3: a record can be erased, by the owner, where a redaction says so."""
+    redactions.create(connection)
+    backend_of(connection).add_guards(connection)
+
+
+STEPS: Steps = {1: _remember_more, 2: _allow_erasure}
 """Version n -> what makes it n + 1."""
 
 

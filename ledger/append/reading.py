@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from heapq import merge
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from ledger.append.backend import WRITE
+from ledger.append.erased import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, head
 from ledger.errors import LedgerBroken
 from ledger.tree.merkle import Frontier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from sqlalchemy import Connection
 
 
 NO_LIMIT = 2**62
+PAGE_OF_STREAM = 500
+"""Records of one stream in memory at a time, of which there may be many streams."""
 
 
 _HEAD = select(head.c.size, head.c.frontier, head.c.recorded_at)
@@ -60,6 +67,17 @@ _RECORDS = Prepared(
 )
 
 
+_PAGE_OF_STREAM = Prepared(
+    _STORED.where(
+        events.c.stream == bindparam("wanted"),
+        events.c.stream_version > bindparam("after"),
+        events.c.position <= bindparam("up_to"),
+    )
+    .order_by(events.c.stream_version)
+    .limit(bindparam("most", type_=BigInteger))
+)
+
+
 _WRITTEN_BY = Prepared(
     select(events.c.position)
     .where(events.c.recorded_at <= bindparam("moment", type_=BigInteger))
@@ -82,7 +100,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """One row of the ledger, as it stands."""
+    """One row of the ledger, as it stands. `is_erased`: the record stands in for the stored one."""
 
     position: int
     stream: str
@@ -91,6 +109,7 @@ class StoredRecord:
     record: bytes
     leaf_hash: bytes
     recorded_at: int
+    is_erased: bool = False
 
 
 def read_head(connection: Connection) -> Head:
@@ -117,15 +136,58 @@ def read_records(
     up_to: int | None = None,
     limit: int | None = None,
 ) -> list[StoredRecord]:
-    """Rows with after < position <= up_to, in ledger order."""
+    """Rows with after < position <= up_to, in ledger order.
+
+    Raises:
+        LedgerBroken: a record is gone, and no event says that it was erased.
+    """
     wanted = {
         "after": after,
         "up_to": NO_LIMIT if up_to is None else up_to,
         "most": NO_LIMIT if limit is None else limit,
     }
     rows = _RECORDS.run(connection, wanted).fetchall()
+    return _stored_records(rows, StandIns(connection))
+
+
+def read_streams(
+    connection: Connection, streams: Iterable[str], up_to: int
+) -> Iterator[StoredRecord]:
+    """Rows of some streams with position <= up_to, in ledger order; a page of each in memory.
+
+    Raises:
+        LedgerBroken: a record is gone, and no event says that it was erased.
+    """
+    stand_ins = StandIns(connection)
+    pages = (_of_stream(connection, stream, up_to, stand_ins) for stream in streams)
+    return merge(*pages, key=attrgetter("position"))
+
+
+def _of_stream(
+    connection: Connection, stream: str, up_to: int, stand_ins: StandIns
+) -> Iterator[StoredRecord]:
+    after = 0
+    while True:
+        wanted = {"wanted": stream, "after": after, "up_to": up_to, "most": PAGE_OF_STREAM}
+        page = _stored_records(_PAGE_OF_STREAM.run(connection, wanted).fetchall(), stand_ins)
+        yield from page
+        if len(page) < PAGE_OF_STREAM:
+            return
+        after = page[-1].stream_version
+
+
+def _stored_records(rows: Iterable[Any], stand_ins: StandIns) -> list[StoredRecord]:
     return [
-        StoredRecord(position, stream, version, event_type, bytes(record), bytes(leaf), recorded)
+        StoredRecord(
+            position,
+            stream,
+            version,
+            event_type,
+            stand_ins.record(stream, version) if record is None else bytes(record),
+            bytes(leaf),
+            recorded,
+            record is None,
+        )
         for stream, version, event_type, record, position, leaf, recorded in rows
     ]
 

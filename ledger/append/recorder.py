@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 from ledger.append.backend import backend_of
 from ledger.append.batched import batched
 from ledger.append.database import translated_errors
+from ledger.append.erased import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
     _EVENT,
@@ -86,7 +87,7 @@ class LockedHead:
     def select_events(self, stream: str) -> list[StoredEvent]:
         """The events of one stream, in order."""
         rows = _STREAM.run(self.connection, {"wanted": stream})
-        return [_stored_event(row) for row in rows.fetchall()]
+        return _stored_events(self.connection, rows.fetchall())
 
     def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """The events of several streams, each in order; asked together, a server being far."""
@@ -94,8 +95,9 @@ class LockedHead:
             return {stream: self.select_events(stream) for stream in streams}
         found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
         for some in batched(list(found)):
-            for row in self.connection.execute(_STREAMS, {"wanted": some}):
-                found[row.stream].append(_stored_event(row))
+            rows = self.connection.execute(_STREAMS, {"wanted": some}).all()
+            for stored in _stored_events(self.connection, rows):
+                found[str(stored.originator_id)].append(stored)
         return found
 
     def stream_versions(self, streams: Sequence[str]) -> dict[str, int]:
@@ -225,7 +227,7 @@ class LedgerRecorder(ApplicationRecorder):
         order = events.c.stream_version.desc() if desc else events.c.stream_version
         with translated_errors(self.engine), self.engine.connect() as connection:
             rows = connection.execute(statement.order_by(order).limit(limit)).all()
-        return [_stored_event(row) for row in rows]
+            return _stored_events(connection, rows)
 
     def select_notifications(
         self,
@@ -243,15 +245,16 @@ class LedgerRecorder(ApplicationRecorder):
             statement = statement.where(events.c.event_type.in_(topics))
         with translated_errors(self.engine), self.engine.connect() as connection:
             rows = connection.execute(statement.order_by(events.c.position).limit(limit)).all()
+            stored = _stored_events(connection, rows)
         return [
             Notification(
                 id=row.position,
-                originator_id=row.stream,
-                originator_version=row.stream_version,
-                topic=row.event_type,
-                state=bytes(row.record),
+                originator_id=each.originator_id,
+                originator_version=each.originator_version,
+                topic=each.topic,
+                state=each.state,
             )
-            for row in rows
+            for row, each in zip(rows, stored, strict=True)
         ]
 
     def max_notification_id(self) -> int | None:
@@ -321,8 +324,17 @@ def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | Non
     return statement
 
 
-def _stored_event(row: Any) -> StoredEvent:
-    return StoredEvent(row[0], row[1], row[2], bytes(row[3]))
+def _stored_events(connection: Connection, rows: Sequence[Any]) -> list[StoredEvent]:
+    stand_ins = StandIns(connection)
+    return [
+        StoredEvent(
+            row[0],
+            row[1],
+            row[2],
+            stand_ins.record(row[0], row[1]) if row[3] is None else bytes(row[3]),
+        )
+        for row in rows
+    ]
 
 
 LOOK_ANYWAY_SECONDS = 5.0

@@ -19,8 +19,9 @@ from sqlalchemy import (
 )
 
 from ledger.append.backend import backend_of
+from ledger.events.housekeeping import RecordRedacted
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of these tables; a ledger with a newer one is refused. 1 is that of 0.1.0.
 
 A table or column that came later says so (`SINCE_2`), so that an older ledger can still be read.
@@ -42,7 +43,7 @@ events = Table(
     Column("stream", _Stream, nullable=False),
     Column("stream_version", Big, nullable=False),
     Column("event_type", Text, nullable=False),
-    # Nullable, so that a record may one day be erased while its leaf hash stays.
+    # Null where the record was erased; its leaf hash stays.
     Column("record", LargeBinary, nullable=True),
     Column("leaf_hash", LargeBinary, nullable=False),
     Column("recorded_at", Big, nullable=False),
@@ -50,6 +51,13 @@ events = Table(
     CheckConstraint("length(leaf_hash) = 32", name="ck_ledger_events_leaf_hash"),
 )
 Index("ix_ledger_events_recorded_at", events.c.recorded_at)
+_IS_REDACTION = events.c.event_type == RecordRedacted.event_type
+redactions = Index(
+    "ix_ledger_events_redactions",
+    events.c.position,
+    sqlite_where=_IS_REDACTION,
+    postgresql_where=_IS_REDACTION,
+)
 
 head = Table(
     "ledger_head",

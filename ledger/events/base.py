@@ -40,6 +40,7 @@ Identifier = Annotated[
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 """A date of a calendar on a wall, in no particular time zone."""
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Position = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 ChangedFields = dict[str, str | int | bool | None]
 """Just the fields concerned: of `before`, `after` and `attempted`."""
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -91,11 +92,11 @@ class Details(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, every field present."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
     def to_facts(self) -> dict[str, Any]:
         """The fields as JSON values for everybody but the ledger: without the nonce."""
-        return self.model_dump(mode="json", exclude={"nonce"})
+        return self.model_dump(mode="json", exclude={"nonce"}, by_alias=True)
 
     def with_nonce(self) -> Self:
         """The details of a new event."""

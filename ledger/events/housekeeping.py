@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ledger.events.base import ChangedFields, Count, Details, Digest, Identifier, Instant
+from pydantic import ConfigDict, Field
+
+from ledger.events.base import (
+    ChangedFields,
+    Count,
+    Details,
+    Digest,
+    Identifier,
+    Instant,
+    Position,
+)
 from ledger.events.base import ResourceType as _ResourceType
 from ledger.vocabulary import LEDGER_STREAM, Role, WitnessRefusal
 
@@ -202,3 +212,27 @@ class NotificationFailed(_LedgerDetails):
     notification_id: Identifier
     attempt: Count
     error_type: str
+
+
+class RecordRedacted(_LedgerDetails):
+    """The bytes of a record were removed; its leaf hash stays. `ticket`: the request behind it.
+
+    `redacted_type`, `event_type` in the record: of the erased one. `kept`: what folds need of it,
+    without personal data. `guessable`: the record had no nonce and its event's id is known
+    elsewhere, so whoever guesses the text can confirm the guess by the leaf hash.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    event_type = "ledger.record_redacted"
+    personal = ("ticket", "reason")
+    action = "redact"
+    position: Position
+    leaf_hash: Digest
+    redacted_type: str = Field(alias="event_type")
+    stream: str
+    stream_version: Position
+    ticket: str
+    reason: str
+    kept: dict[str, Any]
+    guessable: bool

@@ -147,7 +147,11 @@ def _model(kind: type[BaseModel], unless: frozenset[str] = frozenset()) -> str:
     if decorators.validators or decorators.field_validators or decorators.model_validators:
         raise _Unknown
     return _object(
-        {name: _field(each) for name, each in kind.model_fields.items() if name not in unless}
+        {
+            each.alias or name: _field(each)
+            for name, each in kind.model_fields.items()
+            if name not in unless
+        }
     )
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEPT_OF_A_KIND = 50
 """Findings of one kind that are kept; a person reads no more, a program needs the first."""
@@ -38,6 +41,8 @@ class Report:
     not_checked: tuple[str, ...]
     checked: tuple[str, ...] = ()
     """What else than the records themselves was checked: it makes the verdict's sentence."""
+    erased: int = 0
+    """Records whose bytes are gone, each by one later event that says so."""
 
     @property
     def verdict(self) -> str:
@@ -50,6 +55,8 @@ class Report:
                 "is repaired."
             )
         records = "1 record" if self.size == 1 else f"{self.size:,} records"
+        if self.erased:
+            records += f", {self.erased:,} of them erased by later events,"
         records += " with their hashes, columns and streams, the tree and the head"
         whole = "; ".join(
             (f"The history is whole as far as it was checked: {records}", *self.checked)
@@ -62,6 +69,16 @@ class Report:
         names = ("ok", "size", "root", "findings", "notes", "not_checked")
         fields = asdict(self)
         return {name: fields[name] for name in names}
+
+
+def erasure_notes(erased: int) -> Iterator[str]:
+    """What is said of erased records; they are no findings."""
+    if erased:
+        yield (
+            f"{erased:,} records were erased on request: their leaf hashes are in the tree, and "
+            "`ledger.record_redacted` says of each who did it and why. What such an event kept of "
+            "the record cannot be compared with it any more"
+        )
 
 
 class Findings:

@@ -95,16 +95,8 @@ def _matched(
 
 
 def problems_of(row: Row) -> Iterator[Problem]:
-    """Everything that is wrong with a row, by the full rules; nothing if it is right."""
+    """Everything that is wrong with a row and its record, by the full rules; nothing if right."""
     record = row.record
-    if record is None:
-        yield Problem(
-            "removed record",
-            "the record was removed; only its leaf hash is left",
-            f"bytes with the leaf hash {_hex(row.leaf_hash)}",
-            None,
-        )
-        return
     if type(record) is not bytes:
         yield Problem("stored form", "the record is not stored as bytes", "bytes", record)
         return

@@ -10,7 +10,7 @@ It reads in one snapshot, row after row, and never repairs anything. What it com
 
 The tree is grown from the stored leaf hashes, each of which was compared with its record: so
 one changed record is one finding at its position, not a thousand further up in the tree; and
-a record that was removed on purpose one day still leaves a tree that can be checked.
+a record that was erased on request still leaves a tree that can be checked.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from ledger.verify import schema as schema_check
 from ledger.verify.checkpoints import CheckpointCheck, Given
 from ledger.verify.clocks import ClockNotes
 from ledger.verify.cosignatures import NO_WITNESSES, WitnessPolicy
-from ledger.verify.findings import Finding, Findings, Report
+from ledger.verify.erasures import ErasureCheck
+from ledger.verify.findings import Finding, Findings, Report, erasure_notes
 from ledger.verify.records import Problem, Row, problems_of, sound_rows, timestamp_of
 from ledger.verify.streams import check_streams
 from ledger.verify.tree import TreeCheck, check_head
@@ -133,6 +134,7 @@ class _Verification:
         self._tree = TreeCheck(connection, self._findings)
         self._checkpoints = CheckpointCheck(connection, self._findings, *outside)
         self._on_progress = on_progress
+        self._erasures = ErasureCheck(connection, self._findings)
         self._open: list[str] = []
         self._total = self._position = self._done = 0
 
@@ -171,6 +173,7 @@ class _Verification:
             self._checkpoints.grow(self._tree, leaves)
             after = self._position
             self._tell("records", len(leaves))
+        self._erasures.finish()
         self._checkpoints.finish(self._tree.frontier.size)
 
     def _check_batch(self, after: int) -> list[bytes]:
@@ -209,8 +212,11 @@ class _Verification:
         if row.position != self._position + 1:
             self._check_position(row.position)
         self._position = row.position
-        for problem in problems_of(row):
-            self._add(row.position, problem)
+        if row.record is None:
+            self._erasures.saw(row)
+        else:
+            for problem in problems_of(row):
+                self._add(row.position, problem)
         if type(row.recorded_at) is not int:
             kind = "column recorded_at"
             self._findings.add(
@@ -260,7 +266,12 @@ class _Verification:
             size=frontier.size,
             root=frontier.root().hex(),
             findings=findings,
-            notes=(*self._clocks.notes(), *self._checkpoints.notes(frontier.size)),
+            notes=(
+                *erasure_notes(self._erasures.accepted),
+                *self._clocks.notes(),
+                *self._checkpoints.notes(frontier.size),
+            ),
+            erased=self._erasures.accepted,
             not_checked=(
                 *self._open,
                 *self._checkpoints.not_checked(),

@@ -192,3 +192,16 @@ def _problem(name: str) -> str | None:
     if (size_bytes := _size_bytes(name)) > MAX_NAME_BYTES:
         return f"has {size_bytes} bytes with {SUFFIX}: use at most {MAX_NAME_BYTES}"
     return None
+
+
+_STAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}"
+_MADE_HERE = re.compile(
+    rf"(auto_backup_user[0-9]+|pre_restore_backup|pre_migration|.+_backup)_{_STAMP}"
+    r"(_[0-9]+)?\.db|erased-[0-9a-f-]{36}\.db",
+    re.DOTALL,
+)
+
+
+def was_given(filename: str) -> bool:
+    """Whether a person chose the name: it is none of those that are made here."""
+    return _MADE_HERE.fullmatch(filename) is None

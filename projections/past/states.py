@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import func, select
 
 from ledger.append.batched import batched
+from ledger.append.erased import StandIns
 from ledger.append.tables import events
 from ledger.errors import RecordError
 from ledger.events import REGISTRY
@@ -57,18 +58,18 @@ _OF_OTHER_THINGS = [
     kind.event_type for kind in REGISTRY.values() if kind.stream_kind not in (SCHEDULE, BACKUP)
 ]
 _NO_BIRTHS = [event_type for event_type in REGISTRY if event_type not in _BIRTHS]
-_ROWS = select(events.c.position, events.c.stream, events.c.event_type, events.c.record).order_by(
+_ROWS = select(*events.c["position", "stream", "stream_version", "event_type", "record"]).order_by(
     events.c.position
 )
 
 
 class _Row(NamedTuple):
-    """What is read of an event; the record may have been erased."""
+    """What is read of an event; of an erased one, what stands in for it."""
 
     position: int
     stream: str
     event_type: str
-    record: bytes | None
+    record: bytes
 
 
 @dataclass(slots=True)
@@ -135,12 +136,21 @@ def _streams_born_for(connection: Connection, user_id: int, up_to: int) -> list[
     """
     ending = b'"user_id":"%d"}' % user_id
     record = events.c.record
-    statement = select(events.c.stream).where(
+    is_erased = record.is_(None)
+    statement = select(events.c.stream, events.c.stream_version, is_erased).where(
         events.c.position <= up_to,
         events.c.event_type.not_in(_NO_BIRTHS),
-        func.substr(record, func.length(record) - len(ending) + 1) == ending,
+        (func.substr(record, func.length(record) - len(ending) + 1) == ending) | record.is_(None),
     )
-    return list(dict.fromkeys(connection.execute(statement).scalars()))
+    stand_ins = StandIns(connection)
+    found = connection.execute(statement).all()
+    return list(
+        dict.fromkeys(
+            stream
+            for stream, version, erased in found
+            if not erased or stand_ins.record(stream, version).endswith(ending)
+        )
+    )
 
 
 def _of_streams(
@@ -155,8 +165,10 @@ def _of_streams(
 def _read(connection: Connection, statement: Select[Any]) -> Generator[_Row, None, None]:
     # Closed also where the reader stops early: a server holds a cursor open.
     with connection.execute(statement, execution_options={"yield_per": READ_ROWS}) as found:
-        for row in found:
-            yield _Row(*row)
+        stand_ins = StandIns(connection)
+        for position, stream, version, event_type, record in found:
+            stored = stand_ins.record(stream, version) if record is None else bytes(record)
+            yield _Row(position, stream, event_type, stored)
 
 
 def _folded(connection: Connection, rows: Iterable[_Row]) -> PastStates:
@@ -191,10 +203,8 @@ def _evolved(
     evolve: Callable[[State | None, Event], State | None], state: State | None, row: _Row
 ) -> State | None:
     where = f"position {row.position} ({row.event_type})"
-    if row.record is None:
-        raise UnreadableEvent(f"{where} cannot be read: the record is gone")
     try:
-        event = decode_event(bytes(row.record))
+        event = decode_event(row.record)
     except RecordError as error:
         raise UnreadableEvent(f"{where} cannot be read: {error}") from error
     try:

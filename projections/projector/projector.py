@@ -14,8 +14,16 @@ from ledger.append.backend import Tables
 from ledger.append.database import translated_errors
 from ledger.append.ledger import RecordedEvent
 from ledger.append.prepared import Prepared
-from ledger.append.reading import NO_LIMIT, read_head, read_leaf_hash, read_records
+from ledger.append.reading import (
+    NO_LIMIT,
+    StoredRecord,
+    read_head,
+    read_leaf_hash,
+    read_records,
+    read_streams,
+)
 from ledger.errors import RecordError
+from ledger.events.housekeeping import RecordRedacted
 from ledger.records.record import decode_event
 from projections.errors import ProjectionsTooNew, UnreadableEvent
 from projections.projector.garbage import collected_later
@@ -195,7 +203,7 @@ class Projector:
         moved = {}
         for projection in self._projections:
             if stored[projection.name].position == behind:
-                has_written = projection.apply(connection, batch)
+                has_written = fold_batch(self._ledger, connection, projection, batch)
                 moved[projection] = stored[projection.name].has_rows or has_written
         self._write_progress(connection, moved, batch[-1].position, leaf)
         return bool(ahead) or len(batch) == BATCH_EVENTS
@@ -252,16 +260,44 @@ def read_batch(ledger: Ledger, after: int, up_to: int) -> tuple[list[RecordedEve
     """
     with reading(ledger) as connection:
         rows = read_records(connection, after=after, up_to=up_to, limit=BATCH_EVENTS)
-    batch = []
-    for row in rows:
-        try:
-            event = decode_event(row.record)
-        except RecordError as error:
-            raise UnreadableEvent(
-                f"position {row.position} ({row.event_type}) cannot be read: {error}"
-            ) from error
-        batch.append(RecordedEvent(row.position, row.recorded_at, event))
-    return batch, rows[-1].leaf_hash if rows else NO_LEAF
+    return [_decoded(row) for row in rows], rows[-1].leaf_hash if rows else NO_LEAF
+
+
+def fold_batch(
+    ledger: Ledger, connection: Connection, projection: Projection, batch: Sequence[RecordedEvent]
+) -> bool:
+    """Fold a batch; what an erased record was folded into before is folded again without it.
+
+    Whether anything was written.
+    """
+    has_written = projection.apply(connection, batch)
+    details = (each.event.details for each in batch)
+    erased = [each.position for each in details if isinstance(each, RecordRedacted)]
+    if not erased:
+        return has_written
+    up_to = batch[-1].position
+    with reading(ledger) as source:
+        stand_ins = [
+            _decoded(row)
+            for position in sorted(set(erased))
+            for row in read_records(source, after=position - 1, up_to=position)
+        ]
+        projection.fold_again(
+            connection,
+            stand_ins,
+            lambda streams: map(_decoded, read_streams(source, sorted(streams), up_to)),
+        )
+    return has_written
+
+
+def _decoded(row: StoredRecord) -> RecordedEvent:
+    try:
+        event = decode_event(row.record)
+    except RecordError as error:
+        raise UnreadableEvent(
+            f"position {row.position} ({row.event_type}) cannot be read: {error}"
+        ) from error
+    return RecordedEvent(row.position, row.recorded_at, event, row.is_erased)
 
 
 def leaf_at(ledger: Ledger, position: int) -> bytes | None:

@@ -75,6 +75,7 @@ class ReadModels:
     ) -> None:
         """`may_be_replaced`: their file holds nothing else, and where it is damaged gives way."""
         self.engine = engine
+        self._is_ours = may_be_replaced
         self._damage = Damage(engine, may_be_replaced=may_be_replaced)
         self._ledger = ledger
         self._projections = tuple(projections or all_projections())
@@ -244,6 +245,23 @@ class ReadModels:
                 raise NoSuchGeneration(f"{label} {problem}; see: backup-ledger projections list")
             drop_generation(connection, found[-1])  # the one that is kept, before one being built
         return found[-1]
+
+    def forget_erased(self) -> list[str]:
+        """Leave nothing of erased records: no generation that was kept, no page of before.
+
+        What stands in the way of that, in words; the rows themselves are folded again already.
+
+        Raises:
+            LedgerBusy: the application holds their database's lock.
+        """
+        with translated_errors(self.engine), self._writing() as connection:
+            for each in read_generations(connection):
+                drop_generation(connection, each)
+        if not self._is_ours:
+            return ["the read models are in the application's database, whose file is its own"]
+        scrub = backend_of(self.engine).scrub
+        problem = scrub(self.engine, [each.table.name for each in self._projections])
+        return [] if problem is None else [f"the read models: {problem}"]
 
     def close(self) -> None:
         self.engine.dispose()

@@ -33,6 +33,7 @@ from projections.projector.projector import (
     BATCH_EVENTS,
     NO_LEAF,
     count_rows,
+    fold_batch,
     has_rows,
     leaf_at,
     read_batch,
@@ -181,7 +182,7 @@ class Rebuild:
             if found.position != behind:
                 continue  # another process was quicker
             shadow = self._shadows[each.name]
-            shadow.apply(connection, batch)
+            fold_batch(self._ledger, connection, shadow, batch)
             holds_any = found.has_rows or has_rows(connection, shadow)
             write_generation(
                 connection, self._at(each, batch[-1].position, leaf, has_rows=holds_any)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import exists, select
 
 from ledger.append.batched import batched
+from ledger.append.erased import StandIns
 from ledger.append.tables import events
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
 from ledger.events.offsite_deletion import CollectStarted, CopyDeletionStarted, PacksCondemned
@@ -146,7 +147,7 @@ def open_fetches(connection: Connection) -> list[tuple[str, int | None, CopyFetc
     """Fetches without a recorded outcome, as the ledger has it: stream, whose, what began."""
     kinds = [each.event_type for each in (CopyFetchStarted, CopyFetched, CopyNotFetched)]
     rows = connection.execute(
-        select(events.c.record)
+        select(events.c.stream, events.c.stream_version, events.c.record)
         .where(
             (events.c.stream >= "copy/") & (events.c.stream < "copy0"),
             events.c.event_type.in_(kinds),
@@ -154,8 +155,9 @@ def open_fetches(connection: Connection) -> list[tuple[str, int | None, CopyFetc
         .order_by(events.c.position)
     )
     found: dict[str, tuple[str, int | None, CopyFetchStarted]] = {}
-    for (record,) in rows:
-        event = decode_event(bytes(record))
+    stand_ins = StandIns(connection)
+    for stream, version, record in rows.all():
+        event = decode_event(stand_ins.record(stream, version) if record is None else bytes(record))
         details = event.details
         if isinstance(details, CopyFetchStarted):
             owner = None if event.user_id is None else int(event.user_id)

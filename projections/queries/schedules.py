@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 
 from ledger.append.batched import batched
 from ledger.events.scheduling import BackupStarted
@@ -20,7 +20,7 @@ from projections.tables.schema import has_users
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from sqlalchemy import Column, Connection, RowMapping
+    from sqlalchemy import Column, ColumnElement, Connection, RowMapping
 
 _OF_USER = select(settings).where(settings.c.user_id == bindparam("wanted"))
 
@@ -139,7 +139,13 @@ def _newest_claims(
     if before is not None:
         claims = claims.where(trail.c.position < before)
     claimed = connection.execute(claims.order_by(trail.c.position.desc()).limit(limit)).all()
-    wanted = select(runs).where(runs.c.run_id.in_([each.event_id for each in claimed]))
-    found = {row["run_id"]: Run(**row) for row in connection.execute(wanted).mappings()}
-    ordered = [found[each.event_id] for each in claimed if each.event_id in found]
+    is_wanted: ColumnElement[bool] = runs.c.run_id.in_(
+        [each.event_id for each in claimed if each.event_id]
+    )
+    nameless = [each.position for each in claimed if each.event_id is None]  # erased
+    if nameless:
+        is_wanted = or_(is_wanted, runs.c.position.in_(nameless))
+    rows = connection.execute(select(runs).where(is_wanted)).mappings()
+    found = {row["position"]: Run(**row) for row in rows}
+    ordered = [found[each.position] for each in claimed if each.position in found]
     return ordered, claimed[-1].position if len(claimed) == limit else None

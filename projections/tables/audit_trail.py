@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import delete
+
+from ledger.append.batched import batched
 from projections.tables import columns as tables
 from projections.tables.bulk import BulkWriter
 from projections.tables.projection import Projection
@@ -15,11 +18,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ledger.append.ledger import RecordedEvent
+    from projections.tables.projection import ReadStreams
 
 
 class AuditTrail(Projection):
     name = "audit_trail"
-    version = 1
+    version = 2
     key = "position"
     table = tables.audit_trail
 
@@ -31,15 +35,23 @@ class AuditTrail(Projection):
         self._writer.write(connection, [_values(each) for each in batch])
         return bool(batch)
 
+    def fold_again(
+        self, connection: Connection, erased: Sequence[RecordedEvent], read: ReadStreams
+    ) -> None:
+        del read
+        for some in batched([each.position for each in erased]):
+            connection.execute(delete(self.table).where(self.table.c.position.in_(some)))
+        self.apply(connection, erased)
+
 
 def _values(recorded: RecordedEvent) -> tuple[Any, ...]:
-    """In the order of the table's columns."""
+    """In the order of the table's columns. Of an erased record the event's id is gone, too."""
     event = recorded.event
     return (
         recorded.position,
         event.timestamp,
         recorded.recorded_at,
-        event.event_id,
+        None if recorded.is_erased else event.event_id,
         event.event_type,
         event.stream,
         event.stream_version,

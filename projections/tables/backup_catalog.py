@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ledger.vocabulary import backup_stream
 from projections.folds.backup import Backup, evolve_backup
 from projections.tables import columns as tables
 from projections.tables.projection import KeyedProjection
@@ -21,6 +22,9 @@ class BackupCatalog(KeyedProjection[Backup]):
 
     def key_of(self, event: Event) -> str | None:
         return event.resource_id if event.stream.startswith("backup/") else None
+
+    def streams_of(self, state: Backup) -> tuple[str]:
+        return (backup_stream(state.backup_id),)
 
     def evolve(self, state: Backup | None, event: Event) -> Backup | None:
         return evolve_backup(state, event)

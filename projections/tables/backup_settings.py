@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from ledger.vocabulary import schedule_stream
 from projections.folds.schedule import Schedule, evolve_schedule
 from projections.tables import columns as tables
 from projections.tables.projection import KeyedProjection
@@ -34,6 +35,9 @@ class BackupSettings(KeyedProjection[Schedule]):
     def key_of(self, event: Event) -> int | None:
         return int(event.resource_id) if event.stream.startswith("schedule/") else None
 
+    def streams_of(self, state: Schedule) -> tuple[str]:
+        return (schedule_stream(state.user_id),)
+
     def evolve(self, state: Schedule | None, event: Event) -> Schedule | None:
         return evolve_schedule(state, event)
 
@@ -45,3 +49,7 @@ class BackupSettings(KeyedProjection[Schedule]):
             self._newest_id = connection.execute(newest).scalar_one() or 0
         self._newest_id += 1
         state.id = self._newest_id
+
+    def born_again(self, state: Schedule, before: Schedule, recorded: RecordedEvent) -> None:
+        del recorded
+        state.id = before.id

@@ -236,7 +236,7 @@ audit_trail = Table(
     Column("position", Big, primary_key=True, autoincrement=False),
     Column("timestamp", UtcDateTime, nullable=False),
     Column("recorded_at", Big, nullable=False),
-    Column("event_id", String(36), nullable=False),
+    Column("event_id", String(36)),
     Column("event_type", PlainText, nullable=False),
     Column("stream", PlainText, nullable=False),
     Column("stream_version", Big, nullable=False),

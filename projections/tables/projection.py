@@ -14,12 +14,14 @@ from projections.errors import UnfoldableEvent
 from projections.tables.bulk import BulkWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from sqlalchemy import Connection, Table
 
     from ledger.append.ledger import RecordedEvent
     from ledger.records.record import Event
+
+    ReadStreams = Callable[[Collection[str]], Iterable[RecordedEvent]]
 
 State = TypeVar("State")
 Row = dict[str, Any]
@@ -42,6 +44,15 @@ class Projection(ABC):
     @abstractmethod
     def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> bool:
         """Fold a batch into the table, in the caller's transaction; whether it wrote any row."""
+
+    @abstractmethod
+    def fold_again(
+        self, connection: Connection, erased: Sequence[RecordedEvent], read: ReadStreams
+    ) -> None:
+        """Fold again what events were folded into whose records were erased since.
+
+        `erased`: what stands in for them. `read`: streams, as far as this table has come.
+        """
 
 
 class KeyedProjection(Projection, Generic[State]):
@@ -70,6 +81,30 @@ class KeyedProjection(Projection, Generic[State]):
         self._writer.write(connection, [self.values_of(each) for each in states.values()])
         return bool(states)
 
+    def fold_again(
+        self, connection: Connection, erased: Sequence[RecordedEvent], read: ReadStreams
+    ) -> None:
+        keys = {key for each in erased if (key := self.key_of(each.event)) is not None}
+        before = self._load(connection, keys) if keys else {}
+        if not before:
+            return
+        streams = {stream for state in before.values() for stream in self.streams_of(state)}
+        states: dict[Any, State] = {}
+        for each in read(streams):
+            key = self.key_of(each.event)
+            if key not in before:
+                continue
+            state = self._evolved(states.get(key), each)
+            if state is not None:
+                if key not in states:
+                    self.born_again(state, before[key], each)
+                states[key] = state
+        self._writer.write(connection, [self.values_of(each) for each in states.values()])
+
+    @abstractmethod
+    def streams_of(self, state: State) -> Sequence[str]:
+        """The streams whose events a row is folded from."""
+
     @abstractmethod
     def key_of(self, event: Event) -> Any | None:
         """Which row an event concerns; None for none."""
@@ -81,6 +116,11 @@ class KeyedProjection(Projection, Generic[State]):
     def born(self, connection: Connection, state: State, recorded: RecordedEvent) -> None:
         """A row's first event was folded."""
         del connection
+        state.position = recorded.position  # type: ignore[attr-defined]
+
+    def born_again(self, state: State, before: State, recorded: RecordedEvent) -> None:
+        """A row's first event was folded once more."""
+        del before
         state.position = recorded.position  # type: ignore[attr-defined]
 
     def values_of(self, state: State) -> Sequence[Any]:

@@ -124,6 +124,9 @@ OFFSITE = {
 """Section 9 of the contract of off-site copies."""
 
 ADDED = {
+    "ledger.record_redacted": (
+        "position leaf_hash event_type stream stream_version ticket reason kept guessable"
+    ),
     "backup_catalog.backup_error": "store filename kind error_type",
     "ledger.notification_queued": "notification_id topic first_position last_position count",
     "ledger.notification_sent": "notification_id attempt targets",
@@ -132,6 +135,7 @@ ADDED = {
 """Not in the table: section 4 asks for what else happens."""
 
 ACTIONS = {
+    "record_redacted": "redact",
     "start": "start", "stop": "stop", "check_error": "check", "settings_created": "create",
     "settings_updated": "update", "settings_error": "update", "backup_started": "backup",
     "backup_completed": "backup", "backup_abandoned": "backup", "backup_created": "backup",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from commands.cli.erasure import redact
 from commands.cli.errors import EXIT_CODES
 from commands.cli.ledger import copy as ledger_places
 from commands.cli.ledger.copy import PrefixOption
@@ -24,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 @app.callback()
 def ledger() -> None:
     """Begin a ledger, copy it, publish it, save a damaged one, give it roles."""
+    """Begin a ledger, copy it, save a damaged one, give it roles, erase records."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -106,3 +108,4 @@ app.command(epilog=EXIT_CODES)(ledger_places.roles)
 app.command(epilog=EXIT_CODES)(publish)
 app.command(epilog=EXIT_CODES)(salvage)
 app.command(epilog=EXIT_CODES)(split)
+app.command(epilog=EXIT_CODES)(redact)

@@ -11,8 +11,33 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+_NO_UPDATE_OF_2 = """CREATE TRIGGER ledger_events_no_update BEFORE UPDATE ON ledger_events
+    BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: UPDATE refused'); END"""
+"""What version 2 of the tables had in place of the first one below."""
+
+ERASABLE_SINCE = 3
+"""Version of the tables since which a record can be erased."""
+
 SQLITE_TRIGGERS = (
+    # Erasure: exactly this, and only where a later record says so. The search for the leaf hash
+    # comes first because it is quick; what JSON says is looked at where that found something.
     """CREATE TRIGGER ledger_events_no_update BEFORE UPDATE ON ledger_events
+    WHEN NOT (
+      NEW.record IS NULL AND OLD.record IS NOT NULL AND NEW.position IS OLD.position
+      AND NEW.stream IS OLD.stream AND NEW.stream_version IS OLD.stream_version
+      AND NEW.event_type IS OLD.event_type AND NEW.leaf_hash IS OLD.leaf_hash
+      AND NEW.recorded_at IS OLD.recorded_at
+      AND EXISTS (
+        SELECT 1 FROM ledger_events AS redaction
+        WHERE redaction.event_type = 'ledger.record_redacted'
+          AND redaction.position > OLD.position AND redaction.record IS NOT NULL
+          AND instr(redaction.record, CAST(lower(hex(OLD.leaf_hash)) AS BLOB)) > 0
+          AND json_extract(CAST(redaction.record AS TEXT), '$.details.leaf_hash')
+            = lower(hex(OLD.leaf_hash))
+          AND json_extract(CAST(redaction.record AS TEXT), '$.details.position') = OLD.position
+          AND json_extract(CAST(redaction.record AS TEXT), '$.details.event_type') = OLD.event_type
+      )
+    )
     BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: UPDATE refused'); END""",
     """CREATE TRIGGER ledger_events_no_delete BEFORE DELETE ON ledger_events
     BEGIN SELECT RAISE(ABORT, 'ledger_events is append-only: DELETE refused'); END""",
@@ -34,6 +59,33 @@ _IS_OWNER = (
 _REFUSE_CHANGE = """
 BEGIN
   RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only: ' || TG_OP || ' refused';
+END """
+
+_ONLY_ERASE = """
+BEGIN
+  IF NOT {is_owner} OR NEW.record IS NOT NULL OR OLD.record IS NULL
+    OR (NEW.position, NEW.stream, NEW.stream_version, NEW.event_type, NEW.leaf_hash,
+        NEW.recorded_at)
+      IS DISTINCT FROM (OLD.position, OLD.stream, OLD.stream_version, OLD.event_type,
+        OLD.leaf_hash, OLD.recorded_at)
+    OR NOT EXISTS (
+      SELECT FROM {schema}.ledger_events AS redaction
+      WHERE redaction.event_type = 'ledger.record_redacted'
+        AND redaction.position > OLD.position AND redaction.record IS NOT NULL
+        AND CASE WHEN position(convert_to(encode(OLD.leaf_hash, 'hex'), 'UTF8')
+              IN redaction.record) > 0 THEN
+          convert_from(redaction.record, 'UTF8')::jsonb #>> '{details,leaf_hash}'
+            = encode(OLD.leaf_hash, 'hex')
+          AND convert_from(redaction.record, 'UTF8')::jsonb #>> '{details,position}'
+            = OLD.position::text
+          AND convert_from(redaction.record, 'UTF8')::jsonb #>> '{details,event_type}'
+            = OLD.event_type
+        ELSE false END
+    )
+  THEN
+    RAISE EXCEPTION 'ledger_events is append-only: UPDATE refused';
+  END IF;
+  RETURN NEW;
 END """
 
 _ONLY_APPEND = """
@@ -130,6 +182,7 @@ _TELL = f" BEGIN PERFORM pg_notify('{CHANNEL}', NEW.size::text); RETURN NULL; EN
 
 _FUNCTIONS = {
     "ledger_refuse_change": _REFUSE_CHANGE,
+    "ledger_only_erase": _ONLY_ERASE,
     "ledger_only_append": _ONLY_APPEND,
     "ledger_counted": _COUNTED,
     "ledger_head_grows": _HEAD_GROWS,
@@ -165,10 +218,17 @@ POSTGRESQL_TRIGGERS = (
     ServerTrigger(
         "ledger_events_no_change",
         "ledger_events",
-        "BEFORE UPDATE OR DELETE OR TRUNCATE",
+        "BEFORE DELETE OR TRUNCATE",
         "ledger_refuse_change",
-        2 | 8 | 16 | 32,
+        2 | 8 | 32,
         options="FOR EACH STATEMENT",
+    ),
+    ServerTrigger(
+        "ledger_events_only_erase",
+        "ledger_events",
+        "BEFORE UPDATE",
+        "ledger_only_erase",
+        1 | 2 | 16,
     ),
     ServerTrigger(
         "ledger_events_only_append",
@@ -218,6 +278,9 @@ def server_statements(schema: str) -> list[str]:
     return functions + [each for trigger in POSTGRESQL_TRIGGERS for each in trigger.made(schema)]
 
 
-def sqlite_triggers() -> dict[str, str]:
-    """The triggers that a ledger in SQLite has: name -> statement."""
-    return {statement.split()[2]: statement for statement in SQLITE_TRIGGERS}
+def sqlite_triggers(version: int = ERASABLE_SINCE) -> dict[str, str]:
+    """The triggers that a ledger in SQLite has: name -> statement. `version`: of its tables."""
+    found = {statement.split()[2]: statement for statement in SQLITE_TRIGGERS}
+    if version < ERASABLE_SINCE:
+        found[_NO_UPDATE_OF_2.split()[2]] = _NO_UPDATE_OF_2
+    return found

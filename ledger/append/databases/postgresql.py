@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, create_engine, event, literal_column, select, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
 
 from ledger.append.backend import (
     BACKEND,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from ledger.append.prepared import Prepared
 
-GUARDED_SINCE = 2
-"""Version of the tables since which a server checks what is appended."""
+GUARDED_SINCE = 3
+"""Version of the tables since which a server has the triggers of today."""
 
 CREATION_LOCK = int.from_bytes(b"backupn")
 """The advisory lock of whoever makes a ledger's tables."""
@@ -231,6 +232,20 @@ class PostgreSQLBackend(Backend):
             if found.relname.startswith(OURS):
                 problem = f"{found.relname} has a trigger that is not ours: {name}"
                 yield BrokenGuard(problem, "no such trigger", found.prosrc)
+
+    def overwrite(self, connection: Connection) -> None:
+        """A server has no such thing."""
+
+    def scrub(self, engine: Engine, tables: Sequence[str]) -> str | None:
+        """Dead rows are removed, unless a transaction may still see them."""
+        at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with at_once.connect() as connection:
+                names = ", ".join(quoted(connection, table) for table in tables)
+                connection.exec_driver_sql(f"VACUUM {names}")
+        except DBAPIError as error:
+            return str(error.orig).partition("\n")[0]
+        return None
 
     def in_batches(
         self, connection: Connection, statement: Prepared, size: int

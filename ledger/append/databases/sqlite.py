@@ -125,15 +125,13 @@ class SQLiteBackend(Backend):
         return False  # who may write a file may do everything with it
 
     def add_guards(self, connection: Connection) -> None:
-        present = {row.name for row in connection.execute(_TRIGGERS)}
-        for name, statement in guards.sqlite_triggers().items():
-            if name not in present:
-                connection.exec_driver_sql(statement)
+        for name, statement in guards.sqlite_triggers(guards.ERASABLE_SINCE).items():
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+            connection.exec_driver_sql(statement)
 
     def broken_guards(self, connection: Connection, version: int) -> Iterator[BrokenGuard]:
-        del version
         stored = {row.name: (row.tbl_name, row.sql) for row in connection.execute(_TRIGGERS)}
-        for name, sql in guards.sqlite_triggers().items():
+        for name, sql in guards.sqlite_triggers(version).items():
             _, found = stored.pop(name, (None, None))
             if found is None:
                 problem = f"the trigger {name}, which keeps history append-only, was dropped"
@@ -144,6 +142,25 @@ class SQLiteBackend(Backend):
             if str(table).startswith(OURS):
                 problem = f"{table} has a trigger that is not ours: {name}"
                 yield BrokenGuard(problem, "no such trigger", sql)
+
+    def overwrite(self, connection: Connection) -> None:
+        raw: Any = connection.connection.driver_connection
+        raw.execute("PRAGMA secure_delete=ON")
+
+    def scrub(self, engine: Engine, tables: Sequence[str]) -> str | None:
+        """Made anew without what was deleted, and its log emptied: no page of before is left."""
+        del tables
+        with engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            try:
+                self.overwrite(connection)
+                raw.execute("VACUUM")
+                busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.OperationalError as error:
+                return str(error)
+            finally:
+                raw.execute("PRAGMA secure_delete=OFF")
+        return "somebody is reading it, so its write-ahead log stays" if busy else None
 
     def in_batches(
         self, connection: Connection, statement: Prepared, size: int
