@@ -117,12 +117,15 @@ def write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(as_json(value), indent=2) + "\n")
 
 
-def write_record(position: int, record: bytes) -> None:
+def write_record(position: int, record: bytes, *, is_erased: bool = False) -> None:
     """One line of `--json`: the stored bytes, spliced in as they are.
+
+    Of an erased record the one that stands in for it, and the line says so.
 
     On a terminal what is not printable (C1, DEL, marks of direction) is escaped, as JSON may.
     """
-    line = b'{"position":%d,"record":%b}\n' % (position, record)
+    erased = b',"erased":true' if is_erased else b""
+    line = b'{"position":%d,"record":%b%b}\n' % (position, record, erased)
     sys.stdout.flush()
     if sys.stdout.isatty():  # the same JSON, without what a terminal would obey
         sys.stdout.write(_unobeyed(line.decode()))

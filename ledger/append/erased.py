@@ -52,12 +52,14 @@ class StandIns:
         self._connection = connection
         self._found: dict[tuple[str, int], Redaction] | None = None
 
-    def record(self, stream: str, version: int) -> bytes:
-        """What stands in for an event's record.
+    def record(self, stream: str, version: int, stored: bytes | None = None) -> bytes:
+        """An event's record as it is `stored`, or what stands in for it.
 
         Raises:
             LedgerBroken: the record is gone, and no event says that it was erased.
         """
+        if stored is not None:
+            return bytes(stored)
         if self._found is None:
             self._found = {
                 (each.details.stream, each.details.stream_version): each

@@ -183,7 +183,7 @@ def _stored_records(rows: Iterable[Any], stand_ins: StandIns) -> list[StoredReco
             stream,
             version,
             event_type,
-            stand_ins.record(stream, version) if record is None else bytes(record),
+            stand_ins.record(stream, version, record),
             bytes(leaf),
             recorded,
             record is None,

@@ -331,7 +331,7 @@ def _stored_events(connection: Connection, rows: Sequence[Any]) -> list[StoredEv
             row[0],
             row[1],
             row[2],
-            stand_ins.record(row[0], row[1]) if row[3] is None else bytes(row[3]),
+            stand_ins.record(row[0], row[1], row[3]),
         )
         for row in rows
     ]

@@ -167,8 +167,7 @@ def _read(connection: Connection, statement: Select[Any]) -> Generator[_Row, Non
     with connection.execute(statement, execution_options={"yield_per": READ_ROWS}) as found:
         stand_ins = StandIns(connection)
         for position, stream, version, event_type, record in found:
-            stored = stand_ins.record(stream, version) if record is None else bytes(record)
-            yield _Row(position, stream, event_type, stored)
+            yield _Row(position, stream, event_type, stand_ins.record(stream, version, record))
 
 
 def _folded(connection: Connection, rows: Iterable[_Row]) -> PastStates:

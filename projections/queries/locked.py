@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import exists, select
 
 from ledger.append.batched import batched
+from ledger.append.erased import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events
 from ledger.events.offsite import CopyStarted
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 _later = events.alias("later")
 _OPEN_RESTORES = Prepared(
-    select(events.c.record)
+    select(*events.c["stream", "stream_version", "record"])
     .where(
         (events.c.stream >= "restore/") & (events.c.stream < "restore0"),
         events.c.event_type == RestoreStarted.event_type,
@@ -43,7 +44,7 @@ _OPEN_RESTORES = Prepared(
     .order_by(events.c.position)
 )
 _OPEN_COPIES = Prepared(
-    select(events.c.record)
+    select(*events.c["stream", "stream_version", "record"])
     .where(
         (events.c.stream >= "copy/") & (events.c.stream < "copy0"),
         events.c.event_type == CopyStarted.event_type,
@@ -103,14 +104,16 @@ def events_after(locked: LockedHead, position: int) -> list[tuple[int, Event]]:
 def open_restores(connection: Connection) -> list[Restore]:
     """Restores without a recorded outcome."""
     rows = _OPEN_RESTORES.run(connection, {}).fetchall()
-    found = (evolve_restore(None, decode_event(bytes(record))) for (record,) in rows)
+    stand_ins = StandIns(connection)
+    found = (evolve_restore(None, decode_event(stand_ins.record(*row))) for row in rows)
     return [each for each in found if each is not None]
 
 
 def open_copies(connection: Connection) -> list[OffsiteCopy]:
     """Off-site copies without a recorded outcome."""
     rows = _OPEN_COPIES.run(connection, {}).fetchall()
-    found = (evolve_copy(None, decode_event(bytes(record))) for (record,) in rows)
+    stand_ins = StandIns(connection)
+    found = (evolve_copy(None, decode_event(stand_ins.record(*row))) for row in rows)
     return [each for each in found if each is not None]
 
 

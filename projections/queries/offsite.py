@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from ledger.append.recorder import LockedHead
 
+_RECORD = events.c["stream", "stream_version", "record"]
+
 LIVE = (CopyStatus.OK, CopyStatus.CORRUPT)
 """Copies whose packs and manifest must stay."""
 
@@ -100,14 +102,15 @@ def destination_locked(locked: LockedHead, repository_id: str) -> Destination | 
 def condemned_packs(connection: Connection, repository_id: str) -> set[str]:
     """Every pack of a destination that was ever condemned, as the ledger has it: for ever."""
     rows = connection.execute(
-        select(events.c.record).where(
+        select(*_RECORD).where(
             events.c.stream == destination_stream(repository_id),
             events.c.event_type == PacksCondemned.event_type,
         )
-    )
+    ).all()
     found: set[str] = set()
-    for (record,) in rows:
-        details = decode_event(bytes(record)).details
+    stand_ins = StandIns(connection)
+    for row in rows:
+        details = decode_event(stand_ins.record(*row)).details
         assert isinstance(details, PacksCondemned)
         found.update(details.packs)
     return found
@@ -129,16 +132,16 @@ def repositories_collected(connection: Connection) -> list[str]:
 
 def deletion_of_copy(connection: Connection, copy_id: str) -> CopyDeletionStarted:
     """Why a copy is being deleted, as the ledger has it."""
-    record = connection.execute(
-        select(events.c.record)
+    row = connection.execute(
+        select(*_RECORD)
         .where(
             events.c.stream == copy_stream(copy_id),
             events.c.event_type == CopyDeletionStarted.event_type,
         )
         .order_by(events.c.position.desc())
         .limit(1)
-    ).scalar_one()
-    details = decode_event(bytes(record)).details
+    ).one()
+    details = decode_event(StandIns(connection).record(*row)).details
     assert isinstance(details, CopyDeletionStarted)
     return details
 
@@ -147,7 +150,7 @@ def open_fetches(connection: Connection) -> list[tuple[str, int | None, CopyFetc
     """Fetches without a recorded outcome, as the ledger has it: stream, whose, what began."""
     kinds = [each.event_type for each in (CopyFetchStarted, CopyFetched, CopyNotFetched)]
     rows = connection.execute(
-        select(events.c.stream, events.c.stream_version, events.c.record)
+        select(*_RECORD)
         .where(
             (events.c.stream >= "copy/") & (events.c.stream < "copy0"),
             events.c.event_type.in_(kinds),
@@ -156,8 +159,8 @@ def open_fetches(connection: Connection) -> list[tuple[str, int | None, CopyFetc
     )
     found: dict[str, tuple[str, int | None, CopyFetchStarted]] = {}
     stand_ins = StandIns(connection)
-    for stream, version, record in rows.all():
-        event = decode_event(stand_ins.record(stream, version) if record is None else bytes(record))
+    for row in rows.all():
+        event = decode_event(stand_ins.record(*row))
         details = event.details
         if isinstance(details, CopyFetchStarted):
             owner = None if event.user_id is None else int(event.user_id)

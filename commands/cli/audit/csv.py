@@ -58,8 +58,10 @@ def _values(record: StoredRecord) -> list[Any]:
     from ledger.canonical_json import canonical_bytes, parse_json
 
     fields = parse_json(record.record)
+    fields["details"].pop("nonce", None)  # it is for the record's hash alone
     flat = fields | {
         "position": record.position,
+        "event_id": None if record.is_erased else fields["event_id"],
         "actor_kind": fields["actor"]["kind"],
         "actor_id": fields["actor"]["id"],
         "success": "true" if fields["success"] else "false",

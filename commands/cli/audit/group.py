@@ -226,7 +226,7 @@ def _write_records(records: Iterable[StoredRecord]) -> int:
     position = 0
     for each in records:
         position = each.position
-        write_record(position, each.record)
+        write_record(position, each.record, is_erased=each.is_erased)
     sys.stdout.buffer.flush()
     return position
 

@@ -46,6 +46,7 @@ def show(request: Request, caller: Reader, served: Served, position: Position) -
         details=_details(found.record),
         record=found.record.decode("utf-8", "replace"),
         leaf=found.leaf_hash.hex(),
+        is_erased=found.is_erased,
         size=site.ledger.log_recorder.head().size,
         before=before,
         after=after,
@@ -72,4 +73,5 @@ def _details(record: bytes) -> list[tuple[str, str]]:
     return [
         (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         for name, value in details.items()
+        if name != "nonce"
     ]

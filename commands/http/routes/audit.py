@@ -49,7 +49,8 @@ router = APIRouter(route_class=LedgerRoute, tags=["audit"])
 
 Position = Annotated[int, InPath(ge=1, le=MAX_USER_ID)]
 MAX_TEXT = 200
-IMMUTABLE = "private, max-age=31536000, immutable"
+UNCHANGED_OR_ERASED = "private, no-cache"
+"""A record never changes, but it can be erased: what was kept of it is asked about each time."""
 
 
 class Wanted(BaseModel):
@@ -132,8 +133,14 @@ def event(request: Request, _caller: Reader, served: Served, position: Position)
     found = list(served.site.ledger.records(after=position - 1, up_to=position))
     if not found:
         raise not_found(f"the ledger has no position {position}")
+    if found[0].is_erased:
+        raise HTTPException(
+            410,
+            f"the record at position {position} was erased on request; its leaf hash is "
+            f"{found[0].leaf_hash.hex()}, and an event of the type ledger.record_redacted says why",
+        )
     tag = f'"{served.site.ledger.meta.ledger_id}/{position}/{found[0].leaf_hash.hex()}"'
-    headers = {"ETag": tag, "Cache-Control": IMMUTABLE}
+    headers = {"ETag": tag, "Cache-Control": UNCHANGED_OR_ERASED}
     asked = request.headers.get("if-none-match", "")
     if asked.strip() == "*" or tag in (each.strip() for each in asked.split(",")):
         return Response(status_code=304, headers=headers)
@@ -263,8 +270,9 @@ def export_work(
 
 
 def record_line(row: StoredRecord) -> bytes:
-    """A record with its position; the record's own bytes, untouched."""
-    return b'{"position":%d,"record":%b}' % (row.position, row.record)
+    """A record with its position; the record's own bytes, untouched, unless it was erased."""
+    erased = b',"erased":true' if row.is_erased else b""
+    return b'{"position":%d,"record":%b%b}' % (row.position, row.record, erased)
 
 
 def signing_key(served: ServedSite) -> SignerKey:
