@@ -25,11 +25,14 @@ from commands.sqlite.replacement import (
     needs_replacement,
 )
 from commands.sqlite.space import RESERVE_BYTES, on_one_file_system, require_space
+from ledger.append.database import translated_errors
 from ledger.vocabulary import BackupStatus, RestoreMode
+from projections.queries.erasures import erasures
 
 if TYPE_CHECKING:
     from commands.site.site import Site
     from projections.folds.backup import Backup
+    from projections.queries.erasures import Erasure
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,23 @@ class RestorePlan:
     source: str | None = None
     foreign: str | None = None
     content: Path | None = None
+    erasures: tuple[Erasure, ...] = ()
+    """What was erased since the backup was made; restoring can bring it back into the target."""
 
     def content_in(self, site: Site) -> Path:
         """The file with the backup's bytes: its own, or one that was fetched from a copy."""
         return self.content or site.store.path(self.backup.filename)
+
+    @property
+    def erased_since(self) -> str | None:
+        """The requests to repeat in the restored database, in a sentence; None where none came."""
+        tickets = dict.fromkeys(each.ticket for each in self.erasures)
+        if not tickets:
+            return None
+        return (
+            f"Erased since this backup was made, and perhaps back with it: {', '.join(tickets)}; "
+            "erase it in the restored database again"
+        )
 
     @property
     def is_foreign(self) -> bool:
@@ -108,7 +124,10 @@ def plan_restore(
 
 
 def _sourced(site: Site, plan: RestorePlan) -> RestorePlan:
-    return replace(plan, source=site.folder_source.book.path_of(plan.backup.source))
+    source = site.folder_source.book.path_of(plan.backup.source)
+    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+        since = erasures(connection, after=plan.backup.position)
+    return replace(plan, source=source, erasures=tuple(since))
 
 
 def _why_replaced(site: Site, target: Path, content: Path) -> str | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
@@ -28,6 +29,7 @@ from ledger.append.database import (
     translated_errors,
     writing,
 )
+from ledger.append.erased import erase_again, redactions
 from ledger.append.prepared import Prepared
 from ledger.append.reading import Head, read_head
 from ledger.append.stored_tree import TreeReader
@@ -56,7 +58,7 @@ from ledger.tree.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from ledger.tree.proofs import ProofError, root_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import Engine
@@ -158,8 +160,9 @@ def copy_ledger(
         if on_progress is not None:
             on_progress(position, end.size)
         rows = _read(source, position, end.size)
-        append_rows(target, position, rows)
+        append_rows(target, position, rows, _stand_ins(source, rows, end.size))
         position = rows[-1].position
+    erase_again(target)  # what was erased at the source since it was copied
     kept = _copy_checkpoints(source, target, end)
     if on_progress is not None:
         on_progress(end.size, end.size)
@@ -250,12 +253,28 @@ def _read(source: Engine, after: int, up_to: int) -> list[LedgerRow]:
     for expected, row in enumerate(rows, after + 1):
         if row.position != expected:
             raise _unreadable(expected, "is not there")
-        # A record that was erased one day leaves its leaf hash.
+        # A record that was erased leaves its leaf hash.
         if row.record is not None and leaf_hash(row.record) != row.leaf_hash:
             raise _unreadable(expected, "was changed")
     if not rows:
         raise _unreadable(after + 1, "is not there")
     return rows
+
+
+def _stand_ins(source: Engine, rows: Sequence[LedgerRow], size: int) -> dict[int, bytes]:
+    """Position -> what stands in for a record that was erased.
+
+    Raises:
+        CopyRefused: one was erased just now, by an event that is not copied this time.
+    """
+    bare = {row.position for row in rows if row.record is None}
+    if not bare:
+        return {}
+    with translated_errors(source), source.connect() as connection:
+        found = {each.details.position: each for each in redactions(connection)}
+    if any(position in found and found[position].at > size for position in bare):
+        raise CopyRefused("records were erased while they were copied; copy again")
+    return {position: found[position].record for position in bare & found.keys()}
 
 
 def _row(values: Sequence[object]) -> LedgerRow:
@@ -271,8 +290,15 @@ def _unreadable(position: int, what: str) -> LedgerBroken:
     )
 
 
-def append_rows(target: Engine, after: int, rows: Sequence[LedgerRow]) -> None:
+def append_rows(
+    target: Engine,
+    after: int,
+    rows: Sequence[LedgerRow],
+    stand_ins: Mapping[int, bytes] = MappingProxyType({}),
+) -> None:
     """Records, their tree, what follows from them, and the head: all, or nothing.
+
+    `stand_ins`: position -> what stands in for a record that was erased.
 
     Raises:
         CopyRefused: the target does not end at `after`.
@@ -288,13 +314,19 @@ def append_rows(target: Engine, after: int, rows: Sequence[LedgerRow]) -> None:
         _INSERT.run_rows(connection, rows)
         if completed:
             connection.execute(insert(nodes), [node._asdict() for node in completed])
-        _follow(connection, rows)
+        _follow(connection, rows, stand_ins)
         _write_head(connection, frontier, rows[-1].recorded_at)
 
 
-def _follow(connection: Connection, rows: Sequence[LedgerRow]) -> None:
-    told = (row for row in rows if row.event_type in _WORKED_ON and row.record is not None)
-    decoded = [decode_event(row.record) for row in told if row.record is not None]
+def _follow(
+    connection: Connection, rows: Sequence[LedgerRow], stand_ins: Mapping[int, bytes]
+) -> None:
+    records = (
+        stand_ins.get(row.position) if row.record is None else row.record
+        for row in rows
+        if row.event_type in _WORKED_ON
+    )
+    decoded = [decode_event(record) for record in records if record is not None]
     operational.apply_events(connection, decoded, monotonic=0.0)
     connection.execute(update(leases).values(expires_at=operational.EXPIRED))
 

@@ -41,7 +41,7 @@ def _remember_more(connection: Connection) -> None:
 
 def _allow_erasure(connection: Connection) -> None:
     """Version 3: a record can be erased, by the owner, where a redaction says so."""
-    redactions.create(connection)
+    redactions.create(connection, checkfirst=True)
     backend_of(connection).add_guards(connection)
 
 

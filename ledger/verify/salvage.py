@@ -1,17 +1,22 @@
 """What a damaged ledger file still holds: records that prove themselves by their leaf hash.
 
 Each row of `ledger_events` carries its record and the record's leaf hash, so a row that was found
-anywhere in the file (`sqlite_pages`) is good if the two agree, whatever is damaged around it.
+anywhere in the file (`sqlite_pages`) is good if the two agree, whatever is damaged around it. One
+that was erased has no record any more: for it a sound record must say so.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ledger.append.copy import LedgerRow
+from ledger.errors import RecordError
+from ledger.events.housekeeping import RecordRedacted
+from ledger.records.record import decode_event
 from ledger.tree.merkle import HASH_BYTES, Frontier, leaf_hash
 from ledger.verify.sqlite_pages import Cell, PageFile, Value
 
@@ -36,6 +41,8 @@ class Salvage:
     head_root: bytes | None = None
     ledger_id: str | None = None
     created_at: str | None = None
+    bare: dict[int, Cell] = field(default_factory=dict)
+    redactions: list[RecordRedacted] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -88,16 +95,35 @@ def salvage(file: BinaryIO, log: BinaryIO | None = None) -> Salvage:
         else:
             _look_at_head(found, values)
             _look_at_meta(found, values)
+    _take_erased(found)
     found.altered -= found.cells.keys()
     return found
 
 
 def _take(found: Salvage, cell: Cell, row: LedgerRow) -> None:
-    # Without its record nothing proves a row: one changed byte makes it out of another.
-    if row.record is None or leaf_hash(row.record) != row.leaf_hash:
+    if row.record is None:
+        found.bare[row.position] = cell
+    elif leaf_hash(row.record) != row.leaf_hash:
         found.altered.add(row.position)
     else:
         found.cells[row.position] = cell
+        if row.event_type == RecordRedacted.event_type:
+            with suppress(RecordError):
+                found.redactions.append(cast("RecordRedacted", decode_event(row.record).details))
+
+
+def _take_erased(found: Salvage) -> None:
+    """Without its record nothing proves a row, unless a sound record says that it was erased."""
+    said = {
+        (each.position, each.stream, each.stream_version, each.redacted_type, each.leaf_hash)
+        for each in found.redactions
+    }
+    for position, cell in found.bare.items():
+        row = _row_of(*found.pages.row(cell))
+        if row is None or (*row[:4], row.leaf_hash.hex()) not in said:
+            found.altered.add(position)
+        else:
+            found.cells[position] = cell
 
 
 def _row_of(rowid: int, values: tuple[Value, ...]) -> LedgerRow | None:

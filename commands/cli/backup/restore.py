@@ -29,7 +29,7 @@ from commands.cli.offsite.restore import (
 from commands.cli.options import JsonOption, NameArgument, YesOption
 from commands.cli.session import Session, confirm, opened
 from commands.reporting import humanize as moments
-from commands.reporting.terminal import progress_bar, say, show_facts, write_json
+from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json
 
 if TYPE_CHECKING:
     from commands.restore.plan import RestorePlan
@@ -168,6 +168,8 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
     ]
     if plan.is_foreign:
         facts.append(("refused", f"{plan.foreign}; see --force"))
+    if plan.erased_since:
+        facts.append(("erased", plan.erased_since))
     show_facts(facts)
     say("Nothing was done.", style="dim")
 
@@ -206,6 +208,10 @@ def _plan_json(plan: RestorePlan) -> dict[str, Any]:
         "needed_bytes": plan.needed_bytes,
         "source_path": plan.source,
         "is_foreign": plan.is_foreign,
+        "erasures": [
+            {"ticket": each.ticket, "erased_at": each.erased_at, "position": each.position}
+            for each in plan.erasures
+        ],
     }
 
 
@@ -238,6 +244,8 @@ def _say_restored(outcome: RestoreOutcome) -> None:
         say(f"What was there before is kept as {outcome.pre_restore.filename}")
     if outcome.arrived is not None:
         say(_sentence_of(outcome.arrived))
+    if outcome.plan.erased_since:
+        note(outcome.plan.erased_since)
 
 
 def _sentence_of(arrived: Arrived) -> str:

@@ -94,5 +94,7 @@ def _steps(plan: RestorePlan) -> list[str]:
             f"A new file takes the place of {plan.target} in one step, as a transaction is not "
             f"possible ({why}). Programs that have the old file open must open it again."
         )
+    if plan.erased_since:
+        steps.append(f"{plan.erased_since}.")
     steps.append("What happened is recorded in the ledger, which a restore never rolls back.")
     return steps

@@ -137,9 +137,10 @@ def fetch_work(
 
 
 def _restored(served: ServedSite, done: RestoreOutcome) -> dict[str, Any]:
-    kept = done.pre_restore
+    kept, since = done.pre_restore, done.plan.erased_since
+    message = f"The database was restored from {done.plan.backup.filename}"
     return {
         "restored": True,
-        "message": f"The database was restored from {done.plan.backup.filename}",
+        "message": message if since is None else f"{message}. {since}",
         "pre_restore_backup": None if kept is None else metadata_shape(served.site, kept),
     }

@@ -25,6 +25,7 @@ FREE_FIELDS = {
     "backup_scheduler.settings_updated",
     "backup_scheduler.settings_error",
     "ledger.evidence_exported",
+    "ledger.record_redacted",
 }
 """Their fields have names of their own, for which the grammar has no words."""
 

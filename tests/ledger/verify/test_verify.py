@@ -12,6 +12,7 @@ from ledger.append.ledger import Ledger
 from ledger.clock import ManualClock
 from ledger.events import REGISTRY
 from ledger.events.catalog import BackupFound
+from ledger.events.housekeeping import RecordRedacted
 from ledger.events.scheduling import SettingsCreated
 from ledger.records.record import encode_event
 from ledger.tree.merkle import EMPTY_ROOT
@@ -35,7 +36,8 @@ def test_an_empty_ledger_is_sound(ledger: Ledger) -> None:
 def test_a_ledger_with_every_event_type_is_sound(ledger: Ledger) -> None:
     """Those that the quick check takes, and those that need the full one."""
     assert set(SAMPLES) == set(REGISTRY.values())
-    others = (draft(kind) for kind in SAMPLES if kind is not BackupFound)
+    # What a redaction names must be gone: its own tests have it.
+    others = (draft(kind) for kind in SAMPLES if kind not in (BackupFound, RecordRedacted))
     ledger.append(CONTEXT, draft(BackupFound, filename="found.db"), *others)
     report = verify(ledger.engine)
     assert report.findings == ()
