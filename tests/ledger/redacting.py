@@ -19,7 +19,7 @@ from tests.ledger.tampering import Place, url_of
 from tests.sample_events import CONTEXT
 
 
-def redaction_of(ledger: Ledger, position: int, **changes: Any) -> RecordRedacted:
+def redaction_of(ledger: Ledger, position: int, /, **changes: Any) -> RecordRedacted:
     """What a redaction of a record says; `changes`: what this one says instead."""
     with ledger.engine.connect() as connection:
         (row,) = read_records(connection, after=position - 1, up_to=position)
@@ -37,7 +37,7 @@ def redaction_of(ledger: Ledger, position: int, **changes: Any) -> RecordRedacte
     return RecordRedacted(**fields | changes)
 
 
-def redact(place: Place, position: int, *, erases: bool = True, **changes: Any) -> int:
+def redact(place: Place, position: int, /, *, erases: bool = True, **changes: Any) -> int:
     """Append a redaction, and erase what it names; the position of its event."""
     clock = ManualClock(START + timedelta(hours=2))
     ledger = Ledger(open_engine(database_url(url_of(place))), clock)

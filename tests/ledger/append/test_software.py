@@ -12,7 +12,7 @@ from ledger.append import database, migrations
 from ledger.append.backend import Tables, quoted
 from ledger.append.database import read_meta
 from ledger.append.ledger import Ledger
-from ledger.append.migrations import migrate, note_software
+from ledger.append.migrations import STEPS, migrate, note_software
 from ledger.append.software import is_newer, software_version
 from ledger.append.tables import meta, verified
 from ledger.errors import LedgerTooNew
@@ -63,7 +63,7 @@ def test_a_ledger_of_0_1_0_is_read_as_it_is_and_brought_along_by_whoever_acts(
     assert before.findings == ()
     with ledger.engine.connect() as connection:
         assert not Tables(connection).has(verified.name)
-    assert migrate(ledger.engine) == 1
+    assert migrate(ledger.engine) == len(STEPS)
     note_software(ledger.engine)
     assert read_meta(ledger.engine).software_version == software_version()
     after = verify(ledger.engine)

@@ -17,6 +17,7 @@ from projections.projector.generations import BUILDING, KEPT, read_generations
 from projections.projector.read_models import ReadModels
 from projections.projector.rebuild import Rebuild
 from projections.tables import registry as catalogue
+from projections.tables.backup_settings import BackupSettings
 from tests.projections.conftest import (
     OpenReadModels,
     edit,
@@ -159,7 +160,7 @@ def test_the_old_one_is_kept_and_can_serve_again(
     edit(models_path, "UPDATE backup_settings SET keep_count = 29")
     edited = rows_of(models)
     models.rebuild("backup_settings")
-    assert labels(models) == [("backup_settings@2", KEPT)]
+    assert labels(models) == [(f"backup_settings@{BackupSettings.version}", KEPT)]
     models.roll_back("backup_settings")
     assert rows_of(models) == edited
     ledger.append(CONTEXT, draft(SettingsCreated, "schedule/77"))
