@@ -11,7 +11,7 @@ from commands.errors import CommandError, InvalidArgument
 from commands.site.texts import checked_text
 from ledger.append.backend import backend_of
 from ledger.append.database import reading_snapshot, translated_errors
-from ledger.append.erased import erase_records
+from ledger.append.erasing.erase import erase_records
 from ledger.append.ledger import Draft
 from ledger.append.reading import read_records
 from ledger.append.tables import events, snapshots

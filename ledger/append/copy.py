@@ -29,7 +29,8 @@ from ledger.append.database import (
     translated_errors,
     writing,
 )
-from ledger.append.erased import erase_again, redactions
+from ledger.append.erasing.erase import erase_again
+from ledger.append.erasing.stand_ins import redactions
 from ledger.append.prepared import Prepared
 from ledger.append.reading import Head, read_head
 from ledger.append.stored_tree import TreeReader

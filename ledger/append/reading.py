@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from ledger.append.backend import WRITE
-from ledger.append.erased import StandIns
+from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, head
 from ledger.errors import LedgerBroken

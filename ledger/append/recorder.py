@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 from ledger.append.backend import backend_of
 from ledger.append.batched import batched
 from ledger.append.database import translated_errors
-from ledger.append.erased import StandIns
+from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
     _EVENT,

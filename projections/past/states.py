@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import func, select
 
 from ledger.append.batched import batched
-from ledger.append.erased import StandIns
+from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.tables import events
 from ledger.errors import RecordError
 from ledger.events import REGISTRY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ledger.append.erased import redactions
+from ledger.append.erasing.stand_ins import redactions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from ledger.append.erased import Redaction
+    from ledger.append.erasing.stand_ins import Redaction
 
 
 @dataclass(frozen=True, slots=True)

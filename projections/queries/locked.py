@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import exists, select
 
 from ledger.append.batched import batched
-from ledger.append.erased import StandIns
+from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events
 from ledger.events.offsite import CopyStarted

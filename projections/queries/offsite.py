@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import exists, select
 
 from ledger.append.batched import batched
-from ledger.append.erased import StandIns
+from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.tables import events
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
 from ledger.events.offsite_deletion import CollectStarted, CopyDeletionStarted, PacksCondemned

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from ledger.append.database import database_url, open_engine
-from ledger.append.erased import erase_records
+from ledger.append.erasing.erase import erase_records
 from ledger.append.ledger import Draft, Ledger
 from ledger.append.reading import read_records
 from ledger.clock import ManualClock

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from ledger.append.database import database_url, open_engine
-from ledger.append.erased import erase_records
+from ledger.append.erasing.erase import erase_records
 from ledger.append.ledger import Draft, Ledger
 from ledger.clock import ManualClock
 from ledger.events.housekeeping import RecordRedacted

@@ -1,8 +1,4 @@
-"""Erasing records, and reading those that were erased: from what was kept of them.
-
-Their bytes go in the transaction that appends why. The databases themselves let nothing else
-through (`ledger.append.databases.guards`): a record may go where a later one names its position,
-leaf hash and type; on a server, by the owner alone.
+"""Reading records whose bytes were erased: from what was kept, as their redaction says.
 
 All redactions up to the head are read in the reader's own transaction, so that what it reads of
 the past is what it would read of it tomorrow. A redaction may itself have been redacted, by a
@@ -15,22 +11,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from sqlalchemy import bindparam, delete, null, select, update
+from sqlalchemy import select
 
-from ledger.append.backend import backend_of
-from ledger.append.database import writing
 from ledger.append.prepared import Prepared
-from ledger.append.tables import events, snapshots
+from ledger.append.tables import events
 from ledger.errors import LedgerBroken
 from ledger.events.housekeeping import RecordRedacted
 from ledger.records.erasure import stand_in
 from ledger.records.record import decode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sqlalchemy import Connection
-    from sqlalchemy.engine import Engine
 
     from ledger.records.record import Event
 
@@ -38,11 +29,6 @@ _REDACTIONS = Prepared(
     select(events.c.position, events.c.stream, events.c.stream_version, events.c.record)
     .where(events.c.event_type == RecordRedacted.event_type)
     .order_by(events.c.position.desc())
-)
-_ERASE = Prepared(
-    update(events)
-    .where(events.c.position == bindparam("wanted"), events.c.record.is_not(None))
-    .values(record=null())
 )
 
 
@@ -120,37 +106,3 @@ def redactions(connection: Connection) -> list[Redaction]:
 def _read(record: bytes) -> tuple[Event, bytes]:
     event = decode_event(record)
     return event, stand_in(cast("RecordRedacted", event.details))
-
-
-def erase_records(connection: Connection, redacted: Iterable[RecordRedacted]) -> None:
-    """Remove the bytes of records that were just redacted, and the states folded from them.
-
-    Raises:
-        LedgerBroken: one of them has no bytes.
-    """
-    streams: set[str] = set()
-    for each in redacted:
-        if not streams:
-            backend_of(connection).overwrite(connection)
-        if _ERASE.run(connection, {"wanted": each.position}).rowcount != 1:
-            raise LedgerBroken(f"the record at position {each.position} is gone already")
-        streams.add(each.stream)
-    for stream in sorted(streams):
-        connection.execute(delete(snapshots).where(snapshots.c.stream == stream))
-
-
-def erase_again(engine: Engine) -> int:
-    """Remove what is there once more although it was redacted; how many records that was.
-
-    Whoever makes a ledger from a copy of before the erasure brings such records back.
-    """
-    with writing(engine) as connection:
-        found = redactions(connection)
-        back = [each for each in found if _has_bytes(connection, each.details.position)]
-        erase_records(connection, (each.details for each in back))
-    return len(back)
-
-
-def _has_bytes(connection: Connection, position: int) -> bool:
-    wanted = events.c.position == position, events.c.record.is_not(None)
-    return connection.execute(select(events.c.position).where(*wanted)).first() is not None
