@@ -24,8 +24,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 @app.callback()
 def ledger() -> None:
-    """Begin a ledger, copy it, publish it, save a damaged one, give it roles."""
-    """Begin a ledger, copy it, save a damaged one, give it roles, erase records."""
+    """Begin a ledger, copy it, publish it, save a damaged one, give it roles, erase records."""
 
 
 @app.command(epilog=EXIT_CODES)
