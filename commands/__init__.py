@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         BackupSettingsUpdate,
         RetentionSummary,
     )
+    from commands.site.sites import open_sites
     from ledger.vocabulary import BackupFrequency
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "BackupSettings": "commands.facade.models",
     "BackupSettingsUpdate": "commands.facade.models",
     "RetentionSummary": "commands.facade.models",
+    "open_sites": "commands.site.sites",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "BackupSettings",
     "BackupSettingsUpdate",
     "RetentionSummary",
+    "open_sites",
 ]
 
 

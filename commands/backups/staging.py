@@ -157,13 +157,14 @@ def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) 
         SQLiteFileError: it cannot be; nothing is left.
     """
     settings = site.configuration
-    snapshot = take_snapshot(
-        site.database,
-        path,
-        wait_seconds=settings.snapshot_wait_seconds,
-        limits=SnapshotLimits(free_bytes=site.free_bytes, keys=site.keys),
-        pace=Pace(settings.max_mb_per_second * MEGABYTE, settings.niceness),
-        on_progress=on_progress,
-        pass_fds=(site.owner.lock_descriptor,),
-    )
+    with site.turns:
+        snapshot = take_snapshot(
+            site.database,
+            path,
+            wait_seconds=settings.snapshot_wait_seconds,
+            limits=SnapshotLimits(free_bytes=site.free_bytes, keys=site.keys),
+            pace=Pace(settings.max_mb_per_second * MEGABYTE, settings.niceness),
+            on_progress=on_progress,
+            pass_fds=(site.owner.lock_descriptor,),
+        )
     return Staged(path.name, path, snapshot)

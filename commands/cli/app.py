@@ -49,13 +49,17 @@ ConfigOption = Annotated[
         metavar="FILE", help="The settings [default: backup-ledger.toml in the current folder]."
     ),
 ]
+SiteOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which database, where the settings have several [sites]."),
+]
 QuietOption = Annotated[
     bool, typer.Option("-q", "--quiet", help="Say nothing on stdout where nothing happened.")
 ]
 
 
 @app.callback(epilog=EXIT_CODES)
-def backup_ledger(  # noqa: PLR0917  (options are parameters)
+def backup_ledger(  # noqa: PLR0913, PLR0917  (options are parameters)
     ctx: typer.Context,
     database: Annotated[
         Path | None,
@@ -84,6 +88,7 @@ def backup_ledger(  # noqa: PLR0917  (options are parameters)
         ),
     ] = None,
     config: ConfigOption = None,
+    site: SiteOption = None,
     quiet: QuietOption = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
     _version: Annotated[
@@ -108,6 +113,7 @@ def backup_ledger(  # noqa: PLR0917  (options are parameters)
     options.database, options.backups = database, backups
     options.ledger, options.projections = ledger_url, projections_url
     options.debug, options.config, options.quiet = debug, config, quiet
+    options.site = site
 
 
 app.command(

@@ -9,7 +9,8 @@ import typer
 
 from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING, GlobalOptions
 from commands.cli.options import JsonOption
-from commands.cli.session import configured
+from commands.cli.session import configured, whole_configuration
+from commands.cli.sites import several_sites
 from commands.reporting.humanize import count
 from commands.reporting.terminal import add_row, new_table, say, show_table, write_json
 
@@ -45,7 +46,7 @@ def show(
       backup-ledger config show --all --json
     """
     settings = [
-        each for each in _settings(ctx, configured(ctx)) if everything or each.origin != "default"
+        each for each in _settings(ctx, _looked_at(ctx)) if everything or each.origin != "default"
     ]
     if as_json:
         write_json(
@@ -71,17 +72,36 @@ def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger config check
     """
-    problems = list(_problems(configured(ctx)))
+    problems = list(_all_problems(ctx))
     if as_json:
         write_json({"ok": not problems, "problems": problems})
     elif problems:
         for each in problems:
             say(f"- {each}", "red")
     elif not ctx.obj.quiet:
-        named = sum(each.origin != "default" for each in _settings(ctx, configured(ctx)))
+        named = sum(each.origin != "default" for each in _settings(ctx, _looked_at(ctx)))
         say(f"The settings fit: {count(named, 'setting')} given, the rest have their defaults.")
     if problems:
         raise typer.Exit(FOUND_SOMETHING)
+
+
+def _looked_at(ctx: typer.Context) -> Configuration:
+    """A site's settings where one is named, else those of the file, with all its sites."""
+    whole = whole_configuration(ctx)
+    return whole if whole.site is None else configured(ctx)
+
+
+def _all_problems(ctx: typer.Context) -> Iterator[str]:
+    from commands.site.settings_origin import unknown_variables
+
+    for name in unknown_variables():
+        yield f"{name} is not a setting; see: backup-ledger config show --all"
+    sites = several_sites(ctx)
+    for name, configuration in sites.items():
+        for problem in _problems(configuration):
+            yield f"site {name}: {problem}"
+    if not sites:
+        yield from _problems(configured(ctx))
 
 
 def _settings(ctx: typer.Context, configuration: Configuration) -> Iterator[Setting]:
@@ -96,15 +116,12 @@ def _settings(ctx: typer.Context, configuration: Configuration) -> Iterator[Sett
 
 def _problems(configuration: Configuration) -> Iterator[str]:
     from commands.errors import CommandError
-    from commands.site.settings_origin import unknown_variables
 
-    for name in unknown_variables():
-        yield f"{name} is not a setting; see: backup-ledger config show --all"
     if configuration.database is None:
         yield "which database? give --database PATH (or BACKUP_LEDGER_DATABASE)"
     elif not configuration.database_path.is_file():
         yield f"there is no database at {configuration.database_path}"
-    for name in ("checkpoint_key", "checkpoint_folder"):
+    for name in ("key_file", "checkpoint_key", "checkpoint_folder"):
         path = getattr(configuration, name)
         if path is not None and not path.exists():
             yield f"{name}: there is no {path}"

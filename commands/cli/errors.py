@@ -40,6 +40,7 @@ class GlobalOptions:
     projections: str | None = None
     debug: bool = False
     config: Path | None = None
+    site: str | None = None
     quiet: bool = False
     as_json: bool = False
     max_mb_per_second: float | None = None
@@ -70,7 +71,7 @@ class ReportingGroup(TyperGroup):
         return sys.exit(outcome_of(work, options)) if standalone_mode else work()
 
 
-WITH_VALUE = ("--database", "--backups", "--ledger", "--projections", "--config")
+WITH_VALUE = ("--database", "--backups", "--ledger", "--projections", "--config", "--site")
 WITHOUT_VALUE = ("--debug", "-q", "--quiet")
 
 
@@ -139,7 +140,7 @@ def _report(error: Exception, options: GlobalOptions) -> int:
         import traceback
 
         traceback.print_exception(error)
-    code, message = _explained(error)
+    code, message = explained(error)
     complain(message, code, as_json=options.as_json)
     return code
 
@@ -154,7 +155,7 @@ def _report_usage(error: Any, message: str, options: GlobalOptions) -> int:
     return USAGE
 
 
-def _explained(error: Exception) -> tuple[int, str]:
+def explained(error: Exception) -> tuple[int, str]:
     """Exit code and message; only errors of ours are trusted to say what to do."""
     from commands.errors import exit_code_of, message_of
 

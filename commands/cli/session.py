@@ -42,7 +42,18 @@ class _OneLineHandler(logging.Handler):
 
 
 def configured(ctx: typer.Context) -> Configuration:
-    """Options, then the environment, then backup-ledger.toml.
+    """The settings of the one database that a command acts on.
+
+    Raises:
+        InvalidArgument: names the setting and what is wrong with it, or asks which site.
+    """
+    from commands.site.sites import chosen_site
+
+    return chosen_site(whole_configuration(ctx))
+
+
+def whole_configuration(ctx: typer.Context) -> Configuration:
+    """Options, then the environment, then backup-ledger.toml; perhaps of several sites.
 
     Raises:
         InvalidArgument: names the setting and what is wrong with it.
@@ -52,6 +63,7 @@ def configured(ctx: typer.Context) -> Configuration:
     options: GlobalOptions = ctx.obj
     configuration = load_configuration(
         config=options.config,
+        site=options.site,
         database=options.database,
         backups=options.backups,
         ledger=options.ledger,

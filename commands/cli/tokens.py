@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli.errors import EXIT_CODES
+from commands.cli.errors import EXIT_CODES, GlobalOptions
 from commands.cli.options import JsonOption, parse_moment, parse_user_id
 from commands.cli.session import opened
+from commands.cli.sites import for_each_site, several_sites
 from commands.reporting import humanize as moments
+from commands.reporting.humanize import count
 from commands.reporting.terminal import add_row, new_table, note, say, show_table, write_json
 
 if TYPE_CHECKING:
@@ -46,18 +48,27 @@ def create(
     """
     from commands.upkeep.tokens import create_token
 
-    with opened(ctx, "act") as session:
-        text, token = create_token(session.site, session.context, role, user, expires)
-        if as_json:
-            write_json(_shape(token, session.context.now) | {"token": text})
-            return
-        end = f"until {moments.exact(expires)} UTC" if expires else "until it is revoked"
-        whose = f"{role}, user {user}" if user is not None else role
-        note(f"Token {token.token_id} ({whose}), good {end}. It is shown only now:")
-        say(text)
+    options: GlobalOptions = ctx.obj
+    names, text = list(several_sites(ctx)), None
+    wanted: list[str | None] = [*names] or [options.site]
+    for name in wanted:  # one token, which every site accepts
+        options.site = name
+        with opened(ctx, "act") as session:
+            now = session.context.now
+            text, token = create_token(session.site, session.context, role, user, expires, text)
+    assert text is not None
+    if as_json:
+        write_json(_shape(token, now) | {"token": text})
+        return
+    end = f"until {moments.exact(expires)} UTC" if expires else "until it is revoked"
+    whose = f"{role}, user {user}" if user is not None else role
+    where = f" at {count(len(names), 'site')}" if len(names) > 1 else ""
+    note(f"Token {token.token_id} ({whose}){where}, good {end}. It is shown only now:")
+    say(text)
 
 
 @app.command("list", epilog=EXIT_CODES)
+@for_each_site
 def list_tokens(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """List every token ever made; what it is itself is not known.
 
@@ -78,6 +89,7 @@ def list_tokens(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
+@for_each_site
 def revoke(
     ctx: typer.Context,
     token_id: Annotated[str, typer.Argument(metavar="ID", help="As `tokens list` shows it.")],

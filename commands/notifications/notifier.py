@@ -197,4 +197,6 @@ class Notifier:
     def _place(self) -> str:
         database = self._settings.database
         name = self._settings.backups_folder.name if database is None else database.name
+        if self._settings.site is not None:
+            name = f"site {self._settings.site} ({name})"
         return f"{name} on {socket.gethostname()}"

@@ -83,9 +83,13 @@ def log_event(event: str, *, is_bad: bool = False, **fields: Any) -> None:
 
 
 class RecordedEvents:
-    """Listens to a site, and logs what it records. Runs also get their duration."""
+    """Listens to a site, and logs what it records. Runs also get their duration.
 
-    def __init__(self) -> None:
+    `site`: its name, where the process has several.
+    """
+
+    def __init__(self, site: str | None = None) -> None:
+        self._site = site
         self._started: dict[str, datetime] = {}
 
     def __call__(self, recorded: Sequence[RecordedEvent]) -> None:
@@ -111,6 +115,7 @@ class RecordedEvents:
         log_event(
             event.event_type,
             is_bad=not event.success,
+            site=self._site,
             position=recorded.position,
             user=None if event.user_id is None else int(event.user_id),
             actor=event.actor.id,

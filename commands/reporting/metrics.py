@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,20 @@ def metrics(site: Site) -> list[Metric]:
             ),
             _lag(site, {name: each.position for name, each in read_progress(connection).items()}),
         ]
-    return [*found, *_ledger(site, now), *_space(site), _build()]
+    return _of_site([*found, *_ledger(site, now), *_space(site), _build()], settings.site)
+
+
+def _of_site(found: list[Metric], name: str | None) -> list[Metric]:
+    """With the label `site`, where the configuration has several."""
+    if name is None:
+        return found
+    label = (("site", name),)
+    return [
+        replace(
+            each, samples=tuple(replace(one, labels=label + one.labels) for one in each.samples)
+        )
+        for each in found
+    ]
 
 
 def exposition(found: Sequence[Metric]) -> str:

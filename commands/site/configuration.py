@@ -25,11 +25,13 @@ from commands.site.labels import Served, check_labels, served_users
 from commands.site.topics import TOPICS, Topic
 from commands.site.witnesses import Witness, check_witnesses
 from commands.sqlite.cipher.keys import Keys
-from ledger.append.database import database_url
+from ledger.append.database import database_url, file_of
+from ledger.append.schemas import in_schema
 from ledger.errors import LedgerError
 
 ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"
 CONFIGURATION_FILE = "backup-ledger.toml"
+SCHEMA_PREFIX = "backup_ledger_"
 MEGABYTE = 1_000_000
 """Bytes of the MB in settings and messages, everywhere."""
 
@@ -49,6 +51,9 @@ class Configuration(BaseSettings):
         env_prefix=ENVIRONMENT_PREFIX, toml_file=CONFIGURATION_FILE, extra="forbid", frozen=True
     )
 
+    sites: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    site: str | None = None
+    max_running: Annotated[int, Field(ge=1, le=1_000)] = 2
     database: Path | None = None
     backups: Path | None = None
     ledger: str | None = None
@@ -226,11 +231,23 @@ class Configuration(BaseSettings):
     @property
     def ledger_url(self) -> URL:
         """By default `ledger.sqlite` in the backups folder; a plain path means SQLite."""
-        return _as_url(self.ledger) or sqlite_url(self.backups_folder / "ledger.sqlite")
+        given = self._in_own_schema(_as_url(self.ledger))
+        return given or sqlite_url(self.backups_folder / "ledger.sqlite")
 
     @property
     def projections_url(self) -> URL:
-        return _as_url(self.projections) or sqlite_url(self.backups_folder / "projections.sqlite")
+        given = self._in_own_schema(_as_url(self.projections))
+        return given or sqlite_url(self.backups_folder / "projections.sqlite")
+
+    @property
+    def own_schema(self) -> str | None:
+        """The schema of a site's ledger where that is on a server; None for any other."""
+        return None if self.site is None else f"{SCHEMA_PREFIX}{self.site}"
+
+    def _in_own_schema(self, url: URL | None) -> URL | None:
+        if url is None or self.own_schema is None or file_of(url) is not None:
+            return url
+        return in_schema(url, self.own_schema)
 
 
 def require_trusted(path: Path) -> None:
@@ -273,12 +290,7 @@ def load_configuration(*, config: Path | None = None, **options: Any) -> Configu
     except InvalidArgument:
         raise
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"]) or "label_users"
-        if first["type"] == "extra_forbidden":
-            raise InvalidArgument(f"there is no setting {name!r}; remove it from {file}") from error
-        wrong = first["msg"].removeprefix("Value error, ")
-        raise InvalidArgument(f"setting {name!r}: {wrong}") from error
+        raise InvalidArgument(wrong_setting(error, file=file)) from error
     except SettingsError as error:
         # Of a setting that is a list or a table, from the environment.
         raise InvalidArgument(
@@ -287,6 +299,15 @@ def load_configuration(*, config: Path | None = None, **options: Any) -> Configu
         ) from error
     except ValueError as error:
         raise InvalidArgument(f"{file} cannot be read: {error}") from error
+
+
+def wrong_setting(error: ValidationError, prefix: str = "", file: str | None = None) -> str:
+    """Which setting is wrong, and how. `prefix`: before its name."""
+    first = error.errors(include_url=False)[0]
+    name = prefix + (".".join(str(part) for part in first["loc"]) or "label_users")
+    if first["type"] == "extra_forbidden":
+        return f"there is no setting {name!r}; remove it" + (f" from {file}" if file else "")
+    return f"setting {name!r}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _reading(file: str) -> type[Configuration]:

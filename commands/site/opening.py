@@ -35,6 +35,7 @@ from ledger.append.database import (
 )
 from ledger.append.ledger import Ledger
 from ledger.append.migrations import migrate, note_software
+from ledger.append.schemas import has_schema, make_schema
 from ledger.append.tables import meta
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerMissing
@@ -171,6 +172,9 @@ def begin(
             rows of another ledger; or the marker beside the database names a ledger.
         TableInTheWay: the read models' database has a table of a name of ours.
     """
+    if configuration.own_schema is not None:
+        for url in (configuration.ledger_url, application_url or configuration.projections_url):
+            make_schema(url, configuration.own_schema)
     before = look_around(configuration)
     if not (new or before.store_id or before.has_ledger):
         _refuse_marked(configuration)
@@ -200,6 +204,8 @@ def look_around(configuration: Configuration) -> Found:
     path = file_of(url)
     if path is not None:
         return Found(store_id, os.path.lexists(path))
+    if configuration.own_schema is not None and not has_schema(url, configuration.own_schema):
+        return Found(store_id, has_ledger=False)
     engine = open_engine(url)
     try:
         with translated_errors(engine), engine.connect() as connection:

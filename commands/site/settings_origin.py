@@ -29,12 +29,14 @@ def settings_with_origin(
 ) -> Iterator[Setting]:
     """Every setting. `options`: the names of those that were given on the command line."""
     file = Path(CONFIGURATION_FILE) if config is None else config
-    in_file = _keys_of(file)
+    in_file, of_site = _keys_of(file), set(_table_of(file, configuration.site))
     in_environment = {name.upper() for name in os.environ}
     for name in Configuration.model_fields:
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
         if name in options:
             origin = "option"
+        elif name in of_site:
+            origin = f"{file.absolute()}, sites.{configuration.site}"
         elif variable in in_environment:
             origin = variable
         elif name in in_file:
@@ -56,6 +58,13 @@ def _keys_of(file: Path) -> set[str]:
         return set(tomllib.loads(file.read_text("utf-8")))
     except FileNotFoundError:
         return set()
+
+
+def _table_of(file: Path, site: str | None) -> dict[str, Any]:
+    if site is None or "sites" not in _keys_of(file):
+        return {}
+    table: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))["sites"][site]
+    return table
 
 
 def _shown(value: Any) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from threading import RLock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from commands.errors import StoreUnknown
 from commands.site.actors import SYSTEM
@@ -58,6 +58,8 @@ class Site:
     """Its ledger began just now."""
     random: Random = field(default_factory=Random)
     free_bytes: FreeBytes = free_bytes
+    turns: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    """Taken for each snapshot: where several sites share a process, so many at once."""
     listeners: list[Callable[[list[RecordedEvent]], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -132,8 +132,11 @@ def create_token(
     role: str,
     user: int | None = None,
     expires: datetime | None = None,
+    text: str | None = None,
 ) -> tuple[str, Token]:
     """Make a token: its text, which is not kept anywhere, and what is known of it.
+
+    `text`: that of a token which another site's ledger has; this one then accepts it as well.
 
     Raises:
         InvalidArgument: an unknown role, a user where none belongs or none where one does, or
@@ -149,16 +152,18 @@ def create_token(
         require_known_user(site, user)
     if expires is not None and require_aware(expires) <= context.now:
         raise InvalidArgument(f"the token would expire at {expires.isoformat()}, which has passed")
-    secret = secrets.token_bytes(SECRET_BYTES)
+    text = text or _text_of(secrets.token_bytes(SECRET_BYTES))
+    token_id = token_id_of(text)
+    assert token_id is not None  # it is one of ours
     details = TokenCreated(
-        token_id=_id_of(secret),
+        token_id=token_id,
         role=role,
         user=None if user is None else str(user),
         expires=expires,
     )
     site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details, user)))
     made = next(each for each in TokenBook(site.ledger).all() if each.token_id == details.token_id)
-    return PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("="), made
+    return text, made
 
 
 def first_token(site: Site, context: Context) -> str | None:
@@ -210,6 +215,10 @@ def token_id_of(text: str) -> str | None:
     ):
         return None  # one secret, one text
     return _id_of(secret)
+
+
+def _text_of(secret: bytes) -> str:
+    return PREFIX + base64.urlsafe_b64encode(secret).decode().rstrip("=")
 
 
 def _id_of(secret: bytes) -> str:

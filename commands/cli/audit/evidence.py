@@ -19,6 +19,7 @@ from commands.cli.audit.bundles import (
 from commands.cli.errors import EXIT_CODES, FOUND_SOMETHING
 from commands.cli.options import JsonOption, parse_integer
 from commands.cli.session import configured, opened
+from commands.cli.sites import for_each_site
 from commands.reporting.terminal import note, progress_bar, say, show_facts, write_json
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ PublicKeyOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to `backup-ledger audit`."""
     for name, command in (
-        ("verify", verify),
+        ("verify", for_each_site(verify)),
         ("checkpoint", checkpoint),
         ("prove", prove),
         ("export", export),

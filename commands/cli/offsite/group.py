@@ -14,21 +14,22 @@ from commands.cli.offsite.recover import recover
 from commands.cli.offsite.show import list_, show, status
 from commands.cli.offsite.upkeep import adopt, reindex, repair
 from commands.cli.offsite.verify import verify
+from commands.cli.sites import for_each_site
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 app.command("keygen", epilog=EXIT_CODES)(keygen)
 app.command("add", epilog=EXIT_CODES)(add)
-app.command("list", epilog=EXIT_CODES)(list_)
+app.command("list", epilog=EXIT_CODES)(for_each_site(list_))
 app.command("show", epilog=EXIT_CODES)(show)
 app.command("set", epilog=EXIT_CODES)(set_)
 app.command("remove", epilog=EXIT_CODES)(remove)
 app.command("attach", epilog=EXIT_CODES)(attach)
 app.command("recipients", epilog=EXIT_CODES)(recipients)
-app.command("copy", epilog=EXIT_CODES)(copy)
-app.command("status", epilog=EXIT_CODES)(status)
-app.command("verify", epilog=EXIT_CODES)(verify)
-app.command("collect", epilog=EXIT_CODES)(collect)
-app.command("repair", epilog=EXIT_CODES)(repair)
-app.command("adopt", epilog=EXIT_CODES)(adopt)
-app.command("reindex", epilog=EXIT_CODES)(reindex)
+app.command("copy", epilog=EXIT_CODES)(for_each_site(copy))
+app.command("status", epilog=EXIT_CODES)(for_each_site(status))
+app.command("verify", epilog=EXIT_CODES)(for_each_site(verify))
+app.command("collect", epilog=EXIT_CODES)(for_each_site(collect))
+app.command("repair", epilog=EXIT_CODES)(for_each_site(repair))
+app.command("adopt", epilog=EXIT_CODES)(for_each_site(adopt))
+app.command("reindex", epilog=EXIT_CODES)(for_each_site(reindex))
 app.command("recover", epilog=EXIT_CODES)(recover)

@@ -9,6 +9,7 @@ import typer
 from commands.cli.errors import FOUND_SOMETHING
 from commands.cli.options import JsonOption
 from commands.cli.session import configured, opened
+from commands.cli.sites import for_each_site
 from commands.cli.status.lines import lines, style_of
 from commands.reporting.terminal import say, show_facts, write_json
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_NAMES_SHOWN = 5
 
 
+@for_each_site
 def status(
     ctx: typer.Context,
     watch: Annotated[
