@@ -26,7 +26,7 @@ from commands.site.topics import TOPICS, Topic
 from commands.site.witnesses import Witness, check_witnesses
 from commands.sqlite.cipher.keys import Keys
 from ledger.append.database import database_url, file_of
-from ledger.append.schemas import in_schema
+from ledger.append.databases.schemas import in_schema
 from ledger.errors import LedgerError
 
 ENVIRONMENT_PREFIX = "BACKUP_LEDGER_"

@@ -33,9 +33,9 @@ from ledger.append.database import (
     read_meta,
     translated_errors,
 )
+from ledger.append.databases.schemas import has_schema, make_schema
 from ledger.append.ledger import Ledger
 from ledger.append.migrations import migrate, note_software
-from ledger.append.schemas import has_schema, make_schema
 from ledger.append.tables import meta
 from ledger.clock import Clock, SystemClock
 from ledger.errors import LedgerMissing
@@ -172,9 +172,7 @@ def begin(
             rows of another ledger; or the marker beside the database names a ledger.
         TableInTheWay: the read models' database has a table of a name of ours.
     """
-    if configuration.own_schema is not None:
-        for url in (configuration.ledger_url, application_url or configuration.projections_url):
-            make_schema(url, configuration.own_schema)
+    _make_schemas(configuration, application_url)
     before = look_around(configuration)
     if not (new or before.store_id or before.has_ledger):
         _refuse_marked(configuration)
@@ -194,6 +192,14 @@ def begin(
             _make_ledger(configuration, clock)
         if found.store_id is None:
             make_store(configuration.backups_folder)
+
+
+def _make_schemas(configuration: Configuration, application_url: URL | None) -> None:
+    """A site's own schema, on each server that it uses."""
+    urls = (configuration.ledger_url, application_url or configuration.projections_url)
+    for url in urls if configuration.own_schema else ():
+        if file_of(url) is None:
+            make_schema(url, str(configuration.own_schema))
 
 
 def look_around(configuration: Configuration) -> Found:

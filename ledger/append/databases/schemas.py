@@ -34,12 +34,12 @@ def has_schema(url: URL, schema: str) -> bool:
 
 
 def make_schema(url: URL, schema: str) -> None:
-    """Make the schema where the database is on a server, and it is not there.
+    """Make the schema where it is not there.
 
     Raises:
         LedgerUnreachable: the server does not answer, or its role may not make one.
     """
-    if url.get_backend_name() == "postgresql" and not has_schema(url, schema):
+    if not has_schema(url, schema):
         _ask(url, f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
 
 
