@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from ledger.append.database import create_ledger, database_url, open_engine
 from ledger.clock import SystemClock
-from tests.benchmarks.measuring import Row, Sizes, rate_row
+from tests.benchmarks.measuring import Rounds, Row, Sizes, rate_row
 from tests.postgresql_server import Server, running_server
 from tests.simulation.measuring import Office
 
@@ -31,18 +31,15 @@ def appends(writers: int) -> Callable[[Path, Sizes], Row]:
         each = min(APPENDS, sizes.events) // writers
         with running_server(folder / "server", durable=True) as server:
             ours, theirs = _ours(server), server.new_database()
+            sides = (("ledger", ours), ("library", theirs))
             _together("library", theirs, 1, 1)  # makes its tables
-            taken = [
-                (
-                    _together("ledger", ours, writers, each),
-                    _together("library", theirs, writers, each),
-                )
-                for _ in range(sizes.rounds)
-            ]
-        best = [min(side) for side in zip(*taken, strict=True)]
+            taken = Rounds()
+            for _ in range(sizes.rounds):
+                turn = [_together(kind, url, writers, each) for kind, url in sides]
+                taken.seconds.append(tuple(turn))
         name = f"postgresql_append_{writers}"
         against = f"the library's PostgreSQL application, {writers} writers"
-        return rate_row(name, each * writers, *best, against, 0.5)
+        return rate_row(name, each * writers, taken, against, 0.5)
 
     return measure
 
@@ -93,20 +90,23 @@ def night(schedulers: int) -> Callable[[Path, Sizes], Row]:
         with running_server(folder / "server", durable=True) as server:
             office, library = Office(server, folder, users), server.new_database()
             _together("library", library, 1, 1)  # makes its tables
-            ours, theirs = [], []
+            taken = Rounds()
             for _ in range(sizes.rounds):
                 before = office.size()
-                ours.append(office.night(schedulers)[-1])
+                ours = office.night(schedulers)[-1]
                 events = office.size() - before
                 some = min(events, LIBRARY_APPENDS) // schedulers
-                taken = _together("library", library, schedulers, some)
-                theirs.append(taken * events / (some * schedulers))
+                theirs = _together("library", library, schedulers, some)
+                taken.seconds.append((ours, theirs * events / (some * schedulers)))
             office.close()
-        seconds, library_seconds = min(ours), min(theirs)
         against = f"the library's appends of as many events, {schedulers} writers; {users} users"
-        ratio = library_seconds / seconds
-        name = f"postgresql_night_{schedulers}"
-        return Row(name, seconds, "s", against, ratio, 1.0, ratio >= 1.0)
+        return taken.row(
+            f"postgresql_night_{schedulers}",
+            (taken.seconds_of(), "s"),
+            against,
+            lambda ours, theirs: theirs / ours,
+            1.0,
+        )
 
     return measure
 

@@ -22,7 +22,7 @@ from projections.queries.due import due_schedules
 from projections.tables import columns as tables
 from tests.benchmarks.ledger_rows import ACTOR, created, new_ledger
 from tests.benchmarks.library_runner import run_library
-from tests.benchmarks.measuring import Row, Sizes, best_seconds, limit_row, rate_row
+from tests.benchmarks.measuring import Row, Sizes, limit_row, take_turns
 from tests.benchmarks.years_of_use import opened_ledger, years_of_use
 from tests.sample_events import sample
 
@@ -41,14 +41,20 @@ def rebuild(folder: Path, sizes: Sizes) -> Row:
     models = ReadModels.at(_url(folder / "models.sqlite"), ledger, is_applications=False)
     models.catch_up()
     count = min(LIBRARY_EVENTS, total)
-    ours, theirs = best_seconds(
+    taken = take_turns(
         lambda: models.rebuild(None),
         lambda: run_library(path, folder / "library.sqlite", count),
         rounds=sizes.rounds,
     )
     models.close()
     ledger.close()
-    return rate_row("rebuild", total, ours, theirs * total / count, "the library's runner", 20.0)
+    return taken.row(
+        "rebuild",
+        (total / taken.seconds_of(), "per second"),
+        "the library's runner",
+        lambda ours, theirs: theirs * total / count / ours,
+        20.0,
+    )
 
 
 def rebuild_memory(folder: Path, sizes: Sizes) -> Row:
@@ -76,13 +82,13 @@ def due_query(folder: Path, sizes: Sizes) -> Row:
             rows = [_settings_row(user, now) for user in range(start, start + CHUNK * 10)]
             connection.execute(insert(tables.backup_settings), rows)
     with models.engine.connect() as connection:
-        (seconds,) = best_seconds(
+        taken = take_turns(
             lambda: [due_schedules(connection, now, 1_000) for _ in range(100)],
             rounds=sizes.rounds,
         )
     models.close()
     ledger.close()
-    return limit_row("due_query", seconds / 100, 0.001, f"1 ms at {sizes.settings} settings")
+    return limit_row("due_query", taken, 0.001, f"1 ms at {sizes.settings} settings", times=100)
 
 
 def _settings_row(user_id: int, now: Any) -> dict[str, Any]:
@@ -115,12 +121,12 @@ def schedule_load(folder: Path, sizes: Sizes) -> Row:
         ledger.append(context, *(Draft(schedule_stream(1), change, 1) for _ in range(CHUNK)))
     ledger.load(schedule_stream(1), evolve_schedule, SCHEDULE_FORM)
     ledger.append(context, *(Draft(schedule_stream(1), change, 1) for _ in range(KEEP_EVERY - 1)))
-    (seconds,) = best_seconds(
+    taken = take_turns(
         lambda: ledger.load(schedule_stream(1), evolve_schedule, SCHEDULE_FORM),
         rounds=sizes.rounds,
     )
     ledger.close()
-    return limit_row("schedule_load", seconds, 0.010, f"10 ms after {LONG_STREAM} events")
+    return limit_row("schedule_load", taken, 0.010, f"10 ms after {LONG_STREAM} events")
 
 
 def _url(path: Path) -> Any:

@@ -38,16 +38,24 @@ def table(found: Result) -> str:
     lines = [
         f"Measured on {found['date']}, {found['machine']}; {found['sizes']} sizes.",
         "",
-        "| name | value | beside | ratio | target | |",
-        "|---|---|---|---|---|---|",
+        "| name | value | beside | ratio | spread | target | |",
+        "|---|---|---|---|---|---|---|",
     ]
     for each in found["rows"]:
         verdict = "met" if each["met"] else "**not met**"
         lines.append(
             f"| `{each['name']}` | {each['value']:,.4g} {each['unit']} | {each['against']} "
-            f"| {each['ratio']:.3g} | {each['target']:g} | {verdict} |"
+            f"| {each['ratio']:.3g} | {_spread(each)} | {each['target']:g} | {verdict} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _spread(row: Result) -> str:
+    """Of the ratio, over the rounds; rows of earlier versions have none."""
+    if "spread" not in row:
+        return "not kept"
+    text = f"{row['spread']:.0%} in {row['rounds']}"
+    return text if row["steady"] else f"**{text}**"
 
 
 def chart(rows: list[Result]) -> str:
