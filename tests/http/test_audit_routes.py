@@ -6,12 +6,15 @@ import io
 import json
 import zipfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from commands.audit import log as audit_log
 from commands.audit.keys import parse_public_key
+from commands.audit.watch import look
+from commands.audit.watched_places import LedgerService
 from commands.health.facts import status_facts
 from commands.http.callers import Caller
 from commands.http.console.job import Verdict, verdict_of
@@ -296,3 +299,30 @@ def test_a_search_says_how_far_it_looked(place: Place, monkeypatch: pytest.Monke
     assert (page["count"], page["looked_at"]) == (0, 2)
     assert page["next_cursor"] is not None
     assert "looked_at" not in client.get("/database/audit/log").json()
+
+
+def test_a_watcher_follows_the_service(place: Place, tmp_path: Path) -> None:
+    """Checkpoint and proof come from the routes; another history is found by them."""
+    client = place.client("auditor")
+
+    def fetch(path: str) -> bytes | None:
+        answer = client.get(f"/database/{path}")
+        return answer.content if answer.status_code == 200 else None
+
+    service, state = LedgerService("the service", fetch), tmp_path / "watcher" / "state"
+    key = parse_public_key(client.get("/database/audit/public-key").text.strip())
+    sizes = []
+    for user in range(1, 4):
+        place.world.configure(user)
+        assert client.post("/database/audit/checkpoint").status_code == 200
+        found = look(service, key, state, place.world.clock.now(), timedelta(hours=48))
+        sizes.append((found.before, found.size))
+    assert sizes[0][0] is None
+    assert [before for before, _ in sizes[1:]] == [size for _, size in sizes[:-1]]
+    size = sizes[-1][1]
+    assert client.get(f"/database/audit/consistency?first=1&second={size + 9}").status_code == 404
+    assert client.get("/database/audit/consistency?first=0&second=1").status_code == 422
+    assert (
+        place.client("user", 1).get("/database/audit/consistency?first=1&second=2").status_code
+        == 403
+    )
