@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.responses import PlainTextResponse
 
+from commands.health.offsite_metrics import offsite_metrics
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
 from commands.http.served_site import ServedSite
@@ -37,7 +38,10 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
     def show_metrics(request: Request) -> Response:
         if not served.metrics_open and caller(request).role == "user":
             raise HTTPException(403, "the role user may not do this; it takes operator or auditor")
-        return Response(exposition(metrics(served.site)), media_type=CONTENT_TYPE)
+        return Response(
+            exposition([*metrics(served.site), *offsite_metrics(served.site)]),
+            media_type=CONTENT_TYPE,
+        )
 
     return router
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from commands.notifications.incident import Incident, shown
+from commands.notifications.offsite_incidents import OFFSITE_TELLING
 from commands.site.configuration import MEGABYTE
-from commands.site.topics import Topic
-from ledger.clock import format_instant
 from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing
 from ledger.events.restoring import RestoreFailed, RestoreInterrupted
 from ledger.events.scheduling import BackupAbandoned, BackupFailed
@@ -37,16 +37,8 @@ _HEADINGS: dict[str, str] = {
     "restore": "restores that did not end well",
     "overdue": "overdue",
     "low_space": "little space left",
+    "offsite": "about off-site copies",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """One thing that a person should know, in a sentence, and the command that shows more."""
-
-    topic: Topic
-    text: str
-    advice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +70,7 @@ def overdue(
             continue
         since = due + patience
         if since <= until and (after is None or since > after):
-            text = f"the backup of user {each.user_id} is due since {_shown(due)}"
+            text = f"the backup of user {each.user_id} is due since {shown(due)}"
             found.append(
                 Incident("overdue", text, f"is `backup-ledger run` running? see: {STATUS}")
             )
@@ -151,7 +143,7 @@ def _failed(event: Event, details: BackupFailed) -> Incident | None:
     if details.attempt <= MAX_RETRIES:
         return None  # it is tried again
     text = (
-        f"the backup of user {event.resource_id} for {_shown(details.slot)} failed "
+        f"the backup of user {event.resource_id} for {shown(details.slot)} failed "
         f"{details.attempt} times: {event.error_message}"
     )
     return Incident("failed", text, _history(event))
@@ -159,7 +151,7 @@ def _failed(event: Event, details: BackupFailed) -> Incident | None:
 
 def _abandoned(event: Event, details: BackupAbandoned) -> Incident:
     text = (
-        f"the backup of user {event.resource_id} for {_shown(details.slot)} lost the process "
+        f"the backup of user {event.resource_id} for {shown(details.slot)} lost the process "
         f"that ran it ({details.scheduler}), attempt {details.attempt}"
     )
     return Incident("abandoned", text, _history(event))
@@ -203,6 +195,7 @@ _TELLING: dict[str, Callable[[Event, Any], Incident | None]] = {
     BackupCreated.event_type: _warned,
     RestoreFailed.event_type: _not_restored,
     RestoreInterrupted.event_type: _cut_short,
+    **OFFSITE_TELLING,
 }
 INCIDENT_TYPES = frozenset(_TELLING)
 """Event types that may be incidents; all others need not even be decoded."""
@@ -210,7 +203,3 @@ INCIDENT_TYPES = frozenset(_TELLING)
 
 def _history(event: Event) -> str:
     return f"backup-ledger audit history {event.stream}"
-
-
-def _shown(moment: datetime) -> str:
-    return format_instant(moment)[:16].replace("T", " ") + " UTC"

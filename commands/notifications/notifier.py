@@ -13,10 +13,10 @@ from commands.health.facts import verdict_of
 from commands.health.finding import Finding
 from commands.health.verdict import Verdict
 from commands.notifications import state as topics
+from commands.notifications.incident import Incident
 from commands.notifications.incidents import (
     LOW_SPACE_REMINDER,
     STATUS,
-    Incident,
     Message,
     digest_due,
     digest_of,
@@ -24,9 +24,11 @@ from commands.notifications.incidents import (
     message_of,
     overdue,
 )
+from commands.notifications.offsite_incidents import Waiting, late_copies
 from commands.notifications.queue import NotificationQueue
 from commands.notifications.scan import IncidentScan
 from commands.notifications.targets import Targets
+from projections.queries.offsite import all_destinations, backups_without_copy
 from projections.queries.schedules import all_schedules, count_schedules
 
 if TYPE_CHECKING:
@@ -136,12 +138,31 @@ class Notifier:
             self._send(claimed, self._told(topic, found))
 
     def _overdue(self, until: datetime, *, again: bool = False) -> list[Incident]:
-        if "overdue" not in self._settings.notify_topics:
-            return []
         after = None if again else self._queue.state.newest.get(topics.OVERDUE)
-        patience = timedelta(hours=self._settings.overdue_after_hours)
+        wanted, found = self._settings.notify_topics, list[Incident]()
+        if "overdue" in wanted:
+            patience = timedelta(hours=self._settings.overdue_after_hours)
+            with self._site.read_models.reading() as connection:
+                found += overdue(all_schedules(connection), after, until, patience)
+        if "offsite" in wanted:
+            patience = timedelta(hours=self._settings.offsite_overdue_hours)
+            found += late_copies(self._waiting_for_copies(), after, until, patience)
+        return found
+
+    def _waiting_for_copies(self) -> list[Waiting]:
+        if not self._site.has_store:
+            return []
+        found, store = [], self._site.store.store_id
         with self._site.read_models.reading() as connection:
-            return overdue(all_schedules(connection), after, until, patience)
+            for each in all_destinations(connection):
+                missing = (
+                    backups_without_copy(connection, store, each.repository_id)
+                    if each.is_attached
+                    else []
+                )
+                if missing:
+                    found.append(Waiting(each.name, len(missing), missing[0].created_at))
+        return found
 
     def _low_space(self, now: datetime, *, again: bool = False) -> list[Incident]:
         limit = self._settings.low_space_mb

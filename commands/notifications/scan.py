@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commands.notifications.incidents import INCIDENT_TYPES, Incident, incident_of
+from commands.notifications.incident import Incident
+from commands.notifications.incidents import INCIDENT_TYPES, incident_of
 from ledger.append.ledger import Ledger, RecordedEvent
 from ledger.records.record import decode_event
 

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from commands.site.site import Site
+    from projections.folds.offsite_destination import Destination
 
 OFFSITE = ".offsite"
+PUBLISHED = "published"
 
 
 def index_folder(site: Site, repository_id: str) -> Path:
@@ -35,3 +37,17 @@ def locked_index(site: Site, repository_id: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def published_size(site: Site, destination: Destination) -> int | None:
+    """How many records of the ledger this machine last saw there; None where none."""
+    path = site.store.folder / OFFSITE / destination.repository_id / PUBLISHED
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def remember_published(site: Site, destination: Destination, size: int) -> None:
+    """Keep how many records are there now; nothing depends on it."""
+    (index_folder(site, destination.repository_id) / PUBLISHED).write_text(f"{size}\n")

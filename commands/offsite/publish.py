@@ -14,7 +14,7 @@ from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import CommandError
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import DestinationConflict, DestinationRefused
-from commands.offsite.index_folder import index_folder
+from commands.offsite.index_folder import published_size, remember_published
 from commands.offsite.log.tiles import LogPlace, write_log
 from commands.offsite.repository.layout import LEDGER
 from commands.offsite.repository.seal import Sealer
@@ -23,13 +23,11 @@ from ledger.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from commands.site.site import Site
     from projections.folds.offsite_destination import Destination
 
 logger = logging.getLogger("backup_ledger.offsite")
-PUBLISHED = "published"
 
 
 def publish_ledger(site: Site, destination: Destination) -> int:
@@ -50,7 +48,7 @@ def publish_ledger(site: Site, destination: Destination) -> int:
         kept = sign_checkpoint(site.ledger.engine, read_private_key(key_path), site.clock, folder)
         sealer = Sealer(destination.recipients)
         size = write_log(site.ledger.engine, LogPlace(store, LEDGER, sealer), kept)
-    _remember(site, destination, size)
+    remember_published(site, destination, size)
     return size
 
 
@@ -65,15 +63,6 @@ def publish_if_behind(site: Site, destination: Destination) -> None:
         publish_ledger(site, destination)
     except (CommandError, LedgerError) as error:
         logger.warning("the ledger was not published to %s: %s", destination.name, error)
-
-
-def published_size(site: Site, destination: Destination) -> int | None:
-    """How many records this machine last saw there; None where none."""
-    path = _memory(site, destination)
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 @contextmanager
@@ -93,11 +82,3 @@ def _lease(site: Site, destination: Destination) -> Iterator[None]:
     finally:
         with site.ledger.locked() as locked:
             end_lease(locked.connection, name, owner)
-
-
-def _memory(site: Site, destination: Destination) -> Path:
-    return index_folder(site, destination.repository_id) / PUBLISHED
-
-
-def _remember(site: Site, destination: Destination, size: int) -> None:
-    _memory(site, destination).write_text(f"{size}\n")

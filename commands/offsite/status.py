@@ -9,7 +9,7 @@ from commands.offsite.deleting.collect import is_append_only
 from commands.offsite.deleting.due import next_deletion_at
 from commands.offsite.destinations import live_destinations
 from commands.offsite.due import missing_backups
-from commands.offsite.publish import published_size
+from commands.offsite.index_folder import published_size
 from ledger.events.offsite import CopyCompleted
 from ledger.vocabulary import CopyStatus, copy_stream
 from projections.queries.audit import AuditFilter, matching_positions

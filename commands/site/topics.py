@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 Topic = Literal[
-    "failed", "abandoned", "corrupt", "missing", "warning", "restore", "overdue", "low_space"
+    "failed",
+    "abandoned",
+    "corrupt",
+    "missing",
+    "warning",
+    "restore",
+    "overdue",
+    "low_space",
+    "offsite",
 ]
 
 
@@ -18,4 +26,5 @@ TOPICS: tuple[Topic, ...] = (
     "restore",
     "overdue",
     "low_space",
+    "offsite",
 )

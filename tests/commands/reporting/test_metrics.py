@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from commands.health.offsite_metrics import ABOUT, offsite_metrics
 from commands.reporting.metrics import exposition, metrics, quantile
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World, break_database
@@ -19,7 +20,9 @@ DOCS = Path(__file__).parents[3] / "docs" / "prometheus"
 def read(world: World) -> dict[tuple[str, ...], float]:
     """Name and labels -> value, as Prometheus would read the text."""
     found = {}
-    for family in text_string_to_metric_families(exposition(metrics(world.site))):
+    for family in text_string_to_metric_families(
+        exposition([*metrics(world.site), *offsite_metrics(world.site)])
+    ):
         for each in family.samples:
             labels = [f"{name}={value}" for name, value in sorted(each.labels.items())]
             found[each.name.removeprefix("backup_ledger_"), *labels] = each.value
@@ -107,6 +110,7 @@ def test_alerts_and_dashboard_name_only_what_there_is(world: World) -> None:
     known = {f"backup_ledger_{key[0]}" for key in read(world)} | {
         "backup_ledger_checkpoint_age_seconds"  # where checkpoints are signed
     }
+    known |= {f"backup_ledger_{name}" for name in ("offsite_copies", *ABOUT)}  # for destinations
     alerts = (DOCS / "alerts.yml").read_text()
     dashboard = json.loads((DOCS / "grafana-dashboard.json").read_text())
     expressions = [
