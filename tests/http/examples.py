@@ -116,6 +116,7 @@ def _offsite(ask: Ask, client: httpx.Client, world: World) -> None:
     name = ask("POST /backup", json={"filename": "elsewhere"}).json()["filename"]
     finished(client, ask("POST /offsite/{name}/copy", "/offsite/nas/copy"))
     finished(client, ask("POST /offsite/{name}/verify", "/offsite/nas/verify", json={}))
+    finished(client, ask("POST /offsite/{name}/collect", "/offsite/nas/collect"))
     ask("GET /offsite")
     ask("GET /offsite/{name}", "/offsite/nas")
     ask("GET /backups/{filename}/copies", f"/backups/{name}/copies")

@@ -82,6 +82,18 @@ def test_verifying_takes_no_key_from_a_request(copied: Place, tmp_path: Path) ->
     assert finished(client, client.post(path, json={"due": True}))["result"]["copies"] == []
 
 
+def test_collecting_says_what_would_go(copied: Place) -> None:
+    """With `dry_run` nothing is done; an auditor may do neither."""
+    client, path = copied.client(), "/database/offsite/nas/collect"
+    before = copied.world.site.ledger.log_recorder.head().size
+    planned = finished(client, client.post(path, json={"dry_run": True}))["result"]
+    assert (planned["dry_run"], planned["condemned_copies"]) == (True, [])
+    done = finished(client, client.post(path))["result"]
+    assert (done["dry_run"], done["deleted_copies"]) == (False, 0)
+    events = copied.world.site.ledger.recorded(after=before)
+    assert [each.event.event_type for each in events if "token" not in each.event.event_type] == []
+
+
 def test_a_restore_from_a_copy_uses_the_configured_key(copied: Place, tmp_path: Path) -> None:
     """409 without it; a destination or a backup that is not there is said before the job."""
     client, path = copied.client(), "/database/backups/one.db/restore"

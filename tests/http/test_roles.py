@@ -32,6 +32,7 @@ WRITES = [
     ("POST", "/database/settings/1/resume"),
     ("POST", "/database/projections/audit_trail/rebuild"),
     ("POST", "/database/offsite/nas/copy"),
+    ("POST", "/database/offsite/nas/collect"),
 ]
 BEYOND_A_USER = [
     ("GET", "/database/stats"),

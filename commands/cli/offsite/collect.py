@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -43,6 +43,7 @@ def collect(
     from commands.offsite.deleting.collect import collect as collect_at
     from commands.offsite.destinations import chosen_destinations
     from commands.offsite.publish import publish_if_behind
+    from commands.offsite.watching.shapes import collected_json
 
     done: list[Collected] = []
     with opened(ctx, "read" if dry_run else "act") as session:
@@ -62,35 +63,6 @@ def collect(
             _show(each, now, dry_run=dry_run)
     if any(each.plan.problem for each in done):
         raise typer.Exit(FOUND_SOMETHING)
-
-
-def collected_json(found: Collected, *, dry_run: bool) -> dict[str, Any]:
-    plan, claim = found.plan, found.claim
-    return {
-        "name": found.destination.name,
-        "dry_run": dry_run,
-        "condemned_copies": [
-            {
-                "copy_id": going.copy.copy_id,
-                "filename": going.copy.filename,
-                "reason": going.reason,
-                "not_before": moment,
-            }
-            for going, moment in plan.copies
-        ],
-        "condemned_packs": found.condemned_packs,
-        "condemned_bytes": found.condemned_bytes,
-        "due_copies": len(plan.due_copies),
-        "due_packs": len(plan.due_packs),
-        "deleted_copies": 0 if claim is None else claim.copies_deleted,
-        "deleted_packs": 0 if claim is None else claim.packs_deleted,
-        "deleted_bytes": 0 if claim is None else claim.deleted_bytes,
-        "orphans": len(plan.orphans),
-        "foreign": found.look.foreign,
-        "append_only": claim is not None and claim.append_only,
-        "problem": plan.problem,
-        "clock_doubt": plan.clock_doubt,
-    }
 
 
 def _show(found: Collected, now: datetime, *, dry_run: bool) -> None:

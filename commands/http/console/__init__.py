@@ -12,6 +12,7 @@ from commands.http.console import (
     audit_event,
     backups,
     login,
+    offsite,
     overview,
     projections,
     restore,
@@ -41,6 +42,7 @@ PAGES = (
     audit,
     audit_event,
     time_machine,
+    offsite,
     projections,
 )
 

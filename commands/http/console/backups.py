@@ -16,6 +16,7 @@ from commands.backups.take import take_backup
 from commands.backups.unrecorded import unrecorded_files
 from commands.http.callers import Anybody, Caller, Writer
 from commands.http.console.job import job_page
+from commands.http.console.offsite import copies_shown
 from commands.http.console.page import BASE, done, page
 from commands.http.console.retention_outlook import fates_of
 from commands.http.console.route import ConsoleRoute
@@ -215,6 +216,7 @@ def _details(
         ],
         may_release=any(may_release(each, caller.actor) for each in backup.holds_at(now)),
         levels=LEVELS,
+        copies=copies_shown(served, backup),
         problem=problem,
         may_change=caller.role != "auditor",
         may_restore=caller.role == "operator",

@@ -12,6 +12,7 @@ from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served
+from commands.reporting.humanize import count
 
 if TYPE_CHECKING:
     from commands.http.jobs import Job
@@ -40,6 +41,9 @@ KINDS = {
     "verify_ledger": Kind("Verifying the ledger", f"{BASE}/audit", "The audit log"),
     "export": Kind("Exporting evidence", f"{BASE}/audit", "The audit log"),
     "rebuild": Kind("Rebuilding a projection", f"{BASE}/projections", "All projections"),
+    "offsite_copy": Kind("Copying off-site", f"{BASE}/offsite", "Off-site"),
+    "offsite_verify": Kind("Checking off-site copies", f"{BASE}/offsite", "Off-site"),
+    "offsite_collect": Kind("Deleting off-site", f"{BASE}/offsite", "Off-site"),
     "diff": Kind("Comparing a projection", f"{BASE}/projections", "All projections"),
 }
 OTHER = Kind("A job", BASE, "Overview")
@@ -83,14 +87,18 @@ def verdict_of(job: Job) -> Verdict | None:
             "verify_backup": "The backup is good.",
             "verify_ledger": found.get("verdict"),
             "diff": "The projection is what the ledger says, row for row.",
+            "offsite_verify": f"{count(len(found.get('copies', ())), 'copy', 'copies')} good.",
         }
         bad = {
             "verify_backup": f"The backup is not good: {found.get('problem')}",
             "verify_ledger": f"{found.get('verdict')} See the findings below.",
+            "offsite_verify": "Copies are damaged; see below.",
             "diff": f"{found.get('count')} rows are not what the ledger says; rebuild it.",
         }
         told = good if found["ok"] else bad
         return Verdict("ok" if found["ok"] else "bad", told.get(job.kind) or "Done.")
+    if job.kind == "offsite_copy" and found.get("failed"):
+        return Verdict("bad", f"{len(found['failed'])} not copied; see below.")
     return Verdict("ok", "Done.")
 
 

@@ -184,6 +184,7 @@ _PAGES = {
     "future": "backups",
     "clock": "audit",
     "warnings": "backups",
+    "offsite": "offsite",
     "failed": "audit?type=backup_catalog.backup_error",
 }
 """Kind of finding -> page of the console; the others have none."""

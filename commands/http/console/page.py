@@ -40,6 +40,7 @@ NAVIGATION = (
     Place("Schedules", f"{BASE}/schedules"),
     Place("Backups", f"{BASE}/backups"),
     Place("Runs", f"{BASE}/runs"),
+    Place("Off-site", f"{BASE}/offsite", READERS),
     Place("Audit", f"{BASE}/audit", READERS),
     Place("Time machine", f"{BASE}/time-machine", READERS),
     Place("Projections", f"{BASE}/projections", READERS),

@@ -49,6 +49,14 @@ class CheckInput(BaseModel):
         return self
 
 
+class CollectInput(BaseModel):
+    """`dry_run`: only say what would go."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: bool = False
+
+
 @router.get("/offsite", summary="Where each destination stands")
 def list_destinations(_caller: Reader, served: Served) -> Response:
     require_extra()
@@ -61,7 +69,7 @@ def list_destinations(_caller: Reader, served: Served) -> Response:
 
 @router.get("/offsite/{name}", summary="One destination, and the copies that are there")
 def show(_caller: Reader, served: Served, name: str) -> Response:
-    destination = _found(served, name)
+    destination = found_destination(served, name)
     from commands.offsite.status import destination_status  # noqa: PLC0415
     from commands.offsite.watching.shapes import (  # noqa: PLC0415
         copy_json,
@@ -87,7 +95,7 @@ def copies_of(caller: Anybody, served: Served, filename: str) -> Response:
 
 @router.post("/offsite/{name}/copy", status_code=202, summary="Copy what is missing, as a job")
 def copy(caller: Operator, context: Command, served: Served, name: str) -> Response:
-    work = copy_work(served, context, _found(served, name))
+    work = copy_work(served, context, found_destination(served, name))
     return answer(served.jobs.start("offsite_copy", caller, work).shape(), 202)
 
 
@@ -95,8 +103,21 @@ def copy(caller: Operator, context: Command, served: Served, name: str) -> Respo
 def verify(
     caller: Reader, context: Command, served: Served, name: str, body: CheckInput | None = None
 ) -> Response:
-    work = verify_work(served, context, _found(served, name), body or CheckInput())
+    work = verify_work(served, context, found_destination(served, name), body or CheckInput())
     return answer(served.jobs.start("offsite_verify", caller, work).shape(), 202)
+
+
+@router.post("/offsite/{name}/collect", status_code=202, summary="Delete what may go, as a job")
+def collect(
+    caller: Operator,
+    context: Command,
+    served: Served,
+    name: str,
+    body: CollectInput | None = None,
+) -> Response:
+    dry_run = bool(body and body.dry_run)
+    work = collect_work(served, context, found_destination(served, name), dry_run=dry_run)
+    return answer(served.jobs.start("offsite_collect", caller, work).shape(), 202)
 
 
 def copy_work(
@@ -123,6 +144,31 @@ def copy_work(
                 if each.error is not None
             ],
         }
+
+    return work
+
+
+def collect_work(
+    served: ServedSite, context: Context, destination: Destination, *, dry_run: bool
+) -> Callable[[Job, Tell], dict[str, Any]]:
+    """Deleting what retention lets go, as a job.
+
+    Raises:
+        DestinationConflict: this ledger may only read there.
+    """
+    from commands.offsite.deleting.collect import collect as collect_at  # noqa: PLC0415
+    from commands.offsite.destinations import require_attached  # noqa: PLC0415
+    from commands.offsite.publish import publish_if_behind  # noqa: PLC0415
+    from commands.offsite.watching.shapes import collected_json  # noqa: PLC0415
+
+    require_attached(destination, destination.name)
+
+    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+        tell("looking", 0, 0)
+        done = collect_at(served.site, context, destination, dry_run=dry_run)
+        if done.claim is not None:
+            publish_if_behind(served.site, destination)
+        return collected_json(done, dry_run=dry_run)
 
     return work
 
@@ -180,7 +226,7 @@ def verify_work(
     return work
 
 
-def _found(served: ServedSite, name: str) -> Destination:
+def found_destination(served: ServedSite, name: str) -> Destination:
     """The destination of a name; 404 where there is none."""
     require_extra()
     from commands.offsite.destinations import find_destination  # noqa: PLC0415

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from commands.offsite.repository.layout import manifest_path, pack_list_path
 
 if TYPE_CHECKING:
+    from commands.offsite.deleting.collect import Collected
     from commands.offsite.status import DestinationStatus, PlacedCopy
     from commands.offsite.verify import CheckedCopy
     from projections.folds.offsite_copy import OffsiteCopy
@@ -82,4 +83,33 @@ def checked_json(checked: CheckedCopy) -> dict[str, Any]:
         "level": checked.level,
         "ok": checked.problem is None,
         "problem": checked.problem,
+    }
+
+
+def collected_json(found: Collected, *, dry_run: bool) -> dict[str, Any]:
+    plan, claim = found.plan, found.claim
+    return {
+        "name": found.destination.name,
+        "dry_run": dry_run,
+        "condemned_copies": [
+            {
+                "copy_id": going.copy.copy_id,
+                "filename": going.copy.filename,
+                "reason": going.reason,
+                "not_before": moment,
+            }
+            for going, moment in plan.copies
+        ],
+        "condemned_packs": found.condemned_packs,
+        "condemned_bytes": found.condemned_bytes,
+        "due_copies": len(plan.due_copies),
+        "due_packs": len(plan.due_packs),
+        "deleted_copies": 0 if claim is None else claim.copies_deleted,
+        "deleted_packs": 0 if claim is None else claim.packs_deleted,
+        "deleted_bytes": 0 if claim is None else claim.deleted_bytes,
+        "orphans": len(plan.orphans),
+        "foreign": found.look.foreign,
+        "append_only": claim is not None and claim.append_only,
+        "problem": plan.problem,
+        "clock_doubt": plan.clock_doubt,
     }
