@@ -85,11 +85,8 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
     """
     from commands.site.actors import operator
     from commands.site.opening import QUESTIONS, open_site
-    from commands.site.ownership import require_own_folders
 
     configuration = configured(ctx)
-    if mode not in QUESTIONS:
-        require_own_folders(configuration)
     show_log(logging.WARNING)
     site = open_site(configuration, mode, actor=operator())
     try:

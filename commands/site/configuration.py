@@ -235,6 +235,11 @@ class Configuration(BaseSettings):
         return given or sqlite_url(self.backups_folder / "ledger.sqlite")
 
     @property
+    def has_projections(self) -> bool:
+        """Whether the read models have a place: to read a ledger they need none."""
+        return self.projections is not None or self.names_a_folder
+
+    @property
     def projections_url(self) -> URL:
         given = self._in_own_schema(_as_url(self.projections))
         return given or sqlite_url(self.backups_folder / "projections.sqlite")

@@ -19,6 +19,7 @@ from commands.errors import StoreUnknown
 from commands.site.actors import SYSTEM
 from commands.site.former_settings import has_former_settings, import_former_settings
 from commands.site.marker import keep_marker, read_marker, remove_marker
+from commands.site.ownership import require_own_folders, require_own_journals
 from commands.site.site import Site
 from commands.site.store import Store, make_folder, make_store, read_store_id
 from commands.sqlite.connections import missing_database
@@ -91,9 +92,14 @@ def open_site(
         StoreUnknown: there is no ledger or no `.store`, and this command may not make one.
         SourceMissing: a ledger would begin for a database that is not there.
         FolderOfAnother: modes "begin" and "act", and the folder is that of another database.
+        Refused: the same modes, and root would act in another account's folder.
+        FileAccessFailed: a journal beside the ledger or the read models names another file.
         NotALedger, LedgerTooNew: the ledger's file is something else, or of newer software.
     """
     clock = clock or SystemClock()
+    if mode not in QUESTIONS:
+        require_own_folders(configuration)
+    require_own_journals(configuration)
     found = look_around(configuration)
     begins = mode == "begin" and not found.is_whole
     if begins:
@@ -144,6 +150,8 @@ def open_read_models(
     `is_question`: nothing may be recorded. The former service's settings are not taken over then,
     and its table is left alone: the answer is folded in memory.
     """
+    if is_question and application_url is None and not configuration.has_projections:
+        return ReadModels.in_memory(ledger, spills=True)  # a copy of a ledger, and nothing else
     url = application_url or configuration.projections_url
     path = file_of(url)
     if application_url is None and path:
@@ -171,7 +179,9 @@ def begin(
         StoreUnknown: one of them is there without the other; the read models' database holds
             rows of another ledger; or the marker beside the database names a ledger.
         TableInTheWay: the read models' database has a table of a name of ours.
+        Refused: root would act in another account's folder.
     """
+    require_own_folders(configuration)
     _make_schemas(configuration, application_url)
     before = look_around(configuration)
     if not (new or before.store_id or before.has_ledger):

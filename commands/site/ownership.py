@@ -2,7 +2,7 @@
 
 SQLite rolls back a journal that it finds beside a database, and deletes what that journal names;
 a link that is put into the place of a file makes root write elsewhere. So root acts only where
-nobody else may put files. See docs/decisions/0024-root-does-not-act-in-the-folders-of-others.md.
+nobody else may put files. See docs/decisions/0036-root-is-refused-wherever-a-site-is-opened.md.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.errors import Refused
+from commands.sqlite.foreign_locks import require_no_foreign_locks
+from ledger.append.database import file_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from commands.site.configuration import Configuration
 
 
@@ -36,6 +37,23 @@ def require_own_folders(configuration: Configuration) -> None:
         folders.append(configuration.backups_folder.resolve())
     for folder in folders:
         _require_own(folder)
+
+
+def require_own_journals(configuration: Configuration) -> None:
+    """See that nothing beside the ledger and the read models makes SQLite delete another file.
+
+    Also for a question: whoever opens a database rolls back the journal that is found beside it.
+
+    Raises:
+        FileAccessFailed: a journal there names a file that SQLite would delete.
+    """
+    urls = [configuration.ledger_url]
+    if configuration.has_projections:
+        urls.append(configuration.projections_url)
+    for url in urls:
+        path = file_of(url)
+        if path:
+            require_no_foreign_locks(Path(path))
 
 
 def _require_own(folder: Path) -> None:

@@ -245,8 +245,10 @@ def rotate_key(
 @contextmanager
 def _ledger_engine(configuration: Configuration) -> Iterator[Engine]:
     """The ledger's database and nothing else: no read models, no backups folder, no recovery."""
+    from commands.site.ownership import require_own_journals
     from ledger.append.database import open_engine, read_meta
 
+    require_own_journals(configuration)
     engine = open_engine(configuration.ledger_url)
     try:
         read_meta(engine)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from commands import BackupService
 from commands.errors import InvalidArgument, Refused
 from commands.site.configuration import Configuration, load_configuration
+from commands.site.opening import begin, open_site
 from commands.site.ownership import require_own_folders
 from commands.sqlite.errors import SQLiteFileError
+from commands.sqlite.foreign_locks import MAGIC
 from commands.sqlite.permissions import belongings_of
 from commands.sqlite.replacement import rename_into_place
+from ledger.clock import ManualClock
+from tests.commands.world import MIDNIGHT, World, make_database
 
 NOBODY = 65_534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -74,6 +81,48 @@ def test_root_does_not_act_in_the_folder_of_another_account(tmp_path: Path) -> N
     folder.chmod(0o777)
     with pytest.raises(Refused, match="anybody can write"):
         require_own_folders(Configuration(**chosen))
+
+
+@as_root
+def test_no_way_in_leads_root_into_the_folder_of_another_account(tmp_path: Path) -> None:
+    """Opening to act, beginning, and the facade; nothing is made. A question is answered."""
+    world = World(tmp_path, ManualClock(MIDNIGHT))
+    make_database(world.database)
+    world.configure(1)
+    world.close()
+    world.backups.chmod(0o755)
+    os.chown(world.backups, NOBODY, NOBODY)
+    before = sorted(path.name for path in world.backups.iterdir())
+    configuration = Configuration(database=world.database)
+    ways: list[Callable[[], object]] = [
+        lambda: open_site(configuration, "act"),
+        lambda: open_site(configuration, "begin"),
+        lambda: begin(configuration, world.clock),
+        lambda: BackupService(world.database).create_backup(),
+    ]
+    for way_in in ways:
+        with pytest.raises(PermissionError, match="another account's folder"):
+            way_in()
+    assert sorted(path.name for path in world.backups.iterdir()) == before
+    open_site(configuration, "read").close()
+
+
+@pytest.mark.parametrize("name", ["ledger.sqlite", "projections.sqlite"])
+def test_no_journal_beside_our_files_deletes_another_file(tmp_path: Path, name: str) -> None:
+    """SQLite would roll it back and delete what it names, for whoever only asks."""
+    world = World(tmp_path, ManualClock(MIDNIGHT))
+    make_database(world.database)
+    world.configure(1)
+    world.close()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    named = os.fsencode(victim)
+    numbers = struct.pack(">II", len(named), sum(named) & 0xFFFFFFFF)
+    trailer = struct.pack(">I", 0x40000000 // 4096 + 1) + named + numbers
+    (world.backups / f"{name}-journal").write_bytes(b"\0" * 512 + trailer + MAGIC)
+    with pytest.raises(SQLiteFileError, match="names another file"):
+        open_site(Configuration(database=world.database), "read")
+    assert victim.read_text() == "precious"
 
 
 @as_root
