@@ -265,7 +265,7 @@ def _show(schedule: Schedule, now: datetime, *, as_json: bool) -> None:
     facts = [
         ("user", schedule.user_id),
         ("backups", _rhythm(schedule)),
-        ("keeps", f"{schedule.keep_count}, of this user's own"),
+        ("keeps", _kept(schedule)),
         ("state", _mood(schedule)),
         ("last", moments.both(last, now) if last else "none yet"),
         ("next", _next(schedule, now)),
@@ -301,6 +301,21 @@ def _show_runs(runs: Sequence[datetime], schedule: Schedule, now: datetime) -> N
     show_table(table)
     if problem:
         say(f"These runs will fail: {problem}")
+
+
+def _kept(schedule: Schedule) -> str:
+    """How many stay, and what stays beside them."""
+    periods = (
+        (schedule.keep_daily, "day"),
+        (schedule.keep_weekly, "week"),
+        (schedule.keep_monthly, "month"),
+        (schedule.keep_yearly, "year"),
+    )
+    also = [f"one of each of {moments.count(number, name)}" for number, name in periods if number]
+    if schedule.keep_within_days:
+        also.insert(0, f"all younger than {moments.count(schedule.keep_within_days, 'day')}")
+    newest = f"{schedule.keep_count}, of this user's own"
+    return f"{newest}; also {', '.join(also)}" if also else newest
 
 
 def _rhythm(schedule: Schedule) -> str:

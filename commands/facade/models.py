@@ -11,12 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from commands.retention.apply import RetentionOutcome
 from commands.schedules.cron import checked_cron
 from commands.schedules.local_time import parse_backup_time, zone
+from commands.schedules.settings import KEEP_DAYS_MAX, KEEP_PERIODS_MAX
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
 
 if TYPE_CHECKING:
     from commands.site.store import Store
     from projections.folds.backup import Backup
     from projections.folds.schedule import Schedule
+
+
+Days = Annotated[int, Field(ge=0, le=KEEP_DAYS_MAX)]
+Periods = Annotated[int, Field(ge=0, le=KEEP_PERIODS_MAX)]
 
 
 class BackupSettingsUpdate(BaseModel):
@@ -34,6 +39,11 @@ class BackupSettingsUpdate(BaseModel):
     keep_count: Annotated[int, Field(ge=KEEP_COUNT_MIN, le=KEEP_COUNT_MAX)] | None = None
     timezone: str | None = None
     cron: str | None = None
+    keep_within_days: Days | None = None
+    keep_daily: Periods | None = None
+    keep_weekly: Periods | None = None
+    keep_monthly: Periods | None = None
+    keep_yearly: Periods | None = None
 
     @field_validator("backup_time")
     @classmethod

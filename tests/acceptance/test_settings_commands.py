@@ -165,3 +165,13 @@ def test_two_ways_to_say_when_are_one_too_many(place: Place) -> None:
     assert refused.code == 2
     assert "its day-of-week is wrong" in refused.err
     assert place.types()[2:] == ["backup_scheduler.settings_error"]
+
+
+def test_show_says_what_is_kept_longer(place: Place) -> None:
+    """And says nothing of it where it is not asked for."""
+    plain = place.done("settings", "set", "1", "--keep", "5").out
+    assert "5, of this user's own\n" in plain
+    place.done("settings", "set", "1", "--keep-weekly", "4", "--keep-yearly", "1")
+    place.done("settings", "set", "1", "--keep-within-days", "3")
+    shown = " ".join(place.done("settings", "show", "1").out.split())
+    assert "; also all younger than 3 days, one of each of 4 weeks, one of each of 1 year" in shown

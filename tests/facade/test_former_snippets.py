@@ -75,6 +75,20 @@ def test_a_cron_expression_takes_the_place_of_frequency_and_time(
         BackupSettingsUpdate(cron="@hourly")
 
 
+def test_what_is_kept_beside_a_count_is_set_and_shown(application: Application) -> None:
+    """What is new beside the snippets: by days, weeks, months and years."""
+    kept = {"keep_within_days": 3, "keep_daily": 7, "keep_weekly": 4, "keep_yearly": 2}
+    settings = application.scheduler.update_backup_settings(1, BackupSettingsUpdate(**kept))
+    shown = settings.model_dump()
+    assert {name: shown[name] for name in kept} == kept
+    assert (shown["keep_monthly"], shown["keep_count"]) == (0, 7)
+    cleared = application.scheduler.update_backup_settings(1, BackupSettingsUpdate(keep_weekly=0))
+    assert (cleared.keep_weekly, cleared.keep_daily) == (0, 7)
+    for wrong in ({"keep_daily": -1}, {"keep_yearly": 1_001}, {"keep_within_days": 36_501}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            BackupSettingsUpdate(**wrong)
+
+
 def test_start_runs_what_was_missed_and_stop_ends_it(application: Application) -> None:
     """The snippets "Basic Setup" and "Startup Behavior"."""
     scheduler = application.scheduler

@@ -68,6 +68,12 @@ def test_the_callers_schedule_is_made_shown_and_disabled(place: Place) -> None:
     assert client.get("/database/backup/schedule").json()["backup_time"] == "04:30"
     assert client.delete("/database/backup/schedule").status_code == 204
     assert client.get("/database/backup/schedule").json()["enabled"] is False
+    longer = {"keep_within_days": 3, "keep_daily": 7, "keep_weekly": 4, "keep_monthly": 12}
+    kept = client.post("/database/backup/schedule", json=longer | {"keep_yearly": 5}).json()
+    assert {name: kept[name] for name in longer} == longer
+    assert (kept["keep_yearly"], kept["keep_count"]) == (5, 5)
+    wrong = client.post("/database/backup/schedule", json={"keep_daily": -1})
+    assert (wrong.status_code, "keep_daily" in wrong.json()["detail"]) == (422, True)
     assert client.post("/database/backup/schedule", json={"keep_count": 99}).status_code == 422
     hourly = client.post("/database/backup/schedule", json={"cron": "0 * * * *"})
     assert (hourly.json()["cron"], hourly.json()["frequency"]) == ("0 * * * *", "daily")

@@ -22,6 +22,8 @@ from commands.http.served_site import Served, ServedSite
 from commands.schedules.rhythm import upcoming
 from commands.schedules.settings import (
     DEFAULTS,
+    KEEP_DAYS_MAX,
+    KEEP_PERIODS_MAX,
     checked_settings,
     configure,
     find_settings,
@@ -31,7 +33,7 @@ from commands.schedules.settings import (
     with_changes,
 )
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID, BackupFrequency
-from projections.folds.schedule import SETTINGS_FIELDS, Schedule
+from projections.folds.schedule import KEEP_FIELDS, SETTINGS_FIELDS, Schedule
 from projections.queries.overview import STATES, State, schedules_in_state
 from projections.queries.schedules import orphaned_users
 
@@ -39,6 +41,14 @@ router = APIRouter(route_class=ConsoleRoute)
 PAGE = 50
 RUNS_AHEAD = 10
 PLACE = f"{BASE}/schedules"
+KEEPS_LONGER = {
+    "keep_within_days": ("Younger than so many days", KEEP_DAYS_MAX),
+    "keep_daily": ("The newest of so many days", KEEP_PERIODS_MAX),
+    "keep_weekly": ("Of so many weeks", KEEP_PERIODS_MAX),
+    "keep_monthly": ("Of so many months", KEEP_PERIODS_MAX),
+    "keep_yearly": ("Of so many years", KEEP_PERIODS_MAX),
+}
+"""What stays beside the newest ones: label and limit of each field."""
 Digits = Annotated[str, Query(pattern="^[0-9]{0,18}$", description="A user's number, or nothing.")]
 Text = Annotated[str, Query(max_length=100)]
 
@@ -52,6 +62,11 @@ class Filled(BaseModel):
     keep_count: Text = ""
     enabled: Text = ""
     cron: Text = ""
+    keep_within_days: Text = ""
+    keep_daily: Text = ""
+    keep_weekly: Text = ""
+    keep_monthly: Text = ""
+    keep_yearly: Text = ""
 
 
 def number_of(digits: str) -> int | None:
@@ -195,6 +210,8 @@ def _edit_page(
         frequencies=list(BackupFrequency),
         zones=sorted(available_timezones()),
         keep_range=(KEEP_COUNT_MIN, KEEP_COUNT_MAX),
+        keeps_longer=KEEPS_LONGER,
+        keeps_any=any(values[name] not in (0, "", "0") for name in KEEPS_LONGER),
         may_change=caller.role != "auditor",
     )
 
@@ -222,17 +239,22 @@ def _runs_ahead(
 
 def _wanted(form: dict[str, Any]) -> dict[str, Any]:
     """A form's values as settings; a box that is not ticked is not sent."""
-    keep = form.get("keep_count", "")
-    is_number = isinstance(keep, str) and keep.isascii() and keep.isdigit()
+    numbers = {name: _number(form.get(name, "")) for name in ("keep_count", *KEEP_FIELDS)}
     cron = form.get("cron") or None  # where it is filled in, it takes the place of the two
     return {
         "cron": cron,
         "frequency": None if cron else form.get("frequency") or None,
         "backup_time": None if cron else form.get("backup_time") or None,
         "timezone": form.get("timezone") or None,
-        "keep_count": int(keep[:9]) if is_number else keep or None,
         "enabled": bool(form.get("enabled")),
+        **numbers,
     }
+
+
+def _number(value: Any) -> Any:
+    """A number where it is one; anything else is left to be refused, and nothing is nothing."""
+    is_number = isinstance(value, str) and value.isascii() and value.isdigit()
+    return int(value[:9]) if is_number else None if value == "" else value
 
 
 def _require_own(caller: Caller, user_id: int) -> None:

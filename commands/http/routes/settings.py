@@ -49,6 +49,11 @@ class SettingsInput(BaseModel):
     keep_count: int | None = None
     timezone: Annotated[str, Field(max_length=100)] | None = None
     cron: Annotated[str, Field(max_length=100)] | None = None
+    keep_within_days: int | None = None
+    keep_daily: int | None = None
+    keep_weekly: int | None = None
+    keep_monthly: int | None = None
+    keep_yearly: int | None = None
 
 
 class Note(BaseModel):
