@@ -40,7 +40,7 @@ def accept_backup(
 
     def decide(locked: LockedHead) -> tuple[list[Draft], list[Backup]]:
         now = backups_locked(locked, [each.backup_id for each in chosen])
-        found = [each for each in now.values() if each is not None and _is_open(each)]
+        found = [each for each in now.values() if each is not None and can_be_accepted(each)]
         if not any(each.backup_id == backup.backup_id for each in found):
             raise CommandError(_nothing_to_accept(now[backup.backup_id] or backup))
         details = BackupAccepted(reason=text)
@@ -52,7 +52,8 @@ def accept_backup(
     return accepted
 
 
-def _is_open(backup: Backup) -> bool:
+def can_be_accepted(backup: Backup) -> bool:
+    """Whether there is something about it that a person may say is all right."""
     return backup.accepted_at is None and (backup.is_collapse or backup.condition == "flawed")
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.acceptance.place import Place, make_database
+from tests.acceptance.place import Place, make_database, require_clear
 
 COLUMNS = [
     "backup_id",
@@ -150,6 +150,42 @@ def test_show_tells_all_that_is_known(place: Place) -> None:
     assert list(shown) == [*COLUMNS, "size_on_disk", "links"]
     assert [each["reason"] for each in shown["holds"]] == ["court order 5"]
     assert shown["holds"][0]["until"] == "2100-01-01T00:00:00.000000Z"
+
+
+def test_show_needs_the_ledger_and_no_folder(place: Place) -> None:
+    """An auditor's copy of the ledger says all that is known; where the file is, nobody can say."""
+    made = place.json("backup", "create", "one")
+    copy = place.folder / "copy.sqlite"
+    place.done("ledger", "copy", str(place.ledger), str(copy))
+    nowhere = {"BACKUP_LEDGER_DATABASE": None, "BACKUP_LEDGER_LEDGER": f"sqlite:///{copy}"}
+    shown = place.run("backup", "show", "one.db", "--json", **nowhere).json
+    assert shown["sha256"] == made["sha256"]
+    assert (shown["filepath"], shown["size_on_disk"], shown["links"]) == (None, None, None)
+    assert "one.db" in place.run("backup", "show", "one", **nowhere).out
+
+
+def test_accept_says_that_a_collapse_was_meant(place: Place) -> None:
+    """It is told by list and status until then; what cannot be accepted is said."""
+    place.done("settings", "set", "1")
+    place.add_cases(300)
+    place.done("backup", "create", "full")
+    with closing(sqlite3.connect(place.database)) as connection:
+        connection.execute("DELETE FROM cases")
+        connection.commit()
+    made = place.done("backup", "create", "emptied")
+    assert "rows fell from 320 to 0" in made.out + made.err
+    status = place.run("status", "--check")
+    assert status.code == 3
+    assert "rows fell from 320 to 0" in status.out
+    assert "backup-ledger backup accept emptied.db" in status.out
+    accepted = place.json("backup", "accept", "emptied", "--reason", "moved")
+    assert accepted["accepted"] == ["emptied.db"]
+    assert place.done("status", "--check").code == 0
+    require_clear(place.run("backup", "accept", "full"), 1, "nothing to accept")
+    require_clear(place.run("backup", "accept", "emptied"), 1, "was accepted already")
+    require_clear(place.run("backup", "accept", "none"), 4, "none")
+    (event,) = [each for each in place.events() if each["event_type"].endswith("backup_accepted")]
+    assert event["details"]["reason"] == "moved"
 
 
 def test_verify_finds_a_changed_file_and_ends_with_3(place: Place) -> None:

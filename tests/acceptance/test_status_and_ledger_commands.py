@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from tests.acceptance.place import USAGE, Place, require_clear
@@ -151,3 +153,22 @@ def test_init_new_is_what_a_person_says_after_a_loss(place: Place) -> None:
         assert "backup-ledger ledger init [--new]" in refused.err
         place.done("ledger", "init", "--new")
         assert place.json("backup", "list")[0]["filename"] == "one.db"
+
+
+def test_init_into_a_database_with_a_table_of_our_name_makes_nothing(place: Place) -> None:
+    """The read models cannot live there: said before a ledger, a folder or a marker is made."""
+    other = place.folder / "crm.db"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE backup_settings (colour TEXT)")
+        connection.commit()
+    before, beside = place.files(), sorted(path.name for path in place.folder.iterdir())
+    url = f"sqlite:///{other}"
+    for arguments in (("ledger", "init"), ("settings", "set", "1"), ("backup", "create")):
+        refused = place.run("--projections", url, *arguments)
+        require_clear(refused, 1, "table backup_settings that is not ours")
+        assert "--projections" in refused.err
+    assert place.files() == before
+    assert sorted(path.name for path in place.folder.iterdir()) == beside
+    with closing(sqlite3.connect(other)) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    assert names == [("backup_settings",)]

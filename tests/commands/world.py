@@ -55,6 +55,23 @@ def add_case(path: Path, title: str) -> None:
         connection.commit()
 
 
+def fill_cases(path: Path, rows: int) -> None:
+    """Leave so many rows in the application's table; none: somebody deleted them all."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM cases")
+        titles = [(f"case {number}",) for number in range(rows)]
+        connection.executemany("INSERT INTO cases (title) VALUES (?)", titles)
+        connection.commit()
+
+
+def make_flawed(path: Path) -> None:
+    """The application has a NOCASE of its own: its index is wrong to anybody else."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_collation("NOCASE", lambda one, other: (one < other) - (one > other))
+        connection.execute("CREATE INDEX by_title ON cases (title COLLATE nocase)")
+        connection.commit()
+
+
 def break_database(path: Path) -> None:
     """What is there is no database any more."""
     path.write_bytes(b"this is no database " * 100)

@@ -23,7 +23,7 @@ from commands.offsite.add import NewDestination, add_destination
 from commands.offsite.repository.seal import new_identity, recipient_of
 from commands.upkeep.tokens import create_token
 from ledger.clock import ManualClock
-from tests.commands.world import World, make_database
+from tests.commands.world import World, fill_cases, make_database
 from tests.http.conftest import finished
 from tests.http.in_process import client_of
 
@@ -61,7 +61,7 @@ def real_answers(folder: Path) -> dict[str, Any]:
         return answer
 
     _settings(ask, world)
-    _backups(ask, client)
+    _backups(ask, client, world)
     _offsite(ask, client, world)
     _ledger(ask, client)
     app.state.served.close()
@@ -85,7 +85,7 @@ def _settings(ask: Ask, world: World) -> None:
     ask("GET /runs/{run_id}", f"/runs/{runs[0]['run_id']}")
 
 
-def _backups(ask: Ask, client: httpx.Client) -> None:
+def _backups(ask: Ask, client: httpx.Client, world: World) -> None:
     ask("POST /backup", json={"filename": "before", "user_id": 1})
     one = "/backups/before.db"
     ask("POST /backups/{filename}/hold", f"{one}/hold", json={"reason": "audit 2025"})
@@ -105,6 +105,16 @@ def _backups(ask: Ask, client: httpx.Client) -> None:
     ask("DELETE /backups/{filename}", f"/backups/{made['filename']}")
     ask("GET /stats")
     ask("POST /optimize")
+    _collapse(ask, world)
+
+
+def _collapse(ask: Ask, world: World) -> None:
+    fill_cases(world.database, 200)
+    ask("POST /backup", json={"filename": "full"})
+    fill_cases(world.database, 0)
+    ask("POST /backup", json={"filename": "emptied"})
+    one = "/backups/emptied.db"
+    ask("POST /backups/{filename}/accept", f"{one}/accept", json={"reason": "archived"})
 
 
 def _offsite(ask: Ask, client: httpx.Client, world: World) -> None:

@@ -228,3 +228,24 @@ def test_an_event_that_is_not_signed_yet_can_be_signed_there(place: Place) -> No
     place.world.configure(2)
     last = place.world.site.ledger.log_recorder.head().size
     assert "this event came later" in client.get(f"/console/audit/events/{last}").text
+
+
+def test_what_is_kept_longer_is_set_in_the_form(place: Place) -> None:
+    """By weeks and years; an empty field stays as it is, a wrong one is named."""
+    client = log_in(place, "operator")
+    path = "/console/schedules/1"
+    form = fields_of(client, path) | {"enabled": "yes", "keep_count": "5"}
+    assert (
+        client.post(path, data=form | {"keep_weekly": "4", "keep_yearly": "2"}).status_code == 303
+    )
+    schedule = place.world.schedule()
+    assert (schedule.keep_weekly, schedule.keep_yearly, schedule.keep_daily) == (4, 2, 0)
+    page = client.get(path).text
+    assert re.search(r'name="keep_weekly" type="number" min="0" max="1000" value="4"', page)
+    form = fields_of(client, path) | {"enabled": "yes", "keep_count": "6", "keep_weekly": ""}
+    assert client.post(path, data=form).status_code == 303
+    assert (place.world.schedule().keep_count, place.world.schedule().keep_weekly) == (6, 4)
+    form = fields_of(client, path) | {"enabled": "yes", "keep_daily": "1001"}
+    refused = client.post(path, data=form)
+    assert refused.status_code == 422
+    assert "keep_daily" in refused.text

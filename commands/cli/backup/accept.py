@@ -33,8 +33,10 @@ def accept(
     """
     from commands.backups.accept import accept_backup
     from commands.backups.find import find_backup
+    from commands.backups.naming import filename_of
 
     with opened(ctx, "act", adopt=True) as session:
+        name = filename_of(session.site, name)
         accepted = accept_backup(session.site, session.context, name, reason)
         if as_json:
             backup = find_backup(session.site, name)

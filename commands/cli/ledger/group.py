@@ -49,9 +49,9 @@ def init(
 ) -> None:
     """Make the ledger of a backups folder.
 
-    And its .store file; old backups in the folder are adopted. `settings set`, `backup create`
-    and `backup list` do this by themselves in a folder that has neither. The scheduler,
-    retention and restore never do: an unmounted folder looks empty, too.
+    And its .store file; old backups in the folder are adopted. `settings set` and `backup create`
+    do this by themselves in a folder that has neither. Questions, the scheduler, retention and
+    restore never do: an unmounted folder looks empty, too.
 
     \b
     Examples:

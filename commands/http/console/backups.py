@@ -10,11 +10,12 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from commands.backups.accept import accept_backup, can_be_accepted
 from commands.backups.delete import delete_backup
 from commands.backups.hold import may_release, place_hold, release_holds
 from commands.backups.take import take_backup
 from commands.backups.unrecorded import unrecorded_files
-from commands.http.callers import Anybody, Caller, Writer
+from commands.http.callers import Anybody, Caller, Operator, Writer
 from commands.http.console.job import job_page
 from commands.http.console.offsite import copies_shown
 from commands.http.console.page import BASE, done, page
@@ -143,6 +144,19 @@ def hold(
     return done(request, address_of(filename), "It is held: nobody can delete it now.")
 
 
+@router.post(f"{PLACE}/{{filename}}/accept")
+def accept(
+    request: Request,
+    _caller: Operator,
+    context: Command,
+    served: Served,
+    filename: str,
+    visit: Here,
+) -> Response:
+    accept_backup(served.site, context, filename, visit.form.get("reason") or None)
+    return done(request, address_of(filename), "It is accepted as it is.")
+
+
 @router.post(f"{PLACE}/{{filename}}/release")
 def release(
     request: Request, caller: Writer, context: Command, served: Served, filename: str
@@ -220,6 +234,7 @@ def _details(
         problem=problem,
         may_change=caller.role != "auditor",
         may_restore=caller.role == "operator",
+        may_accept=caller.role == "operator" and can_be_accepted(backup),
     )
 
 

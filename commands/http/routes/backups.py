@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from commands.backups.accept import accept_backup
 from commands.backups.delete import delete_backup
 from commands.backups.find import find_backup
 from commands.backups.hold import place_hold, release_holds
@@ -19,7 +20,7 @@ from commands.backups.unrecorded import (
     without_gone,
 )
 from commands.errors import BackupNotFound
-from commands.http.callers import Anybody, Caller, Writer
+from commands.http.callers import Anybody, Caller, Operator, Writer
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
@@ -66,6 +67,16 @@ class HoldInput(BaseModel):
 
     reason: Annotated[str, Field(max_length=4096)]
     until: AwareDatetime | None = None
+
+
+class AcceptInput(BaseModel):
+    """Why the database holds less, or why its findings are no trouble; nothing is needed."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"reason": "the archive was moved"}}
+    )
+
+    reason: Annotated[str, Field(max_length=4096)] | None = None
 
 
 class LevelInput(BaseModel):
@@ -168,6 +179,19 @@ def release(caller: Writer, context: Command, served: Served, filename: str) -> 
     released = release_holds(served.site, context, filename)
     shown = backup_shape(served.site, find_backup(served.site, filename))
     return answer(shown | {"released_count": released})
+
+
+@router.post("/backups/{filename}/accept", summary="Say that a collapse was meant, a flaw is known")
+def accept(
+    _caller: Operator,
+    context: Command,
+    served: Served,
+    filename: str,
+    body: AcceptInput | None = None,
+) -> Response:
+    accepted = accept_backup(served.site, context, filename, (body or AcceptInput()).reason)
+    shown = backup_shape(served.site, find_backup(served.site, filename))
+    return answer(shown | {"accepted": [each.filename for each in accepted]})
 
 
 @router.post("/backups/{filename}/verify", status_code=202, summary="Check one, as a job")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -17,7 +15,7 @@ from commands.restore.restore import restore_backup
 from ledger.events.catalog import BackupAccepted, BackupCreated
 from ledger.events.retention import RetentionApplied
 from projections.folds.backup import Backup
-from tests.commands.world import World
+from tests.commands.world import World, fill_cases
 
 
 def content(**tables: int) -> Content:
@@ -91,13 +89,6 @@ def test_many_gone_tables_are_not_all_named() -> None:
     assert told[5:] == ["tables gone in all: 8"]
 
 
-def fill(world: World, rows: int) -> None:
-    with closing(sqlite3.connect(world.database)) as connection:
-        connection.execute("DELETE FROM cases")
-        connection.executemany("INSERT INTO cases (title) VALUES (?)", [("x",)] * rows)
-        connection.commit()
-
-
 def nights(world: World, number: int) -> None:
     for _night in range(number):
         world.due_again()
@@ -111,10 +102,10 @@ def present(world: World) -> list[Backup]:
 @pytest.fixture
 def emptied(world: World) -> World:
     """Keep 2: three good nights, then somebody deletes all rows, and four nights go by."""
-    fill(world, 300)
+    fill_cases(world.database, 300)
     world.configure(1, keep_count=2)
     nights(world, 3)
-    fill(world, 0)
+    fill_cases(world.database, 0)
     nights(world, 4)
     return world
 
@@ -192,7 +183,7 @@ def test_a_restore_elsewhere_ends_nothing(emptied: World) -> None:
 
 def test_a_later_backup_that_is_whole_ends_a_collapse(emptied: World) -> None:
     """The application has its rows again."""
-    fill(emptied, 290)
+    fill_cases(emptied.database, 290)
     nights(emptied, 1)
     assert emptied.recorded(BackupCreated)[-1].collapsed_from is None
     assert status_facts(emptied.site, emptied.clock.now())["findings"] == []
@@ -200,11 +191,11 @@ def test_a_later_backup_that_is_whole_ends_a_collapse(emptied: World) -> None:
 
 def test_each_owner_keeps_one_from_before_a_collapse(world: World) -> None:
     """Also where their last good backups are of different nights."""
-    fill(world, 300)
+    fill_cases(world.database, 300)
     world.configure(1, keep_count=1)
     world.configure(2, keep_count=1)
     nights(world, 2)
-    fill(world, 1)
+    fill_cases(world.database, 1)
     nights(world, 3)
     whole = whole_ones(world)
     assert sorted(each.filename.partition("_20")[0] for each in whole) == [

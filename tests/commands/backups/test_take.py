@@ -23,7 +23,7 @@ from ledger.events.catalog import BackupCreated, BackupNotCreated
 from ledger.vocabulary import BackupKind
 from projections.folds.backup_names import InvalidBackupName
 from tests.commands.invariants import require_whole
-from tests.commands.world import World, mode_of, titles_in
+from tests.commands.world import World, make_flawed, mode_of, titles_in
 
 
 def test_backup_is_a_private_file_with_the_databases_content(world: World) -> None:
@@ -280,7 +280,7 @@ def test_protected_kinds_are_named_so(world: World) -> None:
 
 def test_flawed_database_is_backed_up_without_a_retry(world: World) -> None:
     """The run completes; the backup is marked, verifies, and says what was found."""
-    flaw(world)
+    make_flawed(world.database)
     world.configure(1)
     world.due_again()
     assert world.check().completed == 1
@@ -297,7 +297,7 @@ def test_flawed_database_is_backed_up_without_a_retry(world: World) -> None:
 
 def test_accepted_findings_are_not_told_again(world: World) -> None:
     """The same ones; the backup stays flawed."""
-    flaw(world)
+    make_flawed(world.database)
     take_backup(world.site, world.context(), filename="one")
     accept_backup(world.site, world.context(), "one.db")
     take_backup(world.site, world.context(), filename="two")
@@ -307,17 +307,9 @@ def test_accepted_findings_are_not_told_again(world: World) -> None:
 
 def test_flawed_backup_is_restored_only_by_force(world: World) -> None:
     """Or elsewhere, to look at it."""
-    flaw(world)
+    make_flawed(world.database)
     take_backup(world.site, world.context(), filename="one")
     with pytest.raises(FlawedBackup, match="had an integrity finding"):
         restore_backup(world.site, world.context(), "one.db")
     restore_backup(world.site, world.context(), "one.db", to=world.folder / "look.db")
     restore_backup(world.site, world.context(), "one.db", force=True)
-
-
-def flaw(world: World) -> None:
-    """The application has a NOCASE of its own: its index is wrong to anybody else."""
-    with closing(sqlite3.connect(world.database)) as connection:
-        connection.create_collation("NOCASE", lambda one, other: (one < other) - (one > other))
-        connection.execute("CREATE INDEX by_title ON cases (title COLLATE nocase)")
-        connection.commit()

@@ -19,7 +19,7 @@ from ledger.events.housekeeping import (
 )
 from tests.commands.conftest import MakeWorld
 from tests.commands.receiver import Receiver, receiving
-from tests.commands.world import World, break_database
+from tests.commands.world import World, break_database, fill_cases
 
 
 @pytest.fixture
@@ -84,6 +84,28 @@ def test_a_failure_is_told_after_the_last_retry_and_once(told: World, receiver: 
     assert "failed 6 times" in message["message"]
     assert "backup-ledger audit history schedule/1" in message["message"]
     assert [each.targets for each in told.recorded(NotificationSent)] == [1]
+
+
+def test_a_scheduled_backup_with_a_warning_is_told_once(told: World, receiver: Receiver) -> None:
+    """Of a collapse with the way to accept it; two users share the file, and the message."""
+    fill_cases(told.database, 300)
+    for user in (1, 2):
+        told.configure(user)
+    told.due_again()
+    assert told.check().completed == 2
+    fill_cases(told.database, 0)
+    told.due_again()
+    assert told.check().completed == 2
+    notifier = Notifier(told.site)
+    notifier.look()
+    notifier.look()
+    (message,) = receiver.messages
+    assert "1 made with a warning" in message["title"]
+    assert message["message"].count("rows fell from 300 to 0") == 1
+    assert "backup-ledger backup accept auto_backup_user1_" in message["message"]
+    take_backup(told.site, told.context(), filename="by-hand")
+    notifier.look()
+    assert len(receiver.messages) == 1, "who takes one by hand reads the warning there"
 
 
 def test_what_came_together_is_one_message(told: World, receiver: Receiver) -> None:

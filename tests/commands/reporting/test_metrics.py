@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from commands.backups.accept import accept_backup
+from commands.backups.delete import delete_backup
+from commands.backups.take import take_backup
 from commands.health.offsite_metrics import ABOUT, offsite_metrics
 from commands.reporting.metrics import exposition, metrics, quantile
 from tests.commands.conftest import MakeWorld
-from tests.commands.world import World, break_database
+from tests.commands.world import World, break_database, fill_cases, make_flawed
 
 DOCS = Path(__file__).parents[3] / "docs" / "prometheus"
 
@@ -53,6 +56,27 @@ def test_runs_and_their_lateness(world: World) -> None:
     assert found["projection_lag_events", "projection=backup_runs"] == 0
     world.advance(hours=5)
     assert read(world)["oldest_success_age_seconds",] == 5 * 3_600
+
+
+def test_conditions_of_backups_show(world: World) -> None:
+    """Those that are there: flawed ones, and collapses until they are accepted."""
+    fill_cases(world.database, 300)
+    take_backup(world.site, world.context(), filename="full")
+    fill_cases(world.database, 0)
+    for name in ("emptied", "again"):
+        take_backup(world.site, world.context(), filename=name)
+    fill_cases(world.database, 200)  # nearly as many as before: no collapse
+    make_flawed(world.database)
+    take_backup(world.site, world.context(), filename="flawed")
+    found = read(world)
+    conditions = ("flawed", "unchecked", "collapsed")
+    counts = [found["backup_conditions", f"condition={name}"] for name in conditions]
+    assert counts == [1, 0, 2]
+    accept_backup(world.site, world.context(), "emptied.db")
+    delete_backup(world.site, world.context(), "flawed.db")
+    found = read(world)
+    counts = [found["backup_conditions", f"condition={name}"] for name in conditions]
+    assert counts == [0, 0, 0]
 
 
 def test_failures_and_overdue_runs_show(world: World) -> None:
