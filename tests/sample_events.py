@@ -268,6 +268,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "target_sha256": None,
         "tables": ["cases"],
     },
+    housekeeping.HookFailed: {"hook": "hook_after", "exit_code": 3, "output": "no route"},
     restoring.TableRestored: {
         "backup_id": BACKUP,
         "table": "cases",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.backups.hooks import facts_of, failure_facts, run_hook
 from commands.backups.judge import Judgement, judge
 from commands.backups.staging import Staged, append_or_discard, publish_recorded, stage_snapshot
 from commands.backups.unchanged import share_with_last
@@ -61,6 +62,7 @@ def take_backup(
     if filename is not None:
         name = person_backup_name(filename, allow_scheduled=allow_scheduled_name)
     backup_id = str(uuid4())
+    run_hook(site, context, "hook_before", {"KIND": kind.value, "USERS": user_id or ""})
     with site.owner.staging(backup_id) as path:
         try:
             if name is not None:
@@ -72,8 +74,12 @@ def take_backup(
         except Exception as error:
             stream = backup_stream(backup_id)
             _record_failure(site, context, stream, kind, name, user_id, error)
+            facts = failure_facts(kind.value, [user_id], error)
+            run_hook(site, context, "hook_failure", facts)
             raise
-        return publish_recorded(site, path, recorded)
+        backup = publish_recorded(site, path, recorded)
+    run_hook(site, context, "hook_after", facts_of([backup], site))
+    return backup
 
 
 def created_details(

@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from commands.cli.backup.table import backup_json
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, NoteOption, UserArgument, parse_integer
-from commands.cli.session import opened
+from commands.cli.session import Session, opened
 from commands.reporting import humanize as moments
-from commands.reporting.terminal import add_row, new_table, say, show_facts, show_table, write_json
+from commands.reporting.terminal import (
+    add_row,
+    new_table,
+    progress_bar,
+    say,
+    show_facts,
+    show_table,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +53,10 @@ WeekdayOption = Annotated[
     str | None,
     typer.Option(metavar="DAYS", help="Weekly, on these days: sun, mon-fri or mon,thu."),
 ]
+HourlyOption = Annotated[bool, typer.Option("--hourly", help="At the start of every hour.")]
+RunNowOption = Annotated[
+    bool, typer.Option("--run-now", help="Take a first backup of the user at once.")
+]
 HOURLY = "0 * * * *"
 LOCAL = "%a %Y-%m-%d %H:%M"
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
@@ -59,13 +72,14 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
     keep: CountOption = None,
     timezone: ZoneOption = None,
     cron: CronOption = None,
-    hourly: Annotated[bool, typer.Option("--hourly", help="At the start of every hour.")] = False,
+    hourly: HourlyOption = False,
     weekday: WeekdayOption = None,
     keep_within_days: KeepOption = None,
     keep_daily: KeepOption = None,
     keep_weekly: KeepOption = None,
     keep_monthly: KeepOption = None,
     keep_yearly: KeepOption = None,
+    run_now: RunNowOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Create or change a user's settings.
@@ -96,16 +110,24 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
         "keep_weekly": keep_weekly,
         "keep_monthly": keep_monthly,
         "keep_yearly": keep_yearly,
-        "cron": cron,
+        "cron": HOURLY if hourly else cron,
     }
     _require_one_rhythm(frequency, time, cron, weekday, hourly=hourly)
     with opened(ctx, "begin") as session:
-        if hourly:
-            changes["cron"] = HOURLY
-        elif weekday is not None:
+        if weekday is not None:
             changes |= _on_weekdays(session.site, user, weekday, time)
         schedule = configure(session.site, session.context, user, changes)
-        _show(schedule, session.context.now, as_json=as_json)
+        taken = _taken_now(session, user) if run_now else None
+        _show(schedule, session.context.now, as_json=as_json, taken=taken)
+
+
+def _taken_now(session: Session, user: int) -> dict[str, Any]:
+    """A backup of the user, which is no scheduled run: the next one stays where it is."""
+    from commands.backups.take import take_backup
+
+    with progress_bar("backing up", in_bytes=True) as progress:
+        taken = take_backup(session.site, session.context, user_id=user, on_progress=progress)
+    return backup_json(session.site, taken)
 
 
 def _require_one_rhythm(
@@ -257,9 +279,11 @@ def settings_json(schedule: Schedule) -> dict[str, Any]:
     return {column.name: getattr(schedule, column.name) for column in backup_settings.columns}
 
 
-def _show(schedule: Schedule, now: datetime, *, as_json: bool) -> None:
+def _show(
+    schedule: Schedule, now: datetime, *, as_json: bool, taken: dict[str, Any] | None = None
+) -> None:
     if as_json:
-        write_json(settings_json(schedule))
+        write_json(settings_json(schedule) | ({"backup": taken} if taken else {}))
         return
     last = schedule.last_backup_at
     facts = [
@@ -271,6 +295,8 @@ def _show(schedule: Schedule, now: datetime, *, as_json: bool) -> None:
         ("next", _next(schedule, now)),
     ]
     show_facts(facts)
+    if taken:
+        say(f"Made {taken['filename']}", style="green")
 
 
 def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetime) -> None:

@@ -229,6 +229,10 @@ def _restore(told: str) -> Callable[[Event, Any], str]:
     return sentence_of
 
 
+def _output(details: Any) -> str:
+    return f"; it said: {details.output.strip()}" if details.output.strip() else ""
+
+
 def _table_restored(_event: Event, details: Any) -> str:
     where = f"written beside the others as {details.table}" if details.mode == "beside" else ""
     removed = f", {count(details.rows_removed, 'row')} removed" if details.mode == "exact" else ""
@@ -312,6 +316,7 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     ),
     "backup_catalog.hold_released": lambda _, d: f"Hold released; it was for: {d.reason}.",
     "backup_restore.started": _restore("Restore began into"),
+    "ledger.hook_failed": lambda _, d: f"{d.hook} failed{_output(d)}.",
     "backup_restore.table_restored": _table_restored,
     "backup_restore.completed": _restore("Restored into"),
     "backup_restore.error": _restore("Could not restore into"),

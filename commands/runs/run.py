@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.backups.hooks import facts_of, failure_facts, run_hook
 from commands.backups.judge import Judgement, judge
 from commands.backups.staging import Staged, append_or_discard, publish_all, stage_snapshot
 from commands.backups.take import created_details
@@ -70,6 +71,9 @@ def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[i
 
 def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
     """Stage once, append an entry for each claim that still owns its lease, publish, finish."""
+    users = ",".join(str(claim.user_id) for claim in claims)
+    facts = {"KIND": BackupKind.SCHEDULED.value, "USERS": users}
+    run_hook(site, context, "hook_before", facts)
     try:
         with site.owner.staging(str(uuid4())) as path:
             staged = stage_snapshot(site, path)
@@ -93,7 +97,10 @@ def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
         for entry in entries
         if entry.filename not in failed
     ]
-    return sum(_finish(site, context, some) for some in batches(made))
+    completed = sum(_finish(site, context, some) for some in batches(made))
+    if made:
+        run_hook(site, context, "hook_after", facts_of([each.backup for each in made], site))
+    return completed
 
 
 def _append(
@@ -204,3 +211,6 @@ def _fail(site: Site, context: Context, claims: Sequence[Claim], error: Exceptio
     for claim in claims:
         logger.warning("backup of user %s failed: %s", claim.user_id, error)
     fail_runs(site, context, [Failure(claim, error) for claim in claims])
+    users = [claim.user_id for claim in claims]
+    facts = failure_facts(BackupKind.SCHEDULED.value, users, error)
+    run_hook(site, context, "hook_failure", facts)

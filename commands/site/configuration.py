@@ -98,6 +98,10 @@ class Configuration(BaseSettings):
     overdue_after_hours: Annotated[float, Field(gt=0, le=8_760)] = 2.0
     low_space_mb: Annotated[int, Field(ge=0)] = 0
     metrics_users: Annotated[int, Field(ge=0, le=100_000)] = 1_000
+    hook_before: Annotated[str, Field(min_length=1)] | None = None
+    hook_after: Annotated[str, Field(min_length=1)] | None = None
+    hook_failure: Annotated[str, Field(min_length=1)] | None = None
+    hook_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     ping_start_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
     ping_success_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
     ping_failure_url: Annotated[str, Field(pattern=_PING_URL)] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -66,6 +66,18 @@ class SourceOptimized(_LedgerDetails):
     source: Identifier
     size_before: Count
     size_after: Count
+
+
+class HookFailed(_LedgerDetails):
+    """A hook around a backup failed; `exit_code` is null where it did not end by itself."""
+
+    event_type = "ledger.hook_failed"
+    personal = ("output",)
+    action = "run"
+    success = False
+    hook: Literal["hook_before", "hook_after", "hook_failure"]
+    exit_code: int | None
+    output: str
 
 
 class _TokenDetails(_LedgerDetails):

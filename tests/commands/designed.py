@@ -61,6 +61,7 @@ DETAILS = {
     "backup_catalog.hold_released": "hold_id reason until",
     "backup_catalog.backup_accepted": "reason",
     "backup_restore.started": f"{_RESTORE} owner target_schema_version target_sha256 tables",
+    "ledger.hook_failed": "hook exit_code output",
     "backup_restore.table_restored": ("backup_id table mode rows_added rows_changed rows_removed"),
     "backup_restore.completed": _RESTORE,
     "backup_restore.error": f"{_RESTORE} error_type",
@@ -136,6 +137,7 @@ ADDED = {
 
 ACTIONS = {
     "record_redacted": "redact",
+    "hook_failed": "run",
     "start": "start", "stop": "stop", "check_error": "check", "settings_created": "create",
     "settings_updated": "update", "settings_error": "update", "backup_started": "backup",
     "backup_completed": "backup", "backup_abandoned": "backup", "backup_created": "backup",

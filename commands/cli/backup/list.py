@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,15 +21,15 @@ from commands.cli.backup.table import (
     state,
     unrecorded_json,
 )
-from commands.cli.options import JsonOption, NameArgument
+from commands.cli.options import JsonOption, NameArgument, UserOption, parse_moment
 from commands.cli.session import Session, configured, opened
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
 from commands.reporting.terminal import note, say, show_facts, write_json
+from ledger.vocabulary import BackupKind, BackupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from commands.backups.unrecorded import UnrecordedFile
     from commands.site.configuration import Configuration
@@ -35,11 +37,27 @@ if TYPE_CHECKING:
     from projections.folds.backup import Backup
 
 
-def list_backups(
+EverythingOption = Annotated[bool, typer.Option("--all", help="Deleted and missing ones too.")]
+SinceOption = Annotated[
+    datetime | None,
+    typer.Option(metavar="TIME", parser=parse_moment, help="Made at or after this; UTC."),
+]
+LimitOption = Annotated[int | None, typer.Option(metavar="N", min=1, help="The N newest of them.")]
+KindOption = Annotated[BackupKind | None, typer.Option(help="Only of this kind.")]
+StatusOption = Annotated[
+    BackupStatus | None, typer.Option(help="Only these; deleted and missing ones as well.")
+]
+NONE_FITS = "No backup fits; without options, all are listed."
+
+
+def list_backups(  # noqa: PLR0917  (options)
     ctx: typer.Context,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Deleted and missing ones too.")
-    ] = False,
+    everything: EverythingOption = False,
+    user: UserOption = None,
+    since: SinceOption = None,
+    limit: LimitOption = None,
+    kind: KindOption = None,
+    status: StatusOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what is there, newest first.
@@ -51,6 +69,7 @@ def list_backups(
     \b
     Examples:
       backup-ledger backup list
+      backup-ledger backup list --user 1 --since 2025-01-01 --limit 5
       backup-ledger backup list --all --json
     """
     from commands.backups.unrecorded import unrecorded_files, without_gone
@@ -59,25 +78,27 @@ def list_backups(
     from ledger.errors import LedgerMissing
     from projections.queries.catalog import PRESENT, backups_of_store
 
+    wanted = Wanted(user, since, limit, kind)
     try:
         with opened(ctx, "read") as session:
             site = session.site
             with site.read_models.reading() as connection:
-                statuses = None if everything else PRESENT
-                backups = backups_of_store(connection, site.store_id, statuses)
-            files = unrecorded_files(site)
-            if not everything:
+                statuses = (status,) if status else None if everything else PRESENT
+                backups = wanted.of(backups_of_store(connection, site.store_id, statuses))
+            files = [] if status else wanted.of(unrecorded_files(site))
+            if not everything and status is None:
                 backups, gone = without_gone(site, backups)
                 for filename in gone:
                     note(f"The file of backup {filename} is gone; see: backup-ledger status")
             if as_json:
                 listed = [backup_json(site, each) for each in backups]
-                write_json(newest_first([*listed, *map(unrecorded_json, files)]))
+                write_json(newest_first([*listed, *map(unrecorded_json, files)])[:limit])
                 return
             if backups:
                 show_backups(backups, session.context.now, _others(site))
             _say_unrecorded(files, session.context.now)
-            say(_summary(backups, site))
+            is_empty = not backups and (wanted.is_narrow or status is not None)
+            say(NONE_FITS if is_empty else _summary(backups, site))
     except (LedgerMissing, StoreUnknown):
         configuration = configured(ctx)
         _list_without_ledger(configuration, as_json=as_json)
@@ -85,6 +106,35 @@ def list_backups(
         if found.store_id or found.has_ledger:
             raise StoreUnknown(half_there(configuration, found)) from None
         raise
+
+
+Listed = TypeVar("Listed", "Backup", "UnrecordedFile")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which backups a list shows."""
+
+    user: int | None
+    since: datetime | None
+    limit: int | None
+    kind: str | None
+
+    @property
+    def is_narrow(self) -> bool:
+        return any(each is not None for each in (self.user, self.since, self.kind))
+
+    def of(self, listed: Sequence[Listed]) -> list[Listed]:
+        """Those that fit, newest first; at most so many."""
+        found = [
+            each
+            for each in listed
+            if (self.user is None or each.user_id == self.user)
+            and (self.since is None or each.created_at >= self.since)
+            and (self.kind is None or each.kind == self.kind)
+        ]
+        found.sort(key=lambda each: each.created_at, reverse=True)
+        return found[: self.limit]
 
 
 def newest_first(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
