@@ -64,7 +64,7 @@ class Offsite(RuleBasedStateMachine):
         self.world = World(site, ManualClock(MIDNIGHT), {"checkpoint_key": key})
         make_database(self.world.database)
         self.run_copy, copying.run_copy = copying.run_copy, copy_in_this_process
-        self.made = 0
+        self.made = self.kept = 0
         for name in ("nas", "usb"):
             self.add(name, list(IDENTITIES)[:2])
 
@@ -162,7 +162,8 @@ class Offsite(RuleBasedStateMachine):
         shutil.rmtree(self.older, ignore_errors=True)
         shutil.copytree(self.world.backups, self.older)
         self.world.open("act")
-        self.world.configure(1)
+        self.kept += 1
+        self.world.configure(1, keep_count=self.kept % 20 + 1)
         for each in live_destinations(self.world.site):
             publish_ledger(self.world.site, each)
 
