@@ -67,7 +67,7 @@ def _write_tiles(engine: Engine, log: LogPlace, before: int, size: int) -> None:
         with translated_errors(engine), engine.connect() as connection:
             first = place.number * WIDTH
             rows = read_records(connection, after=first, up_to=first + place.width, limit=WIDTH)
-        bundle = encode_bundle([row.record for row in rows])
+        bundle = encode_bundle([None if row.is_erased else row.record for row in rows])
         log.store.put(log.prefix + place.path, log.sealer.seal(bundle))
     for place in tiles_between(before, size):
         with translated_errors(engine), engine.connect() as connection:
