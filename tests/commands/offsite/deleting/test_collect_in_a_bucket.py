@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from commands.offsite import copy as copying
 from commands.offsite.add import NewDestination, add_destination
+from commands.offsite.change import change_destination
 from commands.offsite.copy_all import copy_missing
 from commands.offsite.deleting.collect import Collected, collect, is_append_only
 from commands.offsite.destinations import find_destination
@@ -120,3 +122,29 @@ def test_a_403_on_delete_leaves_it_to_a_machine_that_may(
     assert is_append_only(site, find_destination(site, "cloud"))
     assert collected(cloud).claim is not None
     assert keys(server, prefix) < before
+
+
+def test_with_a_lock_a_put_carries_its_checksum_and_nothing_goes_before_the_lock_ends(
+    cloud: Offsite, server: str, request: pytest.FixtureRequest
+) -> None:
+    """A bucket with Object Lock takes no PUT without one."""
+    world, prefix = cloud.world, f"{request.node.name}/"
+    site = world.site
+    change_destination(site, world.context(), find_destination(site, "cloud"), {"lock_days": 30})
+    add_case(world.database, "locked" + "x" * 300)
+    cloud.backup("locked")
+    before = keys(server, prefix)
+    (outcome,) = copy_missing(site, world.context())
+    assert outcome.copy is not None
+    assert outcome.copy.protected_until is not None
+    new = {each for each in keys(server, prefix) - before if "/packs/" in each}
+    for key in new:
+        head = client_of(server).head_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
+        assert head["ChecksumSHA256"]
+    assert new
+    found = collected(cloud)
+    put_at = [each.modified for each in found.look.packs.values()]
+    first = datetime.fromtimestamp(min(put_at), UTC) + timedelta(days=30)
+    assert found.plan.copies
+    assert all(moment >= first for _, moment in found.plan.copies)
+    assert all(each.not_before >= first for each in found.plan.condemned)
