@@ -15,6 +15,8 @@ What is checked, and how (read it; it is meant to be read):
 - each line of `events.jsonl` is one record, byte for byte; `positions` says where it stands in
   the ledger. Its leaf is SHA-256(0x00 + record); neighbors a, b make SHA-256(0x01 + a + b), and so
   on up to the root. If some are missing, `proofs.jsonl` leads from each record up to the root.
+  A line `erased LEAF` stands for a record that was erased on request: one later record of the
+  bundle, a `ledger.record_redacted`, must name its position and leaf. So it says who, and why.
 - `chain.jsonl` has the checkpoints that were signed before, each with the proof that the next
   is the same ledger with records added, and none changed. One with a line `key-rotated OLD NEW`,
   signed by both keys, hands over to NEW; those before the first of your key are passed over.
@@ -51,6 +53,8 @@ NAMES = "README.txt chain.jsonl checkpoint events.jsonl manifest positions proof
 FILES = {*NAMES.split(), "verify_evidence.py"}
 ARGUMENTS = "PUBLIC_KEY [BUNDLE [QUORUM WITNESS_KEY...]]"
 GOOD = "GOOD: the bundle is what the ledger signed."
+ERASED = re.compile(b"erased ([0-9a-f]{64})")  # never a record, which begins with a brace
+REDACTED = "ledger.record_redacted"
 NOT_YOURS = "a checkpoint is not signed by your public key, but perhaps by another"
 MANIFEST = "backup-ledger evidence manifest"  # no key has this name: it is no checkpoint
 
@@ -206,11 +210,16 @@ def check_consistency(first: Tree, second: Tree, proof: list[bytes]) -> None:
     require(fits, f"the ledger of {second[0]} records does not continue that of {first[0]}")
 
 
+def leaf_of(line: bytes) -> bytes:
+    erased = ERASED.fullmatch(line)
+    return bytes.fromhex(erased[1].decode()) if erased else hashlib.sha256(b"\0" + line).digest()
+
+
 def tree_of(records: Iterable[bytes]) -> Tree:
     peaks: list[bytes] = []  # roots of the complete subtrees, largest first
     size = 0
     for size, record in enumerate(records, 1):
-        peaks.append(hashlib.sha256(b"\0" + record).digest())
+        peaks.append(leaf_of(record))
         bits = size
         while not bits & 1:
             right = peaks.pop()
@@ -321,10 +330,34 @@ def check_events(bundle: Bundle, tree: Tree) -> tuple[int, int, int]:
     for row in zip_longest(positions_of(bundle, size), records, bundle.lines("proofs.jsonl")):
         if None in row:
             raise Problem("events.jsonl, positions and proofs.jsonl are not of one length")
-        path = [hashlib.sha256(b"\0" + row[1]).digest(), *hashes_in(json.loads(row[2]))]
+        path = [leaf_of(row[1]), *hashes_in(json.loads(row[2]))]
         if climb(row[0] - 1, size - 1, path)[1] != root:
             raise Problem(f"the record at position {row[0]} is not the one that was signed")
     return count, first, last
+
+
+def check_erased(bundle: Bundle, size: int) -> str:
+    """Of each erased record one later record says that it was erased; what that means."""
+    gone: dict[int, str] = {}
+    told: dict[int, list[tuple[bool, str]]] = {}
+    positions = positions_of(bundle, size)
+    for line in bundle.lines("events.jsonl"):
+        at = next(positions)
+        if erased := ERASED.fullmatch(line):
+            gone[at] = erased[1].decode()
+        record: Any = json.loads(line) if REDACTED.encode() in line else {"event_type": ""}
+        kind, details = record["event_type"], record.get("details")
+        while kind == REDACTED:  # one that is about another one kept what that one said
+            kind, target = details["event_type"], details["position"]
+            told.setdefault(target, []).append((target < at, details["leaf_hash"]))
+            at, details = target, details["kept"]["details"]
+    for position, leaf in gone.items():
+        is_told = told.get(position) == [(True, leaf)]
+        require(is_told, f"the record at position {position} is gone, and no event says why")
+    unchanged = "each is unchanged"
+    return (
+        f"{unchanged}, {len(gone)} erased on request, as others in here say" if gone else unchanged
+    )
 
 
 def check_chain(bundle: Bundle, key: Key) -> tuple[Key, Tree, int]:
@@ -359,6 +392,7 @@ def check(path: str, first_key: Key, witnesses: Keys = (), quorum: int = 0) -> l
         if key.open_checkpoint(bundle.note("checkpoint"), witnesses, quorum) != tree:
             raise Problem("the chain of checkpoints does not end with the bundle's own")
         number, first, last = check_events(bundle, tree)
+        erased = check_erased(bundle, tree[0])
         signed = check_manifest(bundle, key)
     except Problem:
         raise
@@ -368,7 +402,7 @@ def check(path: str, first_key: Key, witnesses: Keys = (), quorum: int = 0) -> l
     by += f", and by {quorum} of your witnesses or more" if quorum else ""
     return [
         f"The checkpoint of {tree[0]} records is signed by {key.name}, {by}.",
-        f"Records in this bundle: {number}, from position {first} to {last}; each is unchanged.",
+        f"Records in this bundle: {number}, from position {first} to {last}; {erased}.",
         f"Signed checkpoints of one and the same growing history: {links}.",
         signed,
         "These are all records up to the checkpoint: none is left out."

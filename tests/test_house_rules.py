@@ -16,6 +16,8 @@ from tests.readme import README, ROOT, blocks
 
 MAX_FILE_LINES = 400
 MAX_TEST_LINES = 450
+LONGER = {"verify_evidence.py": 440}
+"""One file on purpose: an auditor reads and runs it alone (decision 46)."""
 MAX_MODULES = 20
 """A folder with more is a bag."""
 MAX_FUNCTION_LINES = 60
@@ -50,7 +52,7 @@ def test_a_file_is_one_noun_and_a_function_one_thought(path: Path) -> None:
     """Neither grows beyond what a reader can hold."""
     text = path.read_text("utf-8")
     lines = len(text.splitlines())
-    most = MAX_TEST_LINES if "tests" in path.parts else MAX_FILE_LINES
+    most = MAX_TEST_LINES if "tests" in path.parts else LONGER.get(path.name, MAX_FILE_LINES)
     assert lines <= most, f"{name_of(path)} has {lines} lines; cut it by its nouns"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

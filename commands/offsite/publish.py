@@ -15,7 +15,8 @@ from commands.errors import CommandError
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import DestinationConflict, DestinationRefused
 from commands.offsite.index_folder import published_size, remember_published
-from commands.offsite.log.tiles import LogPlace, write_log
+from commands.offsite.log.place import LogPlace
+from commands.offsite.log.tiles import write_log
 from commands.offsite.repository.layout import LEDGER
 from commands.offsite.repository.seal import Sealer
 from ledger.append.leases_and_names import claim_lease, end_lease

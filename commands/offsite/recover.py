@@ -6,7 +6,6 @@ lead to its root. Then the backups are known again, and each can be fetched.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from commands.offsite.errors import (
     RepositoryDamaged,
     RepositoryForked,
 )
+from commands.offsite.log.published import PublishedRecords
 from commands.offsite.repository.layout import LEDGER, REPOSITORY, parse_repository
 from commands.offsite.repository.opening import open_store
 from commands.offsite.repository.seal import AGE_BEGINNING, Opener
@@ -27,14 +27,13 @@ from commands.site.opening import open_site
 from commands.site.store import make_folder, make_store
 from commands.sqlite.files import create_private
 from ledger.append.batched import batched
-from ledger.append.copy import LedgerRow, append_rows
+from ledger.append.copy import append_rows
 from ledger.append.database import create_ledger, open_engine
 from ledger.append.ledger import Draft
-from ledger.clock import parse_instant, to_microseconds
+from ledger.clock import parse_instant
 from ledger.events.housekeeping import LedgerRecovered
 from ledger.events.offsite import DestinationDetached
 from ledger.tree.checkpoint import Checkpoint, open_checkpoint
-from ledger.tree.merkle import Frontier, leaf_hash
 from ledger.tree.signed_note import Note, NoteError
 from ledger.tree.tiles import WIDTH, TileError, TilePlace, bundles_between, decode_bundle
 from ledger.vocabulary import LEDGER_STREAM, destination_stream
@@ -136,7 +135,7 @@ def _same_log(
 
 
 def _require_continues(
-    records: Sequence[bytes], checkpoint: Checkpoint, kept: Sequence[Checkpoint], place: str
+    records: PublishedRecords, checkpoint: Checkpoint, kept: Sequence[Checkpoint], place: str
 ) -> None:
     for each in sorted(kept, key=lambda found: found.size):
         if each.size > checkpoint.size:
@@ -144,8 +143,7 @@ def _require_continues(
                 f"the ledger at {place} ends at {checkpoint.size} records, and a kept checkpoint "
                 f"says that there were {each.size}: an older state was put there; nothing was made"
             )
-        frontier, _ = Frontier().append_leaves([leaf_hash(row) for row in records[: each.size]])
-        if frontier.root() != each.root:
+        if records.root_at(each.size) != each.root:
             raise RepositoryForked(
                 f"the ledger at {place} is not the one of a kept checkpoint of {each.size} "
                 "records: somebody rewrote it; nothing was made"
@@ -163,7 +161,7 @@ def _records(
     opener: Opener,
     checkpoint: Checkpoint,
     on_progress: Callable[[int, int], None] | None,
-) -> list[bytes]:
+) -> PublishedRecords:
     """Every record of a checkpoint, which must lead to its root.
 
     Raises:
@@ -174,12 +172,12 @@ def _records(
         records += _bundle(store, opener, place)
         if on_progress is not None:
             on_progress(len(records), checkpoint.size)
-    frontier, _ = Frontier().append_leaves([leaf_hash(each) for each in records])
-    if frontier.root() != checkpoint.root:
+    published = PublishedRecords.of(records, store.place)
+    if published.root_at(checkpoint.size) != checkpoint.root:
         raise RepositoryDamaged(
             f"the records there do not lead to the root of the checkpoint of {checkpoint.size}"
         )
-    return records
+    return published
 
 
 def _bundle(store: ObjectStore, opener: Opener, place: TilePlace) -> list[bytes]:
@@ -200,7 +198,7 @@ def _bundle(store: ObjectStore, opener: Opener, place: TilePlace) -> list[bytes]
     return records
 
 
-def _write_ledger(into: Path, ledger_id: str, created_at: str, records: Sequence[bytes]) -> None:
+def _write_ledger(into: Path, ledger_id: str, created_at: str, published: PublishedRecords) -> None:
     """A new ledger with these records, and a new store beside it."""
     make_folder(into)
     path = into / LEDGER_FILE
@@ -208,28 +206,11 @@ def _write_ledger(into: Path, ledger_id: str, created_at: str, records: Sequence
     engine = open_engine(sqlite_url(path))
     try:
         create_ledger(engine, ledger_id, parse_instant(created_at))
-        for rows in batched(list(_rows(records)), BATCH_RECORDS):
-            append_rows(engine, rows[0].position - 1, rows)
+        for rows in batched(list(published.rows()), BATCH_RECORDS):
+            append_rows(engine, rows[0].position - 1, rows, published.stand_ins)
     finally:
         engine.dispose()
     make_store(into)
-
-
-def _rows(records: Sequence[bytes]) -> Iterator[LedgerRow]:
-    """`recorded_at` is not published: the record's own time stands for it, never going back."""
-    recorded_at = 0
-    for position, record in enumerate(records, 1):
-        fields = json.loads(record)
-        recorded_at = max(recorded_at, to_microseconds(parse_instant(fields["timestamp"])))
-        yield LedgerRow(
-            position,
-            fields["stream"],
-            fields["stream_version"],
-            fields["event_type"],
-            record,
-            leaf_hash(record),
-            recorded_at,
-        )
 
 
 def _record_recovery(

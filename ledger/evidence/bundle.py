@@ -4,7 +4,8 @@ A bundle is a folder or a .zip of:
 
     README.txt          what this is and how to check it, in plain words
     checkpoint          the signed head that everything else rests on
-    events.jsonl        records, byte for byte as they were hashed, one a line
+    events.jsonl        records, byte for byte as they were hashed, one a line; of an erased one
+                        `erased` and its leaf hash, and the record that says so goes along
     positions           the place of each of these records in the ledger, one a line
     proofs.jsonl        for each a JSON list of hashes that leads up to the signed root;
                         not there when all records are: then the root follows from them
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ledger import verify_evidence
+from ledger.append.erasing.stand_ins import redactions
 from ledger.append.kept_checkpoints import KeptCheckpoint, kept_by, with_cosignatures
 from ledger.append.reading import StoredRecord, read_records
 from ledger.append.stored_tree import TreeReader
@@ -180,7 +182,7 @@ def _write_records(
         (folder / "proofs.jsonl").open("wb") as proofs,
     ):
         for row in _rows(connection, choice, size):
-            events.write(row.record + b"\n")
+            events.write(_line_of(row))
             positions.write(b"%d\n" % row.position)
             if not is_whole:
                 path = inclusion_proof(row.position - 1, size, tree)
@@ -190,14 +192,29 @@ def _write_records(
 
 
 def _rows(connection: Connection, choice: Choice, size: int) -> Iterator[StoredRecord]:
+    """What was chosen, and of erased records also those that say who erased them, and why."""
+    said_at = {each.details.position: each.at for each in redactions(connection)}
+    along: set[int] = set()
     after = max((choice.first_position or 1) - 1, 0)
     up_to = size if choice.last_position is None else min(choice.last_position, size)
     while rows := read_records(connection, after=after, up_to=up_to, limit=BATCH_ROWS):
         for row in rows:
-            if choice.takes(row):
+            if choice.takes(row) or row.position in along:
                 _require_one_line(row)
+                if row.is_erased:
+                    along.add(said_at[row.position])
                 yield row
         after = rows[-1].position
+    while later := [position for position in sorted(along) if up_to < position <= size]:
+        up_to = later[0]
+        (row,) = read_records(connection, after=up_to - 1, up_to=up_to)
+        if row.is_erased:
+            along.add(said_at[up_to])
+        yield row
+
+
+def _line_of(row: StoredRecord) -> bytes:
+    return b"erased %b\n" % row.leaf_hash.hex().encode() if row.is_erased else row.record + b"\n"
 
 
 def _require_one_line(row: StoredRecord) -> None:

@@ -53,6 +53,10 @@ The files
     README.txt          this text
     manifest            size and SHA-256 of every file above, signed
 
+A line of events.jsonl that is no record but the word erased and a hash stands for a record that
+was erased on request (GDPR, article 17). Its hash is still in the signed tree, and one of the
+records in here (ledger.record_redacted) says who erased it, when, and for which request.
+
 What it cannot show
 -------------------
 

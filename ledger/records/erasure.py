@@ -20,7 +20,7 @@ from ledger.events.scheduling import BackupStarted
 from ledger.records.record import Event, decode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ERASED = "[erased]"
 """In place of a text that was removed; a text that was never there stays null."""
@@ -139,3 +139,19 @@ def _erase(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _erase(each) for name, each in value.items()}
     return value
+
+
+def redacted_among(records: Sequence[bytes]) -> dict[int, tuple[RecordRedacted, bytes]]:
+    """Position -> what says that it was erased, and its stand-in, of all records from the first.
+
+    A record that was erased is empty; one that is still there may have been erased since.
+    """
+    found: dict[int, tuple[RecordRedacted, bytes]] = {}
+    for position in range(len(records), 0, -1):
+        record = records[position - 1] or found.get(position, (None, b""))[1]
+        if RecordRedacted.event_type.encode() not in record:
+            continue
+        details = decode_event(record).details
+        if isinstance(details, RecordRedacted) and details.position < position:
+            found[details.position] = details, stand_in(details)
+    return found

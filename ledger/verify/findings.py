@@ -74,10 +74,11 @@ class Report:
 def erasure_notes(erased: int) -> Iterator[str]:
     """What is said of erased records; they are no findings."""
     if erased:
+        records = "1 record was" if erased == 1 else f"{erased:,} records were"
         yield (
-            f"{erased:,} records were erased on request: their leaf hashes are in the tree, and "
-            "`ledger.record_redacted` says of each who did it and why. What such an event kept of "
-            "the record cannot be compared with it any more"
+            f"{records} erased on request: the leaf hash is in the tree, and an event of the type "
+            "ledger.record_redacted says who did it and why. What it kept of the record cannot be "
+            "compared with the record any more"
         )
 
 

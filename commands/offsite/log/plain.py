@@ -14,7 +14,8 @@ from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import InvalidArgument
 from commands.offsite.destinations import require_earlier
 from commands.offsite.errors import DestinationConflict, ObjectMissing
-from commands.offsite.log.tiles import CHECKPOINT, LogPlace, write_log
+from commands.offsite.log.place import CHECKPOINT, LogPlace
+from commands.offsite.log.tiles import write_log
 from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.repository.layout import REPOSITORY
 from commands.offsite.repository.opening import open_store

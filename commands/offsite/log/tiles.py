@@ -7,44 +7,23 @@ were read back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.offsite.errors import DestinationConflict, ObjectMissing
+from commands.offsite.errors import DestinationConflict
+from commands.offsite.log.place import CHECKPOINT, LogPlace
+from commands.offsite.log.redacted import entry_bundle, write_redacted
 from ledger.append.database import translated_errors
-from ledger.append.reading import read_records
 from ledger.append.stored_tree import TreeReader
-from ledger.tree.checkpoint import Checkpoint
 from ledger.tree.merkle import TILE_HEIGHT
-from ledger.tree.signed_note import Note
-from ledger.tree.tiles import WIDTH, TilePlace, bundles_between, encode_bundle, tiles_between
+from ledger.tree.tiles import WIDTH, TilePlace, bundles_between, tiles_between
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from commands.offsite.repository.seal import Sealer
-    from commands.offsite.repository.stores import ObjectStore
     from ledger.append.kept_checkpoints import KeptCheckpoint
 
-CHECKPOINT, CHECKPOINTS = "checkpoint", "checkpoints/"
+CHECKPOINTS = "checkpoints/"
 TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class LogPlace:
-    """Where a log is: below `prefix` of a store. `sealer`: of the entry bundles."""
-
-    store: ObjectStore
-    prefix: str
-    sealer: Sealer
-
-    def published_size(self) -> int:
-        """How many records the newest checkpoint there says; 0 where there is none."""
-        try:
-            note = Note.from_bytes(self.store.get(self.prefix + CHECKPOINT))
-        except ObjectMissing:
-            return 0
-        return Checkpoint.from_text(note.text).size
 
 
 def write_log(engine: Engine, place: LogPlace, kept: KeptCheckpoint) -> int:
@@ -64,14 +43,12 @@ def write_log(engine: Engine, place: LogPlace, kept: KeptCheckpoint) -> int:
 
 def _write_tiles(engine: Engine, log: LogPlace, before: int, size: int) -> None:
     for place in bundles_between(before, size):
-        with translated_errors(engine), engine.connect() as connection:
-            first = place.number * WIDTH
-            rows = read_records(connection, after=first, up_to=first + place.width, limit=WIDTH)
-        bundle = encode_bundle([None if row.is_erased else row.record for row in rows])
+        bundle = entry_bundle(engine, place)
         log.store.put(log.prefix + place.path, log.sealer.seal(bundle))
     for place in tiles_between(before, size):
         with translated_errors(engine), engine.connect() as connection:
             log.store.put(log.prefix + place.path, _hashes(connection, place))
+    write_redacted(engine, log, before, size)
 
 
 def _hashes(connection: Connection, place: TilePlace) -> bytes:
