@@ -151,6 +151,8 @@ def _scrub(site: Site) -> Iterator[str]:
     if problem is not None:
         yield f"the ledger: {problem}"
     try:
-        yield from site.read_models.forget_erased()
+        problem = site.read_models.forget_erased()
     except LedgerError as error:
-        yield f"the read models: {error}"
+        problem = str(error)
+    if problem is not None:
+        yield f"the read models: {problem}"

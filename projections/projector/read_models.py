@@ -246,22 +246,20 @@ class ReadModels:
             drop_generation(connection, found[-1])  # the one that is kept, before one being built
         return found[-1]
 
-    def forget_erased(self) -> list[str]:
+    def forget_erased(self) -> str | None:
         """Leave nothing of erased records: no generation that was kept, no page of before.
 
         What stands in the way of that, in words; the rows themselves are folded again already.
-
-        Raises:
-            LedgerBusy: the application holds their database's lock.
         """
+        if self.engine.url.database is None:
+            return "they are another login's, and follow with its next command"
         with translated_errors(self.engine), self._writing() as connection:
             for each in read_generations(connection):
                 drop_generation(connection, each)
         if not self._is_ours:
-            return ["the read models are in the application's database, whose file is its own"]
-        scrub = backend_of(self.engine).scrub
-        problem = scrub(self.engine, [each.table.name for each in self._projections])
-        return [] if problem is None else [f"the read models: {problem}"]
+            return "they are in the application's database, whose file is its own"
+        tables = [each.table.name for each in self._projections]
+        return backend_of(self.engine).scrub(self.engine, tables)
 
     def close(self) -> None:
         self.engine.dispose()
