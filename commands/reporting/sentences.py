@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ledger.records.record import Event
 
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID = re.compile(r"(?<!erased-)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELDS = {
     "enabled": "enabled",
     "frequency": "frequency",

@@ -17,6 +17,7 @@ from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
 from commands.http.routes.audit import Wanted
 from commands.http.served_site import Served, ServedSite
+from ledger.append.reading import StoredRecord
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
 
@@ -89,7 +90,7 @@ async def _events(
     sent, quiet = 0, 0.0
     yield "retry: 1000\n\n"
 
-    def look() -> list[tuple[int, str]] | None:
+    def look() -> list[StoredRecord] | None:
         """None where whoever follows is no longer let in."""
         nonlocal after
         if not caller.is_let_in():
@@ -101,14 +102,15 @@ async def _events(
         # Where no more matches, all up to the head that was seen has been looked at.
         seen = max((each.position for each in page.records), default=0)
         after = page.next_cursor or max(head, seen)
-        return [(each.position, each.record.decode()) for each in page.records]
+        return list(page.records)
 
     while not served.stopping.is_set():
         found = await run_in_threadpool(look)
         if found is None:
             return
-        for position, record in found:
-            yield f"id: {position}\nevent: record\ndata: {record}\n\n"
+        for row in found:
+            kind = "erased" if row.is_erased else "record"
+            yield f"id: {row.position}\nevent: {kind}\ndata: {row.record.decode()}\n\n"
             sent += 1
             if limit is not None and sent >= limit:
                 return
