@@ -71,7 +71,7 @@ def test_a_bare_machine_gets_the_ledger_without_what_was_erased(
     publish_ledger(site, destination)
     erase_anna(offsite)
     size = publish_ledger(site, destination)
-    found = recover_ledger(f"file://{tmp_path}/open", tmp_path / "bare")
+    found = recover_ledger(f"file://{tmp_path}/open", tmp_path / "bare", identities=())
     assert found.size == size
     engine = open_engine(sqlite_url(tmp_path / "bare" / "ledger.sqlite"))
     report = verify(engine)
