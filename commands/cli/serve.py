@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from commands.cli.options import LogFormatOption
 from commands.cli.session import log_work, opened
+from commands.cli.sites import several_sites
+from commands.reporting.humanize import count
 from commands.reporting.terminal import note, say
 
 if TYPE_CHECKING:
     from commands.cli.session import Session
+    from commands.site.configuration import Configuration
+    from commands.site.site import Site
 
 
 def serve(
@@ -33,7 +38,8 @@ def serve(
     """Serve the HTTP API and console. Needs the extra: backup-ledger[http].
 
     Every request needs a token. The first start makes one for an operator and prints it once, on
-    stderr; make the others with `tokens create`.
+    stderr; make the others with `tokens create`. Where the settings have several [sites], each is
+    at /sites/NAME, and /console shows all of them.
 
     \b
     Examples:
@@ -42,6 +48,9 @@ def serve(
       backup-ledger serve --host 0.0.0.0 --port 8080 --with-scheduler
     """
     require_extra()
+    if len(several_sites(ctx)) > 1:
+        _serve_sites(ctx, host, port, prefix, log_format, with_scheduler=with_scheduler)
+        return
     from commands.http import server as http
     from commands.http.served_site import ServedSite
 
@@ -67,6 +76,66 @@ def serve(
         note("Ctrl-C stops.", style="dim")
         http.run(server, listening)
         note("Stopped.", style="dim")
+
+
+def _serve_sites(
+    ctx: typer.Context,
+    host: str,
+    port: int,
+    prefix: str | None,
+    log_format: str | None,
+    *,
+    with_scheduler: bool,
+) -> None:
+    """Serve every site; one that cannot be opened is tried again, and disturbs no other."""
+    from commands.cli.session import show_log, whole_configuration
+    from commands.http import server as http
+    from commands.http.sites.application import create_sites_app
+    from commands.http.sites.served_sites import ServedSites
+    from commands.upkeep.tokens import TokenBook
+    from ledger.clock import SystemClock
+
+    ctx.obj.log_format = log_format
+    whole, configurations = whole_configuration(ctx), several_sites(ctx)
+    show_log(logging.INFO if with_scheduler else logging.WARNING, whole.log_format)
+    chosen = checked_prefix(whole.http_prefix if prefix is None else prefix)
+    openings = {name: partial(_open, each) for name, each in configurations.items()}
+    sites = ServedSites(
+        openings, clock=SystemClock(), prefix=chosen, metrics_open=whole.metrics_open
+    )
+    app = create_sites_app(
+        sites, hosts=whole.http_hosts, trusted_proxies=whole.http_trusted_proxies
+    )
+    server = http.server_of(app, sites.stopping, host=host, port=port)
+    with ExitStack() as beside:
+        listening = http.listen(server)
+        beside.callback(listening.close)
+        beside.callback(sites.close)
+        served = sites.served()
+        if with_scheduler:
+            retry_seconds = whole.check_interval_seconds
+            beside.enter_context(
+                http.schedulers_beside(sites, turns=whole.max_running, retry_seconds=retry_seconds)
+            )
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listening.getsockname()[1]}"
+        say(f"{count(len(openings), 'site')} at {address}/sites/NAME{chosen}")
+        say(f"and for people at {address}/console")
+        if not any(TokenBook(each.site.ledger).all() for each in served.values()):
+            note("No token was made before; make one: backup-ledger tokens create --role operator")
+        http.run(server, listening)
+
+
+def _open(configuration: Configuration) -> Site:
+    from commands.recovery.recover import recover
+    from commands.site.actors import operator
+    from commands.site.opening import open_site
+    from commands.site.ownership import require_own_folders
+
+    require_own_folders(configuration)
+    site = open_site(configuration, "act", actor=operator())
+    recover(site)
+    return site
 
 
 def _describe_access(session: Session) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from commands.http.admission import Admission
 from commands.http.authentication import Authentication
 from commands.http.before_body import TokenBeforeBody
 from commands.http.console import create_console
+from commands.http.console.session import Sessions
 from commands.http.health import create_health_router
 from commands.http.host_guard import Guard
 from commands.http.methods import HeadAsGet, allowed_methods
@@ -43,11 +44,13 @@ def create_app(
     hosts: tuple[str, ...] = (),
     trusted_proxies: tuple[str, ...] = (),
     scheduler_runs: Callable[[], bool] = lambda: False,
+    sessions: Sessions | None = None,
 ) -> FastAPI:
     """The whole service over an open site, which stays the caller's to close.
 
     `hosts`: names that it answers to besides those of this machine; any where none is given.
     `trusted_proxies`: addresses and networks whose forwarding headers are believed.
+    `sessions`: those of visitors who log in once for several sites.
     """
     served = place if isinstance(place, ServedSite) else ServedSite(place, scheduler_runs)
 
@@ -66,17 +69,14 @@ def create_app(
         openapi_url=f"{prefix}/openapi.json",
         lifespan=lifespan,
         redirect_slashes=False,
-        exception_handlers={
-            HTTPException: _answer,
-            RequestValidationError: _answer,
-            Exception: _answer,
-        },
+        exception_handlers=ANSWERS,
     )
     app.state.served = served
+    app.state.clock = served.site.clock
     app.state.authentication = authentication
     app.include_router(create_router(served, authentication, prefix=prefix))
     app.include_router(create_health_router(served, authentication))
-    app.include_router(create_console(served, authentication))
+    app.include_router(create_console(served, authentication, sessions))
     app.add_middleware(HeadAsGet)
     app.add_middleware(TokenBeforeBody, served=served, authentication=authentication)
     app.add_middleware(Admission, trusted_proxies=trusted_proxies)
@@ -102,3 +102,11 @@ async def _answer(request: Request, error: Exception) -> Response:
         if methods:  # the framework names those of one route only
             response.headers["Allow"] = ", ".join(methods)
     return response
+
+
+ANSWERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    HTTPException: _answer,
+    RequestValidationError: _answer,
+    Exception: _answer,
+}
+"""How every application of ours answers errors."""

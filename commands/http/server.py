@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -15,9 +16,13 @@ from commands.errors import CommandError
 from commands.http.application import create_app
 from commands.http.connections import ImpatientProtocol
 from commands.http.served_site import ServedSite
+from commands.scheduler.all_sites import run_all_sites
 from commands.scheduler.process import run_scheduler
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from commands.http.sites.served_sites import ServedSites
     from commands.site.site import Site
 
 KEEP_ALIVE_SECONDS = 15
@@ -71,6 +76,11 @@ def make_server(
         hosts=site.configuration.http_hosts,
         trusted_proxies=site.configuration.http_trusted_proxies,
     )
+    return server_of(app, served.stopping, host=host, port=port)
+
+
+def server_of(app: ASGIApp, stopping: threading.Event, *, host: str, port: int) -> uvicorn.Server:
+    """A server of any application. `stopping`: what ends its streams."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -86,7 +96,7 @@ def make_server(
         http=ImpatientProtocol,
         ws="none",
     )
-    return _Server(config, served.stopping)
+    return _Server(config, stopping)
 
 
 def listen(server: uvicorn.Server) -> socket.socket:
@@ -116,6 +126,28 @@ def run(server: uvicorn.Server, listening: socket.socket) -> None:
     """Serve until a signal says to stop."""
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
+
+
+@contextmanager
+def schedulers_beside(sites: ServedSites, *, turns: int, retry_seconds: float) -> Iterator[None]:
+    """A scheduler for each site, in threads of their own; they end after the running backups."""
+    stop, shared = threading.Event(), threading.BoundedSemaphore(turns)
+
+    @contextmanager
+    def opening(name: str) -> Iterator[Site]:
+        site = sites.open_site(name)
+        site.turns = shared
+        yield site
+
+    openings = {name: partial(opening, name) for name in sites.names}
+    work = partial(run_all_sites, openings, stop=stop, retry_seconds=retry_seconds)
+    thread = threading.Thread(target=work, name="schedulers")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextmanager

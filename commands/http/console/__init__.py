@@ -24,7 +24,7 @@ from commands.http.console import (
 from commands.http.console import job as progress
 from commands.http.console.page import BASE
 from commands.http.console.route import ConsoleRoute
-from commands.http.console.session import Door, ReadingOnly
+from commands.http.console.session import Door, ReadingOnly, Sessions
 from commands.http.problems import not_found
 from commands.http.router import binding, create_router
 
@@ -47,13 +47,15 @@ PAGES = (
 )
 
 
-def create_console(served: ServedSite, authentication: Authentication) -> APIRouter:
-    """All pages, at /console.
+def create_console(
+    served: ServedSite, authentication: Authentication, sessions: Sessions | None = None
+) -> APIRouter:
+    """All pages, at /console. `sessions`: those that several sites share.
 
     Whoever logs in with a token gets a session; before a token was made, the person at this
     machine needs none. Scripts of the pages read the API at /console/api, by the same session.
     """
-    door = Door(served, authentication)
+    door = Door(served.site.clock, authentication, sessions)
     inside = APIRouter(route_class=ConsoleRoute, dependencies=[Depends(binding(served, door))])
     for each in PAGES:
         inside.include_router(each.router)

@@ -43,7 +43,7 @@ def create_login(door: Door) -> APIRouter:
         await door(request)  # a page of another site logs nobody out
         door.sessions.end(request.cookies.get(COOKIE))
         response = RedirectResponse(f"{BASE}/login", 303)
-        response.delete_cookie(COOKIE, path=BASE)
+        response.delete_cookie(COOKIE, path=door.sessions.path)
         return response
 
     return router
@@ -60,5 +60,5 @@ def _log_in(door: Door, request: Request, form: dict[str, str]) -> Response:
         return page(request, None, "login.html", status, onward=onward, problem=told)
     door.sessions.end(request.cookies.get(COOKIE))
     response = RedirectResponse(onward if is_own(onward) else BASE, 303)
-    set_cookie(request, response, cookie)
+    set_cookie(request, response, cookie, door.sessions.path)
     return response

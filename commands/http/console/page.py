@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from commands.http.callers import Caller
 
 BASE = "/console"
+PREFIX = "backup_ledger_prefix"
+"""In a request's scope: the path of the site whose console this is, `/sites/crm`."""
+SWITCH = "backup_ledger_switch"
+"""In a request's scope: which sites there are."""
+
+
+class Switch(NamedTuple):
+    """The site whose pages are shown, and all that the service has."""
+
+    current: str
+    names: tuple[str, ...]
 
 
 class Place(NamedTuple):
@@ -105,7 +116,8 @@ def page(
 ) -> HTMLResponse:
     """A template's page. `caller`: None before anybody is known."""
     visit = getattr(request.state, "console_visit", None)
-    now = context.pop("now", None) or request.app.state.served.site.clock.now()
+    now = context.pop("now", None) or request.app.state.clock.now()
+    prefix = request.scope.get(PREFIX, "")
     places = [] if caller is None else [each for each in NAVIGATION if caller.role in each.roles]
     body = ENVIRONMENT.get_template(template).render(
         caller=caller,
@@ -116,8 +128,11 @@ def page(
         said=[] if visit is None or not is_looked_at(request) else _taken(visit.session.said),
         now=now,
         ago=partial(_ago, now=now),
+        switch=request.scope.get(SWITCH),
         **context,
     )
+    if prefix:  # attributes of our templates alone: what is data has its quotes escaped
+        body = body.replace(f'="{BASE}', f'="{prefix}{BASE}')
     # A form's origin is only told to us where its page's policy lets it be.
     headers = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
     return HTMLResponse(body, status, headers)
@@ -152,9 +167,10 @@ def referring_page(request: Request) -> str | None:
         found = urlsplit(request.headers.get("referer", ""))
     except ValueError:
         return None
-    if found.netloc != request.headers.get("host") or not is_own(found.path):
+    path = found.path.removeprefix(request.scope.get(PREFIX, ""))
+    if found.netloc != request.headers.get("host") or not is_own(path):
         return None
-    return found.path + (f"?{found.query}" if found.query else "")
+    return path + (f"?{found.query}" if found.query else "")
 
 
 def is_looked_at(request: Request) -> bool:

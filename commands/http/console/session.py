@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, HTTPException, Request
@@ -20,8 +20,7 @@ from commands.upkeep.tokens import TokenRefused, token_id_of
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from commands.http.authentication import Authentication
-    from commands.http.served_site import ServedSite
+    from ledger.clock import Clock
 
 COOKIE = "backup_ledger_session"
 IDLE_SECONDS = 12 * 3600.0
@@ -54,9 +53,13 @@ class Session:
 
 
 class Sessions:
-    """Sessions of one process, by the hash of what the cookie says; memory, and nothing else."""
+    """Sessions of one process, by the hash of what the cookie says; memory, and nothing else.
 
-    def __init__(self) -> None:
+    `path`: where the cookie is sent; that of the console, or of all sites' consoles.
+    """
+
+    def __init__(self, path: str = "/console") -> None:
+        self.path = path
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
         self._lock = Lock()
 
@@ -97,13 +100,26 @@ class Visit:
     form: dict[str, str]
 
 
+class TokenReader(Protocol):
+    """What knows whose a token is: at one site, or at any of several."""
+
+    def caller_with(self, text: str) -> Caller: ...
+
+    def caller_of_token(self, token_id: str) -> Caller: ...
+
+    def count_failure(self, request: Request) -> int: ...
+
+
 class Door:
     """The dependency that lets visitors in, and checks that a form is one of our own pages'."""
 
-    def __init__(self, served: ServedSite, authentication: Authentication) -> None:
-        self.served = served
+    def __init__(
+        self, clock: Clock, authentication: TokenReader, sessions: Sessions | None = None
+    ) -> None:
         self.authentication = authentication
-        self.sessions = Sessions()
+        self.sessions = sessions or Sessions()
+        self._clock = clock
+        self._is_alone = sessions is None
 
     async def __call__(self, request: Request) -> Caller:
         """The caller.
@@ -119,7 +135,7 @@ class Door:
         return caller
 
     def now(self) -> float:
-        return self.served.site.clock.monotonic()
+        return self._clock.monotonic()
 
     def log_in(self, text: str) -> tuple[Caller, str]:
         """Begin a session with a token; the caller and what the cookie says.
@@ -140,7 +156,8 @@ class Door:
         try:
             return self.authentication.caller_of_token(session.token_id), session
         except TokenRefused:
-            self.sessions.end(text)
+            if self._is_alone:  # else another site may accept it
+                self.sessions.end(text)
             raise LoginNeeded from None
 
 
@@ -186,12 +203,12 @@ def visit_of(request: Request) -> Visit:
 Here = Annotated[Visit, Depends(visit_of)]
 
 
-def set_cookie(request: Request, response: Response, text: str) -> None:
+def set_cookie(request: Request, response: Response, text: str, path: str) -> None:
     """Only for this site, only over HTTP, and gone with the browser's session."""
     response.set_cookie(
         COOKIE,
         text,
-        path="/console",
+        path=path,
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
