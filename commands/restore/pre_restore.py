@@ -9,7 +9,13 @@ from commands.backups.staging import append_or_discard, publish_recorded
 from commands.backups.take import take_backup, unused_name
 from commands.sqlite.connections import SIDECAR_SUFFIXES, sidecar
 from commands.sqlite.content import content_problem
-from commands.sqlite.errors import DamagedDatabase, KeyMissing, NoTables, NotADatabase, WrongKey
+from commands.sqlite.errors import (
+    DamagedDatabase,
+    KeyMissing,
+    NoTables,
+    NotADatabase,
+    WrongDatabaseKey,
+)
 from commands.sqlite.files import flush_directory
 from commands.sqlite.raw_files import copy_raw
 from ledger.append.ledger import Draft
@@ -76,7 +82,7 @@ def _copy_and_append(
 def _is_sound(site: Site, staged: Path) -> bool:
     try:
         return content_problem(staged, keys=site.keys) is None
-    except (KeyMissing, WrongKey):
+    except (KeyMissing, WrongDatabaseKey):
         return False  # nobody can say that it is
 
 

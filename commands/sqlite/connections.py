@@ -81,7 +81,7 @@ def open_immutable(path: Path, keys: Keys | None = None) -> sqlite3.Connection:
     for one that is encrypted; without them it is opened as it is.
 
     Raises:
-        KeyMissing, WrongKey, DamagedDatabase: it is encrypted, and was not opened.
+        KeyMissing, WrongDatabaseKey, DamagedDatabase: it is encrypted, and was not opened.
         SQLiteFileError: as `require_database_file`, or it cannot be opened.
     """
     require_database_file(path)
@@ -103,7 +103,7 @@ def open_live(
     `open_immutable`.
 
     Raises:
-        KeyMissing, WrongKey, DamagedDatabase: it is encrypted, and was not opened.
+        KeyMissing, WrongDatabaseKey, DamagedDatabase: it is encrypted, and was not opened.
         LockedByDotfile: its application locks in a way that SQLite here does not see.
         SQLiteFileError: it cannot be opened.
     """

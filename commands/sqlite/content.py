@@ -49,7 +49,7 @@ def content_problem(
     `keys`: of a file that may be encrypted.
 
     Raises:
-        KeyMissing, WrongKey: it is encrypted, and was not opened.
+        KeyMissing, WrongDatabaseKey: it is encrypted, and was not opened.
         SQLiteFileError: it could not be looked at, which says nothing about the file.
     """
     try:

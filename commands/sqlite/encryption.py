@@ -12,7 +12,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from commands.sqlite.errors import KeyMissing, WrongKey, damaged, shown, translated
+from commands.sqlite.errors import KeyMissing, WrongDatabaseKey, damaged, shown, translated
 from commands.sqlite.raw_files import SQLITE_BEGINNING
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def connect_with_key(
 
     Raises:
         KeyMissing: there is no key, or the extra is not installed.
-        WrongKey: no key fits any page.
+        WrongDatabaseKey: no key fits any page.
         DamagedDatabase: a key fits other pages than the first.
         SQLiteFileError: it is busy, or cannot be read.
     """
@@ -65,7 +65,7 @@ def connect_with_key(
     for key in known:
         _require_no_page_of(path, uris[1], key)
     keys.forget()
-    raise WrongKey(
+    raise WrongDatabaseKey(
         f"the key does not open {shown(path)}: it is another one, or was changed since; check "
         "key_command or key_file (keys of older backups may follow, one a line)"
     )

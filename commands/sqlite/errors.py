@@ -43,7 +43,7 @@ class KeyMissing(SQLiteFileError, OSError):
     """The database is encrypted, and no key can be had."""
 
 
-class WrongKey(SQLiteFileError, OSError):
+class WrongDatabaseKey(SQLiteFileError, OSError):
     """The database is encrypted, and none of the keys opens it."""
 
 

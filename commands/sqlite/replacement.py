@@ -49,7 +49,7 @@ def needs_replacement(
     encrypted, and the other is not. `keys`: of those that are; not needed where the target is gone.
 
     Raises:
-        KeyMissing, WrongKey: one that is encrypted cannot be opened.
+        KeyMissing, WrongDatabaseKey: one that is encrypted cannot be opened.
         SQLiteFileError: the backup cannot be read; the target is busy or not to be opened.
     """
     is_keyed = keys is not None and is_encrypted(backup)
@@ -104,7 +104,7 @@ def sole_access(
 
     Raises:
         DatabaseBusy: somebody else had the target open for all of `wait_seconds`.
-        KeyMissing, WrongKey: it is encrypted, and cannot be locked without its key.
+        KeyMissing, WrongDatabaseKey: it is encrypted, and cannot be locked without its key.
     """
     connection = _lock(target.resolve(), wait_seconds, keys)
     try:

@@ -42,7 +42,7 @@ from commands.sqlite.errors import (
     KeyMissing,
     NoTables,
     SQLiteFileError,
-    WrongKey,
+    WrongDatabaseKey,
     shown,
     translated,
 )
@@ -299,7 +299,7 @@ def _seen(
     """What was found inside; of an encrypted file that no key opened, why nothing was."""
     try:
         return content.result(), report.result()
-    except (KeyMissing, WrongKey) as error:
+    except (KeyMissing, WrongDatabaseKey) as error:
         reason = shown(error).replace(shown(staged), "the database")
         return sealed(reason), IntegrityReport([])
 

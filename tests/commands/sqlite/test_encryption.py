@@ -20,7 +20,7 @@ from commands.sqlite.errors import (
     NoTables,
     NotADatabase,
     SQLiteFileError,
-    WrongKey,
+    WrongDatabaseKey,
 )
 from commands.sqlite.header import header_problem
 from commands.sqlite.snapshot import Snapshot, SnapshotLimits, take_snapshot
@@ -79,7 +79,7 @@ def test_the_first_key_that_fits_opens_it(tmp_path: Path) -> None:
 def test_a_wrong_key_is_told_from_a_damaged_file(tmp_path: Path) -> None:
     """SQLCipher says the same of both; but a wrong key fits no page at all."""
     path = make_encrypted(tmp_path / "app.db")
-    with pytest.raises(WrongKey, match=r"does not open .*app\.db"):
+    with pytest.raises(WrongDatabaseKey, match=r"does not open .*app\.db"):
         open_immutable(path, keys_with(tmp_path, OTHER_KEY, "a passphrase"))
     with path.open("r+b") as file:
         file.seek(60)
