@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.site.configuration import load_configuration
+from commands.site.sites import site_configurations
 from tests.acceptance.place import PROGRAM, Place, make_database
 from tests.commands.encrypted import KEY, make_encrypted
 
@@ -171,3 +173,13 @@ def started(place: Place, name: str) -> bool:
         place, "audit", "log", "--site", name, "--type", "backup_scheduler.start", "--json"
     )
     return bool(answer[1])
+
+
+def test_the_page_about_sites_shows_settings_that_are_right(tmp_path: Path) -> None:
+    """Its example is loaded as it stands."""
+    page = (Path(__file__).parents[2] / "docs" / "SITES.md").read_text("utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "example.toml").write_text(example, "utf-8")
+    sites = site_configurations(load_configuration(config=tmp_path / "example.toml"))
+    assert [each.keep_within_days for each in sites.values()] == [3, 14]
+    assert sites["vault"].keys.is_configured

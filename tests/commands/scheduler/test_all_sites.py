@@ -257,7 +257,7 @@ def test_two_weeks_with_trouble_in_each_and_all_three_come_back(town: Town, tmp_
             to=fetched,
         )
         assert town.titles(name, fetched) == town.backed_up[name]
-        assert verify_ledger(site.ledger.engine, ()).is_good
+        assert verify_ledger(site.ledger.engine, site.configuration).ok
 
 
 def test_a_scheduler_that_fails_is_begun_anew_and_stops_no_other(town: Town) -> None:
