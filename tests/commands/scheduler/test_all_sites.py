@@ -14,7 +14,6 @@ import pytest
 
 from commands.audit.keys import make_key
 from commands.audit.verify_ledger import verify_ledger
-from commands.errors import StoreUnknown
 from commands.offsite.add import NewDestination, add_destination
 from commands.offsite.copy_all import copy_due
 from commands.offsite.repository.seal import new_identity, recipient_of
@@ -87,11 +86,7 @@ class Town:
         """What one check came to at each site, whatever happened at the others."""
         outcomes: dict[str, str] = {}
         for name in self.sites:
-            try:
-                report = check(self.sites[name])
-            except StoreUnknown:
-                outcomes[name] = "no folder"
-                continue
+            report = check(self.sites[name])
             outcomes[name] = "failed" if report.failed else "done" if report.completed else "idle"
             if report.completed:
                 self.backed_up[name] = self.titles(name)
@@ -182,7 +177,7 @@ def troubles(town: Town) -> dict[int, tuple[str, str, Callable[[], object]]]:
         2: ("shop", "failed", lambda: full_disk(town.sites["shop"])),
         4: ("vault", "done", lambda: without_key(town)),
         5: ("vault", "failed", lambda: locked(vault, town.key)),
-        6: ("crm", "no folder", lambda: moved(crm.parent / "backups")),
+        6: ("crm", "failed", lambda: moved(crm.parent / "backups")),
         7: ("shop", "failed", lambda: damaged(shop)),
         9: ("vault", "failed", lambda: full_disk(town.sites["vault"])),
         10: ("crm", "failed", lambda: full_disk(town.sites["crm"])),
