@@ -9,12 +9,18 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.responses import PlainTextResponse
 
 from commands.health.offsite_metrics import offsite_metrics
+from commands.health.watch_metrics import watch_metrics
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
 from commands.http.served_site import ServedSite
 from commands.http.shapes import answer
-from commands.reporting.metrics import CONTENT_TYPE, exposition, metrics
+from commands.reporting.metrics import CONTENT_TYPE, Metric, exposition, metrics
+from commands.site.site import Site
 from projections.projector.projector import read_progress
+
+
+def _everything(site: Site) -> list[Metric]:
+    return [*metrics(site), *watch_metrics(site), *offsite_metrics(site)]
 
 
 def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -> APIRouter:
@@ -39,7 +45,7 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
         if not served.metrics_open and caller(request).role == "user":
             raise HTTPException(403, "the role user may not do this; it takes operator or auditor")
         return Response(
-            exposition([*metrics(served.site), *offsite_metrics(served.site)]),
+            exposition(_everything(served.site)),
             media_type=CONTENT_TYPE,
         )
 

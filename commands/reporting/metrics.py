@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Samples of one name. `kind`: "gauge", or "counter" for what only grows."""
+    """Samples of one name. `kind`: "gauge", "counter" for what only grows, or "summary"."""
 
     name: str
     kind: str
@@ -227,7 +227,7 @@ def _quantiles(name: str, about: str, ordered: Sequence[float]) -> Metric:
         for share in QUANTILES
         if ordered
     )
-    return Metric(name, "gauge", about, samples)
+    return Metric(name, "summary", about, samples)
 
 
 def _one(name: str, about: str, value: float, *, kind: str = "gauge") -> Metric:

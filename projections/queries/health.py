@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, and_, func, select, type_coerce
+from sqlalchemy import Integer, and_, func, or_, select, type_coerce
 
 from ledger.vocabulary import RunOutcome
 from projections.queries.catalog import PRESENT
@@ -13,7 +13,7 @@ from projections.queries.schedules import runs_page
 from projections.tables.columns import audit_trail, backup_catalog, backup_runs, backup_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -123,6 +123,51 @@ def schedule_counts(connection: Connection, overdue_before: datetime) -> dict[st
     counts = [func.count().filter(condition) for condition in states.values()]
     row = connection.execute(select(func.count(), *counts).select_from(backup_settings)).one()
     return {"total": row[0]} | dict(zip(states, row[1:], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class LastChecks:
+    """When a backup was last looked at, and last restored for trial; None for never."""
+
+    verified_at: datetime | None
+    drilled_at: datetime | None
+
+
+def last_checks(connection: Connection) -> LastChecks:
+    """Of all backups, those that are gone included."""
+    catalog = backup_catalog.c
+    newest = func.max(catalog.verified_at)
+    row = connection.execute(
+        select(newest, newest.filter(catalog.verified_level == "drill")).select_from(backup_catalog)
+    ).one()
+    return LastChecks(row[0], row[1])
+
+
+def count_late(
+    connection: Connection,
+    limits: Mapping[str, datetime],
+    cron_limits: Mapping[tuple[str, str], datetime],
+) -> int:
+    """Users whose last backup is older than the limit of their frequency, or of their cron.
+
+    Whoever never had one is late since the settings were made; a change of them begins anew.
+    """
+    settings = backup_settings.c
+    last = func.coalesce(settings.last_backup_at, settings.created_at)
+
+    def is_late(limit: datetime) -> Any:
+        return and_(last < limit, settings.updated_at < limit)
+
+    late = [
+        and_(settings.cron.is_(None), settings.frequency == name, is_late(limit))
+        for name, limit in limits.items()
+    ]
+    late += [
+        and_(settings.cron == cron, settings.timezone == timezone, is_late(limit))
+        for (cron, timezone), limit in cron_limits.items()
+    ]
+    runs = and_(settings.enabled.is_(True), settings.paused.is_(False))
+    return int(connection.execute(select(func.count()).where(runs, or_(*late))).scalar_one())
 
 
 def count_events(connection: Connection, event_type: str) -> int:

@@ -13,6 +13,7 @@ from commands.backups.accept import accept_backup
 from commands.backups.delete import delete_backup
 from commands.backups.take import take_backup
 from commands.health.offsite_metrics import ABOUT, offsite_metrics
+from commands.health.watch_metrics import watch_metrics
 from commands.reporting.metrics import exposition, metrics, quantile
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World, break_database, fill_cases, make_flawed
@@ -24,7 +25,7 @@ def read(world: World) -> dict[tuple[str, ...], float]:
     """Name and labels -> value, as Prometheus would read the text."""
     found = {}
     for family in text_string_to_metric_families(
-        exposition([*metrics(world.site), *offsite_metrics(world.site)])
+        exposition([*metrics(world.site), *watch_metrics(world.site), *offsite_metrics(world.site)])
     ):
         for each in family.samples:
             labels = [f"{name}={value}" for name, value in sorted(each.labels.items())]
