@@ -123,13 +123,8 @@ def _carry_out(ctx: typer.Context, wanted: Wanted, *, yes: bool, as_json: bool) 
         plan = plan_of(session.site, wanted)
         if not as_json:
             _show_plan(plan)
-        if not plan.erasable:
-            if as_json:
-                write_json(_plan_json(wanted, plan) | {"redactions": [], "not_done": []})
-            else:
-                say("There is nothing to erase.")
-            return
-        confirm(f"Erase {count(len(plan.erasable), 'record')} for good?", yes=yes)
+        if plan.erasable:
+            confirm(f"Erase {count(len(plan.erasable), 'record')} for good?", yes=yes)
         done = erase_records(session.site, session.context, wanted, plan)
         if as_json:
             fields = {"redactions": done.redactions, "not_done": done.not_done}
@@ -153,11 +148,14 @@ def _show_plan(plan: ErasurePlan) -> None:
 
 
 def _say_erased(done: Erased) -> None:
+    for each in done.not_done:
+        note(f"Not done: bytes of before may remain in the files of {each}")
+    if not done.redactions:
+        say("There is nothing to erase.")
+        return
     first, last = done.redactions[0], done.redactions[-1]
     said = f"at position {first}" if first == last else f"at positions {first} to {last}"
     say(f"Erased {count(len(done.redactions), 'record')}; it is recorded {said}.", style="green")
-    for each in done.not_done:
-        note(f"Not done: bytes of before may remain in the files of {each}")
     say("Backups, exports, log archives and dumps from before are untouched: see `erase status`.")
 
 

@@ -18,6 +18,7 @@ from ledger.append.tables import events, snapshots
 from ledger.errors import LedgerError
 from ledger.records.record import Event, decode_event
 from ledger.vocabulary import LEDGER_STREAM
+from projections.queries.erasures import erasures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,8 +111,8 @@ def erase(site: Site, context: Context, wanted: Wanted, plan: ErasurePlan) -> Er
     """
     ledger = site.ledger
     redactions = [each.redaction(wanted.reason, wanted.ticket) for each in plan.erasable]
-    if not redactions:
-        return Erased(plan, (), ())
+    if not redactions:  # a process that was killed may have left bytes in the files
+        return Erased(plan, (), tuple(_scrub(site)) if _was_erased(site) else ())
     end = max(plan.positions)
     with ledger.locked() as locked:
         now = plan_erasure(
@@ -142,6 +143,13 @@ def _still(
         for row, event in rows_of_person(connection, wanted.person, after=end):
             if row.position not in left:
                 yield row, event
+
+
+def _was_erased(site: Site) -> bool:
+    """Whether anything was ever erased."""
+    engine = site.ledger.engine
+    with translated_errors(engine), engine.connect() as connection:
+        return bool(erasures(connection))
 
 
 def _scrub(site: Site) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 No backup is rewritten. Each one that was made before an erasure can hold, in the application's own
 tables, what the person asked to have erased; so can its off-site copies. When the last of them is
-gone follows from the rules that delete them; where no rule does, that is unknown.
+gone follows from the rules that delete them (`commands.erasure.lifetime`); where no rule does, that
+is unknown. A published ledger has the erased records themselves until it is published again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from commands.schedules.rhythm import runs
+from commands.erasure.lifetime import Lifetime, lifetime_of_backup, lifetime_of_copy
+from commands.offsite.index_folder import published_size
+from commands.offsite.policy import Policy
 from ledger.append.database import reading_snapshot, translated_errors
-from ledger.clock import parse_instant
 from ledger.vocabulary import BackupStatus, CopyStatus
 from projections.queries.catalog import backups_of_store
 from projections.queries.erasures import Erasure, erasures
@@ -24,13 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from commands.site.site import Site
-    from projections.folds.backup import Backup
-    from projections.folds.schedule import Schedule
+    from projections.folds.offsite_destination import Destination
 
-STEP_DAYS = {"daily": 1, "weekly": 7, "monthly": 31}
-"""At most this long from one scheduled backup to the next."""
-
-_PERIOD_DAYS = {"keep_daily": 1, "keep_weekly": 7, "keep_monthly": 31, "keep_yearly": 366}
+_GONE = (CopyStatus.DELETED, CopyStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +51,9 @@ class Remaining:
     @property
     def gone_by(self) -> datetime | None:
         """When the last one is gone at the latest; None where that is unknown, or none is left."""
-        dates = [each.gone_by for each in self.holders]
-        return (
-            max((each for each in dates if each is not None), default=None) if all(dates) else None
-        )
+        if self.is_unknown:
+            return None
+        return max((each.gone_by for each in self.holders if each.gone_by), default=None)
 
     @property
     def is_unknown(self) -> bool:
@@ -69,62 +66,79 @@ def remaining(site: Site, now: datetime) -> list[Remaining]:
         acts = erasures(connection)
     if not acts:
         return []
-    holders = tuple(_holders(site, now))
+    with site.read_models.reading() as connection:
+        destinations = all_destinations(connection)
+    holders = [*_backups(site, now), *_copies(site, now, destinations)]
     return [
-        Remaining(each, tuple(one for one in holders if one.position < each.position))
+        Remaining(
+            each,
+            (
+                *(holder for holder in holders if holder.position < each.position),
+                *_published(site, destinations, each, now),
+            ),
+        )
         for each in acts
     ]
 
 
-def _holders(site: Site, now: datetime) -> Iterator[Holder]:
+def _backups(site: Site, now: datetime) -> Iterator[Holder]:
     present = [each for each in BackupStatus if each != BackupStatus.DELETED]
     with site.read_models.reading() as connection:
         backups = backups_of_store(connection, None, present)
         schedules = {each.user_id: each for each in all_schedules(connection)}
-        copies = [
-            (destination.name, copy)
-            for destination in all_destinations(connection)
-            for copy in copies_at(connection, destination.repository_id)
-            if copy.status not in (CopyStatus.DELETED, CopyStatus.FAILED)
-        ]
     for backup in backups:
-        gone_by, why = _gone_by(backup, backups, schedules.get(backup.user_id or 0), now)
-        yield Holder(backup.filename, backup.position, gone_by, why)
-    positions = {each.backup_id: each.position for each in backups}
-    for destination, copy in copies:
-        why = f"an off-site copy at {destination}: nothing here says when it is deleted"
-        position = positions.get(copy.backup_id, copy.position)
-        yield Holder(copy.filename, position, None, why)
+        schedule = schedules.get(backup.user_id or 0)
+        found = lifetime_of_backup(backup, backups, schedule, now)
+        yield _holder(backup.filename, backup.position, found)
 
 
-def _gone_by(
-    backup: Backup, backups: Sequence[Backup], schedule: Schedule | None, now: datetime
-) -> tuple[datetime | None, str]:
-    """When retention deletes a backup at the latest, and by which rule."""
-    held = [hold["until"] for hold in backup.holds_at(now)]
-    if None in held:
-        return None, "it is held without an end"
-    if backup.is_protected:
-        return None, "it is protected: a person deletes it, or `retention cleanup-protected`"
-    if schedule is None:
-        return None, "no schedule's retention covers it: a person deletes it"
-    if not runs(schedule) or schedule.next_backup_at is None:
-        return None, "its user's schedule does not run"
-    if not backup.is_good:
-        return None, "it is not good, and such a backup goes only once better ones displace it"
-    newer = sum(
-        each.user_id == backup.user_id
-        and each.position > backup.position
-        and each.is_good
-        and not each.is_protected
-        for each in backups
-    )
-    step = timedelta(days=STEP_DAYS[schedule.frequency])
-    more = max(schedule.keep_count - newer, 1)
-    dates = [max(schedule.next_backup_at, now) + step * (more - 1)]
-    dates.append(backup.created_at + timedelta(days=schedule.keep_within_days) + step)
-    for name, days in _PERIOD_DAYS.items():
-        if kept := getattr(schedule, name):
-            dates.append(max(backup.created_at, now) + timedelta(days=days * kept) + step)
-    dates += [parse_instant(until) + step for until in held]
-    return max(dates), f"user {schedule.user_id}'s retention, keep {schedule.keep_count}"
+def _copies(site: Site, now: datetime, destinations: Sequence[Destination]) -> Iterator[Holder]:
+    with site.read_models.reading() as connection:
+        schedules = all_schedules(connection)
+        present = backups_of_store(connection, None, None)
+        backups = {each.backup_id: each for each in present}
+        copies = {
+            each.repository_id: [
+                copy
+                for copy in copies_at(connection, each.repository_id)
+                if copy.status not in _GONE
+            ]
+            for each in destinations
+        }
+    for destination in destinations:
+        for copy in copies[destination.repository_id]:
+            backup = backups.get(copy.backup_id)
+            found = lifetime_of_copy(
+                destination, copy, copies[destination.repository_id], backup, schedules, now
+            )
+            position = copy.position if backup is None else backup.position
+            yield _holder(f"{copy.filename} at {destination.name}", position, found)
+
+
+def _published(
+    site: Site, destinations: Sequence[Destination], act: Erasure, now: datetime
+) -> Iterator[Holder]:
+    """The erased records themselves, where they were published before."""
+    for destination in destinations:
+        size = published_size(site, destination) if site.has_store else None
+        if size is None or size < min(act.records):
+            continue
+        name = f"the ledger at {destination.name}"
+        if size < act.position:
+            why = "it was not published since: `offsite copy` puts it again"
+            yield Holder(name, 0, None, why)
+            continue
+        days = destination.stated.get("noncurrent_days")
+        policy = Policy.of(destination)
+        if not policy.versioned:
+            continue
+        if days is None:
+            yield Holder(name, 0, None, "the bucket has versions, and nobody said for how long")
+            continue
+        gone_by = act.erased_at + policy.lock + timedelta(days=days)
+        if gone_by > now:
+            yield Holder(name, 0, gone_by, "old versions in the bucket")
+
+
+def _holder(name: str, position: int, found: Lifetime) -> Holder:
+    return Holder(name, position, found.gone_by, found.why)

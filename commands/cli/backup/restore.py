@@ -208,10 +208,7 @@ def _plan_json(plan: RestorePlan) -> dict[str, Any]:
         "needed_bytes": plan.needed_bytes,
         "source_path": plan.source,
         "is_foreign": plan.is_foreign,
-        "erasures": [
-            {"ticket": each.ticket, "erased_at": each.erased_at, "position": each.position}
-            for each in plan.erasures
-        ],
+        "erasures": plan.erasure_facts,
     }
 
 

@@ -14,6 +14,7 @@ from commands.reporting.humanize import count
 from commands.reporting.terminal import (
     add_row,
     new_table,
+    note,
     progress_bar,
     say,
     show_table,
@@ -95,12 +96,14 @@ def restore_tables_of(
     wait_seconds = site.configuration.restore_wait_seconds
     planned = plan_tables(whole.target, whole.content_in(site), wanted, wait_seconds, site.keys)
     if plan and as_json:
-        write_json(_json(name, wanted.mode, planned))
+        write_json(_json(name, wanted.mode, planned) | {"erasures": whole.erasure_facts})
         return
     if plan or not (yes or as_json):
         age = moments.relative(whole.backup.created_at, session.context.now)
         say(f"From {name}, made {age}, into {whole.target}: {_HOW[wanted.mode]}.")
         _show(planned)
+    if whole.erased_since:
+        note(whole.erased_since)
     if plan:
         say("Nothing was done.", style="dim")
         return
@@ -112,6 +115,7 @@ def restore_tables_of(
     kept = outcome.pre_restore
     if as_json:
         done = _json(name, wanted.mode, outcome.tables) | {"restored": True}
+        done |= {"erasures": whole.erasure_facts}
         write_json(done | {"pre_restore_backup": None if kept is None else backup_json(site, kept)})
         return
     for each in outcome.tables:
