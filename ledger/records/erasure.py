@@ -97,13 +97,10 @@ def stand_in(redaction: RecordRedacted) -> bytes:
 def personal_texts(event: Event) -> dict[str, Any]:
     """What of an event would be removed, apart from file names: field -> its content."""
     kind = type(event.details)
-    details = event.details.to_facts()
-    found: dict[str, Any] = {}
+    details, erased = event.details.to_facts(), event.details.to_facts()
     for path in kind.personal:
-        name = path.partition(".")[0]
-        if details[name] not in (None, [], {}, ERASED):
-            found[name] = details[name]
-    return found
+        _change(erased, path.split("."), _erase)
+    return {name: value for name, value in details.items() if value != erased[name]}
 
 
 def file_names_of(event: Event) -> dict[str, str]:

@@ -17,6 +17,8 @@ from ledger.tree.merkle import leaf_hash
 from ledger.verify.salvage import salvage
 from ledger.verify.sqlite_pages import PageFile
 from tests.conftest import MakeContext
+from tests.ledger.redacting import redact
+from tests.ledger.tampering import Attacker
 
 PAGE = 4096
 RECORDS = 400
@@ -127,3 +129,16 @@ def test_garbage_holds_nothing() -> None:
         assert (found.size, found.whole_until, found.lost()) == (0, 0, [])
     looped = b"\x0d\x00\x00\x00\x01\x00\x00\x00\x00\x0a" + b"\x87\xff\x7f\x01" * 100
     assert list(PageFile.of(BytesIO(looped.ljust(PAGE, b"\x01")), None).rows()) == []
+
+
+def test_an_erased_record_is_saved_with_the_one_that_says_so(attacker: Attacker) -> None:
+    """Its row has no bytes to prove it; a sound redaction does. Another one is still altered."""
+    redact(attacker.path, 16)
+    attacker.run("UPDATE ledger_events SET record = NULL WHERE position = 17")
+    with closing(sqlite3.connect(attacker.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with attacker.path.open("rb") as file:
+        found = salvage(file)
+        assert 16 in found.cells
+        assert found.altered == {17}
+        assert [row.record for row in found.rows() if row.position == 16] == [None]
