@@ -47,6 +47,12 @@ class SettingsNotFound(CommandError, LookupError):
     exit_code = NOT_FOUND
 
 
+class SettingsChanged(CommandError):
+    """Somebody changed the settings since they were read."""
+
+    exit_code = CONFLICT
+
+
 class UnknownUser(CommandError, ValueError):
     """The application's database has no such user."""
 

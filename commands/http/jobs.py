@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from commands.errors import CommandError
 from commands.http.problems import answer_to, status_of
-from commands.http.shapes import as_json
+from commands.http.shapes import JOB, Located, as_json
 from ledger.masking import masked
 
 if TYPE_CHECKING:
@@ -78,6 +78,11 @@ class Job:
             "problem": self.problem,
             "has_file": self.file is not None,
         }
+
+
+def started(job: Job) -> Located:
+    """The answer to whoever started a job."""
+    return Located(job.shape(), 202, JOB, job_id=job.job_id)
 
 
 class JobBoard:

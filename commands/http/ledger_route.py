@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends, Header, HTTPException, Request
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -16,11 +18,14 @@ from commands.http.callers import READING, Caller, caller_of
 from commands.http.idempotency import AlreadyAnswered, OpenRequest
 from commands.http.problems import answer_to
 from commands.http.served_site import MAX_BODY_BYTES, Served, ServedSite
+from commands.http.shapes import Located
 from commands.upkeep.tokens import PREFIX
 from ledger.append.ledger import Context
 
 ENTERED = "backup_ledger.entered"
 TOKEN_NAMES = {"token", "access_token", "api_key", "authorization", "bearer"}
+FORMER = {"x-former-service": True}
+"""In the schema of the former service's twelve routes: its callers may send what they like."""
 BODY_SECONDS = 20.0
 """For the whole of a body, however it comes."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -57,6 +62,9 @@ class LedgerRoute(APIRoute):
                 response = answered.response
             except Exception as error:  # noqa: BLE001  (whatever it is, it becomes an answer)
                 response = await run_in_threadpool(self.failed, limited, error)
+            if isinstance(response, Located):
+                address = request.url_for(response.route, **response.path)
+                response.headers["Location"] = quote(address.path)
             if hasattr(request.state, "backup_ledger_request"):
                 await run_in_threadpool(finish_request, limited, response)
             response.headers.setdefault("Cache-Control", "no-store")
@@ -75,6 +83,38 @@ class LedgerRoute(APIRoute):
     def failed(self, _request: Request, error: Exception) -> Response:
         """What is answered to an error."""
         return answer_to(error)
+
+
+def require_known_parameters(request: Request) -> None:
+    """A misspelled filter must not look like an answer to the right one.
+
+    Raises:
+        HTTPException: 422, the route has no such parameter.
+    """
+    route = request.scope.get("route")
+    if not request.query_params or not isinstance(route, APIRoute) or route.openapi_extra == FORMER:
+        return
+    known = _query_names(route)
+    for name in request.query_params:
+        if name not in known:
+            has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise HTTPException(422, f"query.{name[:100]}: not a parameter of this route; {has}")
+
+
+def _query_names(route: APIRoute) -> set[str]:
+    """The query parameters of a route; of a model that holds several, its fields."""
+    names: set[str] = set()
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        waiting += dependant.dependencies
+        for field in dependant.query_params:
+            kind = field.field_info.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                names |= {each.alias or name for name, each in kind.model_fields.items()}
+            else:
+                names.add(field.alias)
+    return names
 
 
 def require_no_token_in_address(request: Request) -> None:

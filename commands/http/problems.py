@@ -21,6 +21,7 @@ from commands.errors import (
     OUR_ERRORS,
     USAGE,
     Refused,
+    SettingsChanged,
     StoreUnknown,
     VerificationFailed,
     exit_code_of,
@@ -36,12 +37,31 @@ OUR_PACKAGES = ("ledger.", "projections.", "commands.")
 
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], int], ...] = (
     ((Refused,), 403),
+    ((SettingsChanged,), 412),
     ((LedgerBusy, DatabaseBusy), 503),
     ((FileInTheWay,), 409),
     ((NotEnoughSpace,), 507),
     # The database or its folder is not what it should be: the caller can do nothing about it.
     ((SQLiteFileError, StoreUnknown, VerificationFailed), 503),
 )
+_TYPES = {
+    400: "bad-request",
+    401: "no-token",
+    403: "not-allowed",
+    404: "not-found",
+    405: "no-such-method",
+    408: "too-slow",
+    409: "conflict",
+    412: "changed-since",
+    413: "too-large",
+    421: "wrong-host",
+    422: "invalid",
+    429: "too-many",
+    500: "failed",
+    503: "unavailable",
+    507: "no-space",
+}
+"""The last part of a problem's type, for each status that is answered."""
 _BY_EXIT_CODE = {USAGE: 422, NOT_FOUND: 404, CONFLICT: 409}
 
 
@@ -50,12 +70,17 @@ def problem(
 ) -> Response:
     """An answer that says what went wrong and what to do; no password of a URL is in it."""
     body = {
-        "type": "about:blank",
+        "type": type_of(status),
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": masked(detail),
     } | more
     return Response(json.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def type_of(status: int) -> str:
+    """What programs tell problems apart by; it stays the same whatever the words are."""
+    return f"urn:backup-ledger:problem:{_TYPES.get(status, 'failed')}"
 
 
 def answer_to(error: Exception) -> Response:

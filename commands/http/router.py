@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from commands.facade.backup_service import BackupService
 from commands.http.callers import Caller
 from commands.http.examples import describe
-from commands.http.ledger_route import LedgerRoute, enter
-from commands.http.problems import MEDIA_TYPE
+from commands.http.ledger_route import LedgerRoute, enter, require_known_parameters
+from commands.http.problems import MEDIA_TYPE, type_of
 from commands.http.routes import (
     audit,
     backups,
@@ -27,10 +31,12 @@ from commands.http.routes import (
     settings,
 )
 from commands.http.served_site import ServedSite
+from commands.scheduler.process import run_scheduler
 
 if TYPE_CHECKING:
     from commands.site.site import Site
 
+logger = logging.getLogger("backup_ledger.scheduler")
 DEFAULT_PREFIX = "/database"
 PROBLEMS = {
     401: "a token is needed: Authorization: Bearer blt_...",
@@ -60,9 +66,13 @@ def create_router(
     caller: Callable[..., Any],
     *,
     prefix: str = DEFAULT_PREFIX,
+    with_scheduler: bool = False,
     scheduler_runs: Callable[[], bool] = lambda: False,
 ) -> APIRouter:
     """The routes, without authentication of their own.
+
+    `with_scheduler`: in the lifespan of the application that the router is included in, the
+    scheduler runs, on a thread of its own.
 
     `caller`: a FastAPI dependency that returns a `Caller`, or raises for whom it does not know;
     protection from forged requests is its business too, where it takes cookies.
@@ -73,6 +83,7 @@ def create_router(
         prefix=prefix,
         route_class=LedgerRoute,
         dependencies=[Depends(binding(served, caller))],
+        lifespan=scheduling(served) if with_scheduler else None,
         responses={status: problem_example(status, text) for status, text in PROBLEMS.items()},
     )
     for each in ROUTES:
@@ -84,7 +95,7 @@ def create_router(
 def problem_example(status: int, detail: str) -> dict[str, Any]:
     """An error as the schema shows it."""
     title = HTTPStatus(status).phrase
-    example = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    example = {"type": type_of(status), "title": title, "status": status, "detail": detail}
     return {"description": title, "content": {MEDIA_TYPE: {"example": example}}}
 
 
@@ -105,8 +116,35 @@ def binding(served: ServedSite, caller: Callable[..., Any]) -> Callable[..., Non
         request.state.backup_ledger = served
         request.state.backup_ledger_caller = who
         enter(request, served, who)
+        require_known_parameters(request)
 
     # Annotations are text here; FastAPI needs the dependency itself.
     bind.__annotations__["who"] = Annotated[Caller, Depends(caller)]
     bind.__annotations__["request"] = Request
     return bind
+
+
+def scheduling(served: ServedSite) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """A lifespan in which the scheduler runs; its end waits for the running backup."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        stop = threading.Event()
+
+        def work() -> None:
+            try:
+                run_scheduler(served.site, stop=stop)
+            except Exception:
+                logger.exception("the scheduler ended: nothing is backed up until a new start")
+
+        thread = threading.Thread(target=work, name="backup-ledger-scheduler", daemon=True)
+        thread.start()
+        served.scheduler_runs = thread.is_alive
+        try:
+            yield
+        finally:
+            stop.set()
+            await run_in_threadpool(thread.join)
+            await run_in_threadpool(served.close)
+
+    return lifespan

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from projections.folds.run import Run
     from projections.folds.schedule import Schedule
 
+JOB, BACKUP = "backup_ledger_job", "backup_ledger_backup"
+"""Names of the routes that `Location` leads to."""
+
 FORMER_MEGABYTE = 1024 * 1024
 """What the former service called a megabyte; its callers compare with what they stored."""
 
@@ -43,6 +46,14 @@ def as_json(value: Any) -> Any:
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """JSON in ASCII: whatever text was stored can be sent."""
     return Response(json.dumps(as_json(value)), status, headers, "application/json")
+
+
+class Located(Response):
+    """JSON about something that has an address of its own: a route by its name."""
+
+    def __init__(self, value: Any, status: int, route: str, **path: str) -> None:
+        super().__init__(json.dumps(as_json(value)), status, None, "application/json")
+        self.route, self.path = route, path
 
 
 def in_megabytes(size: int) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from commands.errors import (
     InvalidArgument,
     InvalidSettings,
+    SettingsChanged,
     SettingsNotFound,
     UnknownUser,
     message_of,
@@ -69,20 +70,32 @@ CONFLICT_ATTEMPTS = 5
 """A run of the same user may get in between; more often than this is no accident."""
 
 
-def configure(site: Site, context: Context, user_id: int, changes: Mapping[str, Any]) -> Schedule:
+def configure(
+    site: Site,
+    context: Context,
+    user_id: int,
+    changes: Mapping[str, Any],
+    *,
+    if_version: int | None = None,
+) -> Schedule:
     """Create or change a user's settings; fields that are None stay as they are.
+
+    `if_version`: only where the schedule's stream is still at this version.
 
     Raises:
         InvalidArgument: the user id is no positive integer; nothing can be recorded.
         InvalidSettings: a value is out of range; recorded, nothing was changed.
         UnknownUser: the application does not know the user; recorded.
+        SettingsChanged: it is at another version than `if_version`; nothing was changed.
     """
     require_user_id(user_id)
     wanted = {name: value for name, value in changes.items() if value is not None}
     try:
         checked = checked_settings(wanted)
         require_known_user(site, user_id)
-        recorded = _append_settled(site, context, user_id, checked)
+        recorded = _append_settled(site, context, user_id, checked, if_version)
+    except SettingsChanged:
+        raise
     except Exception as error:
         _record_rejection(site, context, user_id, wanted, error)
         raise
@@ -188,11 +201,13 @@ def checked_settings(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _append_settled(
-    site: Site, context: Context, user_id: int, checked: dict[str, Any]
+    site: Site, context: Context, user_id: int, checked: dict[str, Any], if_version: int | None
 ) -> list[RecordedEvent]:
     """Decide on the newest version of the stream; again where a run got in between."""
     for attempt in range(1, CONFLICT_ATTEMPTS + 1):
         before = site.ledger.load(schedule_stream(user_id), evolve_schedule, SCHEDULE_FORM)
+        if if_version is not None and if_version != (before.stream_version if before else 0):
+            raise SettingsChanged(f"the settings of user {user_id} were changed; read them again")
         draft = _draft(site, context, user_id, before, checked)
         if draft is None:
             return []

@@ -125,7 +125,7 @@ def _told(change: Change) -> Difference:
         told = f"{after['kind'].replace('_', '-')}, {size(after['size'])}{owner}"
         return Difference(str(after["filename"]), True, [("made", "", told)])
     if change.is_new:
-        rhythm = after["cron"] or f"{after['frequency']}, {after['backup_time']}"
+        rhythm = after.get("cron") or f"{after['frequency']}, {after['backup_time']}"
         told = f"{rhythm}, keep {after['keep_count']}"
         return Difference(f"User {thing}", True, [("schedule", "", told)])
     pairs = [

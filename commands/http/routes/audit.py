@@ -21,10 +21,10 @@ from commands.audit.verify_ledger import verify_ledger
 from commands.audit.witness_policy import witness_policy
 from commands.errors import InvalidArgument
 from commands.http.callers import Reader
+from commands.http.jobs import started
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import answer
 from ledger.append.database import translated_errors
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.reading import StoredRecord
@@ -214,7 +214,7 @@ def public_key(_caller: Reader, served: Served) -> Response:
 
 @router.post("/audit/verify", status_code=202, summary="Recompute the whole history, as a job")
 def verify(caller: Reader, served: Served) -> Response:
-    return answer(served.jobs.start("verify_ledger", caller, verify_work(served)).shape(), 202)
+    return started(served.jobs.start("verify_ledger", caller, verify_work(served)))
 
 
 @router.post("/audit/export", status_code=202, summary="Write a bundle of evidence, as a job")
@@ -223,7 +223,7 @@ def export(
 ) -> Response:
     """The finished bundle is fetched from /jobs/{job_id}/file; the export is recorded."""
     work = export_work(served, context, (body or ExportInput()).choice())
-    return answer(served.jobs.start("export", caller, work).shape(), 202)
+    return started(served.jobs.start("export", caller, work))
 
 
 def verify_work(served: ServedSite) -> Callable[[Job, Tell], dict[str, Any]]:

@@ -21,11 +21,15 @@ from commands.backups.unrecorded import (
 )
 from commands.errors import BackupNotFound
 from commands.http.callers import Anybody, Caller, Operator, Writer
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.jobs import started
+from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
+from commands.http.routes.backup_filter import Filter
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import (
+    BACKUP,
+    Located,
     answer,
     backup_shape,
     in_megabytes,
@@ -85,7 +89,7 @@ class LevelInput(BaseModel):
     level: Level = "integrity"
 
 
-@router.post("/backup", status_code=201, summary="Take a verified backup now")
+@router.post("/backup", status_code=201, summary="Take a verified backup now", openapi_extra=FORMER)
 def create(
     caller: Writer, context: Command, served: Served, body: BackupInput | None = None
 ) -> Response:
@@ -104,38 +108,47 @@ def create(
         kind=BackupKind.PRE_MIGRATION if wanted.pre_migration else BackupKind.MANUAL,
         user_id=wanted.user_id or caller.user_id,
     )
-    return answer(_created(served, backup), 201)
+    return Located(_created(served, backup), 201, BACKUP, filename=backup.filename)
 
 
-@router.get("/backups", summary="What is there, newest first; also files not recorded yet")
+@router.get(
+    "/backups",
+    summary="What is there, newest first; also files not recorded yet",
+    openapi_extra=FORMER,
+)
 def list_backups(
     caller: Anybody,
     served: Served,
+    wanted: Filter,
     everything: Annotated[
         bool, Query(alias="all", description="Deleted and missing ones too, with all columns.")
     ] = False,
 ) -> Response:
+    """Without `all` and `status`: what is there."""
     site = served.site
+    is_any = everything or wanted.status is not None
     with site.read_models.reading() as connection:
-        if caller.user_id is not None and not everything:
+        if caller.user_id is not None and not is_any:
             found = backups_of_owner(connection, site.store.store_id, caller.user_id)
         else:
-            statuses = None if everything else PRESENT
+            statuses = None if is_any else PRESENT
             found = backups_of_store(connection, site.store.store_id, statuses)
-    if not everything:
+    if not is_any:
         found, _gone = without_gone(site, found)
     shape = backup_shape if everything else metadata_shape
-    shown = [shape(site, each) for each in found if caller.owns(each.user_id)]
+    shown = [
+        shape(site, each) for each in found if caller.owns(each.user_id) and wanted.takes(each)
+    ]
     shown += [
         unrecorded_shape(each, everything=everything)
         for each in unrecorded_files(site)
-        if caller.owns(each.user_id)
+        if caller.owns(each.user_id) and wanted.takes(each)
     ]
     shown.sort(key=lambda each: each["created_at"], reverse=True)
     return answer({"backups": shown, "count": len(shown)})
 
 
-@router.get("/backups/{filename}", summary="One backup")
+@router.get("/backups/{filename}", summary="One backup", name=BACKUP, openapi_extra=FORMER)
 def show(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
@@ -151,7 +164,11 @@ def details(caller: Anybody, served: Served, filename: str) -> Response:
     return answer(backup_shape(served.site, own_backup(caller, served, filename)))
 
 
-@router.delete("/backups/{filename}", summary="Delete one; force for a protected one")
+@router.delete(
+    "/backups/{filename}",
+    summary="Delete one; force for a protected one",
+    openapi_extra=FORMER,
+)
 def delete(
     caller: Writer, context: Command, served: Served, filename: str, force: bool = False
 ) -> Response:
@@ -168,7 +185,7 @@ def hold(
     until: datetime | None = body.until
     hold_id = place_hold(served.site, context, filename, body.reason, until)
     held = backup_shape(served.site, find_backup(served.site, filename))
-    return answer(held | {"hold_id": hold_id}, 201)
+    return Located(held | {"hold_id": hold_id}, 201, BACKUP, filename=filename)
 
 
 @router.delete(
@@ -210,7 +227,7 @@ def verify(
             verify_backup(served.site, context, backup, level, on_progress=tell)
         )
 
-    return answer(served.jobs.start("verify_backup", caller, work).shape(), 202)
+    return started(served.jobs.start("verify_backup", caller, work))
 
 
 def own_unrecorded(caller: Caller, served: ServedSite, filename: str) -> UnrecordedFile | None:

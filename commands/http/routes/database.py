@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from commands.backups.unrecorded import unrecorded_files
 from commands.http.callers import Operator, Reader
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import in_megabytes
 from commands.sqlite.errors import SQLiteFileError
@@ -73,12 +73,19 @@ class SchedulerStats(BaseModel):
     total_backup_settings: int
 
 
-@router.get("/stats", response_model=DatabaseStats, summary="The database and its backups")
+@router.get(
+    "/stats",
+    response_model=DatabaseStats,
+    summary="The database and its backups",
+    openapi_extra=FORMER,
+)
 def stats(_caller: Reader, served: Served) -> dict[str, Any]:
     return database_stats(served)
 
 
-@router.post("/optimize", response_model=OptimizeResult, summary="VACUUM and ANALYZE")
+@router.post(
+    "/optimize", response_model=OptimizeResult, summary="VACUUM and ANALYZE", openapi_extra=FORMER
+)
 def optimize(_caller: Operator, context: Command, served: Served) -> dict[str, Any]:
     done = optimize_database(served.site, context)
     reclaimed = max(0, done.size_before - done.size_after)
@@ -93,7 +100,12 @@ def optimize(_caller: Operator, context: Command, served: Served) -> dict[str, A
     }
 
 
-@router.get("/scheduler/stats", response_model=SchedulerStats, summary="Is the scheduler alive?")
+@router.get(
+    "/scheduler/stats",
+    response_model=SchedulerStats,
+    summary="Is the scheduler alive?",
+    openapi_extra=FORMER,
+)
 def scheduler_stats(_caller: Reader, served: Served) -> dict[str, Any]:
     with served.site.read_models.reading() as connection:
         enabled, total = count_schedules(connection)

@@ -11,7 +11,7 @@ from commands.http.callers import Anybody, Caller
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import answer
+from commands.http.shapes import JOB, answer
 
 if TYPE_CHECKING:
     from commands.http.jobs import Job
@@ -24,7 +24,7 @@ def list_jobs(caller: Anybody, served: Served) -> Response:
     return answer({"jobs": [each.shape() for each in served.jobs.of(caller)]})
 
 
-@router.get("/jobs/{job_id}", summary="One job")
+@router.get("/jobs/{job_id}", summary="One job", name=JOB)
 def show(caller: Anybody, served: Served, job_id: str) -> Response:
     return answer(_found(caller, served, job_id).shape())
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commands.http.callers import Anybody, Operator, Reader
+from commands.http.jobs import started
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
@@ -96,7 +97,7 @@ def copies_of(caller: Anybody, served: Served, filename: str) -> Response:
 @router.post("/offsite/{name}/copy", status_code=202, summary="Copy what is missing, as a job")
 def copy(caller: Operator, context: Command, served: Served, name: str) -> Response:
     work = copy_work(served, context, found_destination(served, name))
-    return answer(served.jobs.start("offsite_copy", caller, work).shape(), 202)
+    return started(served.jobs.start("offsite_copy", caller, work))
 
 
 @router.post("/offsite/{name}/verify", status_code=202, summary="Check copies, as a job")
@@ -104,7 +105,7 @@ def verify(
     caller: Reader, context: Command, served: Served, name: str, body: CheckInput | None = None
 ) -> Response:
     work = verify_work(served, context, found_destination(served, name), body or CheckInput())
-    return answer(served.jobs.start("offsite_verify", caller, work).shape(), 202)
+    return started(served.jobs.start("offsite_verify", caller, work))
 
 
 @router.post("/offsite/{name}/collect", status_code=202, summary="Delete what may go, as a job")
@@ -117,7 +118,7 @@ def collect(
 ) -> Response:
     dry_run = bool(body and body.dry_run)
     work = collect_work(served, context, found_destination(served, name), dry_run=dry_run)
-    return answer(served.jobs.start("offsite_collect", caller, work).shape(), 202)
+    return started(served.jobs.start("offsite_collect", caller, work))
 
 
 def copy_work(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Response
 
 from commands.http.callers import Operator, Reader
+from commands.http.jobs import started
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
@@ -42,13 +43,13 @@ def list_projections(_caller: Reader, served: Served) -> Response:
 def rebuild(caller: Operator, context: Command, served: Served, name: str) -> Response:
     require_projection(name)
     work = rebuild_work(served, context, name)
-    return answer(served.jobs.start("rebuild", caller, work).shape(), 202)
+    return started(served.jobs.start("rebuild", caller, work))
 
 
 @router.post("/projections/{name}/diff", status_code=202, summary="Compare one, as a job")
 def diff(caller: Reader, served: Served, name: str) -> Response:
     require_projection(name)
-    return answer(served.jobs.start("diff", caller, diff_work(served, name)).shape(), 202)
+    return started(served.jobs.start("diff", caller, diff_work(served, name)))
 
 
 def rebuild_work(

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from commands.backups.find import find_backup
 from commands.http.callers import Operator, Reader
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.jobs import started
+from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.routes.backups import MAX_NAME
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer, metadata_shape, plan_shape
@@ -68,10 +69,10 @@ def restore_later(
     if wanted.source is None:
         find_backup(served.site, filename)
     work = restore_work(served, context, filename, force=wanted.force, source=wanted.source)
-    return answer(served.jobs.start("restore", caller, work).shape(), 202)
+    return started(served.jobs.start("restore", caller, work))
 
 
-@router.post("/restore", summary="Restore one, and wait for it")
+@router.post("/restore", summary="Restore one, and wait for it", openapi_extra=FORMER)
 def restore(_caller: Operator, context: Command, served: Served, body: RestoreInput) -> Response:
     if body.source is not None:
         work = fetch_work(served, context, body.backup_filename, body.source, force=body.force)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from commands.backups.delete import Deletion
 from commands.facade.models import summary_of
 from commands.http.callers import Anybody, Caller, Operator, Writer
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served
 from commands.http.shapes import answer, retention_shape
@@ -37,7 +37,7 @@ def preview(
     return answer({"summary": summary} | retention_shape(outcome))
 
 
-@router.post("/retention", summary="Delete what is beyond the newest")
+@router.post("/retention", summary="Delete what is beyond the newest", openapi_extra=FORMER)
 def apply(
     caller: Writer,
     context: Command,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Query, Response
+from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from commands.http.callers import Anybody, Caller, Reader, Writer
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer, settings_shape
@@ -23,6 +24,9 @@ from commands.schedules.settings import (
 )
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.schedules import orphaned_users, schedules_page
+
+if TYPE_CHECKING:
+    from projections.folds.schedule import Schedule
 
 router = APIRouter(route_class=LedgerRoute, tags=["settings"])
 
@@ -64,7 +68,9 @@ class Note(BaseModel):
     note: Annotated[str, Field(max_length=4096)] | None = None
 
 
-@router.post("/backup/schedule", summary="Create or change the caller's settings")
+@router.post(
+    "/backup/schedule", summary="Create or change the caller's settings", openapi_extra=FORMER
+)
 def set_own(
     caller: Writer, context: Command, served: Served, body: SettingsInput, user_id: OwnUser = None
 ) -> Response:
@@ -75,7 +81,7 @@ def set_own(
     return answer(settings_shape(changed))
 
 
-@router.get("/backup/schedule", summary="The caller's settings")
+@router.get("/backup/schedule", summary="The caller's settings", openapi_extra=FORMER)
 def own(caller: Anybody, served: Served, user_id: OwnUser = None) -> Response:
     user = _own(caller, user_id)
     found = None if user is None else find_settings(served.site, user)
@@ -84,7 +90,12 @@ def own(caller: Anybody, served: Served, user_id: OwnUser = None) -> Response:
     return answer(settings_shape(found))
 
 
-@router.delete("/backup/schedule", status_code=204, summary="Disable the caller's settings")
+@router.delete(
+    "/backup/schedule",
+    status_code=204,
+    summary="Disable the caller's settings",
+    openapi_extra=FORMER,
+)
 def disable_own(
     caller: Writer, context: Command, served: Served, user_id: OwnUser = None
 ) -> Response:
@@ -112,16 +123,27 @@ def everybodys(
 
 @router.get("/settings/{user_id}", summary="A user's settings")
 def show(caller: Anybody, served: Served, user_id: UserId) -> Response:
+    """The ETag says which version it is; `If-Match` of a PUT takes it."""
     _require_own(caller, user_id)
-    return answer(settings_shape(settings_of(served.site, user_id)))
+    return _tagged(settings_of(served.site, user_id))
 
 
 @router.put("/settings/{user_id}", summary="Create or change a user's settings")
 def change(
-    caller: Writer, context: Command, served: Served, user_id: UserId, body: SettingsInput
+    caller: Writer,
+    context: Command,
+    served: Served,
+    user_id: UserId,
+    body: SettingsInput,
+    if_match: Annotated[str | None, Header(description="The ETag that GET gave.")] = None,
 ) -> Response:
+    """With `If-Match`: 412 where somebody, or a run, changed them since."""
     _require_own(caller, user_id)
-    return answer(settings_shape(configure(served.site, context, user_id, body.model_dump())))
+    version = None if if_match in (None, "*") else _version(if_match or "")
+    if if_match == "*":
+        settings_of(served.site, user_id)
+    wanted = body.model_dump()
+    return _tagged(configure(served.site, context, user_id, wanted, if_version=version))
 
 
 @router.post("/settings/{user_id}/pause", summary="Suspend a user's runs")
@@ -157,6 +179,17 @@ def runs_ahead(served: ServedSite, user_id: int, count: int) -> list[datetime]:
     """Empty where the settings are disabled or paused."""
     schedule, site = settings_of(served.site, user_id), served.site
     return upcoming(site.configuration, schedule, site.clock.now(), count)
+
+
+def _tagged(schedule: Schedule) -> Response:
+    headers = {"ETag": f'"{schedule.stream_version}"'}
+    return answer(settings_shape(schedule), headers=headers)
+
+
+def _version(tag: str) -> int:
+    """The version behind an ETag of ours; one that is none matches nothing."""
+    match = re.fullmatch(r'"([1-9][0-9]{0,17})"', tag.strip())
+    return int(match[1]) if match else -1
 
 
 def _own(caller: Caller, user_id: int | None) -> int | None:
