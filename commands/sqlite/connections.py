@@ -127,8 +127,10 @@ def is_encrypted(path: Path) -> bool:
 
     SQLCipher brings a SQLite of its own: closing a descriptor of the other SQLite would drop the
     locks that an application in this process holds through it. So where it is loaded, another
-    process looks.
+    process looks. Only a regular file is looked at: opening a pipe would wait forever.
     """
+    if not path.is_file():
+        return False
     try:
         if "sqlcipher3" in sys.modules:
             begun = beginning_of(path)
