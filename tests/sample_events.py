@@ -360,7 +360,11 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
         "count": 2,
     },
     housekeeping.NotificationSent: {**_NOTIFICATION, "targets": 1},
-    housekeeping.NotificationFailed: {**_NOTIFICATION, "error_type": "TimeoutError"},
+    housekeeping.NotificationFailed: {
+        **_NOTIFICATION,
+        "error_type": "TimeoutError",
+        "failed_targets": ["target 1 (json)"],
+    },
 }
 """Every event type, with fields that it could have."""
 

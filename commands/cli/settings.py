@@ -185,6 +185,20 @@ def show(ctx: typer.Context, user: UserArgument, as_json: JsonOption = False) ->
     with opened(ctx, "read") as session:
         schedule = settings_of(session.site, user)
         _show(schedule, session.context.now, as_json=as_json)
+        if schedule.failures and not as_json:
+            _say_why(session, schedule)
+
+
+def _say_why(session: Session, schedule: Schedule) -> None:
+    """What the last run that failed said, and where the rest stands."""
+    from projections.queries.schedules import runs_page
+
+    with session.site.read_models.reading() as connection:
+        failed, _more = runs_page(connection, schedule.user_id, "failed", before=None, limit=1)
+    for run in failed:
+        slot = moments.minute(run.slot)
+        say(f"The run for {slot} UTC failed: {run.error_message}", style="yellow")
+    say(f"Its history: backup-ledger audit history schedule/{schedule.user_id}", style="dim")
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -252,13 +266,13 @@ def preview(
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a user's next runs, if each runs on time.
+    """Show a user's next runs, if each runs on time; what is odd about one stands beside it.
 
     \b
     Example:
       backup-ledger settings preview 1 --count 5
     """
-    from commands.schedules.rhythm import upcoming
+    from commands.schedules.rhythm import remarks, upcoming
     from commands.schedules.settings import settings_of
 
     with opened(ctx, "read") as session:
@@ -267,7 +281,9 @@ def preview(
         if as_json:
             write_json(runs)
         elif runs:
-            _show_runs(runs, schedule, now)
+            odd = remarks(session.site.configuration, schedule, runs)
+            _show_runs(runs, odd, schedule, now)
+            _explain_months(session, schedule)
         else:
             say(f"No runs: the settings of user {user} are {_mood(schedule)}.")
 
@@ -315,15 +331,24 @@ def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetim
     show_table(table)
 
 
-def _show_runs(runs: Sequence[datetime], schedule: Schedule, now: datetime) -> None:
+def _explain_months(session: Session, schedule: Schedule) -> None:
+    is_monthly = schedule.frequency == "monthly" and schedule.cron is None
+    if is_monthly and not session.site.configuration.calendar_months:
+        say("Monthly means every 30 days; calendar_months = true makes it a day of the month.")
+
+
+def _show_runs(
+    runs: Sequence[datetime], odd: Sequence[str | None], schedule: Schedule, now: datetime
+) -> None:
     from commands.schedules.local_time import zone
     from commands.schedules.rhythm import zone_problem
 
     problem = zone_problem(schedule)
     table = new_table("Next runs (UTC)", f"In {schedule.timezone}", "")
-    for each in runs:
+    for each, remark in zip(runs, odd, strict=True):
         local = "unknown here" if problem else f"{each.astimezone(zone(schedule.timezone)):{LOCAL}}"
-        add_row(table, moments.exact(each), local, moments.relative(each, now))
+        far = moments.relative(each, now)
+        add_row(table, moments.exact(each), local, (far, remark) if remark else far)
     show_table(table)
     if problem:
         say(f"These runs will fail: {problem}")

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """In a sentence, and the command that shows more."""
+    """In a sentence, and the command that shows more. `page`: of the console, where one does."""
 
     topic: Topic
     text: str
     advice: str
+    page: str | None = None
 
 
 def shown(moment: datetime) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from commands.notifications.incident import Incident, shown
 from commands.notifications.offsite_incidents import OFFSITE_TELLING
+from commands.reporting.humanize import size
 from commands.site.configuration import MEGABYTE
 from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing
 from ledger.events.restoring import RestoreFailed, RestoreInterrupted
 from ledger.events.scheduling import BackupAbandoned, BackupFailed
-from ledger.vocabulary import MAX_RETRIES
+from ledger.vocabulary import MAX_RETRIES, SCHEDULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +24,14 @@ if TYPE_CHECKING:
     from commands.health.verdict import Verdict
     from ledger.append.ledger import RecordedEvent
     from ledger.records.record import Event
+    from projections.folds.backup import Backup
     from projections.folds.schedule import Schedule
 
+Severity = Literal["info", "success", "warning", "failure"]
+"""What apprise calls a type: services choose color and urgency by it."""
+
 LINES_PER_TOPIC = 10
+_MILD = {"warning", "low_space"}
 STATUS = "backup-ledger status"
 LOW_SPACE_REMINDER = timedelta(hours=24)
 
@@ -47,12 +54,30 @@ class Message:
 
     title: str
     body: str
+    severity: Severity = "info"
 
 
-def incident_of(recorded: RecordedEvent) -> Incident | None:
-    """What an event means to a person; None for the many that mean all is well."""
-    tell = _TELLING.get(recorded.event.event_type)
-    return None if tell is None else tell(recorded.event, recorded.event.details)
+def incident_of(recorded: RecordedEvent, backup: Backup | None = None) -> Incident | None:
+    """What an event means to a person; None for the many that mean all is well.
+
+    `backup`: the one that the event is about, so that its file can be named.
+    """
+    tell, event = _TELLING.get(recorded.event.event_type), recorded.event
+    incident = None if tell is None else tell(event, event.details)
+    if incident is None or incident.page is not None:
+        return incident
+    if backup is not None:
+        return _named(incident, backup)
+    kind, _, number = event.stream.partition("/")
+    return replace(incident, page=f"/schedules/{number}" if kind == SCHEDULE else None)
+
+
+def _named(incident: Incident, backup: Backup) -> Incident:
+    """With file, user, size and age of the backup, and its page."""
+    text = incident.text.replace(f"backup {backup.backup_id}", backup.filename)
+    owner = "" if backup.user_id is None else f"of user {backup.user_id}, "
+    about = f"{owner}{size(backup.size)}, made {shown(backup.created_at)}"
+    return replace(incident, text=f"{text} ({about})", page=f"/backups/{quote(backup.filename)}")
 
 
 def overdue(
@@ -72,7 +97,12 @@ def overdue(
         if since <= until and (after is None or since > after):
             text = f"the backup of user {each.user_id} is due since {shown(due)}"
             found.append(
-                Incident("overdue", text, f"is `backup-ledger run` running? see: {STATUS}")
+                Incident(
+                    "overdue",
+                    text,
+                    f"is `backup-ledger run` running? see: {STATUS}",
+                    f"/schedules/{each.user_id}",
+                )
             )
     return found
 
@@ -93,8 +123,8 @@ def digest_due(now: datetime, newest: datetime | None, at: str) -> bool:
     return newest is None or newest < latest
 
 
-def message_of(incidents: Sequence[Incident], place: str) -> Message:
-    """One message for things that came together."""
+def message_of(incidents: Sequence[Incident], place: str, console: str | None = None) -> Message:
+    """One message for things that came together. `console`: the address of its first page."""
     counts = Counter(each.topic for each in incidents)
     lines: list[str] = []
     for topic in counts:
@@ -103,14 +133,22 @@ def message_of(incidents: Sequence[Incident], place: str) -> Message:
         for each in told[:LINES_PER_TOPIC]:
             lines.append(f"- {each.text}")
             lines.append(f"  {each.advice}")
+            if console is not None:
+                lines.append(f"  {console}{each.page or ''}")
         if len(told) > LINES_PER_TOPIC:
             lines.append(f"- and {len(told) - LINES_PER_TOPIC} more; see: {STATUS}")
         lines.append("")
-    return Message(f"Backups of {place}: {_summary(incidents)}", "\n".join(lines).strip())
+    title = f"Backups of {place}: {_summary(incidents)}"
+    is_mild = {each.topic for each in incidents} <= _MILD
+    return Message(title, "\n".join(lines).strip(), "warning" if is_mild else "failure")
 
 
 def digest_of(
-    incidents: Sequence[Incident], place: str, facts: dict[str, Any], verdict: Verdict
+    incidents: Sequence[Incident],
+    place: str,
+    facts: dict[str, Any],
+    verdict: Verdict,
+    console: str | None = None,
 ) -> Message:
     """A day in one message, also when nothing went wrong; its verdict is that of `status`.
 
@@ -120,11 +158,14 @@ def digest_of(
     summary = summary[0].lower() + summary[1:]
     parts = [_persisting(verdict)] if verdict.findings else []
     if incidents:
-        found = message_of(incidents, place)
+        found = message_of(incidents, place, console)
         summary += f"; since the last digest: {_summary(incidents)}"
         parts.append(f"Since the last digest:\n\n{found.body}")
     parts.append("\n".join(f"{name}: {value}" for name, value in facts.items()))
-    return Message(f"Backups of {place}: {summary}", "\n\n".join(parts))
+    is_bad = any(each.is_bad for each in verdict.findings) or bool(incidents)
+    severity: Severity = "warning" if verdict.findings else "success"
+    body = "\n\n".join(parts)
+    return Message(f"Backups of {place}: {summary}", body, "failure" if is_bad else severity)
 
 
 def _persisting(verdict: Verdict) -> str:

@@ -28,6 +28,7 @@ from commands.notifications.offsite_incidents import Waiting, late_copies
 from commands.notifications.queue import NotificationQueue
 from commands.notifications.scan import IncidentScan
 from commands.notifications.targets import Targets
+from projections.queries.catalog import backup_with_id
 from projections.queries.offsite import all_destinations, backups_without_copy
 from projections.queries.schedules import all_schedules, count_schedules
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from commands.notifications.state import Notification
     from commands.site.site import Site
+    from projections.folds.backup import Backup
 
 logger = logging.getLogger("backup_ledger.notifications")
 
@@ -53,7 +55,7 @@ class Notifier:
         self._settings = site.configuration
         self._targets = Targets(self._settings.notify_urls)
         self._queue = NotificationQueue(site)
-        self._scan = IncidentScan(site.ledger, self._settings.notify_topics)
+        self._scan = IncidentScan(site.ledger, self._settings.notify_topics, self._backup_of)
 
     @property
     def has_targets(self) -> bool:
@@ -83,7 +85,7 @@ class Notifier:
         cursor = self._queue.state.cursor
         untold = [] if cursor is None else self._scan.after(cursor)[0]
         found = [*untold, *self._overdue(now), *self._low_space(now)]
-        return message_of(found, self._place()) if found else None
+        return message_of(found, self._place(), self._console) if found else None
 
     def test(self) -> dict[str, str]:
         """Send a test message; what went wrong, by target.
@@ -188,17 +190,27 @@ class Notifier:
 
     def _told(self, topic: str, found: Sequence[Incident]) -> Message:
         if topic == topics.DIGEST or not found:
-            return digest_of(found, self._place(), self._facts(), self._verdict())
-        return message_of(found, self._place())
+            return digest_of(found, self._place(), self._facts(), self._verdict(), self._console)
+        return message_of(found, self._place(), self._console)
 
     def _test_message(self) -> Message:
         text = "This is only a test: messages about backups arrive here."
         return Message(f"Backups of {self._place()}: a test", text)
 
     def _send(self, claimed: Notification, message: Message) -> dict[str, str]:
-        failed = self._targets.send(message)
-        self._queue.record_outcome(claimed, len(self._targets), failed)
+        only = claimed.failed_targets  # those that took an earlier try are left in peace
+        failed = self._targets.send(message, only)
+        self._queue.record_outcome(claimed, len(only) or len(self._targets), failed)
         return failed
+
+    @property
+    def _console(self) -> str | None:
+        address = self._settings.console_url
+        return None if address is None else f"{address.rstrip('/')}/console"
+
+    def _backup_of(self, backup_id: str) -> Backup | None:
+        with self._site.read_models.reading() as connection:
+            return backup_with_id(connection, backup_id)
 
     def _facts(self) -> dict[str, str]:
         with self._site.read_models.reading() as connection:

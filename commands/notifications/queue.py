@@ -68,13 +68,15 @@ class NotificationQueue:
                 )
             )
             return
-        problem = cut_text(f"not taken by {', '.join(failed)}")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        problem = cut_text(f"not taken by {reasons}")
         logger.warning("a message was %s", problem)
         self._append(
             NotificationFailed(
                 notification_id=notification.notification_id,
                 attempt=notification.attempts,
-                error_type=next(iter(failed.values())),
+                error_type=next(iter(failed.values())).partition(":")[0],
+                failed_targets=list(failed),
             ),
             problem,
         )

@@ -8,16 +8,25 @@ from commands.notifications.incident import Incident
 from commands.notifications.incidents import INCIDENT_TYPES, incident_of
 from ledger.append.ledger import Ledger, RecordedEvent
 from ledger.records.record import decode_event
+from ledger.vocabulary import BACKUP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+    from projections.folds.backup import Backup
 
 
 class IncidentScan:
     """What came after a position that goes ahead now and then. `topics`: those wanted."""
 
-    def __init__(self, ledger: Ledger, topics: Collection[str]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        topics: Collection[str],
+        backup_of: Callable[[str], Backup | None],
+    ) -> None:
         self._ledger = ledger
+        self._backup_of = backup_of
         self._topics = topics
         self._found: list[tuple[int, Incident]] = []
         self._position: int | None = None
@@ -45,7 +54,9 @@ class IncidentScan:
             if row.event_type not in INCIDENT_TYPES:
                 continue
             recorded = RecordedEvent(row.position, row.recorded_at, decode_event(row.record))
-            incident = incident_of(recorded)
+            is_of_backup = recorded.event.stream.startswith(f"{BACKUP}/")
+            backup = self._backup_of(recorded.event.resource_id) if is_of_backup else None
+            incident = incident_of(recorded, backup)
             if incident is not None and incident.topic in self._topics:
                 found.append((row.position, incident))
         return found

@@ -48,6 +48,8 @@ class Notification:
     attempts: int = 1
     failed_at: datetime | None = None
     is_sent: bool = False
+    failed_targets: tuple[str, ...] = ()
+    """Who did not take the last try, by name; none where that is not known."""
 
     def is_to_be_tried(self, now: datetime) -> bool:
         """Whether it is time for another try."""
@@ -76,6 +78,7 @@ class NotificationState:
         elif isinstance(seen, NotificationFailed) and seen.notification_id in self.open:
             failed = self.open[seen.notification_id]
             failed.failed_at = event.timestamp
+            failed.failed_targets = tuple(seen.failed_targets)
             if failed.attempts > len(RETRY_DELAYS):
                 del self.open[seen.notification_id]
 

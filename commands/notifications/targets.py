@@ -7,18 +7,24 @@ its place in the list and its scheme.
 from __future__ import annotations
 
 import logging
+import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, build_opener
 
 from commands.errors import InvalidArgument
+from ledger.masking import MASK, masked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from commands.notifications.incidents import Message
 
 PING_SECONDS = 10.0
+SECRET_LENGTH = 4
+MAX_REASON = 200
+_WORDS = re.compile(r"[^A-Za-z0-9]+")
 logger = logging.getLogger("backup_ledger.notifications")
 
 
@@ -30,7 +36,7 @@ class Targets:
     """
 
     def __init__(self, urls: Sequence[str]) -> None:
-        self._services: list[tuple[str, Any]] = []
+        self._services: list[tuple[str, str, Any]] = []
         if not urls:
             return
         apprise = _apprise()
@@ -42,21 +48,54 @@ class Targets:
                     f"setting 'notify_urls': {name} is no address that apprise understands; "
                     "see the list of services in its documentation"
                 )
-            self._services.append((name, service))
+            self._services.append((name, url, service))
 
     def __len__(self) -> int:
         return len(self._services)
 
-    def send(self, message: Message) -> dict[str, str]:
-        """Tell every target; what went wrong, by target. Never raises."""
+    def send(self, message: Message, only: Collection[str] = ()) -> dict[str, str]:
+        """Tell every target, or only some; what went wrong, by target. Never raises."""
         failed = {}
-        for name, service in self._services:
-            try:
-                if not service.notify(title=message.title, body=message.body):
-                    failed[name] = "NotDelivered"
-            except Exception as error:  # noqa: BLE001  (a service may do anything)
-                failed[name] = type(error).__name__
+        for name, url, service in self._services:
+            if only and name not in only:
+                continue
+            with _said() as said:
+                try:
+                    is_taken = service.notify(
+                        title=message.title, body=message.body, notify_type=message.severity
+                    )
+                    problem = None if is_taken else "NotDelivered"
+                except Exception as error:  # noqa: BLE001  (a service may do anything)
+                    problem = type(error).__name__
+            if problem is not None:
+                reason = without_secrets(said[-1], url) if said else ""
+                failed[name] = f"{problem}: {reason}" if reason else problem
         return failed
+
+
+@contextmanager
+def _said() -> Iterator[list[str]]:
+    """What apprise logs of a failure, which is all that it says of one."""
+    said: list[str] = []
+
+    class _Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    log, handler = logging.getLogger("apprise"), _Kept(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield said
+    finally:
+        log.removeHandler(handler)
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A reason in one line, without anything of the address that could be a password."""
+    known = {each for each in _WORDS.split(url.partition("://")[2]) if len(each) >= SECRET_LENGTH}
+    for each in sorted(known, key=len, reverse=True):
+        text = text.replace(each, MASK)
+    return " ".join(masked(text).split())[:MAX_REASON]
 
 
 def ping(url: str) -> str | None:
@@ -81,5 +120,9 @@ def _apprise() -> Any:
         raise InvalidArgument(
             "setting 'notify_urls' needs apprise: install backup-ledger[notify]"
         ) from error
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses
+    log = logging.getLogger("apprise")
+    log.propagate = False  # it logs addresses
+    log.setLevel(logging.WARNING)
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
     return apprise

@@ -132,6 +132,15 @@ class CronSlots:
             day += _ONE_DAY
         return number + len(seen)
 
+    def shows(self, slot: datetime) -> bool:
+        """Whether the clocks show one of the expression's times then, and not a later one."""
+        local, fields = slot.astimezone(zone(self.timezone)), _parsed(self.expression)
+        return (
+            local.hour in fields.hours
+            and local.minute in fields.minutes
+            and _matches(fields, local.date())
+        )
+
     def _number_on(self, day: date) -> int:
         tz, fields = zone(self.timezone), _parsed(self.expression)
         length = instant_of(day + _ONE_DAY, time(), tz) - instant_of(day, time(), tz)

@@ -21,6 +21,7 @@ from commands.schedules.rules import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from commands.site.configuration import Configuration
@@ -152,6 +153,23 @@ class Rhythm:
             calendar_months=self.calendar_months,
         )
 
+    def remark(self, at: datetime) -> str | None:
+        """What is odd about a run on time: a skipped or doubled hour, a short month."""
+        slot = at - self.offset
+        local = slot.astimezone(zone(self.timezone))
+        wall = f"{local:%H:%M}"
+        is_shown = wall == self.backup_time if self.cron is None else self.cron.shows(slot)
+        if not is_shown:
+            skipped = self.backup_time if self.cron is None else "its time"
+            return f"the clocks skip {skipped} that day"
+        first, second = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
+        if first is not None and second is not None and first > second:
+            return f"{wall} comes twice that day: the {'second' if local.fold else 'first'}"
+        is_by_month = self.cron is None and self.calendar_months and self.frequency == "monthly"
+        if is_by_month and self.anchor_day is not None and local.day != self.anchor_day:
+            return f"the month has no day {self.anchor_day}"
+        return None
+
     @property
     def _months(self) -> dict[str, Any]:
         return {"calendar_months": self.calendar_months, "anchor_day": self.anchor_day}
@@ -191,6 +209,20 @@ def runs(schedule: Schedule) -> bool:
 def counted_from_now(configuration: Configuration, schedule: Schedule, now: datetime) -> NextRun:
     """The next run of settings that were just changed."""
     return Rhythm.of(configuration, schedule).from_now(now) if runs(schedule) else NOTHING
+
+
+def remarks(
+    configuration: Configuration, schedule: Schedule, runs: Sequence[datetime]
+) -> list[str | None]:
+    """What is odd about each of the next runs; nothing of one that is late or tried again."""
+    rhythm = Rhythm.of(configuration, schedule)
+    if rhythm.problem is not None:
+        return [None] * len(runs)
+    found = [rhythm.remark(at) for at in runs]
+    on_time = None if schedule.next_slot is None else schedule.next_slot + rhythm.offset
+    if runs and runs[0] != on_time and schedule.open_run_id is None:
+        found[0] = None
+    return found
 
 
 def upcoming(

@@ -94,6 +94,7 @@ class Configuration(BaseSettings):
     offsite_overdue_hours: Annotated[float, Field(gt=0, le=8_760)] = 48.0
     notify_urls: tuple[str, ...] = ()
     notify_topics: tuple[Topic, ...] = TOPICS
+    console_url: Annotated[str, Field(pattern=_PING_URL)] | None = None
     notify_digest_at: Annotated[str, Field(pattern=_TIME_OF_DAY)] | None = None
     overdue_after_hours: Annotated[float, Field(gt=0, le=8_760)] = 2.0
     low_space_mb: Annotated[int, Field(ge=0)] = 0

@@ -215,7 +215,10 @@ class NotificationSent(_LedgerDetails):
 
 
 class NotificationFailed(_LedgerDetails):
-    """A target did not take it. Its address may hold a password, and is not said."""
+    """A target did not take it. Its address may hold a password, and is not said.
+
+    Version 2 names the targets, so that these alone are tried again; none where nobody knows.
+    """
 
     event_type = "ledger.notification_error"
     schema_version = 2
@@ -224,6 +227,7 @@ class NotificationFailed(_LedgerDetails):
     notification_id: Identifier
     attempt: Count
     error_type: str
+    failed_targets: list[str]
 
 
 class RecordRedacted(_LedgerDetails):

@@ -97,6 +97,11 @@ def _of_the_whole_backup(details: dict[str, Any]) -> dict[str, Any]:
     return _without_nonce(details) | {"tables": None}
 
 
+def _without_targets(details: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 named the targets in its message alone: all are tried again."""
+    return _without_nonce(details) | {"failed_targets": []}
+
+
 UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("backup_catalog.backup_created", 1): _backup_without_condition,
     **{
@@ -112,6 +117,7 @@ UPCASTERS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] 
     ("backup_scheduler.backup_error", 1): _without_next_slot,
     ("backup_scheduler.backup_abandoned", 1): _without_next_slot,
     **dict.fromkeys(LAST_WITHOUT_NONCE.items(), _without_nonce),
+    ("ledger.notification_error", 1): _without_targets,
     ("backup_restore.started", 2): _of_the_whole_backup,
     ("backup_scheduler.settings_created", 2): _without_cron,
 }

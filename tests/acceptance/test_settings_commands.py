@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+from commands.site.actors import operator
+from ledger.append.ledger import Draft
+from ledger.events.scheduling import BackupFailed, BackupStarted
+from ledger.vocabulary import schedule_stream
 from tests.acceptance.place import Place
 
 COLUMNS = [
@@ -175,3 +181,31 @@ def test_show_says_what_is_kept_longer(place: Place) -> None:
     place.done("settings", "set", "1", "--keep-within-days", "3")
     shown = " ".join(place.done("settings", "show", "1").out.split())
     assert "; also all younger than 3 days, one of each of 4 weeks, one of each of 1 year" in shown
+
+
+def test_show_says_why_a_run_failed(place: Place) -> None:
+    """Who asks why a user has no backup need not search the log."""
+    place.done("settings", "set", "77")
+    with place.opened() as site:
+        slot = datetime(2025, 1, 14, 3, tzinfo=UTC)
+        failed = BackupFailed(
+            run_id=str(uuid4()),
+            slot=slot,
+            attempt=1,
+            error_type="OSError",
+            next_backup_at=slot,
+            next_slot=slot,
+        )
+        started = BackupStarted(slot=slot, attempt=1, scheduler="db1:1:boot", lease_seconds=5)
+        stream, context = schedule_stream(77), site.context(operator())
+        site.ledger.append(
+            context,
+            Draft(stream, started, 77, event_id=failed.run_id),
+            Draft(stream, failed, 77, error_message="the disk is full"),
+        )
+    said = place.done("settings", "show", "77").out
+    assert "failed once" in said
+    assert "The run for 2025-01-14 03:00 UTC failed: the disk is full" in said
+    assert "audit history schedule/77" in said
+    place.done("settings", "set", "78")
+    assert "failed" not in place.done("settings", "show", "78").out

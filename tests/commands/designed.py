@@ -131,7 +131,7 @@ ADDED = {
     "backup_catalog.backup_error": "store filename kind error_type",
     "ledger.notification_queued": "notification_id topic first_position last_position count",
     "ledger.notification_sent": "notification_id attempt targets",
-    "ledger.notification_error": "notification_id attempt error_type",
+    "ledger.notification_error": "notification_id attempt error_type failed_targets",
 }
 """Not in the table: section 4 asks for what else happens."""
 

@@ -33,11 +33,26 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
         ("database", _database(database)),
         ("folder", facts["store"]["path"] or "not given (--backups)"),
         *_source(facts),
+        *_offsite(facts["offsite"], now),
         ("ledger", f"{ledger['size']:,} events, {ledger['path']}"),
         ("", _verified(ledger, now)),
         *(("witness", _witness(each, now)) for each in facts["witnesses"]),
         ("root", ledger["root"]),
     ]
+
+
+def _offsite(destinations: list[dict[str, Any]], now: datetime) -> list[tuple[str, object]]:
+    """Whether the backups would survive this machine; what is wrong there is a finding."""
+    if not destinations:
+        return [("off-site", "none: what takes this machine takes its backups (offsite add)")]
+    return [("off-site", _destination(each, now)) for each in destinations]
+
+
+def _destination(each: dict[str, Any], now: datetime) -> str:
+    newest = each["newest_copy_at"]
+    told = f"{each['name']}: {moments.count(each['copies'], 'copy', 'copies')}"
+    told += f", the newest {moments.relative(newest, now)}" if newest else ""
+    return f"{told}, {each['missing']} to come" if each["missing"] else told
 
 
 def _verified(ledger: dict[str, Any], now: datetime) -> str:

@@ -12,6 +12,7 @@ from commands.backups.take import take_backup
 from commands.errors import InvalidArgument
 from commands.notifications.notifier import Notifier
 from commands.scheduler.process import run_scheduler
+from commands.verification.verify import verify_backup
 from ledger.events.housekeeping import (
     NotificationFailed,
     NotificationQueued,
@@ -387,3 +388,42 @@ def test_its_own_events_are_no_news(told: World, receiver: Receiver) -> None:
     told.advance(days=1)
     notifier.look()
     assert len(receiver.messages) == 1
+
+
+def test_a_target_that_failed_is_tried_again_alone(
+    make_world: MakeWorld, receiver: Receiver
+) -> None:
+    """Whoever took the message is not told twice; the ledger says who did not, and why."""
+    with receiving() as other:
+        world = make_world(notify_urls=(receiver.target, other.target))
+        notifier = Notifier(world.site)
+        notifier.look()
+        other.status = 503
+        lose_a_backup(world, "gone")
+        notifier.look()
+        (failed,) = world.recorded(NotificationFailed)
+        assert (failed.failed_targets, failed.error_type) == (["target 2 (json)"], "NotDelivered")
+        (event,) = world.events_of(NotificationFailed)
+        assert event.error_message.startswith("not taken by target 2 (json): NotDelivered: ")
+        assert "503" in event.error_message
+        other.status = 200
+        world.advance(minutes=2)
+        Notifier(world.site).look()
+        assert (len(receiver.messages), len(other.messages)) == (1, 1)
+        assert [each.targets for each in world.recorded(NotificationSent)] == [1]
+
+
+def test_a_message_names_the_file_and_its_page(make_world: MakeWorld, receiver: Receiver) -> None:
+    """User, size, age, what to do, a link; and the type by which services show urgency."""
+    world = make_world(notify_urls=(receiver.target,), console_url="https://backups.example/")
+    Notifier(world.site).look()
+    backup = take_backup(world.site, world.context(), filename="first", user_id=7)
+    (world.backups / "first.db").write_bytes(b"spoiled")
+    verify_backup(world.site, world.context(), backup, "digest")
+    Notifier(world.site).look()
+    (message,) = receiver.messages
+    assert message["type"] == "failure"
+    assert "first.db is damaged" in message["message"]
+    assert "(of user 7, " in message["message"]
+    assert ", made 2025-01-01 00:00 UTC)" in message["message"]
+    assert "https://backups.example/console/backups/first.db" in message["message"]

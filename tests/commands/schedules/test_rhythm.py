@@ -10,12 +10,13 @@ import pytest
 from commands.recovery.reconcile import reconcile
 from commands.restore.restore import restore_backup
 from commands.schedules import local_time
-from commands.schedules.rhythm import upcoming
+from commands.schedules.local_time import zone
+from commands.schedules.rhythm import remarks, upcoming
 from commands.schedules.settings import pause, resume
 from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.events.scheduling import BackupCompleted, BackupFailed, SettingsRejected
 from tests.commands.conftest import MakeWorld
-from tests.commands.world import World
+from tests.commands.world import World, break_database
 
 KYIV = "Europe/Kyiv"
 
@@ -141,3 +142,40 @@ def test_an_unknown_zone_stops_no_rebuild_and_no_restore(zone_is_gone: World) ->
     assert [world.schedule(user_id) for user_id in (1, 2)] == before
     reconcile(world.site, world.context())
     restore_backup(world.site, world.context(), name)
+
+
+def test_what_is_odd_about_a_run_is_said(make_world: MakeWorld) -> None:
+    """A skipped hour, a doubled one, a short month; nothing of an ordinary day."""
+    world = make_world(calendar_months=True, spread_seconds=600)
+    world.move_to(datetime(2025, 1, 31, 12, tzinfo=UTC))
+    months = {"frequency": "monthly", "backup_time": "23:00"}
+    for user_id, settings, day, said in [
+        (1, {"backup_time": "02:30"}, "2025-03-30", "the clocks skip 02:30 that day"),
+        (1, {"backup_time": "02:30"}, "2025-03-31", None),
+        (1, {"backup_time": "02:30"}, "2025-10-26", "02:30 comes twice that day: the first"),
+        (2, {"cron": "*/30 2 * * *"}, "2025-03-30", "the clocks skip its time that day"),
+        (2, {"cron": "*/30 2 * * *"}, "2025-03-31", None),
+        (3, months, "2025-02-28", "the month has no day 31"),
+        (3, months, "2025-03-31", None),
+    ]:
+        world.configure(user_id, timezone="Europe/Berlin", **settings)
+        schedule, configuration = world.schedule(user_id), world.site.configuration
+        ahead = upcoming(configuration, schedule, world.clock.now(), 600)
+        odd = remarks(configuration, schedule, ahead)
+        berlin = zone("Europe/Berlin")
+        by_day = {
+            at.astimezone(berlin).date().isoformat(): remark
+            for at, remark in zip(ahead, odd, strict=True)
+        }
+        assert by_day[day] == said
+
+
+def test_a_retry_is_not_odd(world: World) -> None:
+    """It has no time of day to compare with."""
+    world.configure(1, backup_time="02:30")
+    world.due_again()
+    break_database(world.database)
+    world.check()
+    schedule = world.schedule()
+    ahead = upcoming(world.site.configuration, schedule, world.clock.now(), 2)
+    assert remarks(world.site.configuration, schedule, ahead) == [None, None]
