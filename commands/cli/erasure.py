@@ -128,7 +128,7 @@ def _carry_out(ctx: typer.Context, wanted: Wanted, *, yes: bool, as_json: bool) 
         done = erase_records(session.site, session.context, wanted, plan)
         if as_json:
             fields = {"redactions": done.redactions, "not_done": done.not_done}
-            write_json(_plan_json(wanted, plan) | fields)
+            write_json(_plan_json(wanted, plan) | fields | {"remains": done.remains})
         else:
             _say_erased(done)
 
@@ -156,7 +156,9 @@ def _say_erased(done: Erased) -> None:
     first, last = done.redactions[0], done.redactions[-1]
     said = f"at position {first}" if first == last else f"at positions {first} to {last}"
     say(f"Erased {count(len(done.redactions), 'record')}; it is recorded {said}.", style="green")
-    say("Backups, exports, log archives and dumps from before are untouched: see `erase status`.")
+    say("What is untouched:")
+    for each in done.remains:
+        say(f"  {each}")
 
 
 def _plan_json(wanted: Wanted, plan: ErasurePlan) -> dict[str, Any]:

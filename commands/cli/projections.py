@@ -94,7 +94,7 @@ def rebuild(
                 progress and (lambda done, total: progress("events", done, total)),
             )
         if in_json:
-            write_json([each.to_json() for each in rebuilt])
+            write_json([each.to_facts() for each in rebuilt])
             return
         for each in rebuilt:
             say(f"Rebuilt {each.name}: {each.rows} rows, to position {each.position}")
@@ -122,7 +122,7 @@ def rollback(
     with opened(ctx, "read") as session:
         back = roll_back_projection(session.site, session.context, name)
         if in_json:
-            write_json(back.to_json())
+            write_json(back.to_facts())
         else:
             say(f"{name}@{back.version} serves again: {back.rows} rows")
 

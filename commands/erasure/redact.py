@@ -80,12 +80,14 @@ class Wanted:
 class Erased:
     """What was done. `redactions`: the positions of the events that say so.
 
-    `not_done`: where bytes of before may still be in the databases' own files, and why.
+    `not_done`: where bytes of before may still be in the databases' own files, and why. `remains`:
+    what no command of ours reaches.
     """
 
     plan: ErasurePlan
     redactions: tuple[int, ...]
     not_done: tuple[str, ...]
+    remains: tuple[str, ...]
 
 
 def plan_of(site: Site, wanted: Wanted) -> ErasurePlan:
@@ -112,7 +114,8 @@ def erase(site: Site, context: Context, wanted: Wanted, plan: ErasurePlan) -> Er
     ledger = site.ledger
     redactions = [each.redaction(wanted.reason, wanted.ticket) for each in plan.erasable]
     if not redactions:  # a process that was killed may have left bytes in the files
-        return Erased(plan, (), tuple(_scrub(site)) if _was_erased(site) else ())
+        not_done = tuple(_scrub(site)) if _was_erased(site) else ()
+        return Erased(plan, (), not_done, _remains(site))
     end = max(plan.positions)
     with ledger.locked() as locked:
         now = plan_erasure(
@@ -127,7 +130,8 @@ def erase(site: Site, context: Context, wanted: Wanted, plan: ErasurePlan) -> Er
         recorded = ledger.append_locked(locked, context, drafts)
         erase_records(locked.connection, redactions)
     site.announce(recorded)
-    return Erased(plan, tuple(each.position for each in recorded), tuple(_scrub(site)))
+    positions = tuple(each.position for each in recorded)
+    return Erased(plan, positions, tuple(_scrub(site)), _remains(site))
 
 
 def _still(
@@ -143,6 +147,14 @@ def _still(
         for row, event in rows_of_person(connection, wanted.person, after=end):
             if row.position not in left:
                 yield row, event
+
+
+def _remains(site: Site) -> tuple[str, ...]:
+    return (
+        "backups of the database, here and off-site: see `erase status`",
+        "evidence, CSV files and logs that were handed on",
+        backend_of(site.ledger.engine).beyond_erasure,
+    )
 
 
 def _was_erased(site: Site) -> bool:

@@ -58,6 +58,7 @@ UNCHECKED = (
     "whether this is the digest that was recorded: it is the one that you gave",
     "which database the backup was made of, when, and by whom",
     "whether it was found damaged, or replaced, since it was made",
+    "what was erased on request since it was made, and comes back with it",
 )
 """What a restore with the ledger knows, and this one does not."""
 

@@ -93,6 +93,8 @@ class Backend(ABC):
     """A foreign key can be declared for others without being enforced on us."""
     unchecked: ClassVar[str]
     """What about the database itself `audit verify` does not look at."""
+    beyond_erasure: ClassVar[str]
+    """Where the database's own tools may have put what was erased since."""
 
     # Opening
 

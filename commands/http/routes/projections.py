@@ -61,7 +61,7 @@ def rebuild_work(
         done = rebuild_projections(
             served.site, context, name, lambda done, total: tell("events", done, total)
         )
-        return [each.to_json() for each in done]
+        return [each.to_facts() for each in done]
 
     return work
 

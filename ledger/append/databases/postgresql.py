@@ -119,6 +119,7 @@ class PostgreSQLBackend(Backend):
     writers_block_readers = False
     holds_any_value = False
     leaves_foreign_keys_unchecked = False
+    beyond_erasure = "the server's WAL archives, base backups, dumps and standbys"
     unchecked = "the database server's own rights and storage"
 
     def open(self, url: URL, options: Opening) -> Engine:

@@ -60,6 +60,7 @@ class SQLiteBackend(Backend):
     writers_block_readers = True
     holds_any_value = True
     leaves_foreign_keys_unchecked = True
+    beyond_erasure = "copies of the folder or of the file"
     unchecked = "the inner structure of the database file (SQLite: PRAGMA integrity_check)"
 
     def open(self, url: URL, options: Opening) -> Engine:
