@@ -101,6 +101,11 @@ class Office:
         self.site = open_site(self.site.configuration, "act", clock=self.clock)
         record_start(self.site)
 
+    def reopen(self, configuration: Configuration) -> None:
+        """The same place with other settings; its scheduler was started already."""
+        self.site.close()
+        self.site = open_site(configuration, "act", clock=self.clock)
+
     def stop_scheduler(self) -> None:
         """Stop it in good order; the ledger stays open."""
         record_stop(self.site, "the demo is over")

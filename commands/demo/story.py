@@ -24,6 +24,8 @@ from commands.demo.nights import (
 )
 from commands.demo.office import Office, open_office
 from commands.demo.proof import tell_the_ledger
+from commands.errors import CommandError
+from commands.offsite.extra import require_extra
 from commands.reporting.terminal import console as terminal
 
 if TYPE_CHECKING:
@@ -75,9 +77,22 @@ def _tell(office: Office, tell: Narrator) -> None:
     show_retention(office, tell, held)
     office.live_until(office.day(36) + timedelta(hours=2))
     lose_and_restore(office, tell)
+    _burn_and_recover(office, tell)
     with tell.waiting("living on"):
         office.live_until(office.day(LIVED_DAYS))
     tell_the_ledger(office, tell)
+
+
+def _burn_and_recover(office: Office, tell: Narrator) -> None:
+    """Needs the libraries of off-site copies; without them it is said how to get them."""
+    try:
+        require_extra()
+    except CommandError as error:
+        tell.say(f"A chapter is left out (a fire, and a new machine): {error}")
+        return
+    from commands.demo.fire import burn_and_recover  # noqa: PLC0415 (needs the extra)
+
+    burn_and_recover(office, tell)
 
 
 @contextmanager

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ledger.tree.signed_note import VerifierKey
 
 LEDGER_FILE = "ledger.sqlite"
+PROJECTIONS_FILE = "projections.sqlite"
 BATCH_RECORDS = 2_000
 
 
@@ -217,7 +218,14 @@ def _record_recovery(
     into: Path, url: str, checkpoint: Checkpoint, public_key: str | None
 ) -> list[str]:
     """The first fact of the recovered ledger; its destinations are only read from now on."""
-    site = open_site(Configuration(backups=into), "act")
+    # Whatever else is configured here is not about this ledger.
+    configuration = Configuration(
+        database=None,
+        backups=into,
+        ledger=str(into / LEDGER_FILE),
+        projections=str(into / PROJECTIONS_FILE),
+    )
+    site = open_site(configuration, "act")
     try:
         site.catch_up()
         with site.read_models.reading() as connection:

@@ -58,6 +58,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
         "held",
         "It went in as one transaction",
         "the same root",
+        "their root is the one that the burnt ledger had",
+        "rows are back",
         "append-only: UPDATE refused",
         "identical",
         "run --once",

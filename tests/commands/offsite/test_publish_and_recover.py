@@ -249,3 +249,18 @@ def test_two_publishers_take_turns(offsite: Offsite) -> None:
         publish_ledger(site, nas)
     offsite.world.advance(seconds=301)
     assert publish_ledger(site, nas) > 0
+
+
+def test_what_is_configured_here_is_not_about_the_recovered_ledger(
+    offsite: Offsite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting for another ledger leads nobody into it."""
+    world = offsite.world
+    offsite.backup("one")
+    copy_missing(world.site, world.context())
+    monkeypatch.setenv("BACKUP_LEDGER_LEDGER", str(tmp_path / "another.sqlite"))
+    monkeypatch.setenv("BACKUP_LEDGER_DATABASE", str(world.database))
+    url = f"file://{offsite.folder}"
+    found = recover_ledger(url, tmp_path / "new", identities=IDENTITIES[:1])
+    assert found.destinations == ["nas"]
+    assert not (tmp_path / "another.sqlite").exists()
