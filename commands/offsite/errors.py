@@ -85,6 +85,10 @@ class CopyDropped(OffsiteError):
     exit_code = CONFLICT
 
 
+class IndexUnusable(OffsiteError):
+    """What this machine keeps of a destination cannot be read or written, as on a full disk."""
+
+
 class CopyStopped(CopyDropped):
     """A copy was stopped on the way, as with its scheduler; the rest is sent next time."""
 

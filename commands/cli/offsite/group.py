@@ -9,6 +9,7 @@ from commands.cli.offsite.add import add, keygen
 from commands.cli.offsite.change import attach, remove, set_
 from commands.cli.offsite.collect import collect
 from commands.cli.offsite.copy import copy
+from commands.cli.offsite.estimate import estimate
 from commands.cli.offsite.recipients import recipients
 from commands.cli.offsite.recover import recover
 from commands.cli.offsite.show import list_, show, status
@@ -32,4 +33,5 @@ app.command("collect", epilog=EXIT_CODES)(for_each_site(collect))
 app.command("repair", epilog=EXIT_CODES)(for_each_site(repair))
 app.command("adopt", epilog=EXIT_CODES)(for_each_site(adopt))
 app.command("reindex", epilog=EXIT_CODES)(for_each_site(reindex))
+app.command("estimate", epilog=EXIT_CODES)(for_each_site(estimate))
 app.command("recover", epilog=EXIT_CODES)(recover)

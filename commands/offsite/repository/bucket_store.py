@@ -113,6 +113,10 @@ class BucketStore:
                 done.result()
 
     def _failed(self, what: str, path: str, error: Exception) -> DestinationUnreachable:
+        if "RequestTimeTooSkewed" in str(error):
+            return DestinationUnreachable(
+                f"{self.place} refuses this machine's clock: set it, then try again"
+            )
         if isinstance(error, _FORBIDDEN):
             return DestinationUnreachable(
                 f"these credentials may not {what} {path} at {self.place}: {_short(error)}"

@@ -11,16 +11,17 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from commands.offsite.errors import IndexUnusable
 from commands.offsite.repository.manifest import decode_frames, encode_frames
 from commands.offsite.repository.packs import Pack
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 logger = logging.getLogger("backup_ledger.offsite")
 VERSION = 1
@@ -181,6 +182,21 @@ class Index:
         else:
             self._lists.move_to_end(pack_id)
         return listed
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """An error of SQLite while an index is used, in words.
+
+    Raises:
+        IndexUnusable: in place of what SQLite said.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise IndexUnusable(
+            f"the index {path} cannot be used: {error}; free some space there, and try again"
+        ) from error
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -12,7 +12,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from commands.offsite.errors import RepositoryDamaged
-from commands.offsite.repository.index import Index
+from commands.offsite.repository.index import Index, told_of
 from commands.offsite.repository.last_copy import BLOCK_CHUNKS, keep_last_copy, read_last_copy
 from commands.offsite.repository.layout import manifest_path, pack_list_path, pack_path
 from commands.offsite.repository.manifest import (
@@ -63,7 +63,7 @@ def make_copy(
         ListingDoubtful, DestinationUnreachable: as the store has it.
     """
     folder = Path(job.index_folder)
-    with ExitStack() as stack:
+    with told_of(folder / INDEX_NAME), ExitStack() as stack:
         index = stack.enter_context(closing(Index(folder / INDEX_NAME)))
         known = reconcile_packs(store, index, job.recipients, job.condemned, job.missing)
         index.forget(known.collected)
