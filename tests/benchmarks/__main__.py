@@ -21,6 +21,7 @@ from tests.benchmarks import (
     backup_rows,
     command_line_rows,
     ledger_rows,
+    offsite_rows,
     postgresql_rows,
     projection_rows,
 )
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     "backup_snapshot": backup_rows.snapshot,
     "backup_verified": backup_rows.verified_backup,
     **backup_rows.BY_KIND,
+    **offsite_rows.BY_NAME,
     "help": command_line_rows.help_text,
     **postgresql_rows.BY_WRITERS,
     **postgresql_rows.BY_SCHEDULERS,

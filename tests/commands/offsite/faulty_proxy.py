@@ -153,9 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
         place = urlsplit(self.proxy.upstream)
         connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=30)
         try:
-            headers = {
-                name: value for name, value in self.headers.items() if name.lower() != "host"
-            }
+            # The name that was asked for stays: it is part of what is signed.
+            headers = dict(self.headers.items())
             connection.request(request.method, request.path, request.body or None, headers)
             answer = connection.getresponse()
             body = answer.read()

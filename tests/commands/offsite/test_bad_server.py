@@ -185,7 +185,7 @@ def test_a_full_disk_under_the_index_is_said(
 ) -> None:
     """The pack that had arrived is sent again: it costs bytes, nothing else."""
     repository = Repository(tmp_path, IDENTITIES)
-    make_sqlite(tmp_path / "a.db", 4096, rows=2_000)
+    make_sqlite(tmp_path / "a.db", 4096, rows=20_000)
     begin = Index.__init__
 
     def small(self: Index, path: Path) -> None:
