@@ -14,13 +14,15 @@ from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
 from commands.http.served_site import ServedSite
 from commands.http.shapes import answer
-from commands.reporting.metrics import CONTENT_TYPE, Metric, exposition, metrics
+from commands.reporting.metrics import CONTENT_TYPE, Metric, exposition, metrics, of_site
 from commands.site.site import Site
 from projections.projector.projector import read_progress
 
 
-def _everything(site: Site) -> list[Metric]:
-    return [*metrics(site), *watch_metrics(site), *offsite_metrics(site)]
+def everything(site: Site) -> list[Metric]:
+    """Every metric of a site, with its name where it has one."""
+    found = [*metrics(site), *watch_metrics(site), *offsite_metrics(site)]
+    return of_site(found, site.configuration.site)
 
 
 def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -> APIRouter:
@@ -45,7 +47,7 @@ def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -
         if not served.metrics_open and caller(request).role == "user":
             raise HTTPException(403, "the role user may not do this; it takes operator or auditor")
         return Response(
-            exposition(_everything(served.site)),
+            exposition(everything(served.site)),
             media_type=CONTENT_TYPE,
         )
 

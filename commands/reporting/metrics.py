@@ -73,11 +73,11 @@ def metrics(site: Site) -> list[Metric]:
             ),
             _lag(site, {name: each.position for name, each in read_progress(connection).items()}),
         ]
-    return _of_site([*found, *_ledger(site, now), *_space(site), _build()], settings.site)
+    return [*found, *_ledger(site, now), *_space(site), _build()]
 
 
-def _of_site(found: list[Metric], name: str | None) -> list[Metric]:
-    """With the label `site`, where the configuration has several."""
+def of_site(found: list[Metric], name: str | None) -> list[Metric]:
+    """The same with the label `site`, where the configuration has several."""
     if name is None:
         return found
     label = (("site", name),)

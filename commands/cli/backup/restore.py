@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.cli.backup.restore_bare import HOW, BareOptions, restore_bare
+from commands.cli.backup.restore_bare import BareOptions, how, restore_bare
 from commands.cli.backup.restore_tables import (
     BesideOption,
     ExactOption,
@@ -162,7 +162,7 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
         ("backup", f"{backup.filename}, {moments.size(backup.size)}, made {made}"),
         ("made of", plan.source or "not known: a file that was adopted"),
         ("into", str(plan.target)),
-        ("how", HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
+        ("how", how(plan.mode, plan.reason)),
         ("kept first", _kept(plan)),
         ("room", _room(session, plan)),
     ]

@@ -19,6 +19,18 @@ HOW = {
     "replace": "by putting a new file in its place",
     "elsewhere": "as a new file; the database is not touched",
 }
+WHY = {
+    "missing": "it is missing",
+    "damaged": "it is damaged",
+    "page_size": "its pages have another size",
+    "cipher": "one of the two is encrypted",
+}
+"""Why a new file takes the database's place."""
+
+
+def how(mode: str, reason: str | None) -> str:
+    """What a restore would do, and why not in a transaction."""
+    return HOW[mode] + (f" ({WHY.get(reason, reason)})" if reason else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ def _show_plan(plan: BareRestore) -> None:
         [
             ("backup", str(plan.backup)),
             ("into", str(plan.target)),
-            ("how", HOW[plan.mode] + (f" (it is {plan.reason})" if plan.reason else "")),
+            ("how", how(plan.mode, plan.reason)),
             ("kept first", kept),
         ]
     )

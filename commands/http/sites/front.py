@@ -18,11 +18,11 @@ from commands.http.console.login import create_login
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import COOKIE, Door, LoginNeeded
-from commands.http.health import readiness
+from commands.http.health import everything, readiness
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
 from commands.http.shapes import answer
-from commands.reporting.metrics import CONTENT_TYPE, Metric, Sample, exposition, metrics
+from commands.reporting.metrics import CONTENT_TYPE, Metric, Sample, exposition
 from commands.upkeep.tokens import TokenRefused, token_id_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _all_metrics(sites: ServedSites, readable: dict[str, Any]) -> list[Metric]:
     up: list[Sample] = []
     for name in sites.names:
         try:
-            found = metrics(readable[name].site) if name in readable else []
+            found = everything(readable[name].site) if name in readable else []
         except Exception:  # noqa: BLE001  (that it is not up is what is told)
             found = []
         up.append(Sample(1 if found else 0, (("site", name),)))
