@@ -92,7 +92,6 @@ def _serve_sites(
     from commands.http import server as http
     from commands.http.sites.application import create_sites_app
     from commands.http.sites.served_sites import ServedSites
-    from commands.upkeep.tokens import TokenBook
     from ledger.clock import SystemClock
 
     ctx.obj.log_format = log_format
@@ -121,9 +120,23 @@ def _serve_sites(
         address = f"http://{shown}:{listening.getsockname()[1]}"
         say(f"{count(len(openings), 'site')} at {address}/sites/NAME{chosen}")
         say(f"and for people at {address}/console")
-        if not any(TokenBook(each.site.ledger).all() for each in served.values()):
-            note("No token was made before; make one: backup-ledger tokens create --role operator")
+        _describe_first_token([each.site for each in served.values()])
         http.run(server, listening)
+
+
+def _describe_first_token(sites: list[Site]) -> None:
+    """Make and show one token for all sites, where none of them ever had one."""
+    from commands.site.actors import operator
+    from commands.upkeep.tokens import TokenBook, create_token
+
+    if any(TokenBook(each.ledger).all() for each in sites):
+        return
+    text: str | None = None
+    for each in sites:
+        text, _token = create_token(each, each.context(operator()), "operator", text=text)
+    if text is not None:
+        note("No token was made before. This one is for an operator; it is shown only now:")
+        note(text, style=None)
 
 
 def _open(configuration: Configuration) -> Site:

@@ -126,7 +126,7 @@ def log_work(session: Session, level: int) -> bool:
     log_format = session.site.configuration.log_format
     show_log(level, log_format)
     if log_format == "json":
-        session.site.listeners.append(RecordedEvents())
+        session.site.listeners.append(RecordedEvents(session.site.configuration.site))
     return log_format == "json"
 
 
