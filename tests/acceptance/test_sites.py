@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from commands.site.configuration import load_configuration
@@ -183,3 +184,29 @@ def test_the_page_about_sites_shows_settings_that_are_right(tmp_path: Path) -> N
     sites = site_configurations(load_configuration(config=tmp_path / "example.toml"))
     assert [each.keep_within_days for each in sites.values()] == [3, 14]
     assert sites["vault"].keys.is_configured
+
+
+@pytest.mark.slow
+def test_serve_has_all_sites_and_prints_one_token_for_them(three: Place) -> None:
+    """A site without a ledger is not served, and keeps nobody else from it."""
+    begin(three, "crm", "vault")
+    environment = {k: v for k, v in os.environ.items() if k != "BACKUP_LEDGER_DATABASE"}
+    pipe = subprocess.PIPE
+    command = [str(PROGRAM), "serve", "--port", "0", "--with-scheduler"]
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = process.stdout.readline()
+        assert said.startswith("3 sites at http://127.0.0.1:")
+        address = said.split()[3].partition("/sites/")[0]
+        lines = iter(process.stderr.readline, "")
+        token = next(line.strip() for line in lines if line.startswith("blt_"))
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=address, headers=headers, trust_env=False) as client:
+            for name in ("crm", "vault"):
+                assert client.get(f"/sites/{name}/database/backups").json()["count"] == 1
+            assert client.get("/sites/shop/database/backups").status_code == 503
+            assert client.get("/ready").json()["status"] == "in part"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
