@@ -6,7 +6,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+import typer
 
+from commands.cli.app import app
 from commands.cli.errors import global_first
 from commands.reporting.humanize import parse_moment_end
 from tests.acceptance.place import Place, make_database, require_clear
@@ -35,6 +37,19 @@ def test_options_before_the_command_are_taken_after_it_too(empty_place: Place) -
 @pytest.mark.parametrize("command", [("-h",), ("backup", "-h"), ("backup", "list", "-h")])
 def test_h_is_help(command: tuple[str, ...], empty_place: Place) -> None:
     assert empty_place.done(*command).out.startswith("Usage: ")
+
+
+def test_every_command_has_an_example_and_every_option_a_help_text() -> None:
+    """Who types --help is told what each word is for, and what a whole line looks like."""
+    silent, commands = [], [((), typer.main.get_command(app))]
+    while commands:
+        path, command = commands.pop()
+        silent += [(*path, each.name) for each in command.params if not getattr(each, "help", "")]
+        inner = getattr(command, "commands", {})
+        commands += [((*path, name), each) for name, each in inner.items()]
+        if not inner and "backup-ledger" not in (command.help or ""):
+            silent.append(path)
+    assert silent == []
 
 
 @pytest.mark.parametrize(

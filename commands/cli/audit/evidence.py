@@ -151,7 +151,10 @@ def checkpoint(ctx: typer.Context, key: KeyOption, as_json: JsonOption = False) 
 
 def prove(
     ctx: typer.Context,
-    position: Annotated[int, typer.Argument(metavar="POSITION", parser=parse_integer)],
+    position: Annotated[
+        int,
+        typer.Argument(metavar="POSITION", parser=parse_integer, help="Of the record, from 1."),
+    ],
     key: KeyOption,
     as_json: JsonOption = False,
 ) -> None:
