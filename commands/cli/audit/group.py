@@ -192,7 +192,8 @@ def _show_log(session: Session, wanted: AuditFilter, limit: int | None, write: W
     if records:
         _show_records(session, records)
     else:
-        say("Nothing in the ledger matches." if head else "The ledger is empty.")
+        none = f"Nothing in the ledger matches. It has {count(head, 'event')}."
+        say(none if head else "The ledger is empty.")
     if limit is None and len(records) == most:
         note(f"The newest {most}; more with --limit N, all with --json.", style="dim")
     return max(head, records[-1].position if records else 0)
