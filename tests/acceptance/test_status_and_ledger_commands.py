@@ -20,6 +20,7 @@ KEYS = [
     "backups",
     "clock",
     "offsite",
+    "witnesses",
     "verification",
     "open_runs",
     "overdue",
