@@ -25,4 +25,5 @@ def test_an_appender_may_not_erase_and_the_owner_may(place: Place, logins: Login
     verified = on(logins.admin, place, "audit", "verify", "--json").json
     assert verified["ok"]
     assert verified["notes"][0].startswith("2 records were erased on request")
+    on(logins.appender, place, "settings", "resume", "7")
     assert on(logins.appender, place, "projections", "diff").code == 0

@@ -126,7 +126,7 @@ def test_there_and_back(
     assert (again.began_at, again.size, again.checkpoints) == (SIZE, SIZE, 0)
 
 
-@pytest.mark.parametrize("steps", [2, 25, 61])
+@pytest.mark.parametrize("steps", [2, 25, 80])
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_killed_copy_goes_on(
     kind: str,
