@@ -74,6 +74,7 @@ def started(world: World) -> RestoreStarted:
         pre_restore_backup_id=None,
         mode="replace",
         target=str(world.database),
+        tables=None,
         sha256=backup.sha256,
         forced=False,
         owner="another-machine-1-abcd",
