@@ -12,24 +12,22 @@ if TYPE_CHECKING:
     from commands.facade.backup_retention_policy import BackupRetentionPolicy
     from commands.facade.backup_scheduler import BackupScheduler
     from commands.facade.backup_service import BackupService
-    from commands.facade.models import (
-        BackupMetadataResponse,
-        BackupSettings,
-        BackupSettingsUpdate,
-        RetentionSummary,
-    )
+    from commands.facade.models import BackupSettingsUpdate
+    from commands.shapes.backups import BackupMetadataResponse
+    from commands.shapes.retention import RetentionSummary
+    from commands.shapes.settings import BackupSettings
     from commands.site.sites import open_sites
     from ledger.vocabulary import BackupFrequency
 
 _HOMES = {
     "BackupFrequency": "ledger.vocabulary",
-    "BackupMetadataResponse": "commands.facade.models",
+    "BackupMetadataResponse": "commands.shapes.backups",
     "BackupRetentionPolicy": "commands.facade.backup_retention_policy",
     "BackupScheduler": "commands.facade.backup_scheduler",
     "BackupService": "commands.facade.backup_service",
-    "BackupSettings": "commands.facade.models",
+    "BackupSettings": "commands.shapes.settings",
     "BackupSettingsUpdate": "commands.facade.models",
-    "RetentionSummary": "commands.facade.models",
+    "RetentionSummary": "commands.shapes.retention",
     "open_sites": "commands.site.sites",
 }
 

@@ -12,7 +12,6 @@ from commands.cli.session import opened
 from commands.reporting.humanize import count
 from commands.reporting.terminal import (
     add_row,
-    as_json,
     new_table,
     note,
     progress_bar,
@@ -157,12 +156,13 @@ def diff(ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOptio
     Example:
       backup-ledger projections diff backup_catalog
     """
+    from commands.shapes.projections import DifferenceShape
     from projections.projector.comparison import differences
 
     with opened(ctx, "read") as session:
         found = differences(session.site.read_models, session.site.ledger, name)
         if in_json:
-            write_json([_difference_json(each) for each in found])
+            write_json([DifferenceShape.of(each) for each in found])
         else:
             _show_differences(found)
     if found:
@@ -176,17 +176,6 @@ def _state(found: dict[str, Any]) -> str:
         return f"stopped: {found['problem']}"
     size = found["position"] + found["lag"]
     return f"building, {100 * found['position'] // max(size, 1)} %"
-
-
-def _difference_json(difference: Difference) -> dict[str, Any]:
-    return {
-        "table": difference.table,
-        "key": as_json(difference.key),
-        "problem": difference.problem,
-        "column": difference.column,
-        "expected": as_json(difference.expected),
-        "found": as_json(difference.found),
-    }
 
 
 def _show_differences(found: Sequence[Difference]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -51,7 +51,9 @@ def preview(
     with opened(ctx, "plan") as session:
         outcome = preview_retention(session.site, session.context, keep, user)
         if as_json:
-            write_json(_outcome_json(outcome, outcome.deletions, keep, user))
+            from commands.shapes.retention import RetentionShape
+
+            write_json(RetentionShape.of(outcome, outcome.deletions))
         else:
             _show_outcome(session, outcome, outcome.deletions)
             say(f"{len(outcome.deletions)} would be deleted; nothing was done.")
@@ -82,7 +84,9 @@ def apply(
         outcome = apply_retention(session.site, session.context, keep, user)
         deleted, failed = _carried_out(session, outcome.deletions)
         if as_json:
-            write_json(_outcome_json(outcome, deleted, keep, user))
+            from commands.shapes.retention import RetentionShape
+
+            write_json(RetentionShape.of(outcome, deleted))
         else:
             _show_outcome(session, outcome, deleted)
             say(f"{len(deleted)} deleted.")
@@ -152,28 +156,6 @@ def _carried_out(
     return deleted, [each for each in deletions if each.backup.backup_id not in gone]
 
 
-def _outcome_json(
-    outcome: RetentionOutcome, deleted: Sequence[Deletion], keep: int, user: int | None
-) -> dict[str, Any]:
-    kept = [
-        {
-            "backup_id": each.backup_id,
-            "filename": outcome.backups[each.backup_id].filename,
-            "reasons": list(each.reasons),
-        }
-        for each in outcome.plan.kept
-    ]
-    scope = "global" if user is None else str(user)
-    return {"scope": scope, "keep_count": keep, "kept": kept} | _deleted_json(deleted)
-
-
-def _deleted_json(deleted: Sequence[Deletion]) -> dict[str, Any]:
-    gone = [
-        {"backup_id": each.backup.backup_id, "filename": each.backup.filename} for each in deleted
-    ]
-    return {"deleted": gone, "deleted_count": len(gone)}
-
-
 def _show_outcome(session: Session, outcome: RetentionOutcome, deleted: Sequence[Deletion]) -> None:
     if not outcome.plan.kept and not deleted:
         say("There are no backups of that scope.")
@@ -194,7 +176,9 @@ def _show_outcome(session: Session, outcome: RetentionOutcome, deleted: Sequence
 
 def _say_cleaned(deleted: Sequence[Deletion], *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        write_json(_deleted_json(deleted))
+        from commands.shapes.retention import DeletedBackups
+
+        write_json(DeletedBackups.of(deleted))
         return
     for each in deleted:
         say(f"deleted {each.backup.filename} ({each.rule})")

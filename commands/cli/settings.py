@@ -209,6 +209,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Example:
       backup-ledger settings list
     """
+    from commands.shapes.settings import ListedSettings
     from projections.queries.schedules import all_schedules, orphaned_users
 
     with opened(ctx, "read") as session:
@@ -216,9 +217,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
             schedules = all_schedules(connection)
             orphans = orphaned_users(connection)
         if as_json:
-            write_json(
-                [settings_json(each) | {"orphan": each.user_id in orphans} for each in schedules]
-            )
+            write_json([ListedSettings.among(each, orphans) for each in schedules])
         elif schedules:
             show_settings(schedules, orphans, session.context.now)
         else:
@@ -288,18 +287,14 @@ def preview(
             say(f"No runs: the settings of user {user} are {_mood(schedule)}.")
 
 
-def settings_json(schedule: Schedule) -> dict[str, Any]:
-    """The table's columns."""
-    from projections.tables.columns import backup_settings
-
-    return {column.name: getattr(schedule, column.name) for column in backup_settings.columns}
-
-
 def _show(
     schedule: Schedule, now: datetime, *, as_json: bool, taken: dict[str, Any] | None = None
 ) -> None:
     if as_json:
-        write_json(settings_json(schedule) | ({"backup": taken} if taken else {}))
+        from commands.shapes.settings import BackupSettings
+
+        shown = BackupSettings.of(schedule).model_dump()
+        write_json(shown | ({"backup": taken} if taken else {}))
         return
     last = schedule.last_backup_at
     facts = [

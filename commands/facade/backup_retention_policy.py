@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from commands.facade.models import RetentionSummary, summary_of
 from commands.recovery.reconcile import reconcile
 from commands.retention.apply import apply_retention, preview_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
 from commands.schedules.settings import require_user_id
+from commands.shapes.retention import RetentionSummary
 from commands.site import actors
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class BackupRetentionPolicy:
 
     def _summarise(self, keep_count: int, user_id: int | None) -> RetentionSummary:
         site, context = self._ready(user_id)
-        return summary_of(preview_retention(site, context, keep_count, user_id))
+        return RetentionSummary.of(preview_retention(site, context, keep_count, user_id))
 
     def _clean_up_empty(self) -> int:
         return len(clean_up_empty(*self._ready()))

@@ -11,11 +11,12 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from commands.facade.models import BackupSettings, BackupSettingsUpdate
+from commands.facade.models import BackupSettingsUpdate
 from commands.scheduler.check import check
 from commands.scheduler.process import run_scheduler
 from commands.scheduler.recording import record_check_failure
 from commands.schedules.settings import configure, find_settings, require_user_id
+from commands.shapes.settings import BackupSettings
 from commands.site import actors
 from projections.queries.schedules import count_schedules
 

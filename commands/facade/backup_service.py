@@ -15,10 +15,10 @@ from commands.backups.delete import delete_backup
 from commands.backups.take import take_backup
 from commands.errors import BackupNotFound
 from commands.facade.audit_sink import AuditSinks
-from commands.facade.models import BackupMetadataResponse
 from commands.recovery.reconcile import reconcile
 from commands.recovery.recover import recover
 from commands.restore.restore import restore_backup
+from commands.shapes.backups import BackupMetadataResponse
 from commands.site import actors
 from commands.site.configuration import load_configuration
 from commands.site.opening import open_read_models, open_site

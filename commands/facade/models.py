@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from commands.retention.apply import RetentionOutcome
 from commands.schedules.cron import checked_cron
 from commands.schedules.local_time import parse_backup_time, zone
 from commands.schedules.settings import KEEP_DAYS_MAX, KEEP_PERIODS_MAX
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
-
-if TYPE_CHECKING:
-    from commands.site.store import Store
-    from projections.folds.backup import Backup
-    from projections.folds.schedule import Schedule
-
 
 Days = Annotated[int, Field(ge=0, le=KEEP_DAYS_MAX)]
 Periods = Annotated[int, Field(ge=0, le=KEEP_PERIODS_MAX)]
@@ -61,86 +52,3 @@ class BackupSettingsUpdate(BaseModel):
     @classmethod
     def _is_a_zone(cls, value: str | None) -> str | None:
         return None if value is None else zone(value).key
-
-
-class BackupSettings(BaseModel):
-    """A user's settings: the columns of the `backup_settings` table. Times are aware UTC."""
-
-    model_config = ConfigDict(frozen=True, from_attributes=True)
-
-    id: int
-    user_id: int
-    enabled: bool
-    frequency: BackupFrequency
-    backup_time: str
-    keep_count: int
-    last_backup_at: datetime | None
-    next_backup_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-    timezone: str
-    paused: bool
-    failures: int
-    next_slot: datetime | None
-    next_attempt: int
-    open_run_id: str | None
-    stream_version: int
-    anchor_day: int | None
-    missed_from: datetime | None
-    is_recomputed: bool
-    keep_within_days: int
-    keep_daily: int
-    keep_weekly: int
-    keep_monthly: int
-    keep_yearly: int
-    cron: str | None
-
-    @classmethod
-    def of(cls, schedule: Schedule) -> BackupSettings:
-        return cls.model_validate(schedule)
-
-
-class BackupMetadataResponse(BaseModel):
-    """One backup. `size` in bytes, `created_at` aware UTC."""
-
-    model_config = ConfigDict(frozen=True)
-
-    filename: str
-    filepath: str
-    size: int
-    created_at: datetime
-    is_protected: bool
-
-    @classmethod
-    def of(cls, backup: Backup, store: Store) -> BackupMetadataResponse:
-        path: Path = store.path(backup.filename)
-        return cls(
-            filename=backup.filename,
-            filepath=str(path),
-            size=backup.size,
-            created_at=backup.created_at,
-            is_protected=backup.is_protected,
-        )
-
-
-class RetentionSummary(BaseModel):
-    """What retention would do: total = protected + to_keep + to_delete."""
-
-    model_config = ConfigDict(frozen=True)
-
-    total: int
-    protected: int
-    to_keep: int
-    to_delete: int
-
-
-def summary_of(outcome: RetentionOutcome) -> RetentionSummary:
-    """Counts of a plan."""
-    protected = sum(backup.is_protected for backup in outcome.backups.values())
-    total, to_delete = len(outcome.backups), len(outcome.plan.deleted)
-    return RetentionSummary(
-        total=total,
-        protected=protected,
-        to_keep=total - protected - to_delete,
-        to_delete=to_delete,
-    )

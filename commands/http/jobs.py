@@ -19,7 +19,8 @@ from uuid import uuid4
 
 from commands.errors import CommandError
 from commands.http.problems import answer_to, status_of
-from commands.http.shapes import JOB, Located, as_json
+from commands.http.shapes import JOB, Located
+from commands.reporting.json_values import as_json
 from ledger.masking import masked
 
 if TYPE_CHECKING:

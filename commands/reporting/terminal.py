@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -114,6 +112,8 @@ def is_wide() -> bool:
 
 def write_json(value: Any) -> None:
     """The one JSON document of a command."""
+    from commands.reporting.json_values import as_json
+
     sys.stdout.write(json.dumps(as_json(value), indent=2) + "\n")
 
 
@@ -137,21 +137,6 @@ def _unobeyed(line: str) -> str:
     return "".join(
         each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in line
     ).replace("\x7f", "\\u007f")
-
-
-def as_json(value: Any) -> Any:
-    """Times in the form of records, paths as text."""
-    from ledger.clock import format_instant
-
-    if isinstance(value, datetime):
-        return format_instant(value)
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, dict):
-        return {str(name): as_json(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(each) for each in value]
-    return value
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from commands.cli.backup.table import backup_json, show_backups
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_time_or_position
 from commands.cli.session import opened
-from commands.cli.settings import settings_json, show_settings
+from commands.cli.settings import show_settings
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
 from commands.reporting.terminal import add_row, new_table, say, show_facts, show_table, write_json
@@ -87,6 +87,8 @@ def _unknown_today(site: Site, found: AsOf) -> set[int]:
 
 
 def _json(site: Site, found: AsOf, orphans: set[int]) -> dict[str, Any]:
+    from commands.shapes.settings import ListedSettings
+
     moment = found.moment
     return {
         "asked": moment.asked,
@@ -94,9 +96,7 @@ def _json(site: Site, found: AsOf, orphans: set[int]) -> dict[str, Any]:
         "root": moment.root.hex(),
         "recorded_at": moment.recorded_at,
         "clock_jump": moment.clock_jump,
-        "settings": [
-            settings_json(each) | {"orphan": each.user_id in orphans} for each in found.schedules
-        ],
+        "settings": [ListedSettings.among(each, orphans) for each in found.schedules],
         "backups": [backup_json(site, each) for each in found.backups],
         "due": [_due_json(each) for each in found.due],
     }

@@ -14,7 +14,6 @@ from commands.cli.backup.table import (
     backup_json,
     checked,
     disk_json,
-    filepath,
     origin,
     show_backups,
     show_unrecorded,
@@ -230,6 +229,7 @@ def _on_disk(site: Site, backup: Backup) -> str:
 
 
 def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
+    from commands.shapes.backups import path_of
     from ledger.clock import parse_instant
 
     now = session.context.now
@@ -242,7 +242,7 @@ def _facts(session: Session, backup: Backup) -> list[tuple[str, object]]:
         ("on disk", _on_disk(session.site, backup)),
         ("sha256", backup.sha256),
         ("verified", checked(backup, now)),
-        ("file", filepath(session.site, backup) or _elsewhere(session.site, backup)),
+        ("file", path_of(session.site, backup) or _elsewhere(session.site, backup)),
         ("made of", _made_of(session.site, backup)),
         ("backup id", backup.backup_id),
     ]

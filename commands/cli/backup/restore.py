@@ -17,7 +17,6 @@ from commands.cli.backup.restore_tables import (
     TableOptions,
     restore_tables_of,
 )
-from commands.cli.backup.table import backup_json
 from commands.cli.offsite.options import FromOption, IdentityOption
 from commands.cli.offsite.restore import (
     CopyWanted,
@@ -154,7 +153,9 @@ def _from_copy(
 
 def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
     if as_json:
-        write_json(_plan_json(plan))
+        from commands.shapes.restore import PlanShape
+
+        write_json(PlanShape.of(plan))
         return
     backup, now = plan.backup, session.context.now
     made = moments.both(backup.created_at, now)
@@ -197,26 +198,14 @@ def _question(session: Session, backup: Backup) -> str:
     return f"Replace the content of {session.site.database} by {backup.filename}, made {age}?"
 
 
-def _plan_json(plan: RestorePlan) -> dict[str, Any]:
-    return {
-        "backup_id": plan.backup.backup_id,
-        "filename": plan.backup.filename,
-        "target": plan.target,
-        "mode": plan.mode,
-        "reason": plan.reason,
-        "keeps_current": plan.keeps_current,
-        "needed_bytes": plan.needed_bytes,
-        "source_path": plan.source,
-        "is_foreign": plan.is_foreign,
-        "erasures": plan.erasure_facts,
-    }
-
-
 def _outcome_json(session: Session, outcome: RestoreOutcome) -> dict[str, Any]:
+    from commands.shapes.backups import BackupShape
+    from commands.shapes.restore import PlanShape
+
     kept = outcome.pre_restore
-    return _plan_json(outcome.plan) | {
+    return PlanShape.of(outcome.plan).model_dump() | {
         "restored": True,
-        "pre_restore_backup": None if kept is None else backup_json(session.site, kept),
+        "pre_restore_backup": None if kept is None else BackupShape.of(session.site, kept),
         "new_file": _arrived_json(outcome.arrived),
     }
 

@@ -32,29 +32,15 @@ _STYLES = {"corrupt": "red", "missing": "red", "deleting": "yellow", "deleted": 
 
 
 def backup_json(site: Site, backup: Backup) -> dict[str, Any]:
-    """The catalog's columns and the file's path; null where it is in another store."""
-    from projections.tables.columns import backup_catalog
+    from commands.shapes.backups import BackupShape
 
-    found = {column.name: getattr(backup, column.name) for column in backup_catalog.columns}
-    return found | {"filepath": filepath(site, backup)}
+    return BackupShape.of(site, backup).model_dump()
 
 
 def unrecorded_json(file: UnrecordedFile) -> dict[str, Any]:
-    """A file that the ledger does not know, among backups: what is not known is null."""
-    from commands.backups.unrecorded import UNRECORDED
-    from projections.tables.columns import backup_catalog
+    from commands.shapes.backups import BackupShape
 
-    return dict.fromkeys(column.name for column in backup_catalog.columns) | {
-        "filename": file.filename,
-        "filepath": str(file.path),
-        "kind": file.kind,
-        "user_id": file.user_id,
-        "size": file.size,
-        "status": UNRECORDED,
-        "is_protected": file.is_protected,
-        "created_at": file.created_at,
-        "holds": [],
-    }
+    return BackupShape.of_unrecorded(file).model_dump()
 
 
 def show_unrecorded(files: Sequence[UnrecordedFile], now: datetime) -> None:
@@ -72,11 +58,6 @@ def disk_json(site: Site, backup: Backup) -> dict[str, int | None]:
     if found is None:
         return {"size_on_disk": None, "links": None}
     return {"size_on_disk": found.bytes_on_disk, "links": found.links}
-
-
-def filepath(site: Site, backup: Backup) -> str | None:
-    is_here = site.has_store and backup.store == site.store.store_id
-    return str(site.store.path(backup.filename)) if is_here else None
 
 
 def backups_table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -81,7 +81,9 @@ def verify(
         work = _due(session, level, share) if due else _chosen(session, names, level, share)
         found = list(_verified(session, work, due=due))
         if as_json:
-            write_json([_verification_json(each) for each in found])
+            from commands.shapes.verification import VerificationShape
+
+            write_json([VerificationShape.of(each) for each in found])
         elif found or not ctx.obj.quiet:
             _say_verified(found)
     if any(each.problem is not None for each in found):
@@ -141,19 +143,6 @@ def _verified(session: Session, work: Work, *, due: bool) -> Iterator[Verificati
                 trigger="due" if due else "command",
                 on_progress=progress,
             )
-
-
-def _verification_json(found: Verification) -> dict[str, Any]:
-    return {
-        "backup_id": found.backup.backup_id,
-        "filename": found.backup.filename,
-        "level": found.level,
-        "ok": found.is_good,
-        "problem": found.problem,
-        "failure": found.failure,
-        "expected_sha256": found.backup.sha256,
-        "found_sha256": found.found_sha256,
-    }
 
 
 def _say_verified(found: Sequence[Verification]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -28,9 +28,9 @@ from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import verification_shape
 from commands.reporting.humanize import parse_moment
 from commands.schedules.settings import require_known_user
+from commands.shapes.verification import VerificationShape
 from commands.verification.verify import verify_backup
 from ledger.clock import from_microseconds, parse_instant, to_microseconds
 from ledger.vocabulary import BackupKind, BackupStatus
@@ -176,10 +176,9 @@ def verify(
     if level not in LEVELS:
         raise HTTPException(422, f"{level[:40]!r} is no level; give one of {', '.join(LEVELS)}")
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
-        return verification_shape(
-            verify_backup(served.site, context, backup, level, on_progress=tell)  # type: ignore[arg-type]
-        )
+    def work(_job: Job, tell: Tell) -> VerificationShape:
+        found = verify_backup(served.site, context, backup, level, on_progress=tell)  # type: ignore[arg-type]
+        return VerificationShape.of(found)
 
     return RedirectResponse(job_page(served.jobs.start("verify_backup", caller, work)), 303)
 

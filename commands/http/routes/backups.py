@@ -27,18 +27,11 @@ from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
 from commands.http.routes.backup_filter import Filter
 from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import (
-    BACKUP,
-    Located,
-    answer,
-    backup_shape,
-    in_megabytes,
-    metadata_shape,
-    unrecorded_shape,
-    verification_shape,
-)
+from commands.http.shapes import BACKUP, Located, answer, in_megabytes
 from commands.recovery.reconcile import reconcile
 from commands.schedules.settings import require_known_user
+from commands.shapes.backups import BackupMetadataResponse, BackupShape
+from commands.shapes.verification import VerificationShape
 from commands.verification.verify import verify_backup
 from ledger.vocabulary import MAX_USER_ID, BackupKind, Level
 from projections.folds.backup import Backup
@@ -135,16 +128,18 @@ def list_backups(
             found = backups_of_store(connection, site.store.store_id, statuses)
     if not is_any:
         found, _gone = without_gone(site, found)
-    shape = backup_shape if everything else metadata_shape
-    shown = [
-        shape(site, each) for each in found if caller.owns(each.user_id) and wanted.takes(each)
+    found = [each for each in found if caller.owns(each.user_id) and wanted.takes(each)]
+    files = [
+        each for each in unrecorded_files(site) if caller.owns(each.user_id) and wanted.takes(each)
     ]
-    shown += [
-        unrecorded_shape(each, everything=everything)
-        for each in unrecorded_files(site)
-        if caller.owns(each.user_id) and wanted.takes(each)
-    ]
-    shown.sort(key=lambda each: each["created_at"], reverse=True)
+    shown: list[BackupShape] | list[BackupMetadataResponse]
+    if everything:
+        shown = [BackupShape.of(site, each) for each in found]
+        shown += [BackupShape.of_unrecorded(each) for each in files]
+    else:
+        shown = [BackupMetadataResponse.of(each, site.store) for each in found]
+        shown += [BackupMetadataResponse.of_unrecorded(each) for each in files]
+    shown.sort(key=lambda each: each.created_at, reverse=True)
     return answer({"backups": shown, "count": len(shown)})
 
 
@@ -152,16 +147,17 @@ def list_backups(
 def show(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
-        return answer(unrecorded_shape(file))
-    return answer(metadata_shape(served.site, own_backup(caller, served, filename)))
+        return answer(BackupMetadataResponse.of_unrecorded(file))
+    backup = own_backup(caller, served, filename)
+    return answer(BackupMetadataResponse.of(backup, served.site.store))
 
 
 @router.get("/backups/{filename}/details", summary="All that the catalog knows of one backup")
 def details(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
-        return answer(unrecorded_shape(file, everything=True))
-    return answer(backup_shape(served.site, own_backup(caller, served, filename)))
+        return answer(BackupShape.of_unrecorded(file))
+    return answer(BackupShape.of(served.site, own_backup(caller, served, filename)))
 
 
 @router.delete(
@@ -184,7 +180,7 @@ def hold(
     own_backup(caller, served, filename, context)
     until: datetime | None = body.until
     hold_id = place_hold(served.site, context, filename, body.reason, until)
-    held = backup_shape(served.site, find_backup(served.site, filename))
+    held = BackupShape.of(served.site, find_backup(served.site, filename)).model_dump()
     return Located(held | {"hold_id": hold_id}, 201, BACKUP, filename=filename)
 
 
@@ -194,8 +190,8 @@ def hold(
 def release(caller: Writer, context: Command, served: Served, filename: str) -> Response:
     own_backup(caller, served, filename, context)
     released = release_holds(served.site, context, filename)
-    shown = backup_shape(served.site, find_backup(served.site, filename))
-    return answer(shown | {"released_count": released})
+    shown = BackupShape.of(served.site, find_backup(served.site, filename))
+    return answer(shown.model_dump() | {"released_count": released})
 
 
 @router.post("/backups/{filename}/accept", summary="Say that a collapse was meant, a flaw is known")
@@ -207,7 +203,7 @@ def accept(
     body: AcceptInput | None = None,
 ) -> Response:
     accepted = accept_backup(served.site, context, filename, (body or AcceptInput()).reason)
-    shown = backup_shape(served.site, find_backup(served.site, filename))
+    shown = BackupShape.of(served.site, find_backup(served.site, filename)).model_dump()
     return answer(shown | {"accepted": [each.filename for each in accepted]})
 
 
@@ -222,10 +218,9 @@ def verify(
     backup = own_backup(caller, served, filename, context)
     level = (body or LevelInput()).level
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
-        return verification_shape(
-            verify_backup(served.site, context, backup, level, on_progress=tell)
-        )
+    def work(_job: Job, tell: Tell) -> VerificationShape:
+        found = verify_backup(served.site, context, backup, level, on_progress=tell)
+        return VerificationShape.of(found)
 
     return started(served.jobs.start("verify_backup", caller, work))
 
@@ -269,5 +264,5 @@ def _created(served: ServedSite, backup: Backup) -> dict[str, Any]:
         "created_at": backup.created_at,
         "is_valid": True,
         "is_protected": backup.is_protected,
-        "metadata": backup_shape(served.site, backup),
+        "metadata": BackupShape.of(served.site, backup),
     }

@@ -14,9 +14,10 @@ from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
+from commands.shapes.projections import DifferenceShape
 from commands.upkeep.rebuild_projections import rebuild_projections
 from projections.errors import ProjectionError, UnknownProjection
-from projections.projector.comparison import Difference, differences
+from projections.projector.comparison import differences
 from projections.projector.standing import standing
 from projections.tables.registry import projections_named
 
@@ -75,7 +76,7 @@ def diff_work(served: ServedSite, name: str) -> Callable[[Job, Tell], dict[str, 
         return {
             "ok": not found,
             "count": len(found),
-            "differences": [_shape(each) for each in found[:SHOWN_DIFFERENCES]],
+            "differences": [DifferenceShape.of(each) for each in found[:SHOWN_DIFFERENCES]],
         }
 
     return work
@@ -91,7 +92,3 @@ def require_projection(name: str) -> None:
         projections_named(name)
     except UnknownProjection as error:
         raise not_found(str(error)) from None
-
-
-def _shape(found: Difference) -> dict[str, Any]:
-    return asdict(found) | {"key": found.key}

@@ -16,11 +16,13 @@ from commands.http.jobs import started
 from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.routes.backups import MAX_NAME
 from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import answer, metadata_shape, plan_shape
+from commands.http.shapes import answer
 from commands.offsite.extra import require_extra
 from commands.recovery.reconcile import reconcile
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
+from commands.shapes.backups import BackupMetadataResponse
+from commands.shapes.restore import PlanShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +56,7 @@ class RestoreWanted(BaseModel):
 
 @router.get("/backups/{filename}/restore", summary="What a restore would do")
 def plan(_caller: Reader, served: Served, filename: str) -> Response:
-    return answer(plan_shape(plan_restore(served.site, filename)))
+    return answer(PlanShape.of(plan_restore(served.site, filename)))
 
 
 @router.post("/backups/{filename}/restore", status_code=202, summary="Restore one, as a job")
@@ -100,7 +102,7 @@ def restore_work(
             done = restore_backup(served.site, context, filename, force=force, on_progress=tell)
         else:
             done = fetching(tell)
-        return plan_shape(done.plan) | _restored(served, done)
+        return PlanShape.of(done.plan).model_dump() | _restored(served, done)
 
     return work
 
@@ -139,9 +141,10 @@ def fetch_work(
 
 def _restored(served: ServedSite, done: RestoreOutcome) -> dict[str, Any]:
     kept, since = done.pre_restore, done.plan.erased_since
+    shown = None if kept is None else BackupMetadataResponse.of(kept, served.site.store)
     message = f"The database was restored from {done.plan.backup.filename}"
     return {
         "restored": True,
         "message": message if since is None else f"{message}. {since}",
-        "pre_restore_backup": None if kept is None else metadata_shape(served.site, kept),
+        "pre_restore_backup": shown,
     }

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from commands.backups.delete import Deletion
-from commands.facade.models import summary_of
 from commands.http.callers import Anybody, Caller, Operator, Writer
 from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served
-from commands.http.shapes import answer, retention_shape
+from commands.http.shapes import answer
 from commands.recovery.reconcile import reconcile
 from commands.retention.apply import apply_retention, preview_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
+from commands.shapes.retention import RetentionPlanShape, RetentionSummary
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID
 
 router = APIRouter(route_class=LedgerRoute, tags=["retention"])
@@ -33,8 +33,7 @@ def preview(
 ) -> Response:
     whose = _scope(caller, user_id)
     outcome = preview_retention(served.site, served.asking(), keep_count, whose)
-    summary = summary_of(outcome).model_dump()
-    return answer({"summary": summary} | retention_shape(outcome))
+    return answer(RetentionPlanShape.of(outcome))
 
 
 @router.post("/retention", summary="Delete what is beyond the newest", openapi_extra=FORMER)
@@ -53,7 +52,7 @@ def apply(
         {
             "deleted_count": deleted,
             "message": f"{deleted} backups were deleted",
-            "summary": summary_of(outcome).model_dump(),
+            "summary": RetentionSummary.of(outcome),
         }
         | _deleted(outcome.deleted)
     )

@@ -10,7 +10,8 @@ from commands.http.callers import Anybody
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served
-from commands.http.shapes import answer, run_shape
+from commands.http.shapes import answer
+from commands.shapes.runs import RunShape
 from ledger.vocabulary import MAX_USER_ID, RunOutcome
 from projections.queries.schedules import run_with_id, runs_page
 
@@ -31,7 +32,7 @@ def list_runs(
     whose = caller.user_id or user_id
     with served.site.read_models.reading() as connection:
         found, following = runs_page(connection, whose, outcome, before=cursor, limit=limit)
-    return answer({"runs": [run_shape(each) for each in found], "next_cursor": following})
+    return answer({"runs": [RunShape.of(each) for each in found], "next_cursor": following})
 
 
 @router.get("/runs/{run_id}", summary="One run")
@@ -40,4 +41,4 @@ def show(caller: Anybody, served: Served, run_id: str) -> Response:
         found = run_with_id(connection, run_id)
     if found is None or not caller.owns(found.user_id):
         raise not_found(f"there is no run {run_id[:100]!r}")
-    return answer(run_shape(found))
+    return answer(RunShape.of(found))

@@ -13,7 +13,7 @@ from commands.http.callers import Anybody, Caller, Reader, Writer
 from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.served_site import Served, ServedSite
-from commands.http.shapes import answer, settings_shape
+from commands.http.shapes import answer
 from commands.schedules.rhythm import upcoming
 from commands.schedules.settings import (
     configure,
@@ -22,6 +22,7 @@ from commands.schedules.settings import (
     resume,
     settings_of,
 )
+from commands.shapes.settings import BackupSettings, ListedSettings
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.schedules import orphaned_users, schedules_page
 
@@ -78,7 +79,7 @@ def set_own(
     if user is None:
         raise HTTPException(422, "whose settings? give ?user_id=N, or use a token of role user")
     changed = configure(served.site, context, user, body.model_dump())
-    return answer(settings_shape(changed))
+    return answer(BackupSettings.of(changed))
 
 
 @router.get("/backup/schedule", summary="The caller's settings", openapi_extra=FORMER)
@@ -87,7 +88,7 @@ def own(caller: Anybody, served: Served, user_id: OwnUser = None) -> Response:
     found = None if user is None else find_settings(served.site, user)
     if found is None:
         raise not_found("there are no backup settings of the caller; make some, or give ?user_id=N")
-    return answer(settings_shape(found))
+    return answer(BackupSettings.of(found))
 
 
 @router.delete(
@@ -116,7 +117,7 @@ def everybodys(
     with served.site.read_models.reading() as connection:
         found = schedules_page(connection, after, limit)
         orphans = orphaned_users(connection)
-    shown = [settings_shape(each) | {"orphan": each.user_id in orphans} for each in found]
+    shown = [ListedSettings.among(each, orphans) for each in found]
     last = found[-1].user_id if len(found) == limit else None
     return answer({"settings": shown, "next": last})
 
@@ -152,7 +153,7 @@ def suspend(
 ) -> Response:
     _require_own(caller, user_id)
     note = body.note if body else None
-    return answer(settings_shape(pause(served.site, context, user_id, note)))
+    return answer(BackupSettings.of(pause(served.site, context, user_id, note)))
 
 
 @router.post("/settings/{user_id}/resume", summary="Take a user's runs up again")
@@ -161,7 +162,7 @@ def take_up(
 ) -> Response:
     _require_own(caller, user_id)
     note = body.note if body else None
-    return answer(settings_shape(resume(served.site, context, user_id, note)))
+    return answer(BackupSettings.of(resume(served.site, context, user_id, note)))
 
 
 @router.get("/settings/{user_id}/preview", summary="A user's next runs, if each is on time")
@@ -183,7 +184,7 @@ def runs_ahead(served: ServedSite, user_id: int, count: int) -> list[datetime]:
 
 def _tagged(schedule: Schedule) -> Response:
     headers = {"ETag": f'"{schedule.stream_version}"'}
-    return answer(settings_shape(schedule), headers=headers)
+    return answer(BackupSettings.of(schedule), headers=headers)
 
 
 def _version(tag: str) -> int:

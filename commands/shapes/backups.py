@@ -1,0 +1,107 @@
+"""A backup as it is shown: as the former service had it, or with all that the catalog knows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from commands.backups.unrecorded import UNRECORDED
+from commands.shapes.shape import Shape
+
+if TYPE_CHECKING:
+    from commands.backups.unrecorded import UnrecordedFile
+    from commands.site.site import Site
+    from commands.site.store import Store
+    from projections.folds.backup import Backup
+
+
+class BackupMetadataResponse(Shape):
+    """One backup. `size` in bytes, `created_at` aware UTC."""
+
+    filename: str
+    filepath: str
+    size: int
+    created_at: datetime
+    is_protected: bool
+
+    @classmethod
+    def of(cls, backup: Backup, store: Store) -> Self:
+        return cls(
+            filename=backup.filename,
+            filepath=str(store.path(backup.filename)),
+            size=backup.size,
+            created_at=backup.created_at,
+            is_protected=backup.is_protected,
+        )
+
+    @classmethod
+    def of_unrecorded(cls, file: UnrecordedFile) -> Self:
+        """A file that the ledger does not know."""
+        return cls(
+            filename=file.filename,
+            filepath=str(file.path),
+            size=file.size,
+            created_at=file.created_at,
+            is_protected=file.is_protected,
+        )
+
+
+class BackupShape(Shape):
+    """The columns of the `backup_catalog` table, and where the file is.
+
+    Of a file that the ledger does not know, most is null, and its status is `unrecorded`.
+    """
+
+    backup_id: str | None = None
+    filename: str
+    store: str | None = None
+    source: str | None = None
+    user_id: int | None = None
+    run_id: str | None = None
+    kind: str
+    size: int
+    sha256: str | None = None
+    status: str
+    is_protected: bool
+    holds: list[dict[str, Any]]
+    shared_with: str | None = None
+    created_at: datetime
+    verified_level: str | None = None
+    verified_at: datetime | None = None
+    deleted_at: datetime | None = None
+    position: int | None = None
+    condition: str | None = None
+    findings: list[str] | None = None
+    unchecked: list[str] | None = None
+    warnings: list[str] | None = None
+    cipher: str | None = None
+    local_day: str | None = None
+    collapsed_from: str | None = None
+    accepted_at: datetime | None = None
+    filepath: str | None = None
+    """Null where it is in another store."""
+
+    @classmethod
+    def of(cls, site: Site, backup: Backup) -> Self:
+        return cls.model_validate(backup).model_copy(update={"filepath": path_of(site, backup)})
+
+    @classmethod
+    def of_unrecorded(cls, file: UnrecordedFile) -> Self:
+        """A file that the ledger does not know."""
+        return cls(
+            filename=file.filename,
+            filepath=str(file.path),
+            kind=file.kind,
+            user_id=file.user_id,
+            size=file.size,
+            status=UNRECORDED,
+            is_protected=file.is_protected,
+            created_at=file.created_at,
+            holds=[],
+        )
+
+
+def path_of(site: Site, backup: Backup) -> str | None:
+    """Where a backup's file is; None where it is in another store."""
+    is_here = site.has_store and backup.store == site.store.store_id
+    return str(site.store.path(backup.filename)) if is_here else None

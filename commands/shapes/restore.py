@@ -1,0 +1,50 @@
+"""What a restore would do, as it is shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from commands.shapes.shape import Shape
+
+if TYPE_CHECKING:
+    from commands.restore.plan import RestorePlan
+
+
+class ErasureShape(Shape):
+    """Personal data that was erased, and by which request."""
+
+    ticket: str
+    erased_at: datetime
+    position: int
+
+
+class PlanShape(Shape):
+    """`source_path`: where the database was that the backup is of. `is_foreign`: another one."""
+
+    backup_id: str
+    filename: str
+    target: str
+    mode: str
+    reason: str | None
+    keeps_current: bool
+    needed_bytes: int
+    source_path: str | None
+    is_foreign: bool
+    erasures: list[ErasureShape]
+    """What was erased since the backup was made, and may come back with it."""
+
+    @classmethod
+    def of(cls, plan: RestorePlan) -> Self:
+        return cls(
+            backup_id=plan.backup.backup_id,
+            filename=plan.backup.filename,
+            target=str(plan.target),
+            mode=plan.mode,
+            reason=plan.reason,
+            keeps_current=plan.keeps_current,
+            needed_bytes=plan.needed_bytes,
+            source_path=plan.source,
+            is_foreign=plan.is_foreign,
+            erasures=[ErasureShape.model_validate(each) for each in plan.erasures],
+        )
