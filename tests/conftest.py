@@ -26,10 +26,14 @@ settings.load_profile("no deadline")
 
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = {
+    "acceptance",
     "browser",
     "chaos",
+    "commands/demo",
+    "commands/offsite",
     "crash",
     "faults",
+    "http",
     "postgresql",
     "properties",
     "schema_changes",
@@ -37,6 +41,8 @@ SLOW_FOLDERS = {
     "soak",
 }
 """Whole systems, many times over. Single slow tests elsewhere carry the mark themselves."""
+SLOW_SECONDS = 2.0
+"""Who takes longer than this on a quiet machine is slow, and says so with the mark."""
 
 START = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
 
@@ -57,8 +63,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the quick inner loop (`-m "not slow"`) leaves out by its folder."""
     for item in items:
-        if item.path.relative_to(TESTS).parts[0] in SLOW_FOLDERS:
+        folders = {each.as_posix() for each in item.path.relative_to(TESTS).parents}
+        if folders & SLOW_FOLDERS:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what keeps the quick inner loop from being quick; a busy machine is no failure."""
+    for report in terminalreporter.getreports("passed"):
+        if report.duration > SLOW_SECONDS and "slow" not in report.keywords:
+            terminalreporter.write_line(
+                f"{report.nodeid} took {report.duration:.1f} s: make it quicker, or mark it slow"
+            )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

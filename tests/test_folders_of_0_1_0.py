@@ -195,6 +195,7 @@ def test_the_first_who_acts_brings_it_along(folder_of: MakeFolder, name: str) ->
     assert verify(site.ledger.engine).findings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moved", "spread", "open-run", "retry", "zone"])
 def test_life_goes_on(folder_of: MakeFolder, name: str) -> None:
     """Three more nights: everybody who can be backed up is, and the proof holds."""

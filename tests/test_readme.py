@@ -48,6 +48,7 @@ def test_the_readmes_python_runs(
     assert any(each.startswith("pre_restore_backup_") for each in names)
 
 
+@pytest.mark.slow
 def test_the_readmes_commands_end_as_it_says(application_folder: Path) -> None:
     """The tour can be typed as it stands; only what shows an error there is one."""
     program = str(Path(sys.executable).with_name("backup-ledger"))

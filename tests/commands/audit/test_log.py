@@ -42,6 +42,7 @@ def positions(page: AuditPage) -> list[int]:
     return [each.position for each in page.records]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("newest_first", [True, False])
 @pytest.mark.parametrize("filters", [{}, {"event_type": "ledger."}])
 def test_what_stands_far_back_is_found_on_the_first_page(

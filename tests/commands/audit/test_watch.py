@@ -84,6 +84,7 @@ def looked(world: World, place: WatchedPlace, key: SignerKey, state: Path) -> Lo
     return look(place, key.verifier(), state, world.clock.now(), timedelta(hours=48))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["tiles", "ledger"])
 def test_a_growing_ledger_is_followed(
     world: World, key: SignerKey, state: Path, tmp_path: Path, kind: str

@@ -26,9 +26,11 @@ from ledger.sqlite_driver import Connection
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, titles_in
 
+pytestmark = pytest.mark.slow
+
 HEADER_BYTES = 100
 SEED = 20
-FLIPS = 120
+FLIPS = 60
 
 
 def sound_bytes(folder: Path) -> bytes:

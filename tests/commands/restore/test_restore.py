@@ -301,6 +301,7 @@ def test_forgotten_reader_ends_in_busy_and_the_database_stays(make_world: MakeWo
     assert world.recorded(RestoreFailed)[-1].error_type == "busy"
 
 
+@pytest.mark.slow
 def test_open_connections_see_one_or_the_other_all_through_restores(world: World) -> None:
     """Threads and another process read without pause; nobody sees a mixture or a damaged file."""
     world.database.unlink()

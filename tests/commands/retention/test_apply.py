@@ -176,6 +176,7 @@ def test_file_that_cannot_be_deleted_is_reported_and_the_rest_goes(four: World) 
     require_whole(four.site)
 
 
+@pytest.mark.slow
 def test_very_many_are_recorded_in_parts(world: World) -> None:
     """200 entries an event at most; counts are of the whole; nothing is lost."""
     for user_id in range(1, 421):

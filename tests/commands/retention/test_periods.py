@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
+
 from commands.retention.periods import Keep, kept_by_period
 from ledger.events.retention import RetentionApplied
 from tests.commands.world import World
@@ -35,6 +37,7 @@ def test_days_without_a_backup_take_no_place() -> None:
     assert kept == {"a": ["daily"], "b": ["daily"]}
 
 
+@pytest.mark.slow
 def test_a_year_of_runs_keeps_what_the_schedule_says(world: World) -> None:
     """A count of two, four weeks and three months; the event says the rule and each reason."""
     world.configure(1, keep_count=2, keep_weekly=4, keep_monthly=3)

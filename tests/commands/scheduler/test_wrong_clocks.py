@@ -31,8 +31,9 @@ def slots_run(world: World) -> Counter[datetime]:
     return Counter(each.slot for each in world.recorded(BackupCompleted))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
-@pytest.mark.parametrize("days_in_1970", [0, 3, 40])
+@pytest.mark.parametrize("days_in_1970", [0, 40])
 def test_a_clock_that_begins_in_1970_says_nothing_false(
     world: World, frequency: str, days_in_1970: int
 ) -> None:

@@ -27,6 +27,7 @@ def previewed(world: World, count: int) -> list[datetime]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "late"),
     [

@@ -105,6 +105,7 @@ def place(make_world: MakeWorld) -> Iterator[World]:
     copy_by_size()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("held", HELD)
 def test_lock_of_the_application_survives_every_command_in_its_process(

@@ -23,13 +23,6 @@ PAGE = 65_536
 PAGES = 2**31 // PAGE + 40
 
 
-@pytest.fixture
-def staged(tmp_path: Path) -> Path:
-    folder = tmp_path / "staging"
-    folder.mkdir()
-    return folder / "staged.db"
-
-
 def rows(path: Path, question: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as connection:
         return connection.execute(question).fetchall()
@@ -61,6 +54,7 @@ def make_sparse(path: Path) -> None:
         file.write(struct.pack(">3I", PAGES, trunks[0][0], len(free)))
 
 
+@pytest.mark.slow
 def test_database_of_more_than_two_gibibytes(tmp_path: Path, staged: Path) -> None:
     """What lies behind the last byte that 31 bits can name is there, and the whole is sound."""
     source = tmp_path / "large.db"

@@ -52,6 +52,7 @@ def draft_of(step: tuple[str, int]) -> Draft:
     return created(number, filename) if kind == "create" else deleted(number, filename)
 
 
+@pytest.mark.slow
 @given(steps)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rebuilt_tables_are_the_live_ones(

@@ -66,6 +66,7 @@ def test_threads_of_one_process_append_without_gaps(ledger: Ledger, context: Mak
     assert_whole(ledger)
 
 
+@pytest.mark.slow
 def test_processes_append_without_gaps(
     ledger: Ledger, ledger_path: Path, context: MakeContext, clock: ManualClock
 ) -> None:
@@ -103,6 +104,7 @@ def test_one_of_many_who_expect_the_same_version_wins(
     assert_whole(ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("appends_before_the_kill", [1, 4, 9])
 def test_what_was_promised_survives_kill_9_and_no_half_append_stays(
     ledger: Ledger, ledger_path: Path, context: MakeContext, appends_before_the_kill: int

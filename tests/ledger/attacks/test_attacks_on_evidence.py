@@ -322,6 +322,7 @@ def test_a_zip_of_broken_bytes_is_bad_and_nothing_worse(
         assert verdict.said.startswith("BAD: ") == (verdict.code == 3)
 
 
+@pytest.mark.slow
 def test_a_line_without_end_in_a_small_zip_is_not_read_to_its_end(
     sound: dict[str, Path], tmp_path: Path
 ) -> None:

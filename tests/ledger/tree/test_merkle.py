@@ -127,6 +127,7 @@ class TestGrowth:
 
 
 class TestProofs:
+    @pytest.mark.slow
     def test_every_small_inclusion_proof_is_that_of_the_rfc_and_verifies(
         self, slow: SlowTree, stored: StoredTree
     ) -> None:
@@ -138,6 +139,7 @@ class TestProofs:
                 assert list(proof) == slow.path(index, 0, size)
                 verify_inclusion(stored.leaves[index], index, size, proof, root)
 
+    @pytest.mark.slow
     def test_every_small_consistency_proof_is_that_of_the_rfc_and_verifies(
         self, slow: SlowTree, stored: StoredTree
     ) -> None:

@@ -47,6 +47,7 @@ def in_order(table_rows: Rows, key: str) -> Rows:
     return sorted(table_rows, key=lambda row: row[key])
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_position_is_what_the_read_models_showed_there(ledger: Ledger, seed: int) -> None:
@@ -302,6 +303,7 @@ def test_changes_name_each_field_before_and_after(changed_settings: Found) -> No
     assert list(changed_settings(0)) == ["schedule/1", "schedule/2", f"backup/{uuid_of(2)}"]
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 @pytest.mark.parametrize("seed", [5, 6])
 def test_changes_are_the_difference_of_two_folds(ledger: Ledger, seed: int) -> None:

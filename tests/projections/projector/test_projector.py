@@ -23,6 +23,7 @@ def positions(models: ReadModels) -> set[int]:
         return {each.position for each in read_progress(connection).values()}
 
 
+@pytest.mark.slow
 def test_folding_a_prefix_and_then_the_rest_is_folding_all(ledger: Ledger) -> None:
     """At every place where a batch may end."""
     end = tell(ledger)
@@ -37,6 +38,7 @@ def test_folding_a_prefix_and_then_the_rest_is_folding_all(ledger: Ledger) -> No
         models.close()
 
 
+@pytest.mark.slow
 @given(steps, st.integers(1, 7))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_do_not_depend_on_the_size_of_batches(

@@ -233,6 +233,7 @@ def test_indexes_and_keys_are_the_same_afterwards(
         assert shape() == before
 
 
+@pytest.mark.slow
 def test_a_rebuild_of_a_database_in_use_waits_and_goes_on_later(
     ledger: Ledger, open_models: OpenReadModels, tmp_path: Path, small_batches: int
 ) -> None:
