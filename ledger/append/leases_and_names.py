@@ -92,11 +92,6 @@ class Lease:
     expires_at: int
 
 
-def lease_end(monotonic_seconds: float, lease_seconds: int) -> int:
-    """When a lease of this machine's monotonic clock ends."""
-    return int((monotonic_seconds + lease_seconds) * SECOND)
-
-
 def lease_now(connection: Connection, monotonic: float) -> int:
     """The moment by which leases are judged: the server's own, or `monotonic` (in seconds)."""
     return backend_of(connection).lease_now(connection, monotonic)
