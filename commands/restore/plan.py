@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from commands.backups.find import find_backup
 from commands.errors import (
@@ -71,14 +71,6 @@ class RestorePlan:
             f"Erased since this backup was made, and perhaps back with it: {', '.join(tickets)}; "
             "erase it in the restored database again"
         )
-
-    @property
-    def erasure_facts(self) -> list[dict[str, Any]]:
-        """The same for programs."""
-        return [
-            {"ticket": each.ticket, "erased_at": each.erased_at, "position": each.position}
-            for each in self.erasures
-        ]
 
     @property
     def is_foreign(self) -> bool:

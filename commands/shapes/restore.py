@@ -18,6 +18,11 @@ class ErasureShape(Shape):
     erased_at: datetime
     position: int
 
+    @classmethod
+    def all_of(cls, plan: RestorePlan) -> list[Self]:
+        """What was erased since the backup was made, and may come back with it."""
+        return [cls.model_validate(each) for each in plan.erasures]
+
 
 class PlanShape(Shape):
     """`source_path`: where the database was that the backup is of. `is_foreign`: another one."""
@@ -32,7 +37,6 @@ class PlanShape(Shape):
     source_path: str | None
     is_foreign: bool
     erasures: list[ErasureShape]
-    """What was erased since the backup was made, and may come back with it."""
 
     @classmethod
     def of(cls, plan: RestorePlan) -> Self:
@@ -46,5 +50,5 @@ class PlanShape(Shape):
             needed_bytes=plan.needed_bytes,
             source_path=plan.source,
             is_foreign=plan.is_foreign,
-            erasures=[ErasureShape.model_validate(each) for each in plan.erasures],
+            erasures=ErasureShape.all_of(plan),
         )

@@ -90,13 +90,14 @@ def restore_tables_of(
     from commands.restore.plan import plan_restore
     from commands.restore.restore import for_tables, restore_backup
     from commands.restore.tables import plan_tables
+    from commands.shapes.restore import ErasureShape
 
     site = session.site
     whole = for_tables(plan_restore(site, name), wanted)
     wait_seconds = site.configuration.restore_wait_seconds
     planned = plan_tables(whole.target, whole.content_in(site), wanted, wait_seconds, site.keys)
     if plan and as_json:
-        write_json(_json(name, wanted.mode, planned) | {"erasures": whole.erasure_facts})
+        write_json(_json(name, wanted.mode, planned) | {"erasures": ErasureShape.all_of(whole)})
         return
     if plan or not (yes or as_json):
         age = moments.relative(whole.backup.created_at, session.context.now)
@@ -115,7 +116,7 @@ def restore_tables_of(
     kept = outcome.pre_restore
     if as_json:
         done = _json(name, wanted.mode, outcome.tables) | {"restored": True}
-        done |= {"erasures": whole.erasure_facts}
+        done |= {"erasures": ErasureShape.all_of(whole)}
         write_json(done | {"pre_restore_backup": None if kept is None else backup_json(site, kept)})
         return
     for each in outcome.tables:
