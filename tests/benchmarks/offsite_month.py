@@ -52,12 +52,16 @@ def picture(days: list[tuple[int, int, int]], megabytes: int) -> str:
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>')
         label = f"{highest * share / MEGABYTE:,.0f} MB"
         parts.append(f'<text x="{LEFT - 8}" y="{level + 4:.1f}" text-anchor="end">{label}</text>')
+    ends = sorted((y(days[-1][side]), side) for side in range(len(SIDES)))
+    label_at: dict[int, float] = {}
+    for place, side in ends:  # labels that would lie on each other make room
+        label_at[side] = max([place, *(each + 15 for each in label_at.values())])
     for side, (name, kind) in enumerate(SIDES):
         points = " L".join(f"{x(day):.1f} {y(sizes[side]):.1f}" for day, sizes in enumerate(days))
         parts.append(f'<path class="{kind}" d="M{points}"/>')
         end = days[-1][side]
         parts.append(
-            f'<text x="{WIDTH - RIGHT + 8}" y="{y(end) + 4:.1f}">{name}, '
+            f'<text x="{WIDTH - RIGHT + 8}" y="{label_at[side] + 4:.1f}">{name}, '
             f"{end / MEGABYTE:,.0f} MB</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"

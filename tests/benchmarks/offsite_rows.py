@@ -12,30 +12,46 @@ import subprocess
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
+from time import perf_counter
 from typing import Self
 
-from commands.offsite.repository.seal import Sealer, compress, new_identity
+from commands.audit.keys import make_key
+from commands.backups.take import take_backup
+from commands.offsite.add import NewDestination, add_destination
+from commands.offsite.copy_all import copy_missing
+from commands.offsite.deleting.collect import collect
+from commands.offsite.destinations import find_destination
+from commands.offsite.repository.seal import Sealer, compress, new_identity, recipient_of
 from commands.offsite.worker.jobs import CopyResult
 from commands.offsite.worker.run import run_copy, run_fetch
+from commands.site.actors import operator
+from commands.site.site import Site
+from ledger.clock import ManualClock
+from ledger.events.base import ChangedFields
 from tests.benchmarks.measuring import Row, Sizes
 from tests.commands.offsite.repositories import Repository
+from tests.commands.world import MIDNIGHT, World
 
 MEGABYTE = 1024 * 1024
-ROW_BYTES = 200
+ROW_BYTES = 450
 MONTH_DAYS = 30
+KEPT_DAYS = 7
 MOST_MEMORY_MB = 150
+MANY_PACKS = 10_000
+PLACE = "elsewhere"
 WORDS = tuple(f"{Random(number).getrandbits(40):x}"[: 2 + number % 8] for number in range(4_000))
 OFTEN = tuple(accumulate(1 / (rank + 1) for rank in range(len(WORDS))))
 """As in a language: the n-th word comes an n-th as often as the first."""
 
 
 def text(random: Random) -> str:
-    return " ".join(random.choices(WORDS, cum_weights=OFTEN, k=30))
+    return " ".join(random.choices(WORDS, cum_weights=OFTEN, k=90))
 
 
 def make_database(path: Path, megabytes: int) -> None:
@@ -44,9 +60,7 @@ def make_database(path: Path, megabytes: int) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT, text TEXT)")
         for _ in range(megabytes):
-            rows = [
-                (random.getrandbits(20), text(random)) for _ in range(MEGABYTE // (ROW_BYTES + 30))
-            ]
+            rows = [(random.getrandbits(20), text(random)) for _ in range(MEGABYTE // ROW_BYTES)]
             connection.executemany("INSERT INTO notes (who, text) VALUES (?, ?)", rows)
             connection.commit()
         connection.execute("CREATE INDEX by_who ON notes (who)")
@@ -296,6 +310,64 @@ def _month(percent: float) -> Callable[[Path, Sizes], tuple[float, str, float]]:
     return measure
 
 
+def kept(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
+    """30 days, of which the last seven are kept; restic forgets and prunes."""
+    world, restic = _site(folder), Restic(folder / "restic")
+    make_database(world.database, sizes.database_mb)
+    site = world.open()
+    _add(site, world, {"keep": KEPT_DAYS})
+    restic("init")
+    for day in range(MONTH_DAYS):
+        world.clock.advance(timedelta(days=1))
+        backup = take_backup(site, site.context(operator()), filename=f"day-{day}")
+        copy_missing(site, site.context(operator()), names=[backup.filename])
+        restic("backup", str(site.store.path(backup.filename)))
+        restic("forget", "--keep-last", str(KEPT_DAYS), "--group-by", "host", "--prune")
+        collect(site, site.context(operator()), find_destination(site, PLACE))
+        change(world.database, 1, day)
+    world.clock.advance(timedelta(days=30))  # whatever was condemned may go
+    for _ in range(2):
+        collect(site, site.context(operator()), find_destination(site, PLACE))
+    ours = size_of(folder / PLACE / "packs") + size_of(folder / PLACE / "copies")
+    world.close()
+    return ours / MEGABYTE, "MB", restic.stored() / ours
+
+
+def collect_many(folder: Path, sizes: Sizes) -> Row:
+    """Looking at a destination with 10,000 packs, of which nothing is downloaded."""
+    world = _site(folder)
+    make_database(world.database, 1)
+    site = world.open()
+    _add(site, world, {})
+    take_backup(site, site.context(operator()), filename="one")
+    copy_missing(site, site.context(operator()))
+    for number in range(MANY_PACKS):
+        name = sha256(str(number).encode()).hexdigest()
+        pack = folder / PLACE / "packs" / name[:2] / name
+        pack.parent.mkdir(exist_ok=True)
+        pack.write_bytes(b"")
+    begun = perf_counter()
+    collect(site, site.context(operator()), find_destination(site, PLACE))
+    seconds = perf_counter() - begun
+    world.close()
+    del sizes
+    return row("offsite_collect", seconds, "s", "5 s at 10,000 packs", 5.0 / seconds, 1.0)
+
+
+def _site(folder: Path) -> World:
+    key = folder / "checkpoint.key"
+    make_key("example.com/benchmarks", key)
+    return World(folder, ManualClock(MIDNIGHT), {"checkpoint_key": key})
+
+
+def _add(site: Site, world: World, settings: ChangedFields) -> None:
+    identities = (new_identity(), new_identity())
+    recipients = tuple(map(recipient_of, identities))
+    url = f"file://{world.folder}/{PLACE}"
+    wanted = NewDestination(url, PLACE, recipients, identities, settings=settings)
+    add_destination(site, site.context(operator()), wanted)
+
+
 BY_NAME: dict[str, Callable[[Path, Sizes], Row]] = {
     "offsite_sent": _beside_restic("offsite_sent", 6.0, sent),
     "offsite_sent_cpu": _beside_restic("offsite_sent_cpu", 3.0, sent_cpu),
@@ -305,6 +377,8 @@ BY_NAME: dict[str, Callable[[Path, Sizes], Row]] = {
     "offsite_month_0.1": _beside_restic("offsite_month_0.1", 6.0, _month(0.1)),
     "offsite_month_1": _beside_restic("offsite_month_1", 5.0, _month(1)),
     "offsite_month_10": _beside_restic("offsite_month_10", 3.0, _month(10)),
+    "offsite_kept": _beside_restic("offsite_kept", 2.0, kept),
+    "offsite_collect": collect_many,
     "offsite_unchanged": unchanged,
     "offsite_unchanged_later": unchanged_later,
     "offsite_memory": memory,

@@ -28,7 +28,7 @@ ALIKE = {
     *(
         each
         for each in offsite_rows.BY_NAME
-        if each not in ("offsite_first_size", "offsite_memory")
+        if each not in ("offsite_first_size", "offsite_memory", "offsite_collect")
     ),
 }
 FIRST_OF_THOSE = ["postgresql_append_1", "postgresql_night_1"]
