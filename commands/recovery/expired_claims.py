@@ -16,12 +16,25 @@ from commands.runs.fail import Failure, fail_runs
 from commands.site.actors import SYSTEM
 from commands.site.fence import is_over
 from ledger.append.backend import SECOND
-from ledger.append.leases_and_names import Lease, all_leases, lease_now, take_over_lease
+from ledger.append.leases_and_names import (
+    Lease,
+    all_leases,
+    lease_now,
+    restore_lease,
+    take_over_lease,
+)
 from ledger.errors import LeaseLost
 from ledger.events.catalog import BackupCreated
+from ledger.events.scheduling import (
+    BackupAbandoned,
+    BackupCompleted,
+    BackupFailed,
+    BackupStarted,
+)
+from ledger.vocabulary import schedule_stream
 from projections.queries.catalog import backups_of_runs, backups_with_ids
 from projections.queries.locked import events_after, position_of
-from projections.queries.schedules import runs_with_ids
+from projections.queries.schedules import running_runs, runs_with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +45,9 @@ if TYPE_CHECKING:
     from projections.folds.run import Run
 
 logger = logging.getLogger("backup_ledger.claims")
+
+
+ENDS_OF_RUNS = (BackupCompleted, BackupFailed, BackupAbandoned)
 
 
 @dataclass(slots=True)
@@ -54,7 +70,41 @@ def settle_expired(site: Site, context: Context) -> tuple[int, int]:
     with site.ledger.engine.connect() as connection:
         leases = all_leases(connection)
         now = lease_now(connection, site.clock.monotonic())
+    leases += _leases_given_back(site, {lease.run_id for lease in leases})
     return settle(site, context, [lease for lease in leases if is_over(site, lease, now)])
+
+
+def _leases_given_back(site: Site, leased: set[str]) -> list[Lease]:
+    """Expired leases for open runs that have none: somebody deleted them.
+
+    Without one nobody would ever settle the run, and its user would have no further backup.
+    """
+    with site.read_models.reading(at_head=False) as connection:
+        suspects = [run for run in running_runs(connection) if run.run_id not in leased]
+        position = position_of(connection)
+    if not suspects:
+        return []
+    owners = {run.run_id: _scheduler_of(site, run) for run in suspects}
+    with site.ledger.locked() as locked:
+        tail = [event.details for _, event in events_after(locked, position)]
+        ended = {each.run_id for each in tail if isinstance(each, ENDS_OF_RUNS)}
+        found = [
+            restore_lease(locked.connection, run_id, owner)
+            for run_id, owner in owners.items()
+            if owner is not None and run_id not in ended
+        ]
+    given = [lease for lease in found if lease is not None]
+    for lease in given:
+        logger.warning("run %s had lost its lease, and is settled", lease.run_id)
+    return given
+
+
+def _scheduler_of(site: Site, run: Run) -> str | None:
+    """Who claimed a run, as the ledger has it; None where it does not know the run."""
+    for event in site.ledger.stream(schedule_stream(run.user_id)):
+        if event.event_id == run.run_id and isinstance(event.details, BackupStarted):
+            return event.details.scheduler
+    return None
 
 
 def settle_owner(site: Site, context: Context, owner: str) -> None:

@@ -7,7 +7,7 @@ leases count as expired). A lease's `expires_at` is in microseconds: of the data
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
@@ -264,6 +264,15 @@ def claim_lease(
     row = {"run_id": name, "owner": owner, "expires_at": now + seconds * SECOND}
     connection.execute(insert(leases), [row])
     return True
+
+
+def restore_lease(connection: Connection, run_id: str, owner: str) -> Lease | None:
+    """Give an open run back the lease that somebody deleted, expired; None where it has one."""
+    if connection.execute(select(leases.c.owner).where(leases.c.run_id == run_id)).first():
+        return None
+    lease = Lease(run_id, owner, EXPIRED)
+    connection.execute(insert(leases), [asdict(lease)])
+    return lease
 
 
 def end_lease(connection: Connection, name: str, owner: str) -> None:

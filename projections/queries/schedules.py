@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _OF_USER = select(settings).where(settings.c.user_id == bindparam("wanted"))
 
+_RUNNING = select(runs).where(runs.c.outcome == "running")
+
 
 def schedule_of(connection: Connection, user_id: int) -> Schedule | None:
     found = connection.execute(_OF_USER, {"wanted": user_id}).mappings().one_or_none()
@@ -85,6 +87,12 @@ def user_exists(connection: Connection, user_id: int) -> bool:
 def run_with_id(connection: Connection, run_id: str) -> Run | None:
     row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
     return None if row is None else Run(**row)
+
+
+def running_runs(connection: Connection) -> list[Run]:
+    """Runs that have not ended."""
+    rows = connection.execute(_RUNNING)
+    return [Run(**row) for row in rows.mappings()]
 
 
 def runs_with_ids(connection: Connection, run_ids: Collection[str]) -> dict[str, Run]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from commands.recovery import expired_claims
 from commands.recovery.expired_claims import settle_expired
@@ -141,3 +141,19 @@ def test_a_snapshot_that_fails_is_recorded_for_each_of_a_herd_in_few_appends(
     assert len({each.recorded_at for each in failed}) <= 3
     assert ends(world)["BackupFailed"] == users(1, USERS)
     assert {world.schedule(user).next_attempt for user in range(1, USERS + 1)} == {2}
+
+
+def test_a_run_whose_lease_somebody_deleted_is_settled_all_the_same(
+    abandoned: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its user would never have a backup again: nobody looked for a run without a lease."""
+    with abandoned.site.ledger.engine.begin() as connection:
+        connection.execute(delete(leases))
+    abandoned.open("act")
+    assert abandoned.check() == CheckReport(completed=RECORDED, abandoned=USERS - RECORDED)
+    assert caplog.text.count("had lost its lease") == USERS
+    with abandoned.site.ledger.engine.connect() as connection:
+        assert all_leases(connection) == []
+    abandoned.advance(minutes=5)
+    assert abandoned.check().completed == USERS - RECORDED
+    require_whole(abandoned.site)
