@@ -23,7 +23,7 @@ from commands.scheduler.check import check
 from ledger.clock import ManualClock
 from tests.commands.world import MIDNIGHT, World, make_database
 from tests.crash.steps import Steps, kill_after
-from tests.crash.stories import STORIES, STORIES_APART
+from tests.crash.stories import STORIES, STORIES_APART, STORIES_OF_DISORDER
 from tests.faults.acting import act_under, record_until
 from tests.faults.opened_files import tell_opened
 
@@ -95,7 +95,7 @@ def perform(job: Job) -> int:
         world = world_of(job)
         world.folder.mkdir()
         make_database(world.database)
-        story = (STORIES | STORIES_APART)[job.story]
+        story = (STORIES | STORIES_APART | STORIES_OF_DISORDER)[job.story]
         story.prepare(world)
         act = story.act
         job.moment.write_text(world.clock.now().isoformat())

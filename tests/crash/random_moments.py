@@ -8,7 +8,7 @@ from random import Random
 
 from tests.crash.aftermath import Forker, require_recovered
 from tests.crash.forking import Job
-from tests.crash.stories import STORIES
+from tests.crash.stories import STORIES, STORIES_OF_DISORDER
 
 LONGEST_ACT_SECONDS = 0.08
 """About what the longest story takes; later kills would find nobody at work."""
@@ -21,7 +21,7 @@ def killed_at_random(
 
     `url`: of a new database on a server, for the ledger and the read models.
     """
-    story = random.choice(list(STORIES))
+    story = random.choice(list(STORIES | STORIES_OF_DISORDER))
     folder.mkdir()
     seconds = random.uniform(0, LONGEST_ACT_SECONDS)
     act = Job(str(folder), story, kill_after_seconds=seconds, url=url)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from commands.backups.delete import delete_backup
 from commands.backups.hold import place_hold, release_holds
 from commands.backups.take import take_backup
+from commands.errors import FolderOfAnother
 from commands.recovery.reconcile import reconcile
 from commands.restore.restore import restore_backup
 from commands.restore.tables import TablesWanted
 from commands.retention.apply import apply_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
 from commands.scheduler.check import check
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
 from commands.verification.verify import verify_backup
 from ledger.vocabulary import BackupKind
-from tests.commands.world import World, add_case, break_database
+from tests.commands.world import World, add_case, break_database, make_database
 from tests.crash import offsite
 from tests.crash.offsite import BUCKET_COLLECT, OFFSITE_COLLECT, OFFSITE_COPY
 from tests.faults.copying import copy_always
@@ -41,6 +45,28 @@ def _two_users_with_a_backup(world: World) -> None:
     world.due_again()
     check(world.site)
     world.due_again()
+
+
+def _clock_ahead(world: World) -> None:
+    _two_users_with_a_backup(world)
+    world.advance(days=800)
+
+
+def _clock_behind(world: World) -> None:
+    _two_users_with_a_backup(world)
+    world.move_to(world.clock.now() - timedelta(days=5))
+
+
+def _another_database_and_a_check(world: World) -> None:
+    """Somebody begins with a second database in the same folder: refused, and nothing is mixed."""
+    other = world.folder / "billing.db"
+    if not other.exists():
+        make_database(other)
+    with suppress(FolderOfAnother):
+        chosen = Configuration(database=other, backups=world.backups, **world.options)
+        open_site(chosen, "begin", clock=world.clock)
+        raise AssertionError("the folder belongs to another database")
+    check(world.site)
 
 
 def _three_by_hand(world: World) -> None:
@@ -184,6 +210,13 @@ STORIES: dict[str, Story] = {
         ),
     ),
 }
+
+STORIES_OF_DISORDER = {
+    "clock ahead": Story(_clock_ahead, lambda world: check(world.site)),
+    "clock behind": Story(_clock_behind, lambda world: check(world.site)),
+    "another database": Story(_two_users_with_a_backup, _another_database_and_a_check),
+}
+"""A clock that jumped, and a second database that is given the same folder."""
 
 STORIES_APART = {
     OFFSITE_COPY: Story(offsite.prepare, offsite.act),

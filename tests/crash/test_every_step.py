@@ -8,7 +8,7 @@ import pytest
 
 from tests.crash.aftermath import Forker, require_recovered
 from tests.crash.forking import Job
-from tests.crash.stories import STORIES
+from tests.crash.stories import STORIES, STORIES_OF_DISORDER
 from tests.databases import Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.postgresql_server import Server
 
@@ -58,6 +58,15 @@ def test_process_killed_at_any_step_leaves_nothing_undone_on_a_server(
 ) -> None:
     """The same with ledger and read models in a database that other processes go on using."""
     kill_at_steps(forker, tmp_path, story, PostgreSQLDatabases(postgresql), every=3)
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("story", STORIES_OF_DISORDER)
+def test_process_killed_while_clocks_jump_or_another_database_comes(
+    forker: Forker, tmp_path: Path, databases: Databases, story: str
+) -> None:
+    """Each seventh step: what is finished is that of one database, and no slot is lost."""
+    kill_at_steps(forker, tmp_path, story, databases, every=7)
 
 
 def kill_at_steps(
