@@ -195,9 +195,13 @@ def _source_name(site: Site) -> set[str]:
 
 
 def _last_backup(connection: Connection, now: datetime) -> dict[str, Any] | None:
-    """The newest good one of the database's content; a date after now is nobody's last."""
+    """The newest that can be used of the database's content; a date after now is nobody's last.
+
+    `condition`: a flawed one is the last one too, and is called that.
+    """
+    columns = ("filename", "created_at", "size", "user_id", "condition")
     row = connection.execute(
-        select(catalog.c.filename, catalog.c.created_at, catalog.c.size, catalog.c.user_id)
+        select(*(catalog.c[name] for name in columns))
         .where(
             catalog.c.status == BackupStatus.OK,
             _OF_THE_DATABASE,

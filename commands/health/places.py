@@ -98,7 +98,8 @@ def database_findings(look: Look) -> Iterator[Finding]:
     if last is None:
         advice = "there is no good backup to put back; look for one elsewhere"
     else:
-        advice = f"put the last backup back: backup-ledger backup restore {last['filename']}"
+        force = " --force" if last["condition"] == "flawed" else ""
+        advice = f"put the last backup back: backup-ledger backup restore {last['filename']}{force}"
     if database["problem"] is not None:
         text = f"the database cannot be used: {database['problem']}"
         yield Finding("database", text, advice, is_bad=True)

@@ -20,6 +20,7 @@ from commands.http.problems import answer_to
 from commands.http.served_site import MAX_BODY_BYTES, Served, ServedSite
 from commands.http.shapes import Located
 from commands.upkeep.tokens import PREFIX
+from ledger.append.database import read_meta
 from ledger.append.ledger import Context
 
 ENTERED = "backup_ledger.entered"
@@ -196,8 +197,13 @@ async def command_context(
         Header(description="The same key asks for the same command once more, done once."),
     ] = None,
 ) -> Context:
-    """Who commands, and when; the same command under one key is done once."""
+    """Who commands, and when; the same command under one key is done once.
+
+    Raises:
+        LedgerTooNew: newer software has worked on the ledger since the service began.
+    """
     caller: Caller = caller_of(request)
+    await run_in_threadpool(read_meta, served.site.ledger.engine)
     if idempotency_key is None:
         return served.site.context(caller.actor)
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()

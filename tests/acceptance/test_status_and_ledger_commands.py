@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from tests.acceptance.place import USAGE, Place, require_clear
+from tests.commands.world import make_flawed
 
 KEYS = [
     "ledger",
@@ -42,6 +43,21 @@ def test_all_is_well_is_the_first_line(place: Place) -> None:
     assert said.splitlines()[0] == "All is well."
     assert max(len(line) for line in said.splitlines()) <= 80
     assert "1 of 1 enabled" in said
+
+
+def test_a_flawed_last_backup_is_called_that(place: Place) -> None:
+    """And what puts it back says that it takes --force."""
+    place.done("settings", "set", "1")
+    make_flawed(place.database)
+    place.done("backup", "create", "one")
+    said = place.done("status").out
+    assert any("last backup" in line and "one.db, flawed" in line for line in said.splitlines())
+    assert "integrity finding" in said
+    assert place.json("status")["last_backup"]["condition"] == "flawed"
+    place.database.write_bytes(b"this is no database " * 100)
+    assert "backup-ledger backup restore one.db --force" in " ".join(
+        place.run("status").out.split()
+    )
 
 
 def test_status_in_json_has_everything(place: Place) -> None:

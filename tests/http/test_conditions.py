@@ -5,7 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+from sqlalchemy import update
+
+from ledger.append.tables import meta
 from ledger.events.catalog import BackupAccepted
+from projections.tables.columns import backup_settings
 from tests.commands.world import fill_cases, make_flawed
 from tests.http.conftest import Place
 from tests.http.test_console import fields_of, log_in
@@ -99,3 +103,33 @@ def test_ready_counts_what_status_names(place: Place) -> None:
     after = stranger.get("/ready").json()
     assert after["problems"] == before + 1
     assert set(after) == {"status", "ledger_size", "lag", "problems"}
+
+
+def test_a_service_older_than_the_ledger_commands_nothing(place: Place) -> None:
+    """Newer software worked on it meanwhile: 503 and "update"; questions are answered."""
+    client = place.client()
+    with place.world.site.ledger.engine.begin() as connection:
+        connection.execute(update(meta).values(software_version="99.0"))
+    before = place.world.site.ledger.log_recorder.head().size
+    refused = client.post("/database/backup")
+    assert refused.status_code == 503
+    assert "update backup-ledger" in refused.json()["detail"]
+    assert client.put("/database/settings/1", json={"keep_count": 3}).status_code == 503
+    assert place.world.site.ledger.log_recorder.head().size == before
+    assert client.get("/database/backups").status_code == 200
+
+
+def test_the_console_shows_a_zone_that_nobody_knows(place: Place) -> None:
+    """The page of the schedule, the list and the overview; and another zone can be set."""
+    place.world.configure(1)
+    with place.world.site.read_models.engine.begin() as connection:
+        connection.execute(update(backup_settings).values(timezone="Mars/Olympus"))
+    client = log_in(place, "operator")
+    for path in ("/console", "/console/schedules", "/console/schedules/1"):
+        page = client.get(path)
+        assert page.status_code == 200, path
+    assert "Mars/Olympus" in page.text
+    form = fields_of(client, "/console/schedules/1")
+    wanted = {"enabled": "yes", "backup_time": "03:00", "keep_count": "7", "timezone": "UTC"}
+    answer = client.post("/console/schedules/1", data=form | wanted | {"frequency": "daily"})
+    assert answer.status_code == 303

@@ -16,7 +16,7 @@ from tests.acceptance.place import Ended, Place
 from tests.postgresql_server import Server
 
 DUMP = Path(__file__).parents[1] / "golden" / "0.1.0-server" / "dump.sql"
-STORE = re.compile(r"'([0-9a-f-]{36})', 'one\.db'")
+STORE = re.compile(r"INTO public.ledger_names VALUES \('([0-9a-f-]{36})', 'one.db'")
 PREFIX = "house010"
 
 

@@ -73,7 +73,8 @@ def _witness(witness: dict[str, Any], now: datetime) -> str:
 
 
 def _last(last: dict[str, Any], now: datetime) -> str:
-    return f"{moments.both(last['created_at'], now)}, {last['filename']}"
+    flaw = ", flawed" if last["condition"] == "flawed" else ""
+    return f"{moments.both(last['created_at'], now)}, {last['filename']}{flaw}"
 
 
 def _backups(backups: dict[str, Any]) -> str:

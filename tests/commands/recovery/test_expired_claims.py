@@ -156,4 +156,7 @@ def test_a_run_whose_lease_somebody_deleted_is_settled_all_the_same(
         assert all_leases(connection) == []
     abandoned.advance(minutes=5)
     assert abandoned.check().completed == USERS - RECORDED
+    abandoned.close()
+    abandoned.open("act")
+    abandoned.check()
     require_whole(abandoned.site)
