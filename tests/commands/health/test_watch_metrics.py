@@ -35,6 +35,7 @@ def watched(world: World) -> dict[tuple[str, ...], float]:
     }
 
 
+@pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("settings", "hours"),
     [
@@ -62,6 +63,7 @@ def test_a_schedule_is_late_by_its_own_rhythm(
     assert watched(world)["late_schedules",] == 0
 
 
+@pytest.mark.both_databases
 def test_ages_restores_and_the_database(world: World) -> None:
     """Infinite for what never happened; a database that is gone has no size."""
     found = watched(world)

@@ -187,6 +187,7 @@ def test_missed_hours_are_made_up_by_one_run(world: World) -> None:
     assert world.schedule().next_backup_at == first + timedelta(hours=6)
 
 
+@pytest.mark.both_databases
 def test_a_next_run_beyond_the_next_slot_is_put_right(world: World) -> None:
     """A clock that was ahead by half a day left it there; a daily rule would not see it."""
     world.configure(1, cron="0 * * * *")
