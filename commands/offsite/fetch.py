@@ -96,7 +96,7 @@ def fetch_copy(
         try:
             with Heartbeat(site):
                 open_reading(site, destination)
-                job = _job(site, destination, copy, path, identities)
+                job = _job(site, destination, copy, path, identities, reason)
                 received = run_fetch(job, on_progress, (site.owner.lock_descriptor,))
         except BaseException as error:
             details = CopyNotFetched(**about, error_type=type(error).__name__)
@@ -130,6 +130,7 @@ def _job(
     copy: OffsiteCopy,
     path: Path,
     identities: Sequence[str],
+    reason: FetchReason,
 ) -> FetchJob:
     assert copy.size is not None
     return FetchJob(
@@ -143,7 +144,7 @@ def _job(
         manifest_sha256=str(copy.manifest_sha256),
         packs_root=str(copy.packs_root),
         identities=list(identities),
-        kept_packs=str(_kept_packs(site, copy)),
+        kept_packs=str(_kept_packs(site, copy)) if reason == "restore" else None,
     )
 
 

@@ -8,13 +8,19 @@ import pytest
 
 from commands.backups.delete import delete_backup
 from commands.errors import BackupNotFound
+from commands.offsite import fetch as fetching
 from commands.offsite.errors import CopyUnknown, RepositoryDamaged, WrongKey
 from commands.offsite.repository.layout import manifest_path
+from commands.offsite.repository.opening import open_store
 from commands.offsite.repository.seal import new_identity
+from commands.offsite.worker.fetch import fetch_copy
+from commands.offsite.worker.jobs import FetchJob
+from commands.offsite.worker.received_packs import ReceivedPacks
 from commands.restore.from_copy import plan_fetch, restore_from_copy
 from ledger.events.offsite import CopyFetched, CopyNotFetched
 from ledger.events.restoring import RestoreCompleted
 from tests.commands.offsite.conftest import IDENTITIES, Offsite
+from tests.commands.offsite.repositories import nothing
 from tests.commands.world import add_case, titles_in
 
 
@@ -22,6 +28,11 @@ def restore(offsite: Offsite, name: str = "one.db", **changes: object) -> None:
     fields: dict[str, object] = {"destination": None, "identities": IDENTITIES[:1]}
     world = offsite.world
     restore_from_copy(world.site, world.context(), name, **fields | changes)  # type: ignore[arg-type]
+
+
+def killed_after_receiving(job: FetchJob, *_: object) -> None:
+    fetch_copy(open_store(job.url), job, nothing)
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("lost", ["gone", "damaged", "deleted"])
@@ -99,3 +110,23 @@ def test_what_has_no_copy_is_said(offsite: Offsite) -> None:
         restore(offsite)
     with pytest.raises(BackupNotFound):
         restore(offsite, "never.db")
+
+
+def test_a_restore_that_was_cut_short_receives_only_the_rest(
+    offsite: Offsite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had received waits, sealed, beside the index; then nothing of it is left."""
+    offsite.copy(offsite.backup("one"))
+    offsite.world.database.write_bytes(b"")
+    with monkeypatch.context() as patched:
+        patched.setattr(fetching, "run_fetch", killed_after_receiving)
+        patched.setattr(ReceivedPacks, "clear", lambda _packs: None)
+        with pytest.raises(KeyboardInterrupt):
+            restore(offsite)
+    kept = offsite.world.backups / ".offsite" / offsite.nas.repository_id / "fetched"
+    (pack,) = kept.glob("*/*")
+    assert pack.read_bytes().startswith(b"age-encryption.org")
+    for path in offsite.objects("packs/"):
+        offsite.store.delete(path)
+    restore(offsite)
+    assert not list(kept.glob("*/*"))
