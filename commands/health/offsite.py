@@ -44,6 +44,7 @@ def _facts(site: Site, connection: Connection, destination: Destination) -> dict
         "newest_copy_at": max(
             (each.completed_at for each in good if each.completed_at), default=None
         ),
+        "collect_problem": destination.collect_problem,
         "corrupt": [each.filename for each in corrupt],
         "missing": len(missing),
         "oldest_missing_at": missing[0].created_at if missing else None,
@@ -61,7 +62,14 @@ def offsite_findings(look: Look) -> Iterator[Finding]:
             yield Finding(
                 "offsite",
                 f"{number} at {name} damaged{named(each['corrupt'])}",
-                f"copy again what is still here: backup-ledger offsite copy --to {name}",
+                f"copy again what is still here: backup-ledger offsite repair --to {name}",
+                is_bad=True,
+            )
+        if each["collect_problem"] is not None:
+            yield Finding(
+                "offsite",
+                f"nothing is deleted at {name}: {each['collect_problem']}",
+                f"look at what is there: backup-ledger offsite collect --dry-run --to {name}",
                 is_bad=True,
             )
         if each["status"] != "attached":

@@ -28,6 +28,8 @@ from ledger.records.record import Event
 
 STATED = ("versioned", "lock_days", "noncurrent_days")
 """What only the operator knows of a bucket; everything else that changes is a setting."""
+ALARMS = ("RepositoryForked", "RepositoryAhead")
+"""Ends of deleting that do not pass by themselves."""
 
 
 @dataclass(slots=True)
@@ -36,7 +38,8 @@ class Destination:
 
     `missing_packs`, `damaged_packs`: names in hex of packs which no new copy leans on.
     `condemned`: packs that go, by the time from which on they may be deleted. `collect_id`: of an
-    act of deleting that has no outcome yet, with its owner.
+    act of deleting that has no outcome yet, with its owner. `collect_problem`: why nobody may
+    delete there, until a person has looked.
     """
 
     repository_id: str
@@ -56,6 +59,7 @@ class Destination:
     condemned: dict[str, list[str]] = field(default_factory=dict)
     collect_id: str | None = None
     collect_owner: str | None = None
+    collect_problem: str | None = None
     position: int = 0
 
     @property
@@ -83,16 +87,20 @@ def evolve_destination(destination: Destination | None, event: Event) -> Destina
     elif isinstance(details, RecipientsChanged):
         destination.recipients = list(details.after)
     else:
-        _collected(destination, details)
+        _collected(destination, event, details)
     return destination
 
 
-def _collected(destination: Destination, details: Any) -> None:
+def _collected(destination: Destination, event: Event, details: Any) -> None:
     if isinstance(details, CollectStarted):
         destination.collect_id, destination.collect_owner = details.collect_id, details.owner
     elif isinstance(details, CollectCompleted | CollectFailed):
         if destination.collect_id == details.collect_id:
             destination.collect_id = destination.collect_owner = None
+        if isinstance(details, CollectCompleted):
+            destination.collect_problem = None
+        elif details.error_type in ALARMS:
+            destination.collect_problem = event.error_message
     elif isinstance(details, PacksCondemned):
         moment = format_instant(details.not_before)
         packs = [*destination.condemned.get(moment, ()), *details.packs]

@@ -226,6 +226,7 @@ offsite_destinations = Table(
     Column("condemned", JSON, nullable=False),
     Column("collect_id", String(36)),
     Column("collect_owner", PlainText),
+    Column("collect_problem", PlainText),
     Column("added_at", UtcDateTime, nullable=False),
     Column("position", Big, nullable=False),
 )

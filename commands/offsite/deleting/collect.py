@@ -16,7 +16,9 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+from commands.errors import message_of
 from commands.offsite.deleting.claim import Claim, claimed
 from commands.offsite.deleting.delete import delete_due
 from commands.offsite.deleting.known import is_stale, read_known
@@ -24,14 +26,14 @@ from commands.offsite.deleting.look import look_at
 from commands.offsite.deleting.orphans import keep_orphans
 from commands.offsite.deleting.plan import make_plan
 from commands.offsite.destinations import open_session, require_attached
-from commands.offsite.errors import DestinationConflict
+from commands.offsite.errors import DestinationConflict, RepositoryAhead, RepositoryForked
 from commands.offsite.index_folder import index_folder
 from commands.offsite.policy import Policy
 from commands.offsite.repository.folder_store import FolderStore
 from commands.retention.parts import cut_into_parts
 from ledger.append.ledger import Draft
-from ledger.events.offsite_deletion import CopyDeletionStarted, PacksCondemned
-from ledger.vocabulary import copy_stream
+from ledger.events.offsite_deletion import CollectFailed, CopyDeletionStarted, PacksCondemned
+from ledger.vocabulary import copy_stream, destination_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,14 +91,18 @@ def collect(
     """
     require_attached(destination, destination.name)
     now = site.clock.now()
-    store = open_session(site, destination)
-    look = look_at(store)
-    plan = make_plan(site, look, read_known(site, destination.repository_id), now)
+    try:
+        look = look_at(open_session(site, destination))
+        plan = make_plan(site, look, read_known(site, destination.repository_id), now)
+    except (RepositoryForked, RepositoryAhead) as error:
+        if not dry_run:
+            _record_refusal(site, context, destination, error)
+        raise
     if dry_run:
         return Collected(destination, plan, look, None)
-    if isinstance(store, FolderStore):
-        store.clear_unfinished((now - Policy.of(destination).grace).timestamp())
-    if plan.is_empty:
+    if isinstance(look.store, FolderStore):
+        look.store.clear_unfinished((now - Policy.of(destination).grace).timestamp())
+    if plan.is_empty and plan.known.destination.collect_problem is None:
         keep_orphans(site, destination.repository_id, plan.orphans)
         return Collected(destination, plan, look, None)
     with claimed(site, context, destination) as claim:
@@ -107,6 +113,16 @@ def collect(
             delete_due(claim, look, plan, versioned=versioned)
     _remember_rights(site, destination, plan, claim, delete=delete)
     return Collected(destination, plan, look, claim)
+
+
+def _record_refusal(
+    site: Site, context: Context, destination: Destination, error: Exception
+) -> None:
+    """What is there is not what this ledger knows: a person has to look."""
+    details = CollectFailed(collect_id=str(uuid4()), error_type=type(error).__name__)
+    stream = destination_stream(destination.repository_id)
+    draft = Draft(stream, details, error_message=message_of(error))
+    site.announce(site.ledger.append(context, draft))
 
 
 def is_append_only(site: Site, destination: Destination) -> bool:

@@ -8,6 +8,8 @@ import pytest
 
 from commands.audit.keys import make_key
 from commands.health.facts import status_facts, verdict_of
+from commands.offsite.deleting.collect import collect
+from commands.offsite.errors import RepositoryAhead
 from commands.offsite.verify import verify_copies
 from tests.commands.conftest import MakeWorld
 from tests.commands.offsite.conftest import MakeOffsite, Offsite
@@ -61,4 +63,18 @@ def test_a_damaged_copy_is_a_finding_until_there_is_a_good_one(offsite: Offsite)
     assert not verdict_of(world.site, world.clock.now()).is_good
     offsite.store.put(pack, content)
     list(verify_copies(world.site, world.context(), offsite.nas, "listed"))
+    assert texts(offsite) == []
+
+
+def test_a_destination_that_knows_more_than_the_ledger_is_an_alarm(offsite: Offsite) -> None:
+    """Until somebody has looked, and a collect ended well."""
+    world = offsite.world
+    unknown = "copies/00000000-0000-4000-8000-00000000abcd"
+    offsite.store.put(unknown, b"by a later state of this ledger")
+    with pytest.raises(RepositoryAhead):
+        collect(world.site, world.context(), offsite.nas)
+    (text,) = texts(offsite)
+    assert text.startswith("nothing is deleted at nas")
+    offsite.store.delete(unknown)
+    collect(world.site, world.context(), offsite.nas)
     assert texts(offsite) == []

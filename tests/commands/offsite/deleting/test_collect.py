@@ -193,7 +193,12 @@ def test_a_copy_that_this_ledger_does_not_know_stops_deleting(deleting: Deleting
     with pytest.raises(RepositoryAhead, match="adopt --identity"):
         deleting.collect()
     assert deleting.offsite.objects() == before
+    (failed,) = deleting.offsite.world.recorded(CollectFailed)
+    assert failed.error_type == "RepositoryAhead"
+    assert "adopt --identity" in str(deleting.offsite.nas.collect_problem)
     deleting.offsite.store.delete(unknown)
+    deleting.collect()
+    assert deleting.offsite.nas.collect_problem is None
 
 
 def test_credentials_that_may_not_delete_are_a_state(
