@@ -24,11 +24,13 @@ def copy_between(
     on_progress: Progress | None = None,
     *,
     up_to: int | None = None,
+    spare: bool = False,
 ) -> Copied:
     """Copy, or go on where an earlier attempt ended. Both: a URL, or the path of a SQLite file.
 
     `up_to`: only so many records, as the others cannot be read. Off-site destinations are only
     read from then on, by the source and by the copy, until one of them is attached again.
+    `spare`: the copy is only kept, so the source goes on.
 
     Raises:
         InvalidArgument: one of them is no place at all.
@@ -45,7 +47,7 @@ def copy_between(
             _make(path)
         writing = open_engine(target_url)
         try:
-            if up_to is None:
+            if up_to is None and not spare:
                 detach_destinations(reading, target)
             copied = copy_ledger(reading, writing, on_progress, up_to=up_to)
             if up_to is not None:  # nothing can be appended to a source that is damaged

@@ -38,6 +38,12 @@ def copy(
             "goes on without them in the copy.",
         ),
     ] = None,
+    spare: Annotated[
+        bool,
+        typer.Option(
+            "--spare", help="The copy is only kept: the source goes on with its destinations."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a ledger, SQLite to PostgreSQL or back.
@@ -47,7 +53,7 @@ def copy(
     is no earlier state of the source is refused, and left alone.
 
     Off-site destinations are only read afterwards, by the source as by the copy: whichever goes on
-    is attached again (`offsite attach NAME`).
+    is attached again (`offsite attach NAME`). For a copy that is only kept say --spare.
 
     The source may be in use: the copy is of the moment at which it began. Before work moves to
     the copy, stop all work on the source and copy once more.
@@ -65,7 +71,7 @@ def copy(
             if progress is not None:
                 progress("records", done, total)
 
-        done = copy_between(source, target, on_progress, up_to=up_to)
+        done = copy_between(source, target, on_progress, up_to=up_to, spare=spare)
     if as_json:
         write_json(
             {

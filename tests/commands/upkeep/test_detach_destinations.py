@@ -60,3 +60,19 @@ def test_without_destinations_a_copy_changes_nothing_in_its_source(
     with offsite.world.watched() as types:
         copy_between(source_of(offsite), str(tmp_path / "copy.sqlite"))
     assert types == []
+
+
+def test_for_a_copy_that_is_only_kept_the_source_goes_on(
+    make_offsite: MakeOffsite,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """As a backup of the ledger, each night; it takes in what came since."""
+    offsite = make_offsite()
+    offsite.add()
+    target = str(tmp_path / "copy.sqlite")
+    copy_between(source_of(offsite), target, spare=True)
+    offsite.backup("one")
+    again = copy_between(source_of(offsite), target, spare=True)
+    assert again.size > again.began_at
+    assert offsite.nas.is_attached
+    assert offsite.world.recorded(LedgerMoved) == []
