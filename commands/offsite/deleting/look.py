@@ -14,6 +14,7 @@ from commands.offsite.repository.layout import (
     pack_of,
 )
 from commands.offsite.repository.packs import decode_pack_list, packs_root
+from commands.reporting.humanize import count
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -65,8 +66,8 @@ class Look:
         unknown = sorted(self.copy_ids - set(copy_ids))
         if unknown:
             raise RepositoryAhead(
-                f"{self.store.place} holds {len(unknown)} copies that this ledger does not know, "
-                f"such as {unknown[0]}; nothing is deleted there until they are adopted: "
+                f"{self.store.place} holds {count(len(unknown), 'copy', 'copies')} unknown to this "
+                f"ledger, such as {unknown[0]}; nothing is deleted there before this is done: "
                 "backup-ledger offsite adopt --identity FILE"
             )
 
