@@ -42,17 +42,26 @@ def collect(
     require_extra()
     from commands.offsite.deleting.collect import collect as collect_at
     from commands.offsite.destinations import chosen_destinations
+    from commands.offsite.errors import OffsiteError
     from commands.offsite.publish import publish_if_behind
     from commands.offsite.watching.shapes import collected_json
 
     done: list[Collected] = []
+    code = 0
     with opened(ctx, "read" if dry_run else "act") as session:
         site = session.site
         site.catch_up()
         for destination in chosen_destinations(site, to):
             if to is None and not destination.is_attached:
                 continue
-            done.append(collect_at(site, session.context, destination, dry_run=dry_run))
+            try:
+                done.append(collect_at(site, session.context, destination, dry_run=dry_run))
+            except OffsiteError as error:
+                if to is not None:
+                    raise
+                note(f"{destination.name}: {error}", style="red")  # it never stops another one
+                code = code or error.exit_code
+                continue
             if done[-1].claim is not None:
                 publish_if_behind(site, destination)
         now = session.context.now
@@ -62,7 +71,9 @@ def collect(
         for each in done:
             _show(each, now, dry_run=dry_run)
     if any(each.plan.problem for each in done):
-        raise typer.Exit(FOUND_SOMETHING)
+        code = code or FOUND_SOMETHING
+    if code:
+        raise typer.Exit(code)
 
 
 def _show(found: Collected, now: datetime, *, dry_run: bool) -> None:
