@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from ledger.append.copy import Copied
 
 
+SpareOption = Annotated[
+    bool,
+    typer.Option(
+        "--spare", help="The copy is only kept: the source goes on with its destinations."
+    ),
+]
 PrefixOption = Annotated[
     str, typer.Option("--prefix", metavar="NAME", help="The roles are NAME_owner and so on.")
 ]
@@ -38,12 +44,7 @@ def copy(
             "goes on without them in the copy.",
         ),
     ] = None,
-    spare: Annotated[
-        bool,
-        typer.Option(
-            "--spare", help="The copy is only kept: the source goes on with its destinations."
-        ),
-    ] = False,
+    spare: SpareOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a ledger, SQLite to PostgreSQL or back.
