@@ -87,7 +87,8 @@ WitnessRefusal = Literal[
     "bad_answer",
     "unreachable",
 ]
-"""Why a witness did not cosign. The first two: it saw another history than is here."""
+"""Why a witness did not cosign."""
+SAW_ANOTHER_HISTORY: tuple[WitnessRefusal, ...] = ("conflict", "wrong_proof")
 
 MAX_USER_ID = 2**63 - 1
 """The largest key that a table of users can have."""

@@ -77,6 +77,12 @@ def kept_notes(files: Sequence[Path], folder: Path | None) -> list[bytes]:
     return notes
 
 
+def has_news(engine: Engine, size: int) -> bool:
+    """Whether more stands behind a size than what witnesses made us record."""
+    with translated_errors(engine), engine.connect() as connection:
+        return has_grown(connection, size, _ABOUT_WITNESSES)
+
+
 class AutomaticCheckpoints:
     """Signs now and then; remembers when it last tried, whatever came of it."""
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from commands.audit.witness_states import witness_states
 from commands.health.finding import Finding
 from commands.reporting.humanize import count, relative
+from ledger.vocabulary import SAW_ANOTHER_HISTORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from commands.health.finding import Look
     from commands.site.site import Site
-
-_SAW_ANOTHER_HISTORY = ("conflict", "wrong_proof")
 
 
 def witness_facts(site: Site) -> dict[str, Any]:
@@ -49,5 +48,5 @@ def witness_findings(look: Look) -> Iterator[Finding]:
             f"{each['message']}; it cosigned {last} last, and refuses since "
             f"{relative(each['refused_at'], look.now)}",
             "see: backup-ledger audit log --type ledger.witness_refused",
-            is_bad=each["refusal"] in _SAW_ANOTHER_HISTORY,
+            is_bad=each["refusal"] in SAW_ANOTHER_HISTORY,
         )

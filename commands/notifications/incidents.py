@@ -14,9 +14,10 @@ from commands.notifications.offsite_incidents import OFFSITE_TELLING
 from commands.reporting.humanize import size
 from commands.site.configuration import MEGABYTE
 from ledger.events.catalog import BackupCorrupt, BackupCreated, BackupMissing
+from ledger.events.housekeeping import WitnessRefused
 from ledger.events.restoring import RestoreFailed, RestoreInterrupted
 from ledger.events.scheduling import BackupAbandoned, BackupFailed
-from ledger.vocabulary import MAX_RETRIES, SCHEDULE
+from ledger.vocabulary import MAX_RETRIES, SAW_ANOTHER_HISTORY, SCHEDULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +46,7 @@ _HEADINGS: dict[str, str] = {
     "overdue": "overdue",
     "low_space": "little space left",
     "offsite": "about off-site copies",
+    "history": "about history itself",
 }
 
 
@@ -228,6 +230,13 @@ def _cut_short(event: Event, details: RestoreInterrupted) -> Incident:
     return Incident("restore", text, _history(event))
 
 
+def _other_history(event: Event, details: WitnessRefused) -> Incident | None:
+    """A witness that is away is named by status; one that saw another history is told at once."""
+    if details.reason not in SAW_ANOTHER_HISTORY:
+        return None
+    return Incident("history", str(event.error_message), f"before anything else: {STATUS}")
+
+
 _TELLING: dict[str, Callable[[Event, Any], Incident | None]] = {
     BackupFailed.event_type: _failed,
     BackupAbandoned.event_type: _abandoned,
@@ -236,6 +245,7 @@ _TELLING: dict[str, Callable[[Event, Any], Incident | None]] = {
     BackupCreated.event_type: _warned,
     RestoreFailed.event_type: _not_restored,
     RestoreInterrupted.event_type: _cut_short,
+    WitnessRefused.event_type: _other_history,
     **OFFSITE_TELLING,
 }
 INCIDENT_TYPES = frozenset(_TELLING)

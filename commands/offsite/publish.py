@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from commands.audit.keys import read_private_key
-from commands.audit.sign_checkpoint import sign_checkpoint
+from commands.audit.sign_checkpoint import has_news, sign_checkpoint
 from commands.errors import CommandError
 from commands.offsite.destinations import open_session
 from commands.offsite.errors import DestinationConflict, DestinationRefused
@@ -58,7 +58,8 @@ def publish_if_behind(site: Site, destination: Destination) -> None:
 
     A copy counts once its event is appended; publishing is what a bare machine needs.
     """
-    if published_size(site, destination) == site.ledger.log_recorder.head().size:
+    known = published_size(site, destination)
+    if known is not None and not has_news(site.ledger.engine, known):
         return
     try:
         publish_ledger(site, destination)

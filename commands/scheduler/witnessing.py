@@ -21,7 +21,7 @@ logger = logging.getLogger("backup_ledger.witnesses")
 class WitnessThread:
     """After each check, has what was signed cosigned. What witnesses do stops no backup.
 
-    A witness that did not cosign is asked again after `checkpoint_interval_minutes`.
+    Witnesses are asked at most once in `checkpoint_interval_minutes`, whoever signs in between.
     """
 
     def __init__(self, site: Site) -> None:
@@ -61,12 +61,11 @@ class WitnessThread:
             return
         try:
             context = self._site.context(actors.scheduler(self._site.instance))
-            done = cosign_newest(self._site, context)
+            is_asked = cosign_newest(self._site, context) is not None
         except Exception:
             logger.exception("the witnesses could not be asked")
-            self._wait_an_interval()
-            return
-        if done is not None and done.refusals:
+            is_asked = True
+        if is_asked:
             self._wait_an_interval()
 
     def _is_due(self) -> bool:

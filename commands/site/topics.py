@@ -14,6 +14,7 @@ Topic = Literal[
     "overdue",
     "low_space",
     "offsite",
+    "history",
 ]
 
 
@@ -27,4 +28,5 @@ TOPICS: tuple[Topic, ...] = (
     "overdue",
     "low_space",
     "offsite",
+    "history",
 )

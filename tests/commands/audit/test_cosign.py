@@ -19,6 +19,10 @@ from commands.audit.verify_ledger import verify_ledger
 from commands.audit.witness_policy import witness_policy
 from commands.audit.witness_states import witness_states
 from commands.health.facts import verdict_of
+from commands.notifications.incidents import incident_of
+from commands.offsite.add import NewDestination, add_destination
+from commands.offsite.destinations import find_destination
+from commands.offsite.publish import publish_if_behind
 from commands.scheduler.checks import Checks
 from commands.scheduler.witnessing import WitnessThread
 from ledger.append.kept_checkpoints import KeptCheckpoint
@@ -218,6 +222,18 @@ def test_a_witness_that_saw_another_history_is_a_bad_finding(
     assert finding.is_bad
 
 
+def test_another_history_is_told_at_once_and_an_absence_is_not(
+    signing: World, witnesses: list[Witness]
+) -> None:
+    """As a message: status is for those who look."""
+    witnesses[0].answers, witnesses[1].answers = [(500, b"")], [(409, b"1000\n")]
+    cosign(signing)
+    told = [incident_of(each) for each in signing.site.ledger.recorded()]
+    [incident] = [each for each in told if each is not None]
+    assert incident.topic == "history"
+    assert "witness.example/w2 has cosigned 1000 records" in incident.text
+
+
 def _another_history(seen: bytes, key_path: Path, witness: Witness) -> bytes:
     key = read_private_key(key_path)
     size = open_checkpoint(seen, key.verifier()).checkpoint.size
@@ -295,6 +311,24 @@ def test_a_scheduler_asks_on_a_thread_of_its_own(signing: World, witnesses: list
     thread = WitnessThread(signing.site)
     thread.ask_now()
     assert NAME in witnesses[0].seen
+
+
+def test_a_ledger_that_is_published_does_not_grow_by_itself(
+    signing: World, witnesses: list[Witness], tmp_path: Path
+) -> None:
+    """Cosigned, published, signed for that, cosigned again: it comes to an end by itself."""
+    site = signing.site
+    nas = NewDestination(url=f"file://{tmp_path / 'nas'}", name="nas", recipients=(), clear=True)
+    add_destination(site, signing.context(), nas)
+    thread = WitnessThread(site)
+    sizes = []
+    for _ in range(6):
+        signing.advance(minutes=11)
+        sign_when_due(signing)
+        thread.ask_now()
+        publish_if_behind(site, find_destination(site, "nas"))
+        sizes.append(site.ledger.log_recorder.head().size)
+    assert sizes[-1] == sizes[-2] == sizes[-3], sizes
 
 
 def test_who_refused_is_asked_again_after_an_interval(
