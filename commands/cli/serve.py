@@ -111,6 +111,7 @@ def _serve_sites(
         beside.callback(listening.close)
         beside.callback(sites.close)
         served = sites.served()
+        sites.look_ahead()
         if with_scheduler:
             retry_seconds = whole.check_interval_seconds
             beside.enter_context(

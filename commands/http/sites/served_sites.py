@@ -130,6 +130,10 @@ class ServedSites:
             threading.Thread(target=self._look_again, name="glances", daemon=True).start()
         return known[1]
 
+    def look_ahead(self) -> None:
+        """Make the first verdicts beside, so that nobody waits for them."""
+        threading.Thread(target=self.glances, name="first glances", daemon=True).start()
+
     def close(self) -> None:
         """End what goes on at each site, and close it."""
         self.stopping.set()
