@@ -159,3 +159,21 @@ def test_a_destination_is_removed_and_added_again_with_its_copies(
     keyed.done("offsite", "add", f"file://{keyed.folder}/nas", "--name", "attic", *again)
     assert len(keyed.json("offsite", "show", "attic")["copies"]) == 1
     assert keyed.json("offsite", "copy") == []
+
+
+def test_an_estimate_a_window_and_what_is_due(keyed: Place) -> None:
+    """What it will be, when it is copied, and what the scheduler would look at."""
+    (found,) = keyed.json("offsite", "estimate")
+    assert set(found) == {
+        "source", "backups", "first_copy_bytes", "per_day_bytes", "month_bytes",
+        "month_whole_bytes",
+    }  # fmt: skip
+    assert found["per_day_bytes"] is None  # one backup says nothing about changes
+    add(keyed)
+    keyed.done("offsite", "copy")
+    keyed.done("offsite", "set", "nas", "--window", "22:00-06:00", "--upload-mb-per-second", "2")
+    shown = keyed.json("offsite", "show", "nas")["settings"]
+    assert (shown["copy_window"], shown["upload_kb_per_second"]) == ("22:00-06:00", 2_000)
+    assert keyed.json("offsite", "verify", "--due") == []
+    keyed.done("offsite", "set", "nas", "--window", "none")
+    assert keyed.json("offsite", "show", "nas")["settings"]["copy_window"] is None
