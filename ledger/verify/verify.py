@@ -181,11 +181,19 @@ class _Verification:
         leaves: list[bytes] = []
         rows = _read(self._connection, after)
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            if not self._pass(chunk, leaves):
-                for row in chunk:
-                    if not self._pass([row], leaves):
-                        leaves.append(self._explain(Row(*row)))
+            self._take(chunk, leaves)
         return leaves
+
+    def _take(self, rows: Sequence[Any], leaves: list[bytes]) -> None:
+        """Pass over rows, or look at the halves: the few that are not all right are soon alone."""
+        if self._pass(rows, leaves):
+            return
+        if len(rows) == 1:
+            leaves.append(self._explain(Row(*rows[0])))
+            return
+        middle = len(rows) // 2
+        self._take(rows[:middle], leaves)
+        self._take(rows[middle:], leaves)
 
     def _pass(self, rows: Sequence[Any], leaves: list[bytes]) -> bool:
         """Pass over rows that are all right."""
