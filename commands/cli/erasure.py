@@ -96,7 +96,9 @@ def redact(
 
 @app.command(epilog=EXIT_CODES)
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Show each erasure, and until when older backups remain that can hold what it was about.
+    """Show each erasure, and until when older backups remain.
+
+    Those can still hold what was erased.
 
     \b
     Example:
