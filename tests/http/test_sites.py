@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -193,3 +194,16 @@ def test_verdicts_are_made_anew_beside_and_not_while_somebody_waits(three: Three
     with three.sites._looking:
         pass
     assert three.sites.glances() is not first
+
+
+def test_closing_waits_for_a_look_without_keeping_it_from_its_end(three: Three) -> None:
+    """Whoever looks still gets at the sites; then they are closed."""
+    assert three.sites.app_of("crm") is not None
+    with three.sites._looking:
+        closing = threading.Thread(target=three.sites.close, daemon=True)
+        closing.start()
+        assert three.sites.stopping.wait(10)
+        assert three.sites.app_of("crm") is not None
+    closing.join(10)
+    assert not closing.is_alive()
+    assert three.sites.app_of("crm") is None

@@ -137,7 +137,7 @@ class ServedSites:
     def close(self) -> None:
         """End what goes on at each site, and close it."""
         self.stopping.set()
-        with self._lock, self._looking:
+        with self._looking, self._lock:  # in this order: a look needs the lock
             for each in self._places.values():
                 if each.served is not None:
                     each.served.close()
