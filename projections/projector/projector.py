@@ -32,7 +32,7 @@ from projections.tables.projection import upsert
 from projections.tables.schema import prepare_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -277,17 +277,21 @@ def fold_batch(
         return has_written
     up_to = batch[-1].position
     with reading(ledger) as source:
-        stand_ins = [
-            _decoded(row)
-            for position in sorted(set(erased))
-            for row in read_records(source, after=position - 1, up_to=position)
-        ]
         projection.fold_again(
             connection,
-            stand_ins,
+            read_at(source, erased),
             lambda streams: map(_decoded, read_streams(source, sorted(streams), up_to)),
         )
     return has_written
+
+
+def read_at(source: Connection, positions: Iterable[int]) -> list[RecordedEvent]:
+    """The events at these positions, in ledger order; stand-ins for what was erased."""
+    return [
+        _decoded(row)
+        for position in sorted(set(positions))
+        for row in read_records(source, after=position - 1, up_to=position)
+    ]
 
 
 def _decoded(row: StoredRecord) -> RecordedEvent:

@@ -43,6 +43,9 @@ class AuditTrail(Projection):
             connection.execute(delete(self.table).where(self.table.c.position.in_(some)))
         self.apply(connection, erased)
 
+    def row_of(self, recorded: RecordedEvent) -> int:
+        return recorded.position
+
 
 def _values(recorded: RecordedEvent) -> tuple[Any, ...]:
     """In the order of the table's columns. Of an erased record the event's id is gone, too."""

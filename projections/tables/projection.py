@@ -54,6 +54,10 @@ class Projection(ABC):
         `erased`: what stands in for them. `read`: streams, as far as this table has come.
         """
 
+    @abstractmethod
+    def row_of(self, recorded: RecordedEvent) -> Any | None:
+        """The key of the row that an event is folded into; None where it is none."""
+
 
 class KeyedProjection(Projection, Generic[State]):
     """One row a thing: the rows that a batch concerns are loaded, folded and written back."""
@@ -100,6 +104,9 @@ class KeyedProjection(Projection, Generic[State]):
                     self.born_again(state, before[key], each)
                 states[key] = state
         self._writer.write(connection, [self.values_of(each) for each in states.values()])
+
+    def row_of(self, recorded: RecordedEvent) -> Any | None:
+        return self.key_of(recorded.event)
 
     @abstractmethod
     def streams_of(self, state: State) -> Sequence[str]:

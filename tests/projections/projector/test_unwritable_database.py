@@ -155,14 +155,15 @@ def test_a_read_only_file_is_read_no_further_than_it_goes(
     assert models_path.read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_answered_around(
+def test_a_file_that_is_no_database_gives_way_and_is_kept(
     ledger: Ledger, open_models: OpenReadModels, models_path: Path
 ) -> None:
     """It is not ours to delete."""
-    models_path.write_text("Dear diary. " * 400)
+    text = "Dear diary. " * 400
+    models_path.write_text(text)
     ledger.append(CONTEXT, draft(SettingsCreated))
     assert paused(open_models()) is False
-    assert models_path.read_text().startswith("Dear diary")
+    assert models_path.with_name(f"{models_path.name}.damaged-1").read_text() == text
 
 
 @pytest.mark.usefixtures("impatient")
