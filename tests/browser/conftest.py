@@ -168,5 +168,11 @@ def make_office(folder: Path, nights: int = NIGHTS, bad: Collection[int] = (NIGH
     held = min(world.present(1), key=lambda each: each.created_at)
     until = world.clock.now() + timedelta(days=365)
     place_hold(site, world.context(), held.filename, "Smith v. Jones, discovery", until)
-    sign_checkpoint(site.ledger.engine, read_private_key(folder / "ledger.key"), world.clock)
+    sign(world)
     return world
+
+
+def sign(world: World) -> None:
+    """Sign what there is: an event that is not signed yet cannot be proved."""
+    key = read_private_key(world.folder / "ledger.key")
+    sign_checkpoint(world.site.ledger.engine, key, world.clock)

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from commands.http.console.time_machine import STEP
 from ledger.events.catalog import BackupCreated
 from ledger.events.housekeeping import EvidenceExported, ProjectionRebuilt
-from tests.browser.conftest import Office
+from tests.browser.conftest import Office, sign
 from tests.ledger.test_verifier_vectors import DRIVER, for_the_browser, require_as_listed
 
 PAGES = (
@@ -45,7 +45,7 @@ def test_every_page_renders_and_fits(office: Office, *, phone: bool) -> None:
 def test_an_event_is_proved_in_the_browser(office: Office) -> None:
     """Record, way up, root, signature: each step is shown with its hashes."""
     with event_of(office) as page:
-        page.get_by_label("Public key").fill(public_key(office, page))
+        page.get_by_label("Public key", exact=True).fill(public_key(office, page))
         page.get_by_role("button", name="Prove it").click()
         expect(page.get_by_role("status")).to_contain_text("Proved: this very record")
         steps = page.locator(".step")
@@ -62,7 +62,7 @@ def test_every_position_is_proved(office: Office) -> None:
     size = office.world.site.ledger.log_recorder.head().size
     for position in (1, 2, size // 2, size - 1, size):
         with event_of(office, position) as page:
-            page.get_by_label("Public key").fill(public_key(office, page))
+            page.get_by_label("Public key", exact=True).fill(public_key(office, page))
             page.get_by_role("button", name="Prove it").click()
             expect(page.get_by_role("status")).to_contain_text("Proved: this very record")
 
@@ -93,7 +93,7 @@ def test_a_tampered_record_is_not_proved(office: Office) -> None:
 def test_another_key_proves_nothing(office: Office, key: str, told: str) -> None:
     """A wrong key is no proof, however right the way up is."""
     with event_of(office) as page:
-        page.get_by_label("Public key").fill(key)
+        page.get_by_label("Public key", exact=True).fill(key)
         page.get_by_role("button", name="Prove it").click()
         expect(page.get_by_role("status")).to_contain_text("NOT proved")
         expect(page.locator(".step.bad")).to_contain_text(told)
@@ -116,7 +116,7 @@ def test_a_service_that_lies_is_found_out(office: Office) -> None:
         key = public_key(office, page)
         for lie, told in lies.items():
             page.route("**/events/3/proof", answering(lie))
-            page.get_by_label("Public key").fill(key)
+            page.get_by_label("Public key", exact=True).fill(key)
             page.get_by_role("button", name="Prove it").click()
             expect(page.get_by_role("status")).to_contain_text("NOT proved")
             expect(page.locator(".step.bad")).to_contain_text(told)
@@ -205,7 +205,8 @@ def answering(body: str) -> Callable[[Route], None]:
 
 
 def event_of(office: Office, position: int = 3) -> AbstractContextManager[Page]:
-    """The page of one event, as an auditor sees it."""
+    """The page of one event, as an auditor sees it, once all there is was signed."""
+    sign(office.world)
     return office.visit("auditor", path=f"/console/audit/events/{position}")
 
 
