@@ -32,7 +32,7 @@ from ledger.append.database import create_ledger, open_engine
 from ledger.append.ledger import Draft
 from ledger.clock import parse_instant
 from ledger.events.housekeeping import LedgerRecovered
-from ledger.events.offsite import DestinationDetached
+from ledger.events.offsite import DestinationChanged, DestinationDetached
 from ledger.tree.checkpoint import Checkpoint, open_checkpoint
 from ledger.tree.signed_note import Note, NoteError
 from ledger.tree.tiles import WIDTH, TileError, TilePlace, bundles_between, decode_bundle
@@ -99,7 +99,7 @@ def recover_ledger(
             continue
         _require_continues(records, checkpoint, _same_log(kept, checkpoint, key), store.place)
         _write_ledger(into, repository.ledger_id, repository.created_at, records)
-        names = _record_recovery(into, url, checkpoint, public_key)
+        names = _record_recovery(into, url, repository.repository_id, checkpoint, public_key)
         root = checkpoint.root.hex()
         return Recovered(
             repository.ledger_id, checkpoint.size, root, key is not None, into, names, skipped
@@ -215,9 +215,12 @@ def _write_ledger(into: Path, ledger_id: str, created_at: str, published: Publis
 
 
 def _record_recovery(
-    into: Path, url: str, checkpoint: Checkpoint, public_key: str | None
+    into: Path, url: str, repository_id: str, checkpoint: Checkpoint, public_key: str | None
 ) -> list[str]:
-    """The first fact of the recovered ledger; its destinations are only read from now on."""
+    """The first facts of the recovered ledger; its destinations are only read from now on.
+
+    The destination that it was read from is where it was found, which may be another place.
+    """
     # Whatever else is configured here is not about this ledger.
     configuration = Configuration(
         database=None,
@@ -241,6 +244,9 @@ def _record_recovery(
         for each in live:
             detached = DestinationDetached(name=each.name, reason="the ledger was recovered")
             drafts.append(Draft(destination_stream(each.repository_id), detached))
+            if each.repository_id == repository_id and each.url != url:
+                moved = DestinationChanged(before={"url": each.url}, after={"url": url})
+                drafts.append(Draft(destination_stream(each.repository_id), moved))
         site.announce(site.ledger.append(site.context(operator()), *drafts))
         return [each.name for each in live]
     finally:

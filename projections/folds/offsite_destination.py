@@ -115,9 +115,10 @@ def _collected(destination: Destination, event: Event, details: Any) -> None:
 
 
 def _changed(destination: Destination, details: DestinationChanged) -> None:
+    destination.url = str(details.after.get("url") or destination.url)
     stated = {name: value for name, value in details.after.items() if name in STATED}
     destination.stated = destination.stated | stated
-    kept = {name: value for name, value in details.after.items() if name not in STATED}
+    kept = {name: value for name, value in details.after.items() if name not in (*STATED, "url")}
     destination.settings = destination.settings | kept
 
 

@@ -65,7 +65,7 @@ def test_a_recipient_comes_and_another_one_goes(copied: tuple[Place, list[str]])
     added = place.json("offsite", "recipients", "nas", "add", third, "--identity", str(key))
     first = added["recipients"][0]
     needed = place.run("offsite", "recipients", "nas", "remove", first)
-    assert (needed.code, "make another copy first" in needed.err) == (5, True)
+    assert (needed.code, "make a new backup and copy it first" in needed.err) == (5, True)
     add_case(place.database, "four")
     place.done("backup", "create", "four")
     (copy,) = place.json("offsite", "copy")

@@ -6,6 +6,7 @@ import hashlib
 import pathlib
 import struct
 import subprocess
+import sys
 import tempfile
 import uuid
 
@@ -17,7 +18,7 @@ def opened(path, identity):
     if path.parent.parent.name == "packs" and hashlib.sha256(data).hexdigest() != path.name:
         raise SystemExit(f"{path} is damaged: its SHA-256 is not its name")
     if data.startswith(b"age-encryption.org/"):
-        age = ["age", "-d", "-i", identity or "give --identity FILE: it is encrypted"]
+        age = ["age", "-d", "-i", identity or sys.exit("it is encrypted: give --identity FILE")]
         data = subprocess.run(age, input=data, stdout=subprocess.PIPE, check=True).stdout
     return subprocess.run(["zstd", "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
@@ -44,7 +45,6 @@ def manifest(copy_id, identity):
 def restore(copy_id, identity, out):
     (_, _, size, _, _), digest, chunk, packs, rows = manifest(copy_id, identity)
     with open(out, "xb+") as file:
-        file.truncate(size)
         current, starts, found = -1, [], hashlib.sha256()
         for i in sorted(range(len(rows)), key=rows.__getitem__):  # each pack is opened once
             if rows[i][0] != current:
@@ -63,18 +63,18 @@ def restore(copy_id, identity, out):
 
 
 parser = argparse.ArgumentParser(usage=__doc__)
-for option in ("--identity", "--out", "copy_id"):
+for option in ("--list", "--identity", "--out", "copy_id"):
     parser.add_argument(option, nargs="?")
-parser.add_argument("--list", action="store_true")
 given = parser.parse_args()
+sys.excepthook = lambda _, error, __: print("failed:", error, file=sys.stderr)
 with tempfile.NamedTemporaryFile() as unlocked:  # 0600, and gone at the end
     if given.identity:
         is_plain = b"AGE-SECRET-KEY-1" in pathlib.Path(given.identity).read_bytes()
         read = ["cat"] if is_plain else ["age", "-d"]  # asks for the passphrase once
         subprocess.run([*read, given.identity], stdout=unlocked, check=True)
     key = given.identity and unlocked.name
-    if given.copy_id and given.out:
-        restore(given.copy_id, key, given.out)
+    if given.copy_id:
+        restore(given.copy_id, key, given.out or sys.exit("give --out FILE, a new file"))
     else:
         for facts in sorted(manifest(p.name, key)[0] for p in (HERE / "copies").glob("*[0-9a-f]")):
             print(*(str(fact).encode("unicode_escape").decode() for fact in facts), sep="  ")

@@ -106,7 +106,7 @@ def why_needed(live: Iterable[OffsiteCopy], recipient: str, rest: Sequence[str])
         if unable:
             return (
                 f"the newest copy of its database, {copy.filename}, cannot be read by {unable[0]}; "
-                "make another copy first"
+                "make a new backup and copy it first"
             )
     return lonely
 

@@ -130,3 +130,36 @@ def test_the_reader_refuses_a_damaged_pack(damage: str, tmp_path: Path) -> None:
     finished = run_reader(case, tmp_path, copy["copy_id"], "--out", str(tmp_path / "out.db"))
     assert finished.returncode != 0
     assert pack.name in finished.stderr
+
+
+@pytest.mark.parametrize("wrong", ["copy", "out", "identity", "no identity", "no out"])
+def test_the_reader_says_what_is_wrong_in_words(wrong: str, tmp_path: Path) -> None:
+    """Whoever is in need is not shown a traceback."""
+    copy, out = EXPECTED["shared"]["copies"][0], tmp_path / "out.db"
+    identities = EXPECTED["shared"]["identities"]
+    case = (GOLDEN / "shared" / "repository", identities[: wrong != "no identity"], copy)
+    arguments = [copy["copy_id"], "--out", str(out)]
+    if wrong == "copy":
+        arguments[0] = "nonsense"
+    elif wrong == "out":
+        out.write_bytes(b"precious")
+    elif wrong == "no out":
+        del arguments[1:]
+    reader = tmp_path / "repository"
+    shutil.copytree(case[0], reader)
+    (reader / READER).write_bytes(reader_bytes())
+    if wrong == "identity":
+        arguments += ["--identity", str(tmp_path / "nowhere.txt")]
+        case = (reader, [], copy)
+    finished = run_reader((reader, *case[1:]), tmp_path, *arguments)
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    hint = {
+        "copy": "UUID",
+        "out": "exists",
+        "identity": "nowhere.txt",
+        "no identity": "give --identity FILE",
+        "no out": "give --out FILE",
+    }
+    assert hint[wrong] in finished.stderr
+    assert not out.exists() or out.read_bytes() == b"precious"

@@ -264,3 +264,29 @@ def test_what_is_configured_here_is_not_about_the_recovered_ledger(
     found = recover_ledger(url, tmp_path / "new", identities=IDENTITIES[:1])
     assert found.destinations == ["nas"]
     assert not (tmp_path / "another.sqlite").exists()
+
+
+def test_a_place_that_moved_is_recorded_where_it_was_found(
+    offsite: Offsite, tmp_path: Path
+) -> None:
+    """The folder is mounted elsewhere on the new machine; its copies are fetched from there."""
+    offsite.backup("one")
+    copy_missing(offsite.world.site, offsite.world.context())
+    place = offsite.folder.rename(tmp_path / "mounted-elsewhere")
+    found = recover_ledger(f"file://{place}", tmp_path / "new", identities=IDENTITIES[:1])
+    site = open_site(Configuration(backups=found.folder), "act")
+    try:
+        destination = find_destination(site, found.destinations[0])
+        assert (destination.url, destination.status) == (f"file://{place}", "detached")
+        assert "url" not in destination.settings
+        restore_from_copy(
+            site,
+            site.context(actors.operator()),
+            "one.db",
+            destination="nas",
+            identities=IDENTITIES[:1],
+            to=tmp_path / "back.db",
+        )
+        assert titles_in(tmp_path / "back.db")
+    finally:
+        site.close()
