@@ -314,10 +314,11 @@ def load_configuration(*, config: Path | None = None, **options: Any) -> Configu
 def wrong_setting(error: ValidationError, prefix: str = "", file: str | None = None) -> str:
     """Which setting is wrong, and how. `prefix`: before its name."""
     first = error.errors(include_url=False)[0]
-    name = prefix + (".".join(str(part) for part in first["loc"]) or "label_users")
+    name = prefix + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"there is no setting {name!r}; remove it" + (f" from {file}" if file else "")
-    return f"setting {name!r}: {first['msg'].removeprefix('Value error, ')}"
+    where = f"setting {name!r}" if first["loc"] else prefix.removesuffix(".") or "the settings"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _reading(file: str) -> type[Configuration]:

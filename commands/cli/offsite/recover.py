@@ -49,7 +49,7 @@ def recover(  # noqa: PLR0917  (one option each)
     \b
     Examples:
       backup-ledger offsite recover file:///mnt/nas/app --identity key.txt --into backups
-      backup-ledger offsite recover s3://bucket/app --identity key.txt --into backups \\\\
+      backup-ledger offsite recover s3://bucket/app --identity key.txt --into backups \\
         --public-key example.com/app+f798ebc0+AdutJkwCvKwQnKh+5OW3qGPp9g0kWlPhW7+HU+Ug5EFn
     """
     require_extra()

@@ -181,3 +181,11 @@ def test_the_only_scheduler_leaves_a_record_of_its_failure(shared: World) -> Non
         assert check(site) == CheckReport(failed=1)
     assert len(shared.recorded(BackupFailed)) == 1
     assert shared.recorded(CheckFailed) == []
+
+
+def test_two_keys_at_once_are_not_blamed_on_labels() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        load_configuration(key_file="a", key_command="b")
+    assert str(refused.value) == (
+        "the settings: key_command and key_file are both set; give one of them"
+    )
