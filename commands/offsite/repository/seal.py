@@ -84,14 +84,16 @@ class Opener:
             raise RepositoryDamaged(f"{name} is neither an age file nor a clear object")
         if not self._identities:
             raise WrongKey(f"{name} is encrypted; give the identity with --identity FILE")
+        opened = io.BytesIO()  # `decrypt` would copy the whole once more
         try:
-            return bytes(pyrage.decrypt(sealed, self._identities))
-        except pyrage.DecryptError as error:
+            pyrage.decrypt_io(io.BytesIO(sealed), opened, self._identities)
+        except (pyrage.DecryptError, OSError) as error:  # the latter: its content was altered
             if "no matching keys" in str(error).lower():
                 raise WrongKey(
                     f"no identity given opens {name}; give the one of a recipient of its time"
                 ) from error
             raise RepositoryDamaged(f"{name} cannot be decrypted: {error}") from error
+        return opened.getvalue()
 
 
 def compress(plain: bytes | memoryview) -> bytes:

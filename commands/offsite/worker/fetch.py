@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from commands.offsite.repository.stores import ObjectStore
 
-READ_BYTES = 4 << 20
+READ_BYTES = 1 << 20
 
 
 def fetch_copy(
@@ -105,18 +105,43 @@ class _Writer:
 
     def _write_pack(self, pack: Pack, content: memoryview, rows: array[int], path: str) -> None:
         chunk, size = self._manifest.head.chunk_bytes, self._manifest.head.size
-        current, plain = -1, b""
-        for row in sorted(rows, key=self._frames.__getitem__):
-            if self._frames[row] != current:
-                current = self._frames[row]
-                frame = pack.frames[current]
+        current, plain = -1, memoryview(b"")
+        for number, place, row, count in _runs(rows, self._frames, self._places):
+            if number != current:
+                current, frame = number, pack.frames[number]
                 part = content[frame.offset : frame.offset + frame.compressed]
-                plain = decompress(part, frame.plain, path)
-            at, start = row * chunk, self._places[row] * chunk
-            piece = plain[start : start + min(chunk, size - at)]
-            if len(piece) != min(chunk, size - at):
+                plain = memoryview(decompress(part, frame.plain, path))
+            at, start = row * chunk, place * chunk
+            length = min(count * chunk, size - at)
+            piece = plain[start : start + length]
+            if len(piece) != length:
                 raise RepositoryDamaged(f"a frame of {path} is shorter than its manifest says")
-            os.pwrite(self._descriptor, piece, at)
+            _write_all(self._descriptor, piece, at)
+
+
+def _runs(
+    rows: array[int], frames: memoryview, places: memoryview
+) -> Iterator[tuple[int, int, int, int]]:
+    """Rows that are neighbors in the file and in a frame: (frame, place, first row, how many).
+
+    Frame by frame, so that each is decompressed once.
+    """
+    frame, place, first, count = -1, 0, 0, 0
+    for row in sorted(rows, key=frames.__getitem__):
+        if row == first + count and frames[row] == frame and places[row] == place + count:
+            count += 1
+            continue
+        if count:
+            yield frame, place, first, count
+        frame, place, first, count = frames[row], places[row], row, 1
+    if count:
+        yield frame, place, first, count
+
+
+def _write_all(descriptor: int, piece: memoryview, at: int) -> None:
+    while piece:
+        written = os.pwrite(descriptor, piece, at)
+        piece, at = piece[written:], at + written
 
 
 def _rows_by_pack(manifest: Manifest) -> Iterator[tuple[Pack, array[int]]]:
@@ -139,10 +164,10 @@ def _rows_by_pack(manifest: Manifest) -> Iterator[tuple[Pack, array[int]]]:
 
 def _compare(descriptor: int, job: FetchJob) -> None:
     """The file as it stands must be the one that was recorded."""
-    digest, at = sha256(), 0
-    while piece := os.pread(descriptor, READ_BYTES, at):
-        digest.update(piece)
-        at += len(piece)
+    digest, at, buffer = sha256(), 0, memoryview(bytearray(READ_BYTES))
+    while count := os.preadv(descriptor, [buffer], at):
+        digest.update(buffer[:count])
+        at += count
     if digest.hexdigest() != job.sha256:
         raise RepositoryDamaged(
             f"copy {job.copy_id} does not give the backup that was recorded: its SHA-256 is "
