@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
+from commands.http import health
 from commands.http.admission import Admission
-from commands.http.authentication import Authentication
+from commands.http.authentication import Authentication, authenticated
 from commands.http.before_body import TokenBeforeBody
-from commands.http.console import create_console
-from commands.http.console.session import Sessions
-from commands.http.health import create_health_router
+from commands.http.console import console_routes
+from commands.http.console.session import Door, Sessions
 from commands.http.host_guard import Guard
 from commands.http.methods import HeadAsGet, allowed_methods
 from commands.http.problems import answer_to
-from commands.http.router import DEFAULT_PREFIX, create_router
-from commands.http.served_site import ServedSite
+from commands.http.router import DEFAULT_PREFIX, build_router
+from commands.http.served_site import ServedSite, served_by_app
 from ledger.append.software import software_version
 
 if TYPE_CHECKING:
     from commands.site.site import Site
 
 METHOD_NOT_ALLOWED = 405
+TITLE = "Backup Ledger"
 ABOUT = """Backups of a SQLite database, and the ledger of all that was done to them.
 
 Send `Authorization: Bearer TOKEN`. Errors are `application/problem+json` with a `detail`. Times
@@ -61,7 +65,7 @@ def create_app(
 
     authentication = Authentication(served.site)
     app = _Service(
-        title="Backup Ledger",
+        title=TITLE,
         description=ABOUT,
         version=software_version(),
         docs_url=None,  # its page would load scripts from elsewhere
@@ -74,9 +78,9 @@ def create_app(
     app.state.served = served
     app.state.clock = served.site.clock
     app.state.authentication = authentication
-    app.include_router(create_router(served, authentication, prefix=prefix))
-    app.include_router(create_health_router(served, authentication))
-    app.include_router(create_console(served, authentication, sessions))
+    app.state.door = Door(served.site.clock, authentication, sessions)
+    app.state.prefix = prefix
+    app.router.routes += _routes(prefix)
     app.add_middleware(HeadAsGet)
     app.add_middleware(TokenBeforeBody, served=served, authentication=authentication)
     app.add_middleware(Admission, trusted_proxies=trusted_proxies)
@@ -84,15 +88,30 @@ def create_app(
     return app
 
 
+@cache
+def _routes(prefix: str) -> list[BaseRoute]:
+    """All routes, built once: they find at the application that is asked what it serves."""
+    api = build_router(served_by_app, authenticated, prefix=prefix)
+    return [*api.routes, *health.router.routes, *console_routes()]
+
+
+@cache
+def _schema(prefix: str) -> dict[str, Any]:
+    """The schema of the routes, made when somebody wants it; says how callers are let in."""
+    found = get_openapi(
+        title=TITLE, version=software_version(), description=ABOUT, routes=_routes(prefix)
+    )
+    components = found.setdefault("components", {})
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    found["security"] = [{"token": []}]
+    return found
+
+
 class _Service(FastAPI):
-    """Says in its schema how callers are let in."""
+    """One application over those routes."""
 
     def openapi(self) -> dict[str, Any]:
-        schema = super().openapi()
-        components = schema.setdefault("components", {})
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        schema["security"] = [{"token": []}]
-        return schema
+        return _schema(self.state.prefix)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
@@ -99,6 +99,15 @@ class Authentication:
                     429, f"too many failed logins; wait {wait} s", headers
                 ) from error
             raise HTTPException(401, str(error), CHALLENGE) from error
+
+
+def authenticated(request: Request) -> Caller:
+    """The caller, as the application that is asked lets callers in.
+
+    Raises:
+        HTTPException: as when `Authentication` is called.
+    """
+    return cast("Authentication", request.app.state.authentication)(request)
 
 
 class FailedLogins:

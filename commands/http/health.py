@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -10,13 +9,17 @@ from starlette.responses import PlainTextResponse
 
 from commands.health.offsite_metrics import offsite_metrics
 from commands.health.watch_metrics import watch_metrics
+from commands.http.authentication import authenticated
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
-from commands.http.served_site import ServedSite
+from commands.http.served_site import ServedSite, served_by_app
 from commands.http.shapes import answer
 from commands.reporting.metrics import CONTENT_TYPE, Metric, exposition, metrics, of_site
 from commands.site.site import Site
 from projections.projector.projector import read_progress
+
+router = APIRouter(route_class=LedgerRoute, tags=["health"])
+"""The routes without the prefix."""
 
 
 def everything(site: Site) -> list[Metric]:
@@ -25,33 +28,30 @@ def everything(site: Site) -> list[Metric]:
     return of_site(found, site.configuration.site)
 
 
-def create_health_router(served: ServedSite, caller: Callable[[Request], Any]) -> APIRouter:
-    """The routes without the prefix."""
-    router = APIRouter(route_class=LedgerRoute, tags=["health"])
+@router.get("/health", summary="The process answers")
+async def health() -> Response:
+    # Without a thread: those of the pool may all be busy.
+    return answer({"status": "ok"})
 
-    @router.get("/health", summary="The process answers")
-    async def health() -> Response:
-        # Without a thread: those of the pool may all be busy.
-        return answer({"status": "ok"})
 
-    @router.get("/ready", summary="Ledger, folder and read models can be used")
-    def ready() -> Response:
-        try:
-            found = readiness(served)
-        except Exception as error:  # noqa: BLE001  (whatever it is, it is why)
-            return problem(503, f"not ready: {type(error).__name__} ({status_of(error)})")
-        return answer(found)
+@router.get("/ready", summary="Ledger, folder and read models can be used")
+def ready(request: Request) -> Response:
+    try:
+        found = readiness(served_by_app(request))
+    except Exception as error:  # noqa: BLE001  (whatever it is, it is why)
+        return problem(503, f"not ready: {type(error).__name__} ({status_of(error)})")
+    return answer(found)
 
-    @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus' text format")
-    def show_metrics(request: Request) -> Response:
-        if not served.metrics_open and caller(request).role == "user":
-            raise HTTPException(403, "the role user may not do this; it takes operator or auditor")
-        return Response(
-            exposition(everything(served.site)),
-            media_type=CONTENT_TYPE,
-        )
 
-    return router
+@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus' text format")
+def show_metrics(request: Request) -> Response:
+    served = served_by_app(request)
+    if not served.metrics_open and authenticated(request).role == "user":
+        raise HTTPException(403, "the role user may not do this; it takes operator or auditor")
+    return Response(
+        exposition(everything(served.site)),
+        media_type=CONTENT_TYPE,
+    )
 
 
 def readiness(served: ServedSite) -> dict[str, Any]:

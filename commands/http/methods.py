@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -47,7 +46,6 @@ def allowed_methods(app: FastAPI, path: str) -> list[str]:
     return sorted(found)
 
 
-@cache
 def _patterns(app: FastAPI) -> list[tuple[re.Pattern[str], list[str]]]:
     paths: dict[str, dict[str, Any]] = app.openapi()["paths"]
     return [

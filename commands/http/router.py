@@ -79,11 +79,25 @@ def create_router(
     `scheduler_runs`: whether a scheduler runs in this process.
     """
     served = served_site(place, scheduler_runs)
+    lifespan = scheduling(served) if with_scheduler else None
+    return build_router(lambda _request: served, caller, prefix=prefix, lifespan=lifespan)
+
+
+def build_router(
+    served: Callable[[Request], ServedSite],
+    caller: Callable[..., Any],
+    *,
+    prefix: str,
+    lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
+    include_in_schema: bool = True,
+) -> APIRouter:
+    """The routes over what `served` finds for a request."""
     router = APIRouter(
         prefix=prefix,
         route_class=LedgerRoute,
         dependencies=[Depends(binding(served, caller))],
-        lifespan=scheduling(served) if with_scheduler else None,
+        lifespan=lifespan,
+        include_in_schema=include_in_schema,
         responses={status: problem_example(status, text) for status, text in PROBLEMS.items()},
     )
     for each in ROUTES:
@@ -109,13 +123,16 @@ def served_site(
     return ServedSite(place, scheduler_runs)
 
 
-def binding(served: ServedSite, caller: Callable[..., Any]) -> Callable[..., None]:
+def binding(
+    served: Callable[[Request], ServedSite], caller: Callable[..., Any]
+) -> Callable[..., None]:
     """The dependency that tells the routes on what they work, and who asks."""
 
     def bind(request: Request, who: Annotated[Caller, Depends(caller)]) -> None:
-        request.state.backup_ledger = served
+        place = served(request)
+        request.state.backup_ledger = place
         request.state.backup_ledger_caller = who
-        enter(request, served, who)
+        enter(request, place, who)
         require_known_parameters(request)
 
     # Annotations are text here; FastAPI needs the dependency itself.

@@ -82,6 +82,11 @@ class ServedSite:
         self.history.close()
 
 
+def served_by_app(request: Request) -> ServedSite:
+    """What the application that is asked serves."""
+    return cast("ServedSite", request.app.state.served)
+
+
 def served_site_of(request: Request) -> ServedSite:
     caller_of(request)  # both are set together, or neither
     return cast("ServedSite", request.state.backup_ledger)

@@ -11,12 +11,12 @@ import pytest
 from fastapi import FastAPI
 
 from commands import BackupService
-from commands.http import Caller, create_router
+from commands.http import Caller, create_app, create_router
 from commands.http.ledger_route import FORMER
 from commands.http.problems import type_of
 from commands.schedules.settings import configure
 from ledger.clock import ManualClock
-from tests.commands.world import make_database
+from tests.commands.world import World, make_database
 from tests.http.conftest import Place
 from tests.http.in_process import client_of
 
@@ -69,6 +69,25 @@ def test_problems_have_types_that_stay(place: Place) -> None:
     }
     schema = place.app.openapi()["paths"]["/database/runs"]["get"]["responses"]["404"]
     assert schema["content"]["application/problem+json"]["example"]["type"] == type_of(404)
+
+
+def test_two_applications_share_their_routes_and_nothing_else(place: Place, tmp_path: Path) -> None:
+    """Routes are built once; each application answers of its own site, to its own callers."""
+    (tmp_path / "other").mkdir()
+    make_database(tmp_path / "other" / "app.db")
+    other_world = World(tmp_path / "other", place.world.clock)
+    other = Place(other_world, create_app(other_world.open()))
+    assert other.app.routes[1:] == place.app.routes[1:]  # all but that of the schema
+    place.client().post("/database/backup")
+    assert place.client().get("/database/stats").json()["backups_count"] == 1
+    assert other.client().get("/database/stats").json()["backups_count"] == 0
+    stranger = other.stranger()
+    stranger.headers["Authorization"] = f"Bearer {place.token('operator')}"
+    for path in ("/database/stats", "/metrics"):
+        assert stranger.get(path).status_code == 401
+    assert "Location" in stranger.get("/console").headers
+    other.app.state.served.close()
+    other_world.close()
 
 
 def test_what_was_made_or_started_has_an_address(place: Place) -> None:

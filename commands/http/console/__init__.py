@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute
 
 from commands.http.console import (
     audit,
@@ -24,13 +24,10 @@ from commands.http.console import (
 from commands.http.console import job as progress
 from commands.http.console.page import BASE
 from commands.http.console.route import ConsoleRoute
-from commands.http.console.session import Door, ReadingOnly, Sessions
+from commands.http.console.session import reading_visitor, visitor
 from commands.http.problems import not_found
-from commands.http.router import binding, create_router
-
-if TYPE_CHECKING:
-    from commands.http.authentication import Authentication
-    from commands.http.served_site import ServedSite
+from commands.http.router import binding, build_router
+from commands.http.served_site import served_by_app
 
 PAGES = (
     overview,
@@ -47,26 +44,30 @@ PAGES = (
 )
 
 
-def create_console(
-    served: ServedSite, authentication: Authentication, sessions: Sessions | None = None
-) -> APIRouter:
-    """All pages, at /console. `sessions`: those that several sites share.
+def console_routes() -> list[BaseRoute]:
+    """All pages, at /console, of whatever site the application that is asked serves.
 
-    Whoever logs in with a token gets a session; before a token was made, the person at this
-    machine needs none. Scripts of the pages read the API at /console/api, by the same session.
+    Whoever logs in with a token gets a session. Scripts of the pages read the API at
+    /console/api, by the same session.
     """
-    door = Door(served.site.clock, authentication, sessions)
-    inside = APIRouter(route_class=ConsoleRoute, dependencies=[Depends(binding(served, door))])
+    bound = Depends(binding(served_by_app, visitor))
+    inside = APIRouter(route_class=ConsoleRoute, dependencies=[bound], include_in_schema=False)
     for each in PAGES:
         inside.include_router(each.router)
-    inside.add_api_route(f"{BASE}/{{rest:path}}", _nothing, include_in_schema=False)
-    whole = APIRouter(include_in_schema=False)
-    whole.include_router(static_files.router)
-    whole.include_router(login.create_login(door))
-    whole.include_router(create_router(served, ReadingOnly(door), prefix=f"{BASE}/api"))
-    whole.include_router(inside)
-    whole.add_api_route("/", lambda: RedirectResponse(BASE, 303), response_model=None)
-    return whole
+    inside.add_api_route(f"{BASE}/{{rest:path}}", _nothing)
+    read = build_router(
+        served_by_app, reading_visitor, prefix=f"{BASE}/api", include_in_schema=False
+    )
+    start = APIRoute(
+        "/", lambda: RedirectResponse(BASE, 303), response_model=None, include_in_schema=False
+    )
+    return [
+        *static_files.router.routes,
+        *login.router.routes,
+        *read.routes,
+        *inside.routes,
+        start,
+    ]
 
 
 def _nothing(rest: str) -> None:

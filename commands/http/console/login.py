@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
@@ -11,45 +9,43 @@ from starlette.responses import RedirectResponse
 from commands.http.authentication import require_own_origin
 from commands.http.console.page import BASE, is_own, page
 from commands.http.console.route import ConsoleRoute
-from commands.http.console.session import COOKIE, form_of, set_cookie
+from commands.http.console.session import COOKIE, door_of, form_of, set_cookie
 from commands.upkeep.tokens import TokenRefused
 
-if TYPE_CHECKING:
-    from commands.http.console.session import Door
+router = APIRouter(route_class=ConsoleRoute, include_in_schema=False)
+"""The two pages that need no session."""
 
 
-def create_login(door: Door) -> APIRouter:
-    """The two pages that need no session."""
-    router = APIRouter(route_class=ConsoleRoute)
-
-    @router.get(f"{BASE}/login")
-    def ask(request: Request, next: str = "") -> Response:  # noqa: A002  (it is the field's name)
-        return page(
-            request,
-            None,
-            "login.html",
-            onward=next,
-            problem=None,
-        )
-
-    @router.post(f"{BASE}/login")
-    async def log_in(request: Request) -> Response:
-        require_own_origin(request)
-        form = await form_of(request)
-        return await run_in_threadpool(_log_in, door, request, form)
-
-    @router.post(f"{BASE}/logout")
-    async def log_out(request: Request) -> Response:
-        await door(request)  # a page of another site logs nobody out
-        door.sessions.end(request.cookies.get(COOKIE))
-        response = RedirectResponse(f"{BASE}/login", 303)
-        response.delete_cookie(COOKIE, path=door.sessions.path)
-        return response
-
-    return router
+@router.get(f"{BASE}/login")
+def ask(request: Request, next: str = "") -> Response:  # noqa: A002  (it is the field's name)
+    return page(
+        request,
+        None,
+        "login.html",
+        onward=next,
+        problem=None,
+    )
 
 
-def _log_in(door: Door, request: Request, form: dict[str, str]) -> Response:
+@router.post(f"{BASE}/login")
+async def log_in(request: Request) -> Response:
+    require_own_origin(request)
+    form = await form_of(request)
+    return await run_in_threadpool(_log_in, request, form)
+
+
+@router.post(f"{BASE}/logout")
+async def log_out(request: Request) -> Response:
+    door = door_of(request)
+    await door(request)  # a page of another site logs nobody out
+    door.sessions.end(request.cookies.get(COOKIE))
+    response = RedirectResponse(f"{BASE}/login", 303)
+    response.delete_cookie(COOKIE, path=door.sessions.path)
+    return response
+
+
+def _log_in(request: Request, form: dict[str, str]) -> Response:
+    door = door_of(request)
     onward = form.get("next", "")
     try:
         _caller, cookie = door.log_in(form.get("token", "").strip())

@@ -161,23 +161,31 @@ class Door:
             raise LoginNeeded from None
 
 
-class ReadingOnly:
-    """The same door for the scripts of our pages, which only read."""
+def door_of(request: Request) -> Door:
+    """The door of the application that is asked."""
+    return cast("Door", request.app.state.door)
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
 
-    async def __call__(self, request: Request) -> Caller:
-        """The caller.
+async def visitor(request: Request) -> Caller:
+    """The caller, let in by that door.
 
-        Raises:
-            HTTPException: 401 without a session, 403 where a page of another site asks.
-        """
-        require_own_origin(request)
-        try:
-            return await self._door(request)
-        except LoginNeeded:
-            raise HTTPException(401, "log in to the console first") from None
+    Raises:
+        LoginNeeded, HTTPException, DoneBefore: as when it is called.
+    """
+    return await door_of(request)(request)
+
+
+async def reading_visitor(request: Request) -> Caller:
+    """The caller, let in by the same door for the scripts of our pages, which only read.
+
+    Raises:
+        HTTPException: 401 without a session, 403 where a page of another site asks.
+    """
+    require_own_origin(request)
+    try:
+        return await visitor(request)
+    except LoginNeeded:
+        raise HTTPException(401, "log in to the console first") from None
 
 
 async def form_of(request: Request) -> dict[str, str]:

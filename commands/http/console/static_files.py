@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
 
-router = APIRouter(route_class=LedgerRoute)
+router = APIRouter(route_class=LedgerRoute, include_in_schema=False)
 FOREVER = "public, max-age=31536000, immutable"
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",

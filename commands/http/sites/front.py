@@ -13,8 +13,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from commands.http.application import ANSWERS
 from commands.http.authentication import FailedLogins
 from commands.http.callers import Caller
-from commands.http.console import static_files
-from commands.http.console.login import create_login
+from commands.http.console import login, static_files
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import COOKIE, Door, LoginNeeded
@@ -83,6 +82,7 @@ def create_front(sites: ServedSites) -> FastAPI:
         exception_handlers=ANSWERS,
     )
     app.state.clock = sites.clock
+    app.state.door = Door(sites.clock, AtAnySite(sites), sites.sessions)
     app.include_router(_health(sites))
     app.include_router(_console(sites))
     return app
@@ -150,7 +150,6 @@ def _all_metrics(sites: ServedSites, readable: dict[str, Any]) -> list[Metric]:
 
 
 def _console(sites: ServedSites) -> APIRouter:
-    door = Door(sites.clock, AtAnySite(sites), sites.sessions)
     router = APIRouter(include_in_schema=False)
     inside = APIRouter(route_class=ConsoleRoute)
 
@@ -165,7 +164,7 @@ def _console(sites: ServedSites) -> APIRouter:
         return page(request, None, "sites.html", now=now, glances=glances, readers=READERS)
 
     router.include_router(static_files.router)
-    router.include_router(create_login(door))
+    router.include_router(login.router)
     router.include_router(inside)
     router.add_api_route("/", lambda: RedirectResponse(BASE, 303), response_model=None)
     return router
