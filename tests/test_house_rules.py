@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SLOW_FOLDERS
-from tests.readme import README, ROOT, blocks
+from tests.readme import ROOT, blocks
 
 MAX_FILE_LINES = 400
 MAX_TEST_LINES = 450
@@ -172,15 +172,6 @@ def test_every_decision_note_is_linked_from_the_architecture() -> None:
     notes = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert notes
     assert [each.name for each in notes if f"decisions/{each.name}" not in architecture] == []
-
-
-def test_every_link_in_the_documents_leads_somewhere() -> None:
-    """Links to files of the project name files that are there."""
-    documents = [README, *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CHANGELOG.md"]
-    for document in documents:
-        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8")):
-            if "://" not in target:
-                assert (document.parent / target).exists(), f"{name_of(document)}: {target}"
 
 
 def test_databases_are_told_apart_where_an_engine_is_opened() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -22,3 +23,59 @@ def test_a_decision_has_a_number_a_date_and_a_status(page: Path) -> None:
     status = STATUS.match(rest)
     assert status, f"{page.name}: below the title: Date: YYYY-MM-DD. Status: accepted."
     assert date.fromisoformat(status[1])
+
+
+DOCS = ROOT / "docs"
+INDEX = DOCS / "index.md"
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(DOCS.rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
+]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"\]\((\.\./[\w/]+\.py)\): `(\w+)`")
+
+
+def local_links(page: Path) -> Iterator[tuple[Path, str]]:
+    """The files that a page links to, each with the heading in it, if one is named."""
+    for target in LINK.findall(FENCED.sub("", page.read_text("utf-8"))):
+        if "://" not in target and not target.startswith("mailto:"):
+            path, _, heading = target.partition("#")
+            yield (page.parent / path).resolve() if path else page, heading
+
+
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links, as GitHub makes it."""
+    text = FENCED.sub("", page.read_text("utf-8"))
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
+    for path, heading in local_links(page):
+        assert path.exists(), f"{page.name}: there is no {path}"
+        assert not heading or heading in anchors(path), f"{page.name}: no #{heading} in {path.name}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    linked = {path for path, _ in local_links(INDEX)}
+    pages = {*DOCS.glob("*.md"), *ROOT.glob("*.md")} - {INDEX, ROOT / "CHANGELOG.md"}
+    assert sorted(path.name for path in pages - linked) == []
+
+
+def test_every_example_is_in_their_readme() -> None:
+    folder = ROOT / "examples"
+    linked = {path for path, _ in local_links(folder / "README.md")}
+    files = {path for path in folder.iterdir() if path.is_file() and path.name != "README.md"}
+    assert files
+    assert sorted(path.name for path in files - linked) == []
+
+
+def test_the_index_names_functions_where_they_are() -> None:
+    named = NAMED.findall(INDEX.read_text("utf-8"))
+    assert named
+    for path, name in named:
+        code = (DOCS / path).read_text("utf-8")
+        assert re.search(rf"^(?:def|class) {name}\b", code, re.MULTILINE), f"{path}: {name}"
