@@ -238,6 +238,7 @@ def test_the_export_is_an_event(kept: Place) -> None:
     assert event["actor"]["kind"] == "operator"
     [position] = [number for number, each in enumerate(kept.events(), 1) if each["user_id"] == "1"]
     assert event["details"] == {
+        "nonce": event["details"]["nonce"],
         "first_position": position,
         "last_position": position,
         "checkpoint_size": size,
