@@ -11,6 +11,7 @@ from commands.backups.staging import staged_of
 from commands.backups.unrecorded import is_in_use, unrecorded_files
 from commands.errors import VerificationFailed
 from commands.recovery.recover import Recovered, recover
+from commands.sqlite.connections import is_encrypted
 from commands.sqlite.content import content_problem
 from commands.sqlite.errors import SQLiteFileError
 from commands.sqlite.files import sha256_of
@@ -27,6 +28,7 @@ from projections.queries.locked import backup_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from commands.site.site import Site
     from commands.site.store import FoundFile
@@ -106,7 +108,7 @@ def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliatio
     path = site.store.path(found.filename)
     try:
         digest = sha256_of(path)
-        problem = content_problem(path, keys=site.keys) if found.size else "empty"
+        problem = _problem(site, path) if found.size else "empty"
     except (OSError, SQLiteFileError) as error:
         logger.warning("%r cannot be read and is left alone: %s", found.filename, error)
         result.left_alone.append(found.filename)
@@ -138,6 +140,19 @@ def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliatio
     if recorded:
         site.announce(recorded)
         result.adopted.append(found.filename)
+
+
+def _problem(site: Site, path: Path) -> str | None:
+    """What is wrong with a file. Where nothing speaks for encryption, random bytes are damage.
+
+    Raises:
+        KeyMissing, WrongDatabaseKey: it is encrypted, and cannot be judged.
+    """
+    if site.keys.is_configured:
+        return content_problem(path, keys=site.keys)
+    problem = content_problem(path)
+    is_of_encrypted = site.configuration.database is not None and is_encrypted(site.database)
+    return content_problem(path, keys=site.keys) if problem and is_of_encrypted else problem
 
 
 def _check_known(

@@ -113,6 +113,10 @@ class Site:
         """The keys of the database and its backups, where they are encrypted."""
         return self.configuration.keys
 
+    def keys_for(self, cipher: str | None) -> Keys | None:
+        """What opens a backup. Where neither settings nor its event know of a cipher, none does."""
+        return self.keys if cipher is not None or self.keys.is_configured else None
+
     @property
     def owner(self) -> Owner:
         """This process as one that acts: takes its lock the first time it is asked."""

@@ -39,10 +39,11 @@ def drill(
         digest = _restored(source, path, on_progress)
         if digest != backup.sha256:
             return digest, "the file's content is not what was recorded"
-        problem = content_problem(path, backup.findings, site.keys)
+        keys = site.keys_for(backup.cipher)
+        problem = content_problem(path, backup.findings, keys)
         kept = kept_counts(site, backup)
         if problem is None and kept is not None:
-            problem = count_problem(kept, inspect(path, site.keys))
+            problem = count_problem(kept, inspect(path, keys))
         return digest, problem
 
 

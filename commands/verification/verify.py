@@ -186,7 +186,7 @@ def _look_inside(
         problem = "the file's content is not what was recorded"
     elif level == "integrity":
         path = site.store.path(backup.filename)
-        problem = content_problem(path, backup.findings, site.keys)
+        problem = content_problem(path, backup.findings, site.keys_for(backup.cipher))
         if not os.path.samestat(os.lstat(path), os.fstat(source)):
             raise VerificationFailed(f"{shown(path)} was replaced while it was checked; try again")
     return Verification(backup, level, digest, problem)
