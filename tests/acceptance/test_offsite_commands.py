@@ -96,7 +96,7 @@ def test_status_says_what_is_missing_and_the_copy_mends_it(keyed: Place) -> None
     keyed.done("offsite", "copy")
     (status,) = keyed.json("offsite", "status")
     assert (status["copies"], status["missing"]) == (1, 0)
-    assert "Every good backup has its copy" in keyed.done("offsite", "copy").out
+    assert "by the ledger every good backup has its copy" in keyed.done("offsite", "copy").out
 
 
 def test_verify_ends_with_3_where_it_finds_something(keyed: Place) -> None:

@@ -58,7 +58,10 @@ def copy(
     if any(each.error is not None for each in outcomes):
         raise typer.Exit(FAILED)
     if not outcomes and not as_json:
-        say("Every good backup has its copy.")
+        say(
+            "Nothing to copy: by the ledger every good backup has its copy. What is there is looked "
+            "at by: backup-ledger offsite verify"
+        )
 
 
 def _say(outcome: CopyOutcome, *, as_json: bool) -> None:
