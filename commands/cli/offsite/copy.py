@@ -59,8 +59,8 @@ def copy(
         raise typer.Exit(FAILED)
     if not outcomes and not as_json:
         say(
-            "Nothing to copy: by the ledger every good backup has its copy. What is there is looked "
-            "at by: backup-ledger offsite verify"
+            "Nothing to copy: by the ledger every good backup has its copy. To look at what is "
+            "there: backup-ledger offsite verify"
         )
 
 
