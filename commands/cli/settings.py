@@ -265,7 +265,9 @@ def preview(
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a user's next runs, if each runs on time; what is odd about one stands beside it.
+    """Show a user's next runs, if each runs on time.
+
+    What is odd about one stands beside it.
 
     \b
     Example:

@@ -22,16 +22,19 @@ NEXT_TO_NOTHING = Sizes(
 )
 
 ALIKE = {
+    "help",
+    "rebuild_memory",
     *backup_rows.BY_KIND,
     *postgresql_rows.BY_WRITERS,
     *postgresql_rows.BY_SCHEDULERS,
     *(
         each
         for each in offsite_rows.BY_NAME
-        if each not in ("offsite_first_size", "offsite_memory", "offsite_collect")
+        if each not in ("offsite_first_size", "offsite_collect")
     ),
 }
-FIRST_OF_THOSE = ["postgresql_append_1", "postgresql_night_1"]
+FIRST_OF_THOSE = ["postgresql_append_1"]
+"""Of what differs in a number only, or takes long."""
 
 
 @pytest.mark.slow

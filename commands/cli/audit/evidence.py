@@ -220,7 +220,9 @@ def rotate_key(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new key: a new file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Replace the key that signs checkpoints; print the public half of the new one.
+    """Replace the key that signs checkpoints by a new one.
+
+    The last line is the public half of the new key.
 
     The old key signs a checkpoint that names the new key, and from then on only the new one
     signs: whoever trusts the old key can follow. Set checkpoint_key to the new file afterwards,

@@ -58,7 +58,9 @@ def watch(  # noqa: PLR0917  (options are parameters)
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch a ledger from outside, and raise an alarm where its history does not continue.
+    """Watch a ledger from outside; raise an alarm on a fork.
+
+    A fork is a history that does not continue the one that was seen.
 
     For an auditor or a second machine. The last checkpoint that was seen is kept in a file of
     yours; each look checks the signature of the newest one, and the proof that it continues the

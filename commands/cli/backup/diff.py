@@ -37,7 +37,7 @@ def diff(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare a backup with another one, or with the database as it is now.
+    """Compare a backup with another one, or with the database.
 
     Rows are told apart by primary key, or by rowid where there is none. Nothing is changed and
     nothing is recorded. With --table, the first rows of each kind are shown; with --json, all.

@@ -66,7 +66,9 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Restore a backup, or some of its tables, into the database; or elsewhere with --to.
+    """Restore a backup, or some of its tables.
+
+    It goes into the database, or elsewhere with --to.
 
     With --from, or with --identity where its own file is gone or damaged, an off-site copy is
     fetched first.

@@ -57,7 +57,9 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check what is off-site; exit code 3 where something is damaged.
+    """Check what is off-site.
+
+    Exit code 3 where something is damaged.
 
     \b
     Examples:

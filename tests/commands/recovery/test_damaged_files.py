@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 HEADER_BYTES = 100
 SEED = 20
-FLIPS = 60
+FLIPS = 25
 
 
 def sound_bytes(folder: Path) -> bytes:
