@@ -75,7 +75,7 @@ class Job:
             "created_at": as_json(self.created_at),
             "ended_at": as_json(self.ended_at),
             "progress": {"step": self.step, "done": self.done, "total": self.total},
-            "result": as_json(self.result),
+            "result": self.result,
             "problem": self.problem,
             "has_file": self.file is not None,
         }
@@ -145,7 +145,7 @@ class JobBoard:
 
         job.state = "running"
         try:
-            job.result = work(job, tell)
+            job.result = as_json(work(job, tell))
         except Exception as error:  # noqa: BLE001  (it is what the job came to)
             job.problem = _shape(error)
             job.ended_at, job.state = self._clock.now(), "failed"

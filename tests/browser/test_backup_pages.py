@@ -121,7 +121,7 @@ def test_a_schedule_with_its_preview(office: Office) -> None:
         runs = page.locator("#runs tbody tr")
         expect(runs).to_have_count(10)
         first = runs.first.inner_text()
-        page.get_by_label("Frequency").select_option("daily")
+        page.get_by_label("Frequency", exact=True).select_option("daily")
         page.get_by_label("Time of day").fill("06:15")
         expect(runs.first).to_contain_text("06:15")
         assert runs.first.inner_text() != first

@@ -225,7 +225,8 @@ def _runs_ahead(
     if schedule is not None and schedule.paused:
         return [], "Nothing runs while the schedule is paused."
     try:
-        checked = checked_settings(_wanted(values))
+        given = {name: value for name, value in _wanted(values).items() if value is not None}
+        checked = checked_settings(given)
     except (InvalidSettings, ValueError) as error:
         return [], str(error)
     site, now = served.site, served.site.clock.now()

@@ -75,6 +75,7 @@ def test_backup_that_is_being_restored_stays(one: World) -> None:
         target="/somewhere",
         sha256=backup.sha256,
         forced=False,
+        tables=None,
         owner=one.site.owner.name,
         target_schema_version=1,
         target_sha256=None,
