@@ -119,7 +119,7 @@ def test_runs_too_far_ahead_are_found_by_their_frequency(
         settings(4, NOW + 900 * HOUR, frequency="weekly"),
         settings(5, None),
     )
-    limits = {"daily": NOW + 48 * HOUR, "weekly": NOW + 192 * HOUR}
+    limits = {"daily": NOW + 48 * HOUR, "weekly": NOW + 192 * HOUR, "monthly": NOW + 800 * HOUR}
     with models.reading() as connection:
         beyond = due_queries.schedules_beyond(connection, limits)
     assert sorted(each.user_id for each in beyond) == [1, 4]
