@@ -11,7 +11,7 @@ from tests.crash.aftermath import Forker
 from tests.crash.random_moments import killed_at_random
 from tests.databases import Databases
 
-KILLS = 16
+KILLS = 10
 
 
 @pytest.mark.both_databases

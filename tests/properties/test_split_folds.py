@@ -73,7 +73,7 @@ def require_any_split(ledger: Ledger) -> None:
         assert folded_in_parts(ledger, [position]) == whole, position
 
 
-@settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_read_models_are_the_same_at_every_split(story: list[Step]) -> None:
     """Every read model, over stories in any order."""
@@ -81,7 +81,7 @@ def test_read_models_are_the_same_at_every_split(story: list[Step]) -> None:
         require_any_split(ledger)
 
 
-@settings(max_examples=70, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=35, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps, st.sets(st.integers(1, 44)))
 def test_read_models_are_the_same_in_batches_of_any_size(story: list[Step], ends: set[int]) -> None:
     """Parts of any number and size; one event at a time is among them."""
@@ -92,7 +92,7 @@ def test_read_models_are_the_same_in_batches_of_any_size(story: list[Step], ends
         assert folded_in_parts(ledger, range(1, size + 1)) == whole
 
 
-@settings(max_examples=70, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=35, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_the_past_is_the_fold_of_the_prefix(story: list[Step]) -> None:
     """Time travel, which leaves out what it can, agrees at every position."""
@@ -119,7 +119,7 @@ def require_any_split_of_states(events: Sequence[Event], evolve: Evolve) -> Any:
     return whole
 
 
-@settings(max_examples=200, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_decision_states_are_the_same_at_every_split(story: list[Step]) -> None:
     """Those of schedules, backups, restores and runs; the first three as a command loads them."""

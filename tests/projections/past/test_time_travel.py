@@ -49,7 +49,7 @@ def in_order(table_rows: Rows, key: str) -> Rows:
 
 @pytest.mark.slow
 @pytest.mark.both_databases
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_every_position_is_what_the_read_models_showed_there(ledger: Ledger, seed: int) -> None:
     """For all users at once, and for each alone."""
     end = tell(ledger, seed, 60)
@@ -305,7 +305,7 @@ def test_changes_name_each_field_before_and_after(changed_settings: Found) -> No
 
 @pytest.mark.slow
 @pytest.mark.both_databases
-@pytest.mark.parametrize("seed", [5, 6])
+@pytest.mark.parametrize("seed", [5])
 def test_changes_are_the_difference_of_two_folds(ledger: Ledger, seed: int) -> None:
     """Between any two positions, row by row and field by field."""
     end = tell(ledger, seed, 45)
