@@ -33,7 +33,7 @@ from tests.commands.designed import require_as_designed
 from tests.commands.world import World, add_case, make_database
 from tests.projections.conftest import Rows, folded_in_memory, rows_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: three years are thousands of fsyncs)
 BEGIN, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)

@@ -55,6 +55,7 @@ def make_sparse(path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_database_of_more_than_two_gibibytes(tmp_path: Path, staged: Path) -> None:
     """What lies behind the last byte that 31 bits can name is there, and the whole is sound."""
     source = tmp_path / "large.db"

@@ -305,6 +305,7 @@ def test_a_killed_drill_leaves_only_what_recovery_removes(world: World, moment: 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_over_sixty_days_every_kept_backup_is_drilled_in_time(make_world: MakeWorld) -> None:
     """Daily backups, retention of 20 and a monthly one; no day takes more than its fair share."""
     world = make_world(drill_days=10)
