@@ -148,9 +148,7 @@ def _problem(site: Site, path: Path) -> str | None:
     Raises:
         KeyMissing, WrongDatabaseKey: it is encrypted, and cannot be judged.
     """
-    if site.keys.is_configured:
-        return content_problem(path, keys=site.keys)
-    problem = content_problem(path)
+    problem = content_problem(path, keys=site.keys_for(None))
     is_of_encrypted = site.configuration.database is not None and is_encrypted(site.database)
     return content_problem(path, keys=site.keys) if problem and is_of_encrypted else problem
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 Topic = Literal[
     "failed",
@@ -17,16 +17,4 @@ Topic = Literal[
     "history",
 ]
 
-
-TOPICS: tuple[Topic, ...] = (
-    "failed",
-    "abandoned",
-    "corrupt",
-    "missing",
-    "warning",
-    "restore",
-    "overdue",
-    "low_space",
-    "offsite",
-    "history",
-)
+TOPICS: tuple[Topic, ...] = get_args(Topic)
