@@ -17,13 +17,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from commands.http import health
-from commands.http.admission import Admission
 from commands.http.authentication import Authentication, authenticated
-from commands.http.before_body import TokenBeforeBody
 from commands.http.console import console_routes
 from commands.http.console.session import Door, Sessions
-from commands.http.host_guard import Guard
-from commands.http.methods import HeadAsGet, allowed_methods
+from commands.http.middleware.admission import Admission
+from commands.http.middleware.before_body import TokenBeforeBody
+from commands.http.middleware.host_guard import Guard
+from commands.http.middleware.methods import HeadAsGet, allowed_methods
 from commands.http.problems import answer_to
 from commands.http.router import DEFAULT_PREFIX, build_router
 from commands.http.served_site import ServedSite, served_by_app

@@ -14,7 +14,7 @@ import uvicorn
 
 from commands.errors import CommandError
 from commands.http.application import create_app
-from commands.http.connections import ImpatientProtocol
+from commands.http.middleware.connections import ImpatientProtocol
 from commands.http.served_site import ServedSite
 from commands.scheduler.all_sites import run_all_sites
 from commands.scheduler.process import run_scheduler

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from commands.errors import InvalidArgument
 from commands.http import create_app
-from commands.http.admission import (
+from commands.http.middleware.admission import (
     MAX_OF_ADDRESS,
     MAX_REQUESTS,
     Admission,

@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from commands.http import connections
-from commands.http.connections import LEANED_ON, ImpatientProtocol, address_group
+from commands.http.middleware.connections import LEANED_ON, ImpatientProtocol, address_group
 from tests.http.conftest import Place
 from tests.http.test_server import listening
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from commands.http.host_guard import HEADERS
+from commands.http.middleware.host_guard import HEADERS
 from tests.http.conftest import Place
 from tests.http.in_process import client_of
 

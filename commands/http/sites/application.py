@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
-from commands.http.admission import Admission
 from commands.http.console.page import PREFIX, SWITCH, Switch
-from commands.http.host_guard import Guard
+from commands.http.middleware.admission import Admission
+from commands.http.middleware.host_guard import Guard
 from commands.http.problems import problem
 from commands.http.sites.front import create_front
 from commands.http.sites.served_sites import SITES

@@ -14,7 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from commands.http.connections import address_group
+from commands.http.middleware.connections import address_group
 from commands.http.problems import problem
 
 MAX_REQUESTS = 150
