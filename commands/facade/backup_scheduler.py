@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from commands.facade.models import BackupSettingsUpdate
+from commands.recovery.reconcile import NewFiles
 from commands.scheduler.check import check
 from commands.scheduler.process import run_scheduler
 from commands.scheduler.recording import record_check_failure
@@ -58,6 +59,7 @@ class BackupScheduler:
         self._running: _SchedulerThread | None = None
         if audit_logger is not None:
             backup_service.audit_sinks.for_scheduler = audit_logger
+        self._new_files = NewFiles()
         if db is not None:
             backup_service.use_database_of(db)
 
@@ -153,7 +155,7 @@ class BackupScheduler:
     def _check(self) -> None:
         site = self.backup_service.site
         try:
-            check(site)
+            check(site, new_files=self._new_files)
         except Exception as error:
             record_check_failure(site, error)
             raise

@@ -11,7 +11,7 @@ from commands.backups.staging import staged_of
 from commands.backups.unrecorded import is_in_use, unrecorded_files
 from commands.errors import VerificationFailed
 from commands.recovery.recover import Recovered, recover
-from commands.sqlite.connections import is_encrypted
+from commands.sqlite.connections import is_encrypted, is_encrypted_backup
 from commands.sqlite.content import content_problem
 from commands.sqlite.errors import SQLiteFileError
 from commands.sqlite.files import sha256_of
@@ -84,21 +84,31 @@ def reconcile(
     return result
 
 
-def adopt_new_files(site: Site, context: Context) -> Reconciliation:
-    """Adopt what stands in the folder without an entry; for a process that looks all the time.
+class NewFiles:
+    """What stands in a folder without an entry, for a process that looks again and again.
 
     A file that was left alone is not looked at again before it changes.
     """
-    result = Reconciliation()
-    site.store.require_there()
-    for each in unrecorded_files(site):
-        if each.found in site.left_alone:
-            continue
-        left = len(result.left_alone)
-        _adopt(site, context, each.found, result)
-        if len(result.left_alone) > left:
-            site.left_alone.add(each.found)
-    return result
+
+    def __init__(self) -> None:
+        self._left_alone: set[FoundFile] = set()
+
+    def adopt(self, site: Site, context: Context) -> Reconciliation:
+        """Adopt what is new since the last look.
+
+        Raises:
+            StoreUnknown: the folder cannot be recognized.
+        """
+        result = Reconciliation()
+        site.store.require_there()
+        for each in unrecorded_files(site):
+            if each.found in self._left_alone:
+                continue
+            left = len(result.left_alone)
+            _adopt(site, context, each.found, result)
+            if len(result.left_alone) > left:
+                self._left_alone.add(each.found)
+        return result
 
 
 def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliation) -> None:
@@ -148,9 +158,13 @@ def _problem(site: Site, path: Path) -> str | None:
     Raises:
         KeyMissing, WrongDatabaseKey: it is encrypted, and cannot be judged.
     """
-    problem = content_problem(path, keys=site.keys_for(None))
-    is_of_encrypted = site.configuration.database is not None and is_encrypted(site.database)
-    return content_problem(path, keys=site.keys) if problem and is_of_encrypted else problem
+    keys = site.keys if is_encrypted_backup(path) and _may_have_keys(site) else None
+    return content_problem(path, keys=keys)
+
+
+def _may_have_keys(site: Site) -> bool:
+    has_database = site.configuration.database is not None
+    return site.keys.is_configured or (has_database and is_encrypted(site.database))
 
 
 def _check_known(

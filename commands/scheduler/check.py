@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from commands.errors import StoreUnknown
 from commands.health.presence import count_others_ready, count_schedulers
 from commands.recovery.expired_claims import settle_expired
-from commands.recovery.reconcile import adopt_new_files
+from commands.recovery.reconcile import NewFiles
 from commands.recovery.recover import recover
 from commands.reporting.logs import Timing, log_event
 from commands.runs.claim import claim_due
@@ -59,10 +59,16 @@ class CheckReport:
         )
 
 
-def check(site: Site, stop: Event | None = None, readiness: Readiness | None = None) -> CheckReport:
+def check(
+    site: Site,
+    stop: Event | None = None,
+    readiness: Readiness | None = None,
+    new_files: NewFiles | None = None,
+) -> CheckReport:
     """Run everything that is due as of now.
 
-    `stop` ends it between batches. `readiness`: of the scheduler that checks again and again.
+    `stop` ends it between batches. `readiness` and `new_files`: of the scheduler that checks again
+    and again.
     """
     readiness = readiness or Readiness(site)
     context = site.context(actors.scheduler(site.instance))
@@ -94,7 +100,7 @@ def check(site: Site, stop: Event | None = None, readiness: Readiness | None = N
             break  # that was all: what is due was asked as of one moment
     with timing.of("adopt"):
         try:
-            adopt_new_files(site, context)
+            (new_files or NewFiles()).adopt(site, context)
         except StoreUnknown as error:  # whatever was due has failed, and is recorded
             logger.warning("%s", error)
     log_event("check", **{"due": len(served), "lost": lost} | asdict(report) | timing.fields())

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from commands.audit.sign_checkpoint import AutomaticCheckpoints
+from commands.recovery.reconcile import NewFiles
 from commands.scheduler.check import CheckReport, check
 from commands.scheduler.readiness import Readiness
 from commands.scheduler.recording import record_check_failure
@@ -28,6 +29,7 @@ class Checks:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.readiness = Readiness(site)
+        self._new_files = NewFiles()
         self._checkpoints = AutomaticCheckpoints(site)
         self._drills = DailyDrills(site)
 
@@ -48,7 +50,7 @@ class Checks:
         """
         try:
             read_meta(self._site.ledger.engine)
-            report = check(self._site, stop, self.readiness)
+            report = check(self._site, stop, self.readiness, self._new_files)
         except LedgerTooNew:
             raise
         except Exception as error:

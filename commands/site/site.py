@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from commands.site.configuration import Configuration
-    from commands.site.store import FoundFile, Store
+    from commands.site.store import Store
     from commands.sqlite.cipher.keys import Keys
     from ledger.append.ledger import RecordedEvent
     from ledger.clock import Clock
@@ -64,7 +64,6 @@ class Site:
 
     def __post_init__(self) -> None:
         self.instance = owner_name()
-        self.left_alone: set[FoundFile] = set()
         self._owner: Owner | None = None
         self._source_id: str | None = None
         self._folder_source: FolderSource | None = None

@@ -85,7 +85,7 @@ def open_immutable(path: Path, keys: Keys | None = None) -> sqlite3.Connection:
         SQLiteFileError: as `require_database_file`, or it cannot be opened.
     """
     require_database_file(path)
-    if keys is not None and _is_encrypted_backup(path):
+    if keys is not None and is_encrypted_backup(path):
         return _open_with_key(path, _IMMUTABLE, 0.0, keys)
     return _connect(path, _IMMUTABLE, 0.0)
 
@@ -145,8 +145,8 @@ def is_encrypted(path: Path) -> bool:
     return False
 
 
-def _is_encrypted_backup(path: Path) -> bool:
-    """The same of a file that nobody writes, and that may be opened as it is."""
+def is_encrypted_backup(path: Path) -> bool:
+    """Whether a file that nobody writes looks encrypted; it is opened as a plain file."""
     try:
         with path.open("rb") as file:
             return looks_encrypted(file.read(BEGINNING_BYTES), path.stat().st_size)

@@ -44,7 +44,7 @@ def collect(
     from commands.offsite.destinations import chosen_destinations
     from commands.offsite.errors import OffsiteError
     from commands.offsite.publish import publish_if_behind
-    from commands.offsite.watching.shapes import collected_json
+    from commands.shapes.offsite import collected_json
 
     done: list[Collected] = []
     code = 0

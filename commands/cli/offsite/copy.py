@@ -40,7 +40,7 @@ def copy(
     """
     require_extra()
     from commands.offsite.copy_all import copy_missing
-    from commands.offsite.watching.shapes import made_json
+    from commands.shapes.offsite import made_json
 
     with opened(ctx, "act", adopt=True) as session, progress_bar("copying", in_bytes=True) as bar:
         outcomes = copy_missing(

@@ -27,7 +27,7 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite list
       backup-ledger offsite list --json
     """
-    from commands.offsite.watching.shapes import destination_json
+    from commands.shapes.offsite import destination_json
 
     found, now = _statuses(ctx)
 
@@ -51,7 +51,7 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
     require_extra()
     from commands.offsite.destinations import find_destination
     from commands.offsite.status import destination_status
-    from commands.offsite.watching.shapes import copy_json, destination_json
+    from commands.shapes.offsite import copy_json, destination_json
 
     with opened(ctx, "read") as session:
         session.site.catch_up()
@@ -96,7 +96,7 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite status
       backup-ledger offsite status --json
     """
-    from commands.offsite.watching.shapes import status_json
+    from commands.shapes.offsite import status_json
 
     found, now = _statuses(ctx)
 

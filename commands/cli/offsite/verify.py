@@ -70,7 +70,7 @@ def verify(
     """
     require_extra()
     from commands.offsite.destinations import chosen_destinations
-    from commands.offsite.watching.shapes import checked_json
+    from commands.shapes.offsite import checked_json
 
     wanted = _Wanted(None if due else level.value, parse_part(part), identities_in(identity))
     checked: list[CheckedCopy] = []

@@ -62,7 +62,7 @@ class CollectInput(BaseModel):
 def list_destinations(_caller: Reader, served: Served) -> Response:
     require_extra()
     from commands.offsite.status import destination_statuses  # noqa: PLC0415
-    from commands.offsite.watching.shapes import status_json  # noqa: PLC0415 (needs the extra)
+    from commands.shapes.offsite import status_json  # noqa: PLC0415 (needs the extra)
 
     found = destination_statuses(served.site)
     return answer({"destinations": [status_json(each) for each in found]})
@@ -72,7 +72,7 @@ def list_destinations(_caller: Reader, served: Served) -> Response:
 def show(_caller: Reader, served: Served, name: str) -> Response:
     destination = found_destination(served, name)
     from commands.offsite.status import destination_status  # noqa: PLC0415
-    from commands.offsite.watching.shapes import (  # noqa: PLC0415
+    from commands.shapes.offsite import (  # noqa: PLC0415
         copy_json,
         destination_json,
         status_json,
@@ -88,7 +88,7 @@ def copies_of(caller: Anybody, served: Served, filename: str) -> Response:
     backup = own_backup(caller, served, filename)
     require_extra()
     from commands.offsite.status import placed_copies  # noqa: PLC0415
-    from commands.offsite.watching.shapes import placed_copy_json  # noqa: PLC0415
+    from commands.shapes.offsite import placed_copy_json  # noqa: PLC0415
 
     found = placed_copies(served.site, backup)
     return answer({"copies": [placed_copy_json(each) for each in found]})
@@ -131,7 +131,7 @@ def copy_work(
     """
     from commands.offsite.copy_all import copy_missing  # noqa: PLC0415
     from commands.offsite.destinations import require_attached  # noqa: PLC0415
-    from commands.offsite.watching.shapes import made_json  # noqa: PLC0415
+    from commands.shapes.offsite import made_json  # noqa: PLC0415
 
     require_attached(destination, destination.name)
 
@@ -160,7 +160,7 @@ def collect_work(
     from commands.offsite.deleting.collect import collect as collect_at  # noqa: PLC0415
     from commands.offsite.destinations import require_attached  # noqa: PLC0415
     from commands.offsite.publish import publish_if_behind  # noqa: PLC0415
-    from commands.offsite.watching.shapes import collected_json  # noqa: PLC0415
+    from commands.shapes.offsite import collected_json  # noqa: PLC0415
 
     require_attached(destination, destination.name)
 
@@ -187,8 +187,8 @@ def verify_work(
         require_configured_identities,
     )
     from commands.offsite.verify import READS_CONTENT, verify_copies  # noqa: PLC0415
-    from commands.offsite.watching.shapes import checked_json  # noqa: PLC0415
     from commands.offsite.watching.verify_due import verify_due  # noqa: PLC0415
+    from commands.shapes.offsite import checked_json  # noqa: PLC0415
 
     needs_key = wanted.level in READS_CONTENT and not wanted.due
     identities = (

@@ -1,1 +1,1 @@
-"""Where copies stand, which are due to be looked at again, and how that looks as JSON."""
+"""Where copies stand, and which are due to be looked at again."""

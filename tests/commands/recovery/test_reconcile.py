@@ -203,12 +203,14 @@ def test_file_that_is_still_being_written_waits(one: World, monkeypatch: Any) ->
 
 
 def test_file_that_cannot_be_read_is_left_alone(one: World, monkeypatch: Any) -> None:
-    """It is named, and the others are adopted all the same."""
+    """It is named, and the others are adopted all the same; a scheduler looks at it once."""
     put_database(one.backups / "a.db")
     put_database(one.backups / "b.db")
     read = module.sha256_of
+    seen: list[str] = []
 
     def refuse(looked_at: Path) -> str:
+        seen.append(looked_at.name)
         if looked_at.name == "a.db":
             raise PermissionError(13, "Permission denied")
         return read(looked_at)
@@ -216,6 +218,14 @@ def test_file_that_cannot_be_read_is_left_alone(one: World, monkeypatch: Any) ->
     monkeypatch.setattr(module, "sha256_of", refuse)
     result = reconcile(one.site, one.context())
     assert (result.adopted, result.left_alone) == (["b.db"], ["a.db"])
+    seen.clear()
+    new_files = module.NewFiles()
+    for _ in range(2):
+        new_files.adopt(one.site, one.context())
+    assert seen == ["a.db"]
+    os.utime(one.backups / "a.db")
+    new_files.adopt(one.site, one.context())
+    assert seen == ["a.db"] * 2
 
 
 def test_backup_being_published_is_not_missing(one: World) -> None:
