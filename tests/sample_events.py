@@ -167,6 +167,7 @@ SAMPLES: dict[type[Details], dict[str, Any]] = {
     catalog.HoldPlaced: _HOLD,
     catalog.HoldReleased: _HOLD,
     catalog.BackupAccepted: {"reason": "the archive was cleared"},
+    catalog.BackupDownloaded: {"bytes": 1_048_576},
     restoring.RestoreStarted: {
         **_RESTORE,
         "owner": "db1:4711:boot",

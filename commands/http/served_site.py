@@ -13,6 +13,7 @@ from commands.health.facts import verdict_of
 from commands.health.presence import present_among
 from commands.http.callers import caller_of
 from commands.http.daily_counts import History
+from commands.http.downloads import Downloads
 from commands.http.idempotency import RequestBook
 from commands.http.jobs import JobBoard
 from commands.http.limits import CallerLimits
@@ -43,6 +44,7 @@ class ServedSite:
 
     def __post_init__(self) -> None:
         self.jobs = JobBoard(self.site.clock)
+        self.downloads = Downloads(self.site.clock)
         self.requests = RequestBook(self.site)
         self.history = History(self.site)
         self._verdict: tuple[int, float, Verdict] | None = None

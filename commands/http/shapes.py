@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from commands.reporting.json_values import as_json
 
-JOB, BACKUP = "backup_ledger_job", "backup_ledger_backup"
+JOB, BACKUP, DOWNLOAD = "backup_ledger_job", "backup_ledger_backup", "backup_ledger_download"
 """Names of the routes that `Location` leads to."""
 
 FORMER_MEGABYTE = 1024 * 1024

@@ -314,6 +314,9 @@ _SENTENCES: dict[str, Callable[[Event, Any], str]] = {
     "backup_catalog.backup_accepted": lambda _, d: (
         "Accepted: what its warnings say was meant" + (f" ({d.reason})." if d.reason else ".")
     ),
+    "backup_catalog.backup_downloaded": lambda _, d: (
+        f"Handed out for download: {moments.size(d.bytes)}."
+    ),
     "backup_catalog.hold_released": lambda _, d: f"Hold released; it was for: {d.reason}.",
     "backup_restore.started": _restore("Restore began into"),
     "ledger.hook_failed": lambda _, d: f"{d.hook} failed{_output(d)}.",

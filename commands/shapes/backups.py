@@ -101,6 +101,16 @@ class BackupShape(Shape):
         )
 
 
+class DownloadShape(Shape):
+    """A file that may be fetched once, at /downloads/{download_id}, until `expires_at`."""
+
+    download_id: str
+    filename: str
+    size: int
+    sha256: str
+    expires_at: datetime
+
+
 def path_of(site: Site, backup: Backup) -> str | None:
     """Where a backup's file is; None where it is in another store."""
     is_here = site.has_store and backup.store == site.store.store_id

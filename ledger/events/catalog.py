@@ -177,3 +177,12 @@ class BackupAccepted(_CatalogDetails):
     personal = ("reason",)
     action = "accept"
     reason: str | None
+
+
+class BackupDownloaded(_CatalogDetails):
+    """A person was given the file, to take it out of the folder. `bytes`: its size."""
+
+    event_type = "backup_catalog.backup_downloaded"
+    schema_version = 1
+    action = "download"
+    bytes: Count

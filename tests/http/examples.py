@@ -93,6 +93,7 @@ def _backups(ask: Ask, client: httpx.Client, world: World) -> None:
     ask("GET /backups/{filename}", one)
     ask("GET /backups/{filename}/details", f"{one}/details")
     ask("DELETE /backups/{filename}/hold", f"{one}/hold")
+    ask("POST /backups/{filename}/download", f"{one}/download")
     finished(client, ask("POST /backups/{filename}/verify", f"{one}/verify"))
     ask("GET /backups/{filename}/restore", f"{one}/restore")
     finished(client, ask("POST /backups/{filename}/restore", f"{one}/restore", json={}))

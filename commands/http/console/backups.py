@@ -27,6 +27,7 @@ from commands.http.ledger_route import Command
 from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
 from commands.http.routes.backups import own_backup
+from commands.http.routes.downloads import offered_download
 from commands.http.served_site import Served, ServedSite
 from commands.reporting.humanize import parse_moment
 from commands.schedules.settings import require_known_user
@@ -181,6 +182,13 @@ def verify(
         return VerificationShape.of(found)
 
     return RedirectResponse(job_page(served.jobs.start("verify_backup", caller, work)), 303)
+
+
+@router.post(f"{PLACE}/{{filename}}/download")
+def download(caller: Operator, context: Command, served: Served, filename: str) -> Response:
+    """To the address that gives the file once."""
+    _backup, offered = offered_download(served, context, caller, filename)
+    return RedirectResponse(f"{BASE}/api/downloads/{offered.download_id}", 303)
 
 
 @router.post(f"{PLACE}/{{filename}}/delete")

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STREAMS = re.compile(r"/audit/follow$|/jobs/[^/]+/events$")
-"""They have no end, so there is nothing to say of them beforehand."""
+STREAMS = re.compile(r"/audit/follow$|/jobs/[^/]+/events$|/downloads/[^/]+$")
+"""They have no end, or work once: there is nothing to say of them beforehand."""
 
 
 class HeadAsGet:
