@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +24,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As under `nohup ... &`: what tests start would ignore the interrupt that they send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: a run is 100,000 fsyncs)
+ENOUGH_BYTES = 4 << 30
+HAS_MEMORY = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
+if HAS_MEMORY and "TMPDIR" not in os.environ:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+# What tests start would otherwise be compiled anew by each process of thousands.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A slow machine is no wrong answer.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -27,6 +40,7 @@ settings.load_profile("no deadline")
 TESTS = Path(__file__).parent
 SLOW_FOLDERS = {
     "acceptance",
+    "benchmarks",
     "browser",
     "chaos",
     "commands/demo",
@@ -34,6 +48,7 @@ SLOW_FOLDERS = {
     "crash",
     "faults",
     "http",
+    "load",
     "postgresql",
     "properties",
     "schema_changes",
@@ -58,6 +73,13 @@ def open_ledger_at(path: Path, clock: Clock) -> Ledger:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--ledger-on postgresql` takes every test there; many need SQLite's files and fail."""
     parser.addoption("--ledger-on", choices=BOTH, help="the database of every ledger")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick inner loop does not even import what its folder leaves out."""
+    if config.option.markexpr != "not slow" or not collection_path.is_relative_to(TESTS):
+        return None
+    return collection_path.relative_to(TESTS).as_posix() in SLOW_FOLDERS or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -208,8 +208,22 @@ def _older_matcher(event_type: str) -> Matcher:
     return lambda text: newest(text) or older(text)
 
 
-_MATCHERS = {event_type: _matcher(event_type) for event_type in REGISTRY}
-_OLDER_TOO = {event_type: _older_matcher(event_type) for event_type in REGISTRY}
+class _Matchers(dict[str, "Matcher"]):
+    """Each made once a record asks for it: compiling all of them takes as long as a start."""
+
+    def __init__(self, make: Callable[[str], Matcher]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, event_type: str) -> Matcher:
+        if event_type not in REGISTRY:
+            raise KeyError(event_type)
+        matcher = self[event_type] = self._make(event_type)
+        return matcher
+
+
+_MATCHERS = _Matchers(_matcher)
+_OLDER_TOO = _Matchers(_older_matcher)
 
 
 def _same(one: Any, other: Any) -> bool:

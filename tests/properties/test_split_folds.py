@@ -39,7 +39,6 @@ from tests.projections.stories import Step, drafts_of, steps
 from tests.properties.test_commands_state_machine import Commands
 from tests.sample_events import CONTEXT, draft
 
-MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: each example makes a ledger)
 Evolve = Callable[[Any, Event], Any]
 RESTORES = (RestoreStarted, RestoreCompleted, RestoreFailed, RestoreInterrupted)
 
@@ -47,7 +46,7 @@ RESTORES = (RestoreStarted, RestoreCompleted, RestoreFailed, RestoreInterrupted)
 @contextmanager
 def ledger_of(story: Sequence[Step]) -> Iterator[Ledger]:
     """A ledger of its own, in which a story has happened, and then a restore."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         ledger = open_ledger_at(Path(folder) / "ledger.sqlite", ManualClock(START))
         ended = draft(RESTORES[1 + len(story) % 3])
         ledger.append(CONTEXT, *drafts_of(story), draft(RestoreStarted), ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -18,25 +17,22 @@ from ledger.events.scheduling import BackupCompleted, BackupFailed, SettingsUpda
 from tests.commands.conftest import MakeWorld
 from tests.commands.world import World, make_database
 
-MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: a year is 1,500 fsyncs)
 FIRST_YEAR, YEARS = 2019, 2
 """With a leap day; a year more repeats what was seen."""
 
 
 @pytest.fixture
-def quick_world(tmp_path: Path) -> Iterator[World]:
-    """A world on a file system in memory, where the machine has one."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else tmp_path) as folder:
-        world = World(Path(folder), ManualClock(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)))
-        make_database(world.database)
-        yield world
-        world.close()
+def first_year_world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, ManualClock(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)))
+    make_database(world.database)
+    yield world
+    world.close()
 
 
 @pytest.mark.slow
-def test_years_of_daily_backups_keep_seven_and_lose_no_day(quick_world: World) -> None:
+def test_years_of_daily_backups_keep_seven_and_lose_no_day(first_year_world: World) -> None:
     """Every day has one completed run, retention leaves seven, leap days included."""
-    world = quick_world
+    world = first_year_world
     world.configure(1, keep_count=7)
     first = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
     end = datetime(FIRST_YEAR + YEARS, 1, 1, tzinfo=UTC)

@@ -35,7 +35,6 @@ from tests.projections.conftest import Rows, folded_in_memory, rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: three years are thousands of fsyncs)
 BEGIN, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 LOOKS = 20
 USERS = (1, 2, 3, 4)
@@ -252,7 +251,7 @@ class Life:
 @pytest.fixture(scope="module")
 def life() -> Iterator[Life]:
     """The three years, lived once."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder), ManualClock(BEGIN))
         make_database(world.database)
         lived = Life(world)

@@ -1,7 +1,9 @@
 """From wall-clock time to instants, against the clocks of odd places."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -31,19 +33,27 @@ ODD_ZONES = (
     "Asia/Kathmandu",
     "Africa/Casablanca",
 )
-DAYS_OF_CHANGE = [
-    (name, day)
-    for name in ODD_ZONES
-    for day in (date(1990, 1, 1) + timedelta(days=n) for n in range(50 * 365))
-    if datetime.combine(day, time(), UTC).astimezone(ZoneInfo(name)).utcoffset()
-    != datetime.combine(day + timedelta(days=1), time(), UTC).astimezone(ZoneInfo(name)).utcoffset()
-]
+
+
+@cache
+def days_of_change() -> list[tuple[str, date]]:
+    """The days of fifty years in which clocks are set otherwise, each with its zone."""
+    midnights = [datetime(1990, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(50 * 365)]
+    found = []
+    for name in ODD_ZONES:
+        offsets = [midnight.astimezone(ZoneInfo(name)).utcoffset() for midnight in midnights]
+        changes = zip(midnights, pairwise(offsets), strict=False)
+        found += [(name, day.date()) for day, (before, after) in changes if before != after]
+    return found
+
+
 any_day = st.dates(date(1990, 1, 1), date(2045, 12, 31))
 any_time = st.builds(time, st.integers(0, 23), st.integers(0, 59))
 zone_and_day = st.one_of(
     st.tuples(st.sampled_from(ODD_ZONES), any_day),
     st.tuples(
-        st.sampled_from(DAYS_OF_CHANGE), st.integers(-1, 1).map(lambda n: timedelta(days=n))
+        st.deferred(lambda: st.sampled_from(days_of_change())),
+        st.integers(-1, 1).map(lambda n: timedelta(days=n)),
     ).map(lambda pair: (pair[0][0], pair[0][1] + pair[1])),
 )
 
