@@ -2,8 +2,8 @@
 
     APP_DATABASE=/var/lib/app/app.db uvicorn --factory application:create_app
 
-It needs `backup-ledger[http]`. The routes of Backup Ledger are at /database, the application's own
-beside them. Start one worker process with the scheduler; a second one would do no harm (a slot
+It needs `backup-ledger[http]`. The routes of Backup Ledger are at /database, its console is at
+/backups, the application's own pages are beside them. Start one worker process with the scheduler; a second one would do no harm (a slot
 is claimed once), and no good either.
 """
 
@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import parse_qs
 
-from fastapi import FastAPI, Header, HTTPException
+from fastapi import Cookie, FastAPI, Header, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from commands import BackupService
-from commands.http import Caller, create_router
+from commands.http import Caller, create_console, create_router
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
@@ -28,6 +30,9 @@ CREATE TABLE IF NOT EXISTS users (
     id INTEGER PRIMARY KEY, token_sha256 TEXT NOT NULL UNIQUE, is_admin INTEGER NOT NULL
 );
 """
+SIGN_IN = """<!doctype html><title>Sign in</title>
+<form method="post"><label>Token <input name="token" type="password"></label>
+<button>Sign in</button></form>"""
 
 
 def create_app() -> FastAPI:
@@ -43,9 +48,9 @@ def create_app() -> FastAPI:
         connection.execute("PRAGMA journal_mode=WAL")  # readers and backups never block a writer
         connection.executescript(SCHEMA)
 
-    def caller(authorization: Annotated[str, Header()] = "") -> Caller:
-        """Who asks, by the application's own users: Backup Ledger believes what this returns."""
-        digest = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).hexdigest()
+    def user_of(token: str) -> Caller:
+        """Who has a token, by the application's own users."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
         with database() as connection:
             user = connection.execute(
                 "SELECT id, is_admin FROM users WHERE token_sha256 = ?", (digest,)
@@ -56,6 +61,20 @@ def create_app() -> FastAPI:
         # Users see and change only what is theirs; operators do everything.
         return Caller(str(user_id), "operator") if is_admin else Caller.user(user_id)
 
+    def caller(authorization: Annotated[str, Header()] = "") -> Caller:
+        """Who asks the API. Backup Ledger believes what this returns."""
+        return user_of(authorization.removeprefix("Bearer "))
+
+    def visitor(notes_token: Annotated[str, Cookie()] = "") -> Caller:
+        """Who looks at the console. Forged forms are refused by its own pages."""
+        return user_of(notes_token)
+
+    def sign_out(_request: object) -> RedirectResponse:
+        """What the console's "Log out" does."""
+        answer = RedirectResponse("/sign-in", 303)
+        answer.delete_cookie("notes_token")
+        return answer
+
     app = FastAPI(title="Notes")
 
     @app.get("/notes")
@@ -63,6 +82,21 @@ def create_app() -> FastAPI:
         with database() as connection:
             return [text for (text,) in connection.execute("SELECT text FROM notes ORDER BY id")]
 
+    @app.get("/sign-in")
+    def ask() -> HTMLResponse:
+        return HTMLResponse(SIGN_IN)
+
+    @app.post("/sign-in")
+    async def sign_in(request: Request) -> RedirectResponse:
+        form = parse_qs((await request.body()).decode())
+        token = form.get("token", [""])[0]
+        user_of(token)
+        answer = RedirectResponse("/backups/", 303)
+        answer.set_cookie("notes_token", token, httponly=True, samesite="strict", secure=True)
+        return answer
+
+    service = BackupService(path)
     # The scheduler starts and ends with the application. At the end a running backup finishes.
-    app.include_router(create_router(BackupService(path), caller, with_scheduler=True))
+    app.include_router(create_router(service, caller, with_scheduler=True))
+    app.mount("/backups", create_console(service, visitor, sign_in="/sign-in", sign_out=sign_out))
     return app

@@ -112,6 +112,12 @@ def test_the_application_backs_itself_up_while_it_is_served(
         assert ask("/database/settings/1", "bo").status_code == 200  # an operator
         assert ask("/database/settings/2", "anna").status_code == 404  # not hers
         assert ask("/database/backups", "stranger").status_code == 401
+        away = client.get("/backups/runs").headers["location"]
+        assert away == "/sign-in?next=%2Fbackups%2Fruns"
+        signed_in = client.post("/sign-in", data={"token": "anna"})
+        cookie = signed_in.headers["set-cookie"].partition(";")[0]
+        page = client.get("/backups/runs", headers={"Cookie": cookie})  # hers, in the console
+        assert "completed" in page.text
 
     async def serve() -> None:
         async with app.router.lifespan_context(app):

@@ -2,6 +2,7 @@
 
 from commands.http.application import create_app
 from commands.http.callers import Caller
+from commands.http.console.mounting.application import create_console
 from commands.http.router import create_router
 
-__all__ = ["Caller", "create_app", "create_router"]
+__all__ = ["Caller", "create_app", "create_console", "create_router"]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
+from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -69,7 +70,7 @@ def create_router(
     *,
     prefix: str = DEFAULT_PREFIX,
     with_scheduler: bool = False,
-    scheduler_runs: Callable[[], bool] = lambda: False,
+    scheduler_runs: Callable[[], bool] | None = None,
 ) -> APIRouter:
     """The routes, without authentication of their own.
 
@@ -115,14 +116,25 @@ def problem_example(status: int, detail: str) -> dict[str, Any]:
     return {"description": title, "content": {MEDIA_TYPE: {"example": example}}}
 
 
+_KNOWN: WeakValueDictionary[int, ServedSite] = WeakValueDictionary()
+"""By the identity of their site: what refers to it keeps it from becoming another's."""
+
+
 def served_site(
-    place: Site | BackupService | ServedSite, scheduler_runs: Callable[[], bool] = lambda: False
+    place: Site | BackupService | ServedSite, scheduler_runs: Callable[[], bool] | None = None
 ) -> ServedSite:
+    """A site as it is served: the same for router and console of an application."""
     if isinstance(place, ServedSite):
         return place
+    site = place.site if isinstance(place, BackupService) else place
+    found = _KNOWN.get(id(site))
+    if found is None or found.stopping.is_set():
+        found = _KNOWN[id(site)] = ServedSite(site)
     if isinstance(place, BackupService):
-        return ServedSite(place.site, scheduler_runs, opened_by=place)
-    return ServedSite(place, scheduler_runs)
+        found.opened_by = place
+    if scheduler_runs is not None:
+        found.scheduler_runs = scheduler_runs
+    return found
 
 
 def binding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 64 * 1024
 VERDICT_SECONDS = 10.0
+STATE = "backup_ledger_state"
+"""In a request's scope: what a mounted console has instead of an application's state."""
 
 
 @dataclass
@@ -84,9 +86,14 @@ class ServedSite:
         self.history.close()
 
 
+def state_of(request: Request) -> Any:
+    """`served`, `clock` and `door` of what is asked: a mounted console, else the application."""
+    return request.scope.get(STATE) or request.app.state
+
+
 def served_by_app(request: Request) -> ServedSite:
-    """What the application that is asked serves."""
-    return cast("ServedSite", request.app.state.served)
+    """What the application, or the mounted console, that is asked serves."""
+    return cast("ServedSite", state_of(request).served)
 
 
 def served_site_of(request: Request) -> ServedSite:

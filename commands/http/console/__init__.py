@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from starlette.responses import RedirectResponse
@@ -50,24 +53,27 @@ def console_routes() -> list[BaseRoute]:
     Whoever logs in with a token gets a session. Scripts of the pages read the API at
     /console/api, by the same session.
     """
-    bound = Depends(binding(served_by_app, visitor))
-    inside = APIRouter(route_class=ConsoleRoute, dependencies=[bound], include_in_schema=False)
-    for each in PAGES:
-        inside.include_router(each.router)
-    inside.add_api_route(f"{BASE}/{{rest:path}}", _nothing)
-    read = build_router(
-        served_by_app, reading_visitor, prefix=f"{BASE}/api", include_in_schema=False
-    )
     start = APIRoute(
         "/", lambda: RedirectResponse(BASE, 303), response_model=None, include_in_schema=False
     )
-    return [
-        *static_files.router.routes,
-        *login.router.routes,
-        *read.routes,
-        *inside.routes,
-        start,
-    ]
+    return [*login.router.routes, *pages_for(visitor, reading_visitor), start]
+
+
+def pages_for(
+    visitor: Callable[..., Any], reader: Callable[..., Any], *more: APIRouter
+) -> list[BaseRoute]:
+    """All pages, and the API that their scripts read.
+
+    `visitor`, `reader`: the dependencies that let in who looks, and who reads by a script.
+    `more`: pages besides.
+    """
+    bound = Depends(binding(served_by_app, visitor))
+    inside = APIRouter(route_class=ConsoleRoute, dependencies=[bound], include_in_schema=False)
+    for each in (*(page.router for page in PAGES), *more):
+        inside.include_router(each)
+    inside.add_api_route(f"{BASE}/{{rest:path}}", _nothing)
+    read = build_router(served_by_app, reader, prefix=f"{BASE}/api", include_in_schema=False)
+    return [*static_files.router.routes, *read.routes, *inside.routes]
 
 
 def _nothing(rest: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from commands.http.console.static_files import address_of
+from commands.http.served_site import state_of
 from commands.reporting import humanize as moments
 from ledger.append.software import software_version
 from ledger.clock import format_instant
@@ -24,10 +26,48 @@ if TYPE_CHECKING:
     from commands.http.callers import Caller
 
 BASE = "/console"
-PREFIX = "backup_ledger_prefix"
-"""In a request's scope: the path of the site whose console this is, `/sites/crm`."""
+ADDRESS = "backup_ledger_address"
+"""In a request's scope: where browsers find the console, if it is not at `BASE`."""
 SWITCH = "backup_ledger_switch"
 """In a request's scope: which sites there are."""
+
+
+class Address(NamedTuple):
+    """Where browsers find a console: that of a site, or one that an application mounted.
+
+    `base`: what stands before its pages. `start`: its first page.
+    """
+
+    base: str = BASE
+    start: str = BASE
+
+    def outside(self, path: str) -> str:
+        """The address of one of our paths, for a browser; any other path stays as it is."""
+        if not is_own(path.partition("?")[0]):
+            return path
+        rest = path.removeprefix(BASE)
+        return f"{self.base if rest.startswith('/') else self.start}{rest}"
+
+    def inside(self, path: str) -> str | None:
+        """Our own path of an address; None where it is not one of the console's."""
+        if path in (self.base, self.start):
+            return BASE
+        within = f"{self.base}/"
+        return f"{BASE}/{path.removeprefix(within)}" if path.startswith(within) else None
+
+    def rewritten(self, page: str) -> str:
+        """A page whose attributes name our own paths, with those for browsers.
+
+        Attributes of our templates alone: what is data has its quotes escaped.
+        """
+        if self.base == BASE and self.start == BASE:
+            return page
+        return _OWN_ATTRIBUTE.sub(
+            lambda found: f'="{self.base if found[1] == "/" else self.start}{found[1]}', page
+        )
+
+
+_OWN_ATTRIBUTE = re.compile(rf'="{BASE}(["/?#])')
 
 
 class Switch(NamedTuple):
@@ -116,14 +156,14 @@ def page(
 ) -> HTMLResponse:
     """A template's page. `caller`: None before anybody is known."""
     visit = getattr(request.state, "console_visit", None)
-    now = context.pop("now", None) or request.app.state.clock.now()
-    prefix = request.scope.get(PREFIX, "")
+    now = context.pop("now", None) or state_of(request).clock.now()
     places = [] if caller is None else [each for each in NAVIGATION if caller.role in each.roles]
     body = ENVIRONMENT.get_template(template).render(
         caller=caller,
         navigation=places,
         here=_here(request, places),
         csrf="" if visit is None else visit.session.csrf,
+        can_leave=state_of(request).door.lets_out,
         form_key=secrets.token_urlsafe(12),
         said=[] if visit is None or not is_looked_at(request) else _taken(visit.session.said),
         now=now,
@@ -131,8 +171,7 @@ def page(
         switch=request.scope.get(SWITCH),
         **context,
     )
-    if prefix:  # attributes of our templates alone: what is data has its quotes escaped
-        body = body.replace(f'="{BASE}', f'="{prefix}{BASE}')
+    body = address_of_console(request).rewritten(body)
     # A form's origin is only told to us where its page's policy lets it be.
     headers = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
     return HTMLResponse(body, status, headers)
@@ -167,10 +206,18 @@ def referring_page(request: Request) -> str | None:
         found = urlsplit(request.headers.get("referer", ""))
     except ValueError:
         return None
-    path = found.path.removeprefix(request.scope.get(PREFIX, ""))
-    if found.netloc != request.headers.get("host") or not is_own(path):
+    path = address_of_console(request).inside(found.path)
+    if path is None or found.netloc != request.headers.get("host") or not is_own(path):
         return None
     return path + (f"?{found.query}" if found.query else "")
+
+
+def address_of_console(request: Request) -> Address:
+    """Where browsers find the console that is asked."""
+    return cast("Address", request.scope.get(ADDRESS, _OWN_ADDRESS))
+
+
+_OWN_ADDRESS = Address()
 
 
 def is_looked_at(request: Request) -> bool:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Protocol, cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from fastapi import Depends, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
 from commands.http.authentication import require_own_origin
 from commands.http.callers import READING, Caller
+from commands.http.console.page import BASE
+from commands.http.served_site import state_of
 from commands.upkeep.tokens import TokenRefused, token_id_of
 
 if TYPE_CHECKING:
@@ -43,9 +45,12 @@ class DoneBefore(Exception):
 
 @dataclass
 class Session:
-    """What is remembered of a visitor."""
+    """What is remembered of a visitor.
 
-    token_id: str
+    `holder`: the id of the token, or whom an application let in.
+    """
+
+    holder: str
     seen_at: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     said: deque[str] = field(default_factory=lambda: deque(maxlen=5))
@@ -63,9 +68,9 @@ class Sessions:
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
         self._lock = Lock()
 
-    def begin(self, token_id: str, now: float) -> tuple[str, Session]:
+    def begin(self, holder: str, now: float) -> tuple[str, Session]:
         """A session and what its cookie says."""
-        text, session = secrets.token_urlsafe(32), Session(token_id, now)
+        text, session = secrets.token_urlsafe(32), Session(holder, now)
         with self._lock:
             self._sessions[_hash(text)] = session
             while len(self._sessions) > MAX_SESSIONS:
@@ -113,6 +118,9 @@ class TokenReader(Protocol):
 class Door:
     """The dependency that lets visitors in, and checks that a form is one of our own pages'."""
 
+    lets_out = True
+    """Whether its pages have a button to log out."""
+
     def __init__(
         self, clock: Clock, authentication: TokenReader, sessions: Sessions | None = None
     ) -> None:
@@ -130,12 +138,22 @@ class Door:
             DoneBefore: the form was sent before.
         """
         caller, session = await run_in_threadpool(self._enter, request)
-        form = {} if request.method in READING else await _checked_form(request, session)
+        form = {} if request.method in READING else await checked_form(request, session)
         request.state.console_visit = Visit(session, form)
         return caller
 
     def now(self) -> float:
         return self._clock.monotonic()
+
+    def way_in(self, request: Request, error: Exception) -> str | None:
+        """Where a visitor goes who was not let in because of an error; None: nowhere."""
+        if not isinstance(error, LoginNeeded):
+            return None
+        path, query = request.url.path, request.url.query
+        if request.method != "GET" or path == BASE:
+            return f"{BASE}/login"
+        asked = f"{path}?{query}" if query else path
+        return f"{BASE}/login?next={quote(asked, safe='')}"
 
     def log_in(self, text: str) -> tuple[Caller, str]:
         """Begin a session with a token; the caller and what the cookie says.
@@ -154,7 +172,7 @@ class Door:
         if session is None:
             raise LoginNeeded
         try:
-            return self.authentication.caller_of_token(session.token_id), session
+            return self.authentication.caller_of_token(session.holder), session
         except TokenRefused:
             if self._is_alone:  # else another site may accept it
                 self.sessions.end(text)
@@ -163,7 +181,7 @@ class Door:
 
 def door_of(request: Request) -> Door:
     """The door of the application that is asked."""
-    return cast("Door", request.app.state.door)
+    return cast("Door", state_of(request).door)
 
 
 async def visitor(request: Request) -> Caller:
@@ -223,7 +241,13 @@ def set_cookie(request: Request, response: Response, text: str, path: str) -> No
     )
 
 
-async def _checked_form(request: Request, session: Session) -> dict[str, str]:
+async def checked_form(request: Request, session: Session) -> dict[str, str]:
+    """The fields of a form of one of our own pages.
+
+    Raises:
+        HTTPException: 403 where it looks forged; 415, 422 as `form_of`.
+        DoneBefore: the form was sent before.
+    """
     require_own_origin(request)
     form = await form_of(request)
     if not secrets.compare_digest(form.pop("csrf", "").encode(), session.csrf.encode()):

@@ -39,15 +39,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if "server" in headers:
-                    del headers["server"]
-            await send(message)
-
+        send_guarded = with_headers(send)
         if not self._is_known(Headers(scope=scope).getlist("host")):
             refused = problem(
                 421,
@@ -62,3 +54,18 @@ class Guard:
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
             return False
         return self._hosts is None or host_name(hosts[0]) in self._hosts
+
+
+def with_headers(send: Send) -> Send:
+    """Sends what browsers are told with every answer, where nothing else was said before."""
+
+    async def send_guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            if "server" in headers:
+                del headers["server"]
+        await send(message)
+
+    return send_guarded

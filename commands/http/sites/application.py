@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
-from commands.http.console.page import PREFIX, SWITCH, Switch
+from commands.http.console.page import ADDRESS, BASE, SWITCH, Address, Switch
 from commands.http.middleware.admission import Admission
 from commands.http.middleware.host_guard import Guard
 from commands.http.problems import problem
@@ -60,7 +60,7 @@ class _Sites:
             **scope,
             "path": rest,
             "raw_path": rest.encode(),
-            PREFIX: prefix,
+            ADDRESS: Address(f"{prefix}{BASE}", f"{prefix}{BASE}"),
             SWITCH: Switch(name, tuple(self._sites.names)),
         }
         await app(inner, receive, _prefixed(send, prefix))

@@ -156,7 +156,7 @@ def _console(sites: ServedSites) -> APIRouter:
     @inside.get(BASE)
     def overview(request: Request) -> Response:
         session = sites.sessions.find(request.cookies.get(COOKIE), sites.clock.monotonic())
-        callers = {} if session is None else sites.callers(session.token_id)
+        callers = {} if session is None else sites.callers(session.holder)
         if not callers:
             raise LoginNeeded
         glances = [(each, callers.get(each.name)) for each in sites.glances()]
