@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
 from itertools import accumulate
@@ -272,8 +272,11 @@ def memory_sparse(folder: Path, sizes: Sizes) -> Row:
             digest.update(piece)
     peaks = []
     for number in range(2):
-        job = ours.repository.job(Path(os.devnull)).model_copy(
-            update={"path": str(path), "size": path.stat().st_size, "sha256": digest.hexdigest()}
+        job = replace(
+            ours.repository.job(Path(os.devnull)),
+            path=str(path),
+            size=path.stat().st_size,
+            sha256=digest.hexdigest(),
         )
         with _Watched() as watched:
             run_copy(job)

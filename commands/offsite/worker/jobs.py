@@ -1,14 +1,16 @@
-"""What the helper process is asked to do, as it goes through its standard input."""
+"""What the helper process is asked to do, as it goes through its standard input.
+
+Plain dataclasses: to import pydantic would be half of the helper's start.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from dataclasses import dataclass
 
 
-class _Job(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
     """`options`: of the store. `bytes_per_second`: at most, 0 for no limit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str
     options: dict[str, str]
@@ -16,6 +18,7 @@ class _Job(BaseModel):
     bytes_per_second: float = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CopyJob(_Job):
     """Make one copy. Paths are local; `condemned` and `missing` are names of packs in hex.
 
@@ -43,7 +46,8 @@ class CopyJob(_Job):
     promised_until: float = 0.0
 
 
-class CopyResult(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyResult:
     """What was stored. `pack_names`: of every pack that the copy names, in hex.
 
     `locked_until`: when the first of its packs is not locked any more, in seconds since 1970.
@@ -60,6 +64,7 @@ class CopyResult(BaseModel):
     locked_until: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchJob(_Job):
     """Bring one copy's file back. What the ledger recorded must be what is found.
 
@@ -78,6 +83,7 @@ class FetchJob(_Job):
     kept_packs: str | None = None
 
 
-class FetchResult(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchResult:
     received_bytes: int
     packs: int

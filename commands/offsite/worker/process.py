@@ -12,13 +12,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from commands.offsite.errors import OffsiteError
 from commands.offsite.repository.opening import open_store
 from commands.offsite.worker.fetch import fetch_copy
 from commands.offsite.worker.jobs import CopyJob, FetchJob
 from commands.offsite.worker.send import BackupChangedError, make_copy
+
+if TYPE_CHECKING:
+    from commands.offsite.worker.jobs import CopyResult, FetchResult
 
 PROGRESS_STEPS = 200
 
@@ -42,24 +46,21 @@ def say(line: dict[str, Any]) -> None:
 
 def main(action: str) -> int:
     """Do the job on standard input; 0 when done."""
-    text = sys.stdin.buffer.read()
+    fields = json.load(sys.stdin.buffer)
+    os.nice(fields["niceness"])
+    result: CopyResult | FetchResult
     try:
+        store = open_store(fields["url"], fields["options"])
         if action == "copy":
-            job = CopyJob.model_validate_json(text)
-            os.nice(job.niceness)
-            store = open_store(job.url, job.options)
-            result = make_copy(store, job, _Progress()).model_dump(mode="json")
+            result = make_copy(store, CopyJob(**fields), _Progress())
         else:
-            fetch = FetchJob.model_validate_json(text)
-            os.nice(fetch.niceness)
-            store = open_store(fetch.url, fetch.options)
-            result = fetch_copy(store, fetch, _Progress()).model_dump(mode="json")
+            result = fetch_copy(store, FetchJob(**fields), _Progress())
     except BrokenPipeError:
         return 1
     except (OffsiteError, BackupChangedError, OSError) as error:
         say({"error": {"kind": type(error).__name__, "message": str(error)}})
         return 1
-    say({"done": result})
+    say({"done": asdict(result)})
     return 0
 
 

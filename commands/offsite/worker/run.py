@@ -6,6 +6,7 @@ import json
 import os
 import select
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from commands.offsite import errors
@@ -45,7 +46,7 @@ def run_copy(
         BackupChangedError: the local file is not what was recorded.
         OffsiteError: what the destination said; HelperFailed where nothing was said.
     """
-    return CopyResult.model_validate(_run("copy", job.model_dump_json(), on_progress, pass_fds))
+    return CopyResult(**_run("copy", job, on_progress, pass_fds))
 
 
 def run_fetch(
@@ -56,15 +57,16 @@ def run_fetch(
     Raises:
         OffsiteError: as `run_copy`.
     """
-    return FetchResult.model_validate(_run("fetch", job.model_dump_json(), on_progress, pass_fds))
+    return FetchResult(**_run("fetch", job, on_progress, pass_fds))
 
 
 def _run(
-    action: str, job: str, on_progress: Progress | None, pass_fds: Sequence[int]
+    action: str, job: CopyJob | FetchJob, on_progress: Progress | None, pass_fds: Sequence[int]
 ) -> dict[str, Any]:
+    text = json.dumps(asdict(job)).encode()
     try:
         with program(
-            "-m", MODULE, action, job=job.encode(), pass_fds=pass_fds, environment=SMALL_HEAP
+            "-m", MODULE, action, job=text, pass_fds=pass_fds, environment=SMALL_HEAP
         ) as output:
             return _follow(output, on_progress)
     except ProgramNotStarted as error:

@@ -85,7 +85,7 @@ class Repository:
     def job(self, path: Path, **changes: Any) -> CopyJob:
         content = path.read_bytes()
         self.numbers += 1
-        fields = {
+        fields: dict[str, Any] = {
             "url": f"file://{self.store.root}",
             "options": {},
             "path": str(path),
@@ -104,7 +104,7 @@ class Repository:
             "index_folder": str(self.index),
             "scratch": str(self.folder / "columns"),
         }
-        return CopyJob.model_validate(fields | changes)
+        return CopyJob(**fields | changes)
 
     def copy(self, path: Path, store: Any = None, **changes: Any) -> CopyResult:
         job = self.job(path, **changes)
@@ -118,7 +118,7 @@ class Repository:
 
     def fetch_job(self, copy_id: str, path: Path, **changes: Any) -> FetchJob:
         job, result = self.jobs[copy_id], self.results[copy_id]
-        fields = {
+        fields: dict[str, Any] = {
             "url": job.url,
             "options": {},
             "path": str(path),
@@ -130,7 +130,7 @@ class Repository:
             "packs_root": result.packs_root,
             "identities": list(self.identities),
         }
-        return FetchJob.model_validate(fields | changes)
+        return FetchJob(**fields | changes)
 
     def fetched(self, copy_id: str | None = None, **changes: Any) -> bytes:
         """The bytes of a copy, fetched; the newest one's without an id."""
