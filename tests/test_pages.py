@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.site.configuration import Configuration
 from tests.readme import ROOT
 
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -79,3 +80,12 @@ def test_the_index_names_functions_where_they_are() -> None:
     for path, name in named:
         code = (DOCS / path).read_text("utf-8")
         assert re.search(rf"^(?:def|class) {name}\b", code, re.MULTILINE), f"{path}: {name}"
+
+
+def test_every_setting_is_on_its_page() -> None:
+    """A setting that stands nowhere is found by nobody; one that is gone misleads."""
+    rows = re.findall(
+        r"^\| (`[^|]*`) \|", (DOCS / "CONFIGURATION.md").read_text("utf-8"), re.MULTILINE
+    )
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(Configuration.model_fields)

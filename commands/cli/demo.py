@@ -11,10 +11,10 @@ import typer
 def demo(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[FOLDER]", help="Where it lives; by default a new folder here."),
+        typer.Argument(metavar="[FOLDER]", help="The folder to make; by default a new one here."),
     ] = None,
 ) -> None:
-    """Live through some weeks of backups in seconds, on a sample database, and tell the story.
+    """Simulate six weeks of backups in seconds, on a sample database, and explain each step.
 
     \b
     Example:

@@ -1,6 +1,6 @@
-"""`backup-ledger demo`: some weeks in the life of a law office, lived in seconds, for real.
+"""`backup-ledger demo`: six weeks of a law office, simulated in seconds.
 
-Real files, real backups, a real restore. Only the clock is not the machine's.
+Real files, real backups, a real restore. Only the clock is simulated.
 """
 
 from commands.demo.story import run_demo

@@ -1,4 +1,4 @@
-"""The chapter for which all of this exists: data is lost, and comes back."""
+"""Data is lost, and restored."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def lose_and_restore(office: Office, tell: Narrator) -> None:
-    """A DELETE without WHERE, and the way back."""
-    tell.chapter("A disaster, and the way back")
+    """A DELETE without WHERE, and its restore."""
+    tell.chapter("A disaster and its restore")
     with office.site.read_models.reading() as connection:
         newest = backups_of_store(connection, office.site.store.store_id)[0]
     since = work(office.application, office.clock.now(), office.random, share=0.5)
@@ -26,7 +26,7 @@ def lose_and_restore(office: Office, tell: Narrator) -> None:
     lost = count_rows(office.application)
     tell.bad(
         f"At {office.clock.now():%d %b %H:%M} UTC a script means to delete one case and forgets "
-        f"the WHERE: {sum(before.values()) - sum(lost.values()):,} rows are gone, for good."
+        f"the WHERE: {sum(before.values()) - sum(lost.values()):,} rows are gone."
     )
     outcome = restore_backup(office.site, office.site.context(actors.operator()), newest.filename)
     after = count_rows(office.application)
@@ -43,6 +43,6 @@ def lose_and_restore(office: Office, tell: Narrator) -> None:
         f"database held just before is kept and protected: {outcome.pre_restore.filename}"
     )
     tell.say(
-        f"Honestly: the {since} rows of that morning came after the backup, and {missing} rows "
-        "are missing now. A backup brings back what it has seen, no more."
+        f"The {since} rows of that morning came after the backup, and {missing} rows are missing "
+        "now. A backup restores the moment when it was made, no later one."
     )

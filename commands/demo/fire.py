@@ -39,7 +39,7 @@ COPIES: Final = 3
 
 def burn_and_recover(office: Office, tell: Narrator) -> None:
     """A destination, a fire, a new machine."""
-    tell.chapter("A fire, and a new machine")
+    tell.chapter("A fire and a new machine")
     keys = office.folder / "two-safe-places"
     keys.mkdir()
     files = [keys / name for name in ("usb-stick.txt", "bank.txt")]
@@ -52,12 +52,12 @@ def burn_and_recover(office: Office, tell: Narrator) -> None:
     wanted = NewDestination(url, PLACE, recipients, tuple(identities))
     add_destination(office.site, office.site.context(actors.operator()), wanted)
     tell.say(
-        f"Backups in the same house burn with it. So {COPIES} of Anna's go to {PLACE}/, which "
-        "stands for a bucket: encrypted to two keys that this machine does not have, and only "
-        "pages that are not there yet."
+        f"Backups in the same building burn with it. So {COPIES} of Anna's are copied to {PLACE}/, "
+        "which stands for a bucket: encrypted to two keys that this machine does not have, and "
+        "only the pages that are not there yet."
     )
     copies = _copy_newest(office, tell)
-    tell.bad("Then the house burns: database, backups, ledger, all of it.")
+    tell.bad("Then the building burns: database, backups and ledger.")
     recovered = recover_ledger(
         url, office.folder / "new-machine", identities=identities[:1], public_key=public_key
     )
@@ -65,7 +65,9 @@ def burn_and_recover(office: Office, tell: Narrator) -> None:
     _restore_newest(office, tell, copies[-1], identities[0])
     destination = find_destination(office.site, PLACE)
     remove_destination(office.site, office.site.context(actors.operator()), destination)
-    tell.say("(Here the old machine lives on, so it lets go of the place: offsite remove.)")
+    tell.say(
+        "(The demo continues on the old machine, so the destination is removed: offsite remove.)"
+    )
     office.reopen(demo_configuration(office.folder))
 
 

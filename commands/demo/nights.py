@@ -30,7 +30,7 @@ def live_two_ordinary_weeks(office: Office, tell: Narrator) -> None:
     """Work by day, backups by night."""
     tell.chapter("Two ordinary weeks")
     tell.say(
-        "The clock jumps to whatever is due next; all else is real. Each night the database is "
+        "Only the clock is simulated: it jumps to the next due time. Each night the database is "
         "copied while it is open, checked, hashed and published; then its owner's retention runs."
     )
     rows = []
@@ -54,7 +54,7 @@ def live_two_ordinary_weeks(office: Office, tell: Narrator) -> None:
 
 
 def live_through_a_bad_night(office: Office, tell: Narrator) -> None:
-    """The database is not where it should be; the run is tried again until it is."""
+    """The database is missing; the run is retried until it is back."""
     tell.chapter("A bad night")
     due = office.next_due()
     assert due is not None

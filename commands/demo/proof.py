@@ -42,11 +42,11 @@ TOLD_TYPES: Final = (
 
 
 def tell_the_ledger(office: Office, tell: Narrator) -> None:
-    """A handful of events, the tree's head, and two attempts to shake them."""
+    """Some events, the tree's head, and two attempts to change them."""
     tell.chapter("What the ledger remembers")
     office.stop_scheduler()
     recorded = list(office.site.ledger.recorded())
-    tell.say(f"{len(recorded)} events, in order and for ever. A few of them, in plain words:")
+    tell.say(f"{len(recorded)} events, in order, kept permanently. Some of them, in plain words:")
     tell.table(
         ["no.", "when (UTC)", "who", "what"],
         [

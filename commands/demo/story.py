@@ -40,7 +40,7 @@ STARTED_DAYS_AGO: Final = 43
 
 
 def run_demo(folder: Path | None = None, console: Console | None = None) -> None:
-    """Live through six weeks of backups in seconds, and tell about it.
+    """Simulate six weeks of backups in seconds, and describe them.
 
     `folder`: where; it must be new or empty. None for a free name in this directory.
     `console`: who listens; None for the terminal.
@@ -51,13 +51,13 @@ def run_demo(folder: Path | None = None, console: Console | None = None) -> None
     began = time.monotonic()
     chosen = demo_folder(folder)
     tell = Narrator(console or terminal())
-    tell.say(f"Six weeks of backups, lived in seconds, in {chosen}/.", style="bold")
+    tell.say(f"Six weeks of backups, simulated in seconds, in {chosen}/.", style="bold")
     with _living_in(chosen) as office:
         _tell(office, tell)
     seconds = time.monotonic() - began
-    tell.chapter("Yours to play with")
+    tell.chapter("Try it yourself")
     tell.say(
-        f"Six weeks took {seconds:.1f} seconds. Everything is still in {chosen}/: the database "
+        f"The six weeks took {seconds:.1f} seconds. Everything is still in {chosen}/: the database "
         "office.db, and in backups/ the backup files, ledger.sqlite and projections.sqlite. Try:"
     )
     tell.commands(_suggestions(chosen))
@@ -69,16 +69,16 @@ def _tell(office: Office, tell: Narrator) -> None:
     live_two_ordinary_weeks(office, tell)
     held = hold_the_oldest(office, tell)
     live_through_a_bad_night(office, tell)
-    with tell.waiting("living on"):
+    with tell.waiting("going on"):
         office.live_until(office.day(22))
     live_without_the_machine(office, tell, days=4)
-    with tell.waiting("living on"):
+    with tell.waiting("going on"):
         office.live_until(office.day(33))
     show_retention(office, tell, held)
     office.live_until(office.day(36) + timedelta(hours=2))
     lose_and_restore(office, tell)
     _burn_and_recover(office, tell)
-    with tell.waiting("living on"):
+    with tell.waiting("going on"):
         office.live_until(office.day(LIVED_DAYS))
     tell_the_ledger(office, tell)
 
@@ -109,12 +109,12 @@ def _suggestions(folder: Path) -> list[tuple[str, str]]:
     """Commands that work as they stand, from the directory where the demo was started."""
     start = f"{shlex.quote(_program())} --database {shlex.quote(str(folder / 'office.db'))}"
     return [
-        (f"{start} status", "how things stand"),
+        (f"{start} status", "is all well?"),
         (f"{start} run --once", "back up what has become due since"),
-        (f"{start} backup list", "what is there"),
+        (f"{start} backup list", "every backup"),
         (f"{start} settings preview 1", "Anna's next runs"),
-        (f"{start} retention preview 3 --user 1", "what would go, and why"),
-        (f"{start} audit log --failed", "everything that ever went wrong"),
+        (f"{start} retention preview 3 --user 1", "what retention would delete, and why"),
+        (f"{start} audit log --failed", "everything that went wrong"),
         (f"{start} audit history schedule/1", "Anna's schedule, event by event"),
         (f"{start} projections diff", "do the read models match the ledger?"),
     ]
