@@ -3,8 +3,8 @@
     APP_DATABASE=/var/lib/app/app.db uvicorn --factory application:create_app
 
 It needs `backup-ledger[http]`. The routes of Backup Ledger are at /database, its console is at
-/backups, the application's own pages are beside them. Start one worker process with the scheduler; a second one would do no harm (a slot
-is claimed once), and no good either.
+/backups, the application's own pages are beside them. Start one worker process with the scheduler;
+a second one would do no harm (a slot is claimed once), and no good either.
 """
 
 from __future__ import annotations

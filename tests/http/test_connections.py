@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from commands.http import connections
+from commands.http.middleware import connections
 from commands.http.middleware.connections import LEANED_ON, ImpatientProtocol, address_group
 from tests.http.conftest import Place
 from tests.http.test_server import listening

@@ -17,8 +17,9 @@ import httpx
 import pytest
 
 from commands.errors import InvalidArgument
-from commands.http import connections, server
 from commands.http import ledger_route as route
+from commands.http import server
+from commands.http.middleware import connections
 from commands.site import actors
 from commands.site.configuration import Configuration
 from commands.site.opening import begin, open_site

@@ -73,7 +73,7 @@ def test_the_demo_shows_what_it_set_out_to_show(lived: Lived, said: str) -> None
 def test_the_demo_reads_well_without_a_terminal(lived: Lived) -> None:
     """Nothing is coloured, and prose and tables keep to eighty columns."""
     assert "\x1b" not in lived.told
-    story = lived.told.partition("Yours to play with")[0]
+    story = lived.told.partition("Try it yourself")[0]
     assert max(len(line.rstrip()) for line in story.splitlines()) <= COLUMNS
 
 
@@ -110,7 +110,7 @@ def test_the_demo_ends_before_now(lived: Lived) -> None:
 
 def test_suggested_commands_name_the_demos_database(lived: Lived) -> None:
     """Each can be copied as it stands."""
-    after = lived.told.partition("Yours to play with")[2]
+    after = lived.told.partition("Try it yourself")[2]
     commands = [line.strip() for line in after.splitlines() if "--database" in line]
     assert len(commands) >= 5
     for command in commands:
