@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Depends, Request
 
+from commands.backups.unrecorded import unrecorded_files
 from commands.health.facts import verdict_of
 from commands.health.presence import present_among
 from commands.http.callers import caller_of
@@ -21,6 +22,7 @@ from commands.site.actors import SYSTEM
 from projections.queries.audit import newest_matching_resources
 
 if TYPE_CHECKING:
+    from commands.backups.unrecorded import UnrecordedFile
     from commands.health.verdict import Verdict
     from commands.site.site import Site
     from ledger.append.ledger import Context
@@ -50,6 +52,7 @@ class ServedSite:
         self.requests = RequestBook(self.site)
         self.history = History(self.site)
         self._verdict: tuple[int, float, Verdict] | None = None
+        self._files: tuple[int, int, list[UnrecordedFile]] | None = None
         self._verdict_lock = threading.Lock()
         self.limits = CallerLimits(self.site)
 
@@ -78,6 +81,21 @@ class ServedSite:
                 known = head, now, verdict_of(self.site, self.site.clock.now())
                 self._verdict = known
             return known[2]
+
+    def files_unrecorded(self) -> list[UnrecordedFile]:
+        """Files without an entry, looked for anew after each event and each change of the folder.
+
+        Every name is looked at: that takes a while where there are very many.
+        """
+        try:
+            changed = self.site.store.folder.stat().st_mtime_ns
+        except OSError:
+            return []
+        head = self.site.ledger.log_recorder.head().size
+        known = self._files
+        if known is None or known[:2] != (head, changed):
+            known = self._files = head, changed, unrecorded_files(self.site)
+        return known[2]
 
     def close(self) -> None:
         """Drop what waits, end what can be ended, and wait for the rest."""

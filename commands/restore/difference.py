@@ -15,6 +15,7 @@ from commands.sqlite.connections import (
     database_uri,
     open_immutable,
     open_live,
+    quoted,
     require_database_file,
 )
 from commands.sqlite.errors import shown, translated
@@ -267,11 +268,6 @@ def form_of(connection: sqlite3.Connection, schema: str, name: str) -> TableForm
         lower = {each.lower() for each in columns}
         key = tuple(each for each in _ROWIDS if each not in lower)[:1]
     return TableForm(columns, key)
-
-
-def quoted(name: str) -> str:
-    """A name for use in SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _named(schema: str, name: str) -> str:

@@ -26,10 +26,9 @@ from commands.restore.difference import (
     attach,
     comparing,
     form_of,
-    quoted,
     tables_of,
 )
-from commands.sqlite.connections import open_live
+from commands.sqlite.connections import open_live, quoted
 from commands.sqlite.errors import shown, translated
 
 if TYPE_CHECKING:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from commands.site.site import Site
     from ledger.append.ledger import Context, Draft
     from ledger.append.recorder import LockedHead
+    from projections.folds.schedule import Schedule
 
 OwnersBackups = dict[int | None, dict[str, Backup]]
 """By owner, those that are looked at by id; None: all of the store."""
@@ -84,9 +85,23 @@ def preview_retention(
         InvalidKeepCount: not 1 to 30.
     """
     order = Order(keep_count, user_id, keep=_keep_of(site, user_id))
-    known = _where_to_look(site, [order])
+    return _previewed(site, context, [order])[0]
+
+
+def preview_schedules(
+    site: Site, context: Context, schedules: Sequence[Schedule]
+) -> dict[int, RetentionOutcome]:
+    """The same for several users by their own schedules, by user; what all share is asked once."""
+    orders = [Order(each.keep_count, each.user_id, keep=Keep.of(each)) for each in schedules]
+    outcomes = _previewed(site, context, orders)
+    return {each.user_id: outcome for each, outcome in zip(schedules, outcomes, strict=True)}
+
+
+def _previewed(site: Site, context: Context, orders: Sequence[Order]) -> list[RetentionOutcome]:
+    known = _where_to_look(site, orders)
     with site.ledger.engine.connect() as connection:
-        return _planned(site, context, order, known, _Ledger.of(site, connection))
+        ledger = _Ledger.of(site, connection)
+        return [_planned(site, context, order, known, ledger) for order in orders]
 
 
 def apply_retention(

@@ -114,6 +114,7 @@ class Configuration(BaseSettings):
     http_commands_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 60
     http_user_backups: Annotated[int, Field(ge=0, le=1_000_000)] = 50
     metrics_open: bool = False
+    user_name_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
     @field_validator(
         "database", "backups", "key_file", "checkpoint_key", "checkpoint_folder", mode="after"

@@ -122,6 +122,11 @@ def pragma(connection: sqlite3.Connection, name: str) -> str:
     return str(connection.execute(f"PRAGMA main.{name}").fetchone()[0])
 
 
+def quoted(name: str) -> str:
+    """A name for use in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def is_encrypted(path: Path) -> bool:
     """Whether a database looks as one that SQLCipher encrypted; it may be in use.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 
 from ledger.append.batched import batched
 from ledger.vocabulary import BackupStatus
@@ -13,9 +13,8 @@ from projections.tables.columns import backup_catalog as catalog
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import datetime
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 PRESENT = (BackupStatus.OK, BackupStatus.CORRUPT)
 """Backups whose file should be there."""
@@ -33,11 +32,16 @@ def backups_of_store(
     return _backups(connection, *conditions)
 
 
+def in_store(store: str) -> ColumnElement[bool]:
+    """The same without the store's index, which has every row and is taken for the best one."""
+    return catalog.c.store.concat("") == store
+
+
 def backups_of_owner(connection: Connection, store: str, user_id: int) -> list[Backup]:
     """What is there of one user, newest first."""
     return _backups(
         connection,
-        catalog.c.store == store,
+        in_store(store),
         catalog.c.user_id == user_id,
         catalog.c.status.in_(PRESENT),
     )
@@ -51,7 +55,7 @@ def backups_of_owners(
     found: dict[int, list[Backup]] = {user_id: [] for user_id in ordered}
     for batch in batched(ordered):
         some = catalog.c.user_id.in_(batch)
-        conditions = (catalog.c.store == store, some, catalog.c.status.in_(PRESENT))
+        conditions = (in_store(store), some, catalog.c.status.in_(PRESENT))
         for backup in _backups(connection, *conditions):
             if backup.user_id is not None:
                 found[backup.user_id].append(backup)
@@ -135,33 +139,3 @@ def last_good_backup_of_user(
 def _backups(connection: Connection, *conditions: Any) -> list[Backup]:
     rows = connection.execute(select(catalog).where(*conditions).order_by(*_NEWEST_FIRST))
     return [Backup(**row) for row in rows.mappings()]
-
-
-def catalog_page(
-    connection: Connection,
-    store: str,
-    statuses: Collection[str],
-    *,
-    user_id: int | None = None,
-    before: tuple[datetime, int] | None = None,
-    limit: int = 50,
-) -> list[Backup]:
-    """Some backups, newest first, of one user or of any. `before`: (created_at, position).
-
-    Each status is asked for by itself: the index has the newest of one status, not of several.
-    """
-    conditions = [catalog.c.store == store]
-    if user_id is not None:
-        conditions.append(catalog.c.user_id == user_id)
-    if before is not None:
-        moment, position = before
-        is_older = catalog.c.created_at < moment
-        is_as_old = and_(catalog.c.created_at == moment, catalog.c.position < position)
-        conditions += [catalog.c.created_at <= moment, or_(is_older, is_as_old)]
-    found: list[Backup] = []
-    for status in statuses:
-        statement = select(catalog).where(catalog.c.status == status, *conditions)
-        rows = connection.execute(statement.order_by(*_NEWEST_FIRST).limit(limit))
-        found += [Backup(**row) for row in rows.mappings()]
-    found.sort(key=lambda each: (each.created_at, each.position), reverse=True)
-    return found[:limit]

@@ -24,7 +24,7 @@ from projections.tables.columns import backup_settings as settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 State = Literal["any", "failing", "overdue", "running", "paused", "disabled"]
 STATES: tuple[State, ...] = ("any", "failing", "overdue", "running", "paused", "disabled")
@@ -47,10 +47,20 @@ def schedules_in_state(
     limit: int = 50,
 ) -> list[Schedule]:
     """Settings in a state, by user, beyond one user. `user_id`: this one only."""
+    conditions = state_conditions(state, overdue_before)
+    statement = select(settings).where(settings.c.user_id > after, *conditions)
+    if user_id is not None:
+        statement = statement.where(settings.c.user_id == user_id)
+    rows = connection.execute(statement.order_by(settings.c.user_id).limit(limit))
+    return [Schedule(**row) for row in rows.mappings()]
+
+
+def state_conditions(state: State, overdue_before: datetime) -> list[ColumnElement[bool]]:
+    """What is true of settings in a state."""
     waiting = and_(
         settings.c.enabled.is_(True), settings.c.paused.is_(False), settings.c.open_run_id.is_(None)
     )
-    conditions: dict[State, list[Any]] = {
+    conditions: dict[State, list[ColumnElement[bool]]] = {
         "any": [],
         "failing": [settings.c.enabled.is_(True), settings.c.failures > 0],
         "overdue": [waiting, settings.c.next_backup_at <= overdue_before],
@@ -58,11 +68,7 @@ def schedules_in_state(
         "paused": [settings.c.paused.is_(True)],
         "disabled": [settings.c.enabled.is_(False)],
     }
-    statement = select(settings).where(settings.c.user_id > after, *conditions[state])
-    if user_id is not None:
-        statement = statement.where(settings.c.user_id == user_id)
-    rows = connection.execute(statement.order_by(settings.c.user_id).limit(limit))
-    return [Schedule(**row) for row in rows.mappings()]
+    return conditions[state]
 
 
 def next_backup_at(connection: Connection) -> datetime | None:

@@ -123,30 +123,48 @@ def runs_page(
 
     Of one user or outcome, or of any. `before`: where the page before ended.
     """
-    if user_id is None and outcome is None:
-        return _newest_claims(connection, before, limit)
+    users = None if user_id is None else [user_id]
+    return runs_list(connection, users, outcome, beyond=before, limit=limit)
+
+
+def runs_list(
+    connection: Connection,
+    user_ids: Collection[int] | None,
+    outcome: str | None,
+    *,
+    beyond: int | None,
+    limit: int,
+    oldest_first: bool = False,
+) -> tuple[list[Run], int | None]:
+    """The same of several users, in either order, and where the next page begins."""
+    if user_ids is None and outcome is None:
+        return _claims_in_order(connection, beyond, limit, oldest_first=oldest_first)
     statement = select(runs)
-    if before is not None:
-        statement = statement.where(runs.c.position < before)
-    if user_id is not None:
-        statement = statement.where(runs.c.user_id == user_id)
+    if beyond is not None:
+        is_beyond = runs.c.position > beyond if oldest_first else runs.c.position < beyond
+        statement = statement.where(is_beyond)
+    if user_ids is not None:
+        statement = statement.where(runs.c.user_id.in_(sorted(user_ids)))
     if outcome is not None:
         statement = statement.where(runs.c.outcome == str(outcome))
-    rows = connection.execute(statement.order_by(runs.c.position.desc()).limit(limit))
+    ordered = runs.c.position if oldest_first else runs.c.position.desc()
+    rows = connection.execute(statement.order_by(ordered).limit(limit))
     found = [Run(**row) for row in rows.mappings()]
     return found, found[-1].position if len(found) == limit else None
 
 
-def _newest_claims(
-    connection: Connection, before: int | None, limit: int
+def _claims_in_order(
+    connection: Connection, beyond: int | None, limit: int, *, oldest_first: bool
 ) -> tuple[list[Run], int | None]:
     """By the trail's index of types: the runs of all users have no order of their own."""
     claims = select(trail.c.position, trail.c.event_id).where(
         trail.c.event_type == BackupStarted.event_type
     )
-    if before is not None:
-        claims = claims.where(trail.c.position < before)
-    claimed = connection.execute(claims.order_by(trail.c.position.desc()).limit(limit)).all()
+    if beyond is not None:
+        is_beyond = trail.c.position > beyond if oldest_first else trail.c.position < beyond
+        claims = claims.where(is_beyond)
+    ordered_by = trail.c.position if oldest_first else trail.c.position.desc()
+    claimed = connection.execute(claims.order_by(ordered_by).limit(limit)).all()
     is_wanted: ColumnElement[bool] = runs.c.run_id.in_(
         [each.event_id for each in claimed if each.event_id]
     )

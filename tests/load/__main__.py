@@ -1,7 +1,8 @@
 """Build a long ledger, serve it, ask it, and say how long the answers took.
 
     python -m tests.load
-    python -m tests.load --events 1000000 --users 10000 --folder /tmp/big
+    python -m tests.load --events 50000 --users 500 --kept 20
+    python -m tests.load --events 1000000 --users 10000 --kept 7 --folder /tmp/big
 
 A folder that is given is kept, and used again. Nothing is asserted: it is for people to read.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,16 +23,8 @@ from pathlib import Path
 
 import httpx
 
-from commands.site.actors import operator
-from commands.site.configuration import Configuration
-from commands.site.opening import begin, open_site
-from commands.upkeep.tokens import create_token
-from ledger.append.database import open_engine
-from ledger.append.ledger import Ledger
 from ledger.append.software import software_version
-from ledger.clock import ManualClock, SystemClock
-from tests.benchmarks.years_of_use import FIRST_DAY, YearsOfUse
-from tests.commands.world import make_database
+from tests.load.place import Size, build
 
 PATHS = {
     "audit page of 100": "/database/audit/log?limit=100",
@@ -52,44 +46,36 @@ PATHS = {
     "console: overview": "/console",
     "console: users, page of 25": "/console?after=5000",
     "console: schedules": "/console/schedules",
+    "console: schedules by last backup": "/console/schedules?sort=-last",
+    "console: schedules of a name": "/console/schedules?user=son+77",
     "console: backups, newest 50": "/console/backups",
+    "console: backups by size": "/console/backups?sort=-size",
+    "console: backups by user": "/console/backups?sort=user",
+    "console: backups by name": "/console/backups?sort=name",
+    "console: backups with a name": "/console/backups?name=user77",
     "console: backups of a user": "/console/backups?user=7",
+    "console: backups of a name": "/console/backups?user=son+77",
+    "console: deleted backups": "/console/backups?status=deleted",
     "console: runs": "/console/runs",
+    "console: completed runs": "/console/runs?outcome=completed",
+    "console: runs of a user": "/console/runs?user=7",
     "console: audit page of 100": "/console/audit",
 }
 
 
-def build(folder: Path, events: int, users: int) -> tuple[int, str]:
-    """A folder with this many events, its read models folded; its size and a token."""
-    database = folder / "app.db"
-    configuration = Configuration(database=database)
-    if not database.exists():
-        make_database(database)
-        begin(configuration, SystemClock())
-        clock = ManualClock(FIRST_DAY)
-        ledger = Ledger(open_engine(configuration.ledger_url), clock)
-        YearsOfUse(ledger, clock, users).write(events)
-        ledger.close()
-    site = open_site(configuration, "act")
-    token, _ = create_token(site, site.context(operator()), "operator")
-    site.catch_up()
-    size = site.ledger.log_recorder.head().size
-    site.close()
-    return size, token
-
-
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The command itself, in a process of its own; its address."""
+def served(folder: Path) -> Iterator[tuple[str, int]]:
+    """The command itself, in a process of its own; its address and the process's id."""
     program = Path(sys.executable).with_name("backup-ledger")
     command = [str(program), "--database", str(folder / "app.db"), "serve", "--port", "0"]
+    settings = os.environ | {"BACKUP_LEDGER_USER_NAME_COLUMN": "name"}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1].removesuffix("/database")
         try:
-            yield address
+            yield address, process.pid
         finally:
             process.terminate()
 
@@ -116,11 +102,21 @@ async def seconds(address: str, path: str, requests: int, clients: int, token: s
     return sorted(taken)
 
 
+def cpu_seconds(process: int) -> float:
+    """What a process has used so far (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(
-    address: str, size: int, token: str, wanted: argparse.Namespace
+    service: tuple[str, int], size: int, token: str, wanted: argparse.Namespace
 ) -> Iterator[dict[str, object]]:
     for name, path in PATHS.items():
+        if wanted.only not in name:
+            continue
+        address, process = service
         chosen = path.format(middle=size // 2)
+        before = cpu_seconds(process)
         taken = asyncio.run(seconds(address, chosen, wanted.requests, wanted.clients, token))
         yield {
             "name": name,
@@ -128,6 +124,7 @@ def measure(
             "p50_ms": round(taken[len(taken) // 2] * 1000, 1),
             "p95_ms": round(taken[int(len(taken) * 0.95)] * 1000, 1),
             "max_ms": round(taken[-1] * 1000, 1),
+            "cpu_ms": round((cpu_seconds(process) - before) * 1000 / (len(taken) + 1), 1),
         }
 
 
@@ -135,6 +132,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--users", type=int, default=200)
+    parser.add_argument("--kept", type=int, default=20, help="backups that each user keeps")
+    parser.add_argument("--only", default="", help="what has this in its name")
     parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--clients", type=int, default=1, help="asking at once")
     parser.add_argument("--folder", type=Path, help="kept, and used again")
@@ -143,9 +142,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = wanted.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        size, token = build(folder, wanted.events, wanted.users)
-        with served(folder) as address:
-            rows = list(measure(address, size, token, wanted))
+        size, token = build(folder, Size(wanted.events, wanted.users, wanted.kept))
+        with served(folder) as service:
+            rows = list(measure(service, size, token, wanted))
     if wanted.json:
         found = {"version": software_version(), "events": size, "rows": rows}
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
@@ -154,7 +153,7 @@ def main() -> None:
     for row in rows:
         sys.stdout.write(
             f"{row['name']:30} p50 {row['p50_ms']:>8} ms   p95 {row['p95_ms']:>8} ms   "
-            f"max {row['max_ms']:>8} ms\n"
+            f"max {row['max_ms']:>8} ms   CPU {row['cpu_ms']:>7} ms\n"
         )
 
 

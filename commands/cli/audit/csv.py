@@ -6,6 +6,7 @@ import csv
 import sys
 from typing import TYPE_CHECKING, Any
 
+from commands.reporting.csv_cells import safe_cell
 from commands.reporting.terminal import plain
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ COLUMNS = (
     "details",
     "event_id",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_csv(records: Iterable[StoredRecord], *, header: bool = True) -> int:
@@ -46,12 +46,6 @@ def write_csv(records: Iterable[StoredRecord], *, header: bool = True) -> int:
         writer.writerow([plain(cell) for cell in cells] if is_terminal else cells)
     sys.stdout.flush()
     return position
-
-
-def safe_cell(value: Any) -> str:
-    """A cell's text; what a spreadsheet would compute gets an apostrophe before it."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _values(record: StoredRecord) -> list[Any]:

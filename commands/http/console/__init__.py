@@ -25,6 +25,9 @@ from commands.http.console import (
     time_machine,
 )
 from commands.http.console import job as progress
+from commands.http.console.lists import backups as backups_list
+from commands.http.console.lists import runs as runs_list
+from commands.http.console.lists import schedules as schedules_list
 from commands.http.console.page import BASE
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import reading_visitor, visitor
@@ -34,9 +37,12 @@ from commands.http.served_site import served_by_app
 
 PAGES = (
     overview,
+    schedules_list,
     schedules,
+    backups_list,
     backups,
     restore,
+    runs_list,
     runs,
     progress,
     audit,

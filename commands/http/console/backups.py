@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.responses import RedirectResponse
 
 from commands.backups.accept import accept_backup, can_be_accepted
 from commands.backups.delete import delete_backup
 from commands.backups.hold import may_release, place_hold, release_holds
 from commands.backups.take import take_backup
-from commands.backups.unrecorded import unrecorded_files
 from commands.http.callers import Anybody, Caller, Operator, Writer
 from commands.http.console.job import job_page
 from commands.http.console.offsite import copies_shown
 from commands.http.console.page import BASE, done, page
 from commands.http.console.retention_outlook import fates_of
 from commands.http.console.route import ConsoleRoute
-from commands.http.console.schedules import Digits, number_of
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
 from commands.http.limits import require_room_for_backup
-from commands.http.problems import not_found
 from commands.http.routes.backups import own_backup
 from commands.http.routes.downloads import offered_download
 from commands.http.served_site import Served, ServedSite
@@ -33,73 +29,20 @@ from commands.reporting.humanize import parse_moment
 from commands.schedules.settings import require_known_user
 from commands.shapes.verification import VerificationShape
 from commands.verification.verify import verify_backup
-from ledger.clock import from_microseconds, parse_instant, to_microseconds
-from ledger.vocabulary import BackupKind, BackupStatus
-from projections.queries.catalog import PRESENT, catalog_page
+from ledger.clock import parse_instant
+from ledger.vocabulary import BackupKind
 
 if TYPE_CHECKING:
     from commands.http.jobs import Job, Tell
-    from projections.folds.backup import Backup
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/backups"
-PAGE = 50
-THERE = "present"
 LEVELS = {
     "exists": "the file is there",
     "digest": "its bytes are the ones recorded",
     "integrity": "and SQLite finds it whole",
     "drill": "and it can be restored, tried elsewhere",
 }
-Status = Annotated[str, Query(pattern="^(present|ok|corrupt|missing|deleting|deleted)$")]
-_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
-
-
-@router.get(PLACE)
-def newest(
-    request: Request,
-    caller: Anybody,
-    served: Served,
-    user: Digits = "",
-    status: Annotated[
-        str, Query(pattern="^(present|ok|corrupt|missing|deleting|deleted)$")
-    ] = THERE,
-    cursor: Annotated[str, Query(max_length=40)] = "",
-) -> Response:
-    asked = number_of(user)
-    if asked is not None and not caller.owns(asked):
-        raise not_found(f"user {asked} has no backups")
-    site = served.site
-    files = unrecorded_files(site) if status == THERE and not cursor else []
-    owner = site.folder_source.owner()
-    statuses = PRESENT if status == THERE else (status,)
-    with site.read_models.reading() as connection:
-        found = catalog_page(
-            connection,
-            site.store.store_id,
-            statuses,
-            user_id=caller.user_id or asked,
-            before=_before(cursor),
-            limit=PAGE + 1,
-        )
-    shown = found[:PAGE]
-    kept = {"user": user, "status": status}
-    older = kept | {"cursor": _cursor(shown[-1])} if len(found) > PAGE else None
-    return page(
-        request,
-        caller,
-        "backups.html",
-        backups=shown,
-        files=[each for each in files if caller.owns(each.user_id)],
-        source=None if owner is None else owner.path,
-        fates=fates_of(served, shown),
-        statuses=[THERE, *BackupStatus],
-        chosen=status,
-        user=user,
-        newer=f"{PLACE}?{urlencode(kept)}" if cursor else None,
-        older=None if older is None else f"{PLACE}?{urlencode(older)}",
-        may_change=caller.role != "auditor",
-    )
 
 
 @router.post(PLACE)
@@ -249,19 +192,3 @@ def _user_number(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,17}", text):
         raise HTTPException(422, "give the number of a user, or nothing")
     return int(text)
-
-
-def _cursor(backup: Backup) -> str:
-    return f"{to_microseconds(backup.created_at)}-{backup.position}"
-
-
-def _before(cursor: str) -> tuple[datetime, int] | None:
-    if not cursor:
-        return None
-    found = _CURSOR.fullmatch(cursor)
-    if found is None:
-        raise HTTPException(422, "this page of the list is not known; begin with the first one")
-    try:
-        return from_microseconds(int(found[1])), int(found[2])
-    except OverflowError:
-        raise HTTPException(422, "this page of the list is not known") from None

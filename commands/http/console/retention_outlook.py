@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from commands.http.routes.settings import runs_ahead
-from commands.retention.apply import preview_retention
-from commands.schedules.settings import find_settings
+from commands.retention.apply import preview_schedules
+from commands.schedules.rhythm import upcoming
+from projections.queries.schedules import schedules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,21 +62,21 @@ class Fate:
 
 def fates_of(served: ServedSite, backups: Iterable[Backup]) -> dict[str, Fate]:
     """By backup id, of those that are there."""
+    site, now = served.site, served.site.clock.now()
     present = [each for each in backups if each.is_present]
-    found: dict[str, Fate] = {}
-    for owner in {each.user_id for each in present}:
-        own = [each for each in present if each.user_id == owner]
-        found |= _of_owner(served, owner, own)
+    with site.read_models.reading() as connection:
+        schedules = schedules_of(connection, {each.user_id for each in present if each.user_id})
+    found = {
+        each.backup_id: _of_nobodys(served, each)
+        for each in present
+        if each.user_id not in schedules
+    }
+    outcomes = preview_schedules(site, served.asking(), list(schedules.values()))
+    for owner, outcome in outcomes.items():
+        schedule = schedules[owner]
+        runs = upcoming(site.configuration, schedule, now, schedule.keep_count + 1)
+        found |= _planned(outcome, schedule.keep_count, runs)
     return found
-
-
-def _of_owner(served: ServedSite, owner: int | None, backups: list[Backup]) -> dict[str, Fate]:
-    schedule = None if owner is None else find_settings(served.site, owner)
-    if owner is None or schedule is None:
-        return {each.backup_id: _of_nobodys(served, each) for each in backups}
-    outcome = preview_retention(served.site, served.asking(), schedule.keep_count, owner)
-    runs = runs_ahead(served, owner, schedule.keep_count + 1)
-    return _planned(outcome, schedule.keep_count, runs)
 
 
 def _planned(outcome: RetentionOutcome, keep_count: int, runs: list[datetime]) -> dict[str, Fate]:

@@ -32,13 +32,10 @@ from commands.schedules.settings import (
     resume,
     with_changes,
 )
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID, BackupFrequency
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
 from projections.folds.schedule import KEEP_FIELDS, SETTINGS_FIELDS, Schedule
-from projections.queries.overview import STATES, State, schedules_in_state
-from projections.queries.schedules import orphaned_users
 
 router = APIRouter(route_class=ConsoleRoute)
-PAGE = 50
 RUNS_AHEAD = 10
 PLACE = f"{BASE}/schedules"
 KEEPS_LONGER = {
@@ -72,40 +69,6 @@ class Filled(BaseModel):
 def number_of(digits: str) -> int | None:
     """A number that a form left empty is none."""
     return int(digits) if digits else None
-
-
-@router.get(PLACE)
-def everybodys(
-    request: Request,
-    caller: Anybody,
-    served: Served,
-    state: State = "any",
-    user: Digits = "",
-    after: Annotated[int, Query(ge=0, le=MAX_USER_ID)] = 0,
-) -> Response:
-    if caller.user_id is not None:
-        return RedirectResponse(f"{PLACE}/{caller.user_id}", 303)
-    now = served.site.clock.now()
-    with served.site.read_models.reading() as connection:
-        found = schedules_in_state(
-            connection, state, now, user_id=number_of(user), after=after, limit=PAGE + 1
-        )
-        orphans = orphaned_users(connection)
-    shown = found[:PAGE]
-    more = f"{PLACE}?state={state}&after={shown[-1].user_id}" if len(found) > PAGE else None
-    return page(
-        request,
-        caller,
-        "schedules.html",
-        now=now,
-        schedules=shown,
-        orphans=orphans,
-        states=STATES,
-        state=state,
-        user=user,
-        newer=PLACE if after else None,
-        older=more,
-    )
 
 
 @router.get(f"{PLACE}/new")

@@ -1,0 +1,184 @@
+"""Pages of the lists that people look through: filtered, in any order, forwards and backwards.
+
+A page begins beyond a place: the last row that was seen, by the value that the list is ordered by
+and by what is unique of it. So no row is shown twice or left out when others come or go meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from sqlalchemy import Select, and_, func, literal, or_, select
+
+from projections.folds.backup import Backup
+from projections.folds.schedule import Schedule
+from projections.queries.catalog import in_store
+from projections.queries.overview import State, state_conditions
+from projections.tables.columns import UtcDateTime
+from projections.tables.columns import backup_catalog as catalog
+from projections.tables.columns import backup_runs as runs
+from projections.tables.columns import backup_settings as settings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import ColumnElement, Connection
+
+Row = TypeVar("Row")
+_NEVER = literal(datetime(1, 1, 1, tzinfo=UTC), UtcDateTime)
+_BACKUP_ORDERS: dict[str, ColumnElement[Any]] = {
+    "made": catalog.c.created_at,
+    "name": catalog.c.filename,
+    "user": func.coalesce(catalog.c.user_id, 0),
+    "size": catalog.c.size,
+}
+_SCHEDULE_ORDERS: dict[str, ColumnElement[Any]] = {
+    "user": settings.c.user_id,
+    "keep": settings.c.keep_count,
+    "last": func.coalesce(settings.c.last_backup_at, _NEVER),
+    "next": func.coalesce(settings.c.next_backup_at, _NEVER),
+}
+
+
+class Place(NamedTuple):
+    """Where a page begins: beyond the row of this value and this unique number."""
+
+    value: Any
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`by`: a column as people call it. `is_falling`: the greatest first."""
+
+    by: str
+    is_falling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which part of a list. `is_before`: the rows that end before `place`, not those after it."""
+
+    order: Order
+    place: Place | None = None
+    is_before: bool = False
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class BackupsWanted:
+    """Which backups of a store. `named`: a part of the file name. `up_to`: recorded by then.
+
+    `user_ids`: of these users only; none of them where it is empty.
+    """
+
+    store: str
+    statuses: tuple[str, ...]
+    user_ids: Collection[int] | None = None
+    named: str = ""
+    up_to: int | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found = [catalog.c.store == self.store]
+        if self.user_ids is not None:
+            found = [in_store(self.store)]
+            found.append(catalog.c.user_id.in_(sorted(self.user_ids)))
+        if self.named:
+            found.append(catalog.c.filename.icontains(self.named, autoescape=True))
+        if self.up_to is not None:
+            found.append(catalog.c.position <= self.up_to)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulesWanted:
+    """Which schedules. `now`: when what waits is overdue."""
+
+    state: State
+    now: datetime
+    user_ids: Collection[int] | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found = state_conditions(self.state, self.now)
+        if self.user_ids is not None:
+            found.append(settings.c.user_id.in_(sorted(self.user_ids)))
+        return found
+
+
+def backups_list(connection: Connection, which: BackupsWanted, wanted: Wanted) -> list[Backup]:
+    """One page. By time each status is asked for by itself: the index has one status in order."""
+    column = _BACKUP_ORDERS[wanted.order.by]
+    if wanted.order.by == "made" and which.user_ids is None:
+        groups: Sequence[tuple[str, ...]] = [(each,) for each in which.statuses]
+    else:
+        groups = [which.statuses]
+    found: list[Backup] = []
+    for statuses in groups:
+        is_one = catalog.c.status == statuses[0]
+        is_wanted = is_one if len(statuses) == 1 else catalog.c.status.in_(statuses)
+        statement = select(catalog).where(is_wanted, *which.conditions())
+        rows = connection.execute(_part(statement, column, catalog.c.position, wanted))
+        found += [Backup(**row) for row in rows.mappings()]
+    if len(groups) > 1:
+        is_falling = wanted.order.is_falling is not wanted.is_before
+        found.sort(key=lambda each: (each.created_at, each.position), reverse=is_falling)
+    return _in_order(found[: wanted.limit], wanted)
+
+
+def count_backups(connection: Connection, which: BackupsWanted) -> int:
+    """How many there are in all."""
+    return _count(connection, catalog.c.status.in_(which.statuses), *which.conditions())
+
+
+def schedules_list(
+    connection: Connection, which: SchedulesWanted, wanted: Wanted
+) -> list[Schedule]:
+    """One page."""
+    column = _SCHEDULE_ORDERS[wanted.order.by]
+    statement = select(settings).where(*which.conditions())
+    rows = connection.execute(_part(statement, column, settings.c.user_id, wanted))
+    return _in_order([Schedule(**row) for row in rows.mappings()], wanted)
+
+
+def count_matching_schedules(connection: Connection, which: SchedulesWanted) -> int:
+    """How many there are in all."""
+    return _count(connection, settings.c.user_id > 0, *which.conditions())
+
+
+def count_runs(
+    connection: Connection, user_ids: Collection[int] | None, outcome: str | None
+) -> int:
+    """How many runs there are of these users, or of all, with an outcome, or with any."""
+    found: list[ColumnElement[bool]] = [runs.c.run_id.is_not(None)]
+    if user_ids is not None:
+        found = [runs.c.user_id.in_(sorted(user_ids))]
+    if outcome is not None:
+        found.append(runs.c.outcome == outcome)
+    return _count(connection, *found)
+
+
+def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    return connection.execute(select(func.count()).where(*conditions)).scalar_one()
+
+
+def _part(
+    statement: Select[Any], column: ColumnElement[Any], number: ColumnElement[Any], wanted: Wanted
+) -> Select[Any]:
+    """Rows beyond the place, those nearest to it first."""
+    is_falling = wanted.order.is_falling is not wanted.is_before
+    if wanted.place is not None:
+        value, unique = wanted.place
+        if is_falling:
+            is_beyond = or_(column < value, and_(column == value, number < unique))
+            statement = statement.where(column <= value, is_beyond)
+        else:
+            is_beyond = or_(column > value, and_(column == value, number > unique))
+            statement = statement.where(column >= value, is_beyond)
+    ordered = (column.desc(), number.desc()) if is_falling else (column, number)
+    return statement.order_by(*ordered).limit(wanted.limit)
+
+
+def _in_order(found: list[Row], wanted: Wanted) -> list[Row]:
+    return found[::-1] if wanted.is_before else found

@@ -1,0 +1,168 @@
+"""Lists of the console: filters, order, pages, names of users, CSV, and acts on many rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from commands.http import create_app
+from ledger.clock import SystemClock
+from tests.commands.world import World, make_database
+from tests.http.conftest import Place
+from tests.http.in_process import client_of
+from tests.http.test_console import log_in
+
+USERS = 60
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Sixty users with names and schedules, three of them with a backup."""
+    folder = tmp_path_factory.mktemp("office")
+    database: Path = make_database(folder / "app.db", users=USERS)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE users ADD COLUMN name TEXT")
+        connection.execute("UPDATE users SET name = 'Person ' || id")
+        connection.execute("UPDATE users SET name = '=Ada 100%' WHERE id = 7")
+        connection.commit()
+    world = World(folder, SystemClock(), {"user_name_column": "name"})
+    for user in range(1, USERS + 1):
+        world.configure(user)
+    place = Place(world, create_app(world.open()))
+    owner = place.client("operator")
+    for name, user in (("beta", 7), ("alpha", 8), ("gamma", 9)):
+        assert owner.post("/database/backup", json={"filename": name, "user_id": user}).is_success
+    yield place
+    place.app.state.served.close()
+    world.close()
+
+
+@pytest.fixture(scope="module")
+def operator(office: Place) -> httpx.Client:
+    return log_in(office, "operator")
+
+
+def rows(page: httpx.Response) -> list[str]:
+    """The first cell of each row of a list, as text."""
+    assert page.status_code == 200, page.text
+    cells = re.findall(r'<th scope="row"[^>]*>.*?<a href="[^"]*">(.*?)</a>', page.text, re.DOTALL)
+    return [re.sub("<[^>]*>", "", each) for each in cells]
+
+
+def link(page: httpx.Response, rel: str) -> str:
+    found = re.search(rf'href="([^"]*)" rel="{rel}"', page.text)
+    assert found is not None
+    return found[1].replace("&amp;", "&")
+
+
+def test_pages_go_forwards_and_back_in_any_order(operator: httpx.Client) -> None:
+    """Every row once; and back to where one came from."""
+    for sort, expected in (("", range(1, 61)), ("-user", range(60, 0, -1)), ("next", None)):
+        first = operator.get(f"/console/schedules?sort={sort}")
+        assert "60 schedules" in first.text
+        second = operator.get(link(first, "next"))
+        both = [int(each) for each in rows(first) + rows(second)]
+        assert sorted(both) == list(range(1, 61))
+        assert expected is None or both == list(expected)
+        assert 'rel="next"' not in second.text
+        back = operator.get(link(second, "prev"))
+        assert rows(back) == rows(first)
+        assert 'rel="prev"' not in back.text
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [("name", "abg"), ("-name", "gba"), ("made", "bag"), ("-made", "gab"), ("user", "bag")],
+)
+def test_backups_are_sorted_by_their_columns(
+    operator: httpx.Client, sort: str, expected: str
+) -> None:
+    page = operator.get(f"/console/backups?sort={sort}")
+    assert "".join(each[0] for each in rows(page)) == expected
+    direction = "descending" if sort.startswith("-") else "ascending"
+    assert page.text.count(f'aria-sort="{direction}"') == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("user=8", ["alpha.db"]),
+        ("user=PERSON+8", ["alpha.db"]),
+        ("user=100%25", ["beta.db"]),
+        ("user=_", []),
+        ("user=nobody", []),
+        ("name=BET", ["beta.db"]),
+        ("name=bet&user=8", []),
+        ("status=deleted", []),
+    ],
+)
+def test_backups_are_found_by_name_and_user(
+    operator: httpx.Client, query: str, expected: list[str]
+) -> None:
+    """A user by number or by name; `%` and `_` are signs like others."""
+    page = operator.get(f"/console/backups?{query}")
+    assert rows(page) == expected
+    assert f"{len(expected)} backup" in page.text
+
+
+def test_a_wrong_filter_is_named_and_the_others_are_kept(operator: httpx.Client) -> None:
+    """What was typed stands in the form; nothing is listed as if it had been asked for."""
+    for page, field, value in (
+        ("backups", "status", "x"),
+        ("backups", "sort", "x"),
+        ("backups", "after", "x~y"),
+        ("schedules", "state", "<b>"),
+        ("runs", "outcome", "x"),
+        ("runs", "before", "99999999999999999999~1"),
+    ):
+        answer = operator.get(f"/console/{page}", params={"user": "Person", field: value})
+        assert answer.status_code == 422
+        assert 'name="user" value="Person"' in answer.text
+        assert '<th scope="row"' not in answer.text
+        assert "Nothing is listed until this is corrected" in answer.text
+        saved = operator.get(f"/console/{page}.csv", params={field: value})
+        assert saved.status_code == (200 if field in ("after", "before") else 422)
+
+
+def test_a_list_is_saved_as_csv_with_its_filters(office: Place, operator: httpx.Client) -> None:
+    """All rows, and no cell that a spreadsheet would compute; a user gets the user's own."""
+    answer = operator.get("/console/schedules.csv?sort=-user")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="schedules.csv"'
+    found = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(each["user_id"]) for each in found] == list(range(60, 0, -1))
+    assert found[53]["user_name"] == "'=Ada 100%"
+    assert found[0]["next_backup_at"].endswith("Z")
+    answer = operator.get("/console/backups.csv?user=Ada")
+    assert [each["filename"] for each in csv.DictReader(io.StringIO(answer.text))] == ["beta.db"]
+    assert operator.get("/console/runs.csv").text.count("\n") == 1
+    visitor = log_in(office, "user", 8)
+    own = list(csv.DictReader(io.StringIO(visitor.get("/console/backups.csv").text)))
+    assert [each["filename"] for each in own] == ["alpha.db"]
+    assert visitor.get("/console/backups.csv?user=7").status_code == 404
+    assert visitor.get("/console/schedules.csv").status_code == 403
+    assert "Person" not in str(visitor.get("/console/backups?user=Person").text.split("<table")[1:])
+
+
+def test_pages_are_shown_while_names_cannot_be_read(office: Place) -> None:
+    """The application's database is away: numbers are shown, and a search by name says why not."""
+    database = office.world.database
+    away = database.with_name("away.db")
+    client = client_of(office.app)
+    client.headers["Cookie"] = log_in(office, "operator").headers["Cookie"]
+    database.rename(away)
+    try:
+        assert len(rows(client.get("/console/schedules"))) == 50
+        answer = client.get("/console/schedules?user=Ada")
+        assert answer.status_code == 422
+        assert "names cannot be read now" in answer.text
+    finally:
+        away.rename(database)
