@@ -35,7 +35,7 @@ AT_ONCE = 2
 KEPT = 200
 MAX_WAITING = 50
 MAX_OWN = 4
-CAN_BE_ENDED = ("verify_ledger", "rebuild")
+CAN_BE_ENDED = ("verify_ledger", "rebuild", "bulk_backups", "bulk_schedules")
 """Kinds that change nothing half-way, or go on from there the next time."""
 
 
@@ -147,7 +147,7 @@ class JobBoard:
         try:
             job.result = as_json(work(job, tell))
         except Exception as error:  # noqa: BLE001  (it is what the job came to)
-            job.problem = _shape(error)
+            job.problem = problem_shape(error)
             job.ended_at, job.state = self._clock.now(), "failed"
         else:
             job.ended_at, job.state = self._clock.now(), "done"
@@ -160,7 +160,8 @@ class JobBoard:
                 each.file.unlink(missing_ok=True)
 
 
-def _shape(error: Exception) -> dict[str, Any]:
+def problem_shape(error: Exception) -> dict[str, Any]:
+    """What is said of an error: its status, and a sentence without secrets."""
     if isinstance(error, CommandError):
         return {"status": status_of(error), "detail": masked(str(error))}
     import json  # noqa: PLC0415

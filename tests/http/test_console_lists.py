@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from commands.http import create_app
 from ledger.clock import SystemClock
+from ledger.events.scheduling import SchedulePaused
 from tests.commands.world import World, make_database
 from tests.http.conftest import Place
 from tests.http.in_process import client_of
-from tests.http.test_console import log_in
+from tests.http.test_console import fields_of, log_in
 
 USERS = 60
 
@@ -166,3 +170,116 @@ def test_pages_are_shown_while_names_cannot_be_read(office: Place) -> None:
         assert "names cannot be read now" in answer.text
     finally:
         away.rename(database)
+
+
+def chosen(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
+    """What the page that asks once more says of some rows."""
+    return client.post(f"{path}/bulk", data=fields_of(client, path) | fields)
+
+
+def confirmed(client: httpx.Client, page: httpx.Response, path: str, **fields: str) -> Any:
+    """The job that the form of that page starts."""
+    hidden = dict(re.findall(r'type="hidden" name="([^"]*)" value="([^"]*)"', page.text))
+    hidden = {name: html.unescape(value) for name, value in hidden.items()} | fields
+    answer = client.post(f"{path}/bulk", data=hidden)
+    if answer.status_code != 303:
+        return answer
+    job = answer.headers["location"].rpartition("/")[2]
+    for _ in range(2000):
+        found = client.get(f"/console/api/jobs/{job}").json()
+        if found["state"] in ("done", "failed"):
+            return found | {"page": client.get(answer.headers["location"]).text}
+        time.sleep(0.01)
+    raise AssertionError("the job does not end")
+
+
+def test_all_that_was_found_is_paused_and_resumed(office: Place, operator: httpx.Client) -> None:
+    """Every row by the same command as alone, under one correlation."""
+    path = "/console/schedules"
+    page = chosen(operator, path, scope="all", act="pause", query="user=Person+1")
+    assert "Pause 11 schedules" in page.text
+    assert not office.world.schedule(10).paused
+    job = confirmed(operator, page, path, note="moving")
+    assert job["result"]["message"] == "11 schedules paused."
+    assert "user_id" not in job["page"]
+    events = office.world.events_of(SchedulePaused)
+    assert len({each.correlation_id for each in events}) == 1
+    assert sorted(int(each.resource_id) for each in events) == [1, *range(10, 20)]
+    page = chosen(operator, path, act="resume", **{"pick.1": "yes", "pick.99": "yes"})
+    job = confirmed(operator, page, path)
+    assert [each["ok"] for each in job["result"]["rows"]] == [False, True]
+    assert "99" in job["result"]["rows"][0]["text"]
+    assert "1 schedule resumed, 1 not: see below." in job["page"]
+    assert not office.world.schedule(1).paused
+
+
+def test_backups_are_held_verified_and_deleted_many_at_once(
+    office: Place, operator: httpx.Client
+) -> None:
+    """What is held stays, and the result says of each row what became of it."""
+    path = "/console/backups"
+    page = chosen(operator, path, act="hold", **{"pick.alpha.db": "yes"})
+    assert confirmed(operator, page, path, reason=" ").status_code == 422
+    page = chosen(operator, path, act="hold", **{"pick.alpha.db": "yes"})
+    assert confirmed(operator, page, path, reason="a case")["result"]["ok"]
+    page = chosen(operator, path, act="verify", scope="all")
+    job = confirmed(operator, page, path, level="digest")
+    assert {each["text"] for each in job["result"]["rows"]} == {"good: digest"}
+    both = {"pick.alpha.db": "yes", "pick.gamma.db": "yes"}
+    page = chosen(operator, path, act="delete", **both)
+    assert "delete 2 backups" in page.text
+    refused = confirmed(operator, page, path, confirmation="delete 3 backups")
+    assert refused.status_code == 422
+    assert len(office.world.present()) == 3
+    job = confirmed(
+        operator,
+        chosen(operator, path, act="delete", **both),
+        path,
+        confirmation="delete 2 backups",
+    )
+    held, gone = job["result"]["rows"]
+    assert (held["name"], held["ok"], gone["name"], gone["ok"]) == (
+        "alpha.db",
+        False,
+        "gamma.db",
+        True,
+    )
+    assert "held" in held["text"]
+    assert [each.filename for each in office.world.present()] == ["alpha.db", "beta.db"]
+    saved = operator.get(f"/console/api/jobs/{job['job_id']}/file").text
+    assert "gamma.db,True,deleted" in saved
+
+
+def test_a_list_that_changed_since_it_was_looked_at_is_looked_at_again(
+    office: Place, operator: httpx.Client
+) -> None:
+    """All that was found means what was found: nothing that came later is deleted with it."""
+    path = "/console/backups"
+    page = chosen(operator, path, act="delete", scope="all")
+    number = len(office.world.present())
+    owner = office.client("operator")
+    assert owner.post("/database/backup", json={"filename": "later"}).is_success
+    typed = f"delete {number} backups"
+    assert owner.delete("/database/backups/beta.db").is_success
+    answer = confirmed(operator, page, path, confirmation=typed)
+    assert answer.status_code == 422
+    assert "has changed meanwhile" in answer.text
+    assert "later.db" in [each.filename for each in office.world.present()]
+
+
+def test_who_may_not_do_it_alone_may_not_do_it_to_many(office: Place) -> None:
+    """An auditor verifies; a user acts on the user's own; nothing chosen is said."""
+    path = "/console/backups"
+    auditor = log_in(office, "auditor")
+    assert chosen(auditor, path, act="delete", scope="all").status_code == 403
+    assert "Verify" in chosen(auditor, path, act="verify", scope="all").text
+    assert chosen(auditor, "/console/schedules", act="pause", scope="all").status_code == 403
+    visitor = log_in(office, "user", 7)
+    page = chosen(visitor, path, act="hold", **{"pick.alpha.db": "yes"})
+    job = confirmed(visitor, page, path, reason="mine")
+    assert not job["result"]["ok"]
+    assert "there is no backup" in job["result"]["rows"][0]["text"]
+    answer = chosen(visitor, path, act="hold")
+    assert answer.status_code == 422
+    assert "no backup was chosen" in answer.text
+    assert chosen(visitor, path, act="x", scope="all").status_code == 422

@@ -26,6 +26,7 @@ from commands.http.console import (
 )
 from commands.http.console import job as progress
 from commands.http.console.lists import backups as backups_list
+from commands.http.console.lists import bulk_backups, bulk_schedules
 from commands.http.console.lists import runs as runs_list
 from commands.http.console.lists import schedules as schedules_list
 from commands.http.console.page import BASE
@@ -38,8 +39,10 @@ from commands.http.served_site import served_by_app
 PAGES = (
     overview,
     schedules_list,
+    bulk_schedules,
     schedules,
     backups_list,
+    bulk_backups,
     backups,
     restore,
     runs_list,

@@ -44,6 +44,8 @@ KINDS = {
     "offsite_copy": Kind("Copying off-site", f"{BASE}/offsite", "Off-site"),
     "offsite_verify": Kind("Checking off-site copies", f"{BASE}/offsite", "Off-site"),
     "offsite_collect": Kind("Deleting off-site", f"{BASE}/offsite", "Off-site"),
+    "bulk_backups": Kind("Many backups at once", f"{BASE}/backups", "All backups"),
+    "bulk_schedules": Kind("Many schedules at once", f"{BASE}/schedules", "All schedules"),
     "diff": Kind("Comparing a projection", f"{BASE}/projections", "All projections"),
 }
 OTHER = Kind("A job", BASE, "Overview")
@@ -72,6 +74,7 @@ def show(request: Request, caller: Anybody, served: Served, job_id: str) -> Resp
         back_name=kind.back_name,
         verdict=verdict_of(job),
         rows=_rows(job.result) if job.state == "done" else [],
+        result_rows=_result_rows(job),
     )
 
 
@@ -96,10 +99,20 @@ def verdict_of(job: Job) -> Verdict | None:
             "diff": f"{found.get('count')} rows are not what the ledger says; rebuild it.",
         }
         told = good if found["ok"] else bad
-        return Verdict("ok" if found["ok"] else "bad", told.get(job.kind) or "Done.")
+        return Verdict(
+            "ok" if found["ok"] else "bad", told.get(job.kind) or found.get("message") or "Done."
+        )
     if job.kind == "offsite_copy" and found.get("failed"):
         return Verdict("bad", f"{len(found['failed'])} not copied; see below.")
     return Verdict("ok", "Done.")
+
+
+def _result_rows(job: Job) -> list[dict[str, Any]]:
+    """What became of each row of an act on many."""
+    found: list[dict[str, Any]] = []
+    if isinstance(job.result, dict) and job.kind.startswith("bulk_"):
+        found = job.result["rows"]
+    return found
 
 
 def _rows(result: Any) -> list[tuple[str, str]]:
@@ -112,7 +125,7 @@ def _rows(result: Any) -> list[tuple[str, str]]:
     shown = [
         (name.replace("_", " "), _text(value))
         for name, value in result.items()
-        if name not in ("ok", "message", "verdict") and value not in (None, [], {}, "")
+        if name not in ("ok", "message", "verdict", "rows") and value not in (None, [], {}, "")
     ]
     return shown[:MAX_SHOWN]
 

@@ -131,12 +131,13 @@ def chosen_backups(
 
 def place_in(order: Order) -> Any:
     """Where a backup stands in an order."""
-    value = {
+    values: dict[str, Callable[[Backup], Any]] = {
         "made": lambda each: each.created_at,
         "name": lambda each: each.filename,
         "user": lambda each: each.user_id or 0,
         "size": lambda each: each.size,
-    }[order.by]
+    }
+    value = values[order.by]
     return lambda backup: Place(value(backup), backup.position)
 
 

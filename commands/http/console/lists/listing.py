@@ -104,6 +104,11 @@ class Listing:
         return "descending" if self.order.is_falling else "ascending"
 
     @property
+    def query(self) -> str:
+        """What was asked, for forms that act on all that was found."""
+        return urlencode(self.asked.kept())
+
+    @property
     def csv(self) -> str:
         """All of it, as a file."""
         return _address(f"{self.path}.csv", self.asked.kept())

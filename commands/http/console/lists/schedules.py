@@ -129,12 +129,13 @@ def chosen_schedules(
 
 def place_in(order: Order) -> Any:
     """Where a schedule stands in an order."""
-    value = {
+    values: dict[str, Callable[[Schedule], Any]] = {
         "user": lambda each: each.user_id,
         "keep": lambda each: each.keep_count,
         "last": lambda each: each.last_backup_at or _NEVER,
         "next": lambda each: each.next_backup_at or _NEVER,
-    }[order.by]
+    }
+    value = values[order.by]
     return lambda schedule: Place(value(schedule), schedule.user_id)
 
 
