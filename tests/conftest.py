@@ -19,6 +19,7 @@ from ledger.clock import Clock, ManualClock
 from ledger.records.record import Actor
 from tests.databases import BOTH, Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.postgresql_server import Server, running_server
+from tests.warm_program import warm_program
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As under `nohup ... &`: what tests start would ignore the interrupt that they send it.
@@ -118,6 +119,13 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of this process's own, started when the first test needs it."""
     with running_server(tmp_path_factory.mktemp("postgresql")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def warm_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PATH on which the command line starts in no time."""
+    with warm_program(tmp_path_factory.mktemp("warm")) as path:
+        yield path
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 import shlex
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -49,10 +48,10 @@ def test_the_readmes_python_runs(
 
 
 @pytest.mark.slow
-def test_the_readmes_commands_end_as_it_says(application_folder: Path) -> None:
+def test_the_readmes_commands_end_as_it_says(application_folder: Path, warm_path: str) -> None:
     """The tour can be typed as it stands; only what shows an error there is one."""
-    program = str(Path(sys.executable).with_name("backup-ledger"))
     environment = os.environ | {
+        "PATH": warm_path,
         "BACKUP_LEDGER_DATABASE": "app.db",
         "COLUMNS": "80",
     }
@@ -60,7 +59,7 @@ def test_the_readmes_commands_end_as_it_says(application_folder: Path) -> None:
     assert turns
     for command, first_line in turns:
         finished = subprocess.run(
-            [program, *shlex.split(command)],
+            ["backup-ledger", *shlex.split(command)],
             cwd=application_folder,
             env=environment,
             capture_output=True,

@@ -7,11 +7,13 @@ ledger is noted in its meta, and an older one is refused before it begins, not m
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 
+@cache
 def software_version() -> str:
-    """The version of this software; "unknown" where it was not installed."""
+    """The version of this software; "unknown" where it was not installed. Read from disk once."""
     try:
         return version("backup-ledger")
     except PackageNotFoundError:

@@ -12,7 +12,7 @@ import pytest
 
 from ledger.tree.signed_note import SignatureType, VerifierKey, generate_key
 from ledger.verify.records import RECORD_KEYS
-from tests.acceptance.place import PROGRAM, Place
+from tests.acceptance.place import Place
 from tests.witness import Witness, running
 
 GUIDE = Path(__file__).parents[2] / "docs" / "AUDITORS.md"
@@ -50,7 +50,7 @@ def commands() -> list[str]:
 @pytest.mark.skipif(
     any(shutil.which(each) is None for each in NEEDED), reason="the guide is for a POSIX shell"
 )
-def test_the_guide_works_as_it_is_written(place: Place) -> None:
+def test_the_guide_works_as_it_is_written(place: Place, warm_path: str) -> None:
     """Every command, one after the other, in one folder with one database."""
     with running(Witness(WITNESS_KEY, KnownWhenWritten(place.folder / "ledger.pub"))) as witness:
         finished = subprocess.run(
@@ -58,7 +58,7 @@ def test_the_guide_works_as_it_is_written(place: Place) -> None:
             cwd=place.folder,
             env=os.environ
             | {
-                "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
+                "PATH": warm_path,
                 "WITNESS_URL": witness.url,
                 "WITNESS_KEY": witness.setting["key"],
             },

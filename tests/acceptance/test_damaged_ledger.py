@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.place import PROGRAM, Place, require_clear
+from tests.acceptance.place import Place, require_clear
 
 GUIDE = Path(__file__).parents[2] / "docs" / "OPERATIONS.md"
 PAGE = 4096
@@ -166,7 +166,7 @@ def test_salvage_leaves_what_stands_there(begun: Place) -> None:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="the guide is for a POSIX shell")
 @pytest.mark.parametrize("how", [*DAMAGES.values()][::2], ids=[*DAMAGES][::2])
-def test_the_guide_leads_back_to_a_good_ledger(begun: Place, how: Damage) -> None:
+def test_the_guide_leads_back_to_a_good_ledger(begun: Place, how: Damage, warm_path: str) -> None:
     """Each box of the page, as it stands and in its order."""
     before = begun.events()
     begun.add_cases(5)
@@ -178,9 +178,7 @@ def test_the_guide_leads_back_to_a_good_ledger(begun: Place, how: Damage) -> Non
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(boxes)],
         cwd=begun.folder,
-        env=os.environ
-        | begun.environment
-        | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"},
+        env=os.environ | begun.environment | {"PATH": warm_path},
         capture_output=True,
         text=True,
         check=False,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from commands.site.configuration import Configuration
-from tests.acceptance.place import PROGRAM, Place
+from tests.acceptance.place import Place
 
 GUIDE = Path(__file__).parents[2] / "docs" / "OPERATIONS.md"
 
@@ -27,12 +27,12 @@ def commands() -> list[str]:
     any(shutil.which(each) is None for each in ("bash", "python3")),
     reason="the guide is for a POSIX shell",
 )
-def test_the_guide_works_as_it_is_written(place: Place) -> None:
+def test_the_guide_works_as_it_is_written(place: Place, warm_path: str) -> None:
     """Every command, one after the other, in one folder with one database."""
     finished = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(commands())],
         cwd=place.folder,
-        env=os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"},
+        env=os.environ | {"PATH": warm_path},
         capture_output=True,
         text=True,
         check=False,

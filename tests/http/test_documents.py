@@ -27,7 +27,7 @@ def blocks(kind: str) -> list[str]:
 @pytest.mark.skipif(
     any(shutil.which(each) is None for each in ("bash", "curl")), reason="needs bash and curl"
 )
-def test_the_commands_of_the_guide_work(tmp_path: Path) -> None:
+def test_the_commands_of_the_guide_work(tmp_path: Path, warm_path: str) -> None:
     """Each answers; the job ends."""
     database = make_database(tmp_path / "app.db")
     command = [str(PROGRAM), "--database", str(database)]
@@ -45,7 +45,7 @@ def test_the_commands_of_the_guide_work(tmp_path: Path) -> None:
         finished = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=tmp_path,
-            env=os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"},
+            env=os.environ | {"PATH": warm_path},
             capture_output=True,
             text=True,
             check=False,
