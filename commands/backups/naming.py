@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from commands.errors import BackupNotFound, InvalidArgument
 from commands.reporting.humanize import parse_moment_end
-from ledger.vocabulary import BackupKind, BackupStatus
-from projections.queries.catalog import backup_named, backups_of_store
+from ledger.vocabulary import BackupStatus
+from projections.queries.catalog import backup_named
+from projections.queries.restore_points import last_good_backup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from datetime import datetime
 
     from commands.site.site import Site
-    from projections.folds.backup import Backup
 
 LATEST, AT = "latest", "@"
 SUFFIX = ".db"
@@ -55,9 +55,7 @@ def _latest(site: Site, text: str) -> str:
     _, _, user = text.partition(":")
     if text != LATEST and not (user.isascii() and user.isdigit()):
         raise InvalidArgument(f"{text!r}: {user!r} is not a user id; give latest:1, for example")
-    if text == LATEST:
-        return _newest(site, text, lambda _backup: True)
-    return _newest(site, text, lambda backup: backup.user_id == int(user))
+    return _newest(site, text, user_id=int(user[:18]) if user else None)
 
 
 def _before(site: Site, text: str) -> str:
@@ -65,17 +63,15 @@ def _before(site: Site, text: str) -> str:
         moment = parse_moment_end(text.removeprefix(AT))
     except ValueError as error:
         raise InvalidArgument(str(error)) from None
-    return _newest(site, text, lambda backup: backup.created_at <= moment)
+    return _newest(site, text, until=moment)
 
 
-def _newest(site: Site, text: str, is_meant: Callable[[Backup], bool]) -> str:
+def _newest(
+    site: Site, text: str, *, until: datetime | None = None, user_id: int | None = None
+) -> str:
+    store = site.store.store_id
     with site.read_models.reading() as connection:
-        backups = backups_of_store(connection, site.store.store_id, (BackupStatus.OK,))
-    good = [
-        each
-        for each in backups
-        if each.is_good and is_meant(each) and each.kind != BackupKind.PRE_RESTORE.value
-    ]
-    if not good:
+        found = last_good_backup(connection, store, until=until, user_id=user_id)
+    if found is None:
         raise BackupNotFound(f"no good backup is {text!r}; see: backup-ledger backup list")
-    return max(good, key=lambda each: (each.created_at, each.position)).filename
+    return found.filename

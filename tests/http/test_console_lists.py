@@ -184,11 +184,17 @@ def confirmed(client: httpx.Client, page: httpx.Response, path: str, **fields: s
     answer = client.post(f"{path}/bulk", data=hidden)
     if answer.status_code != 303:
         return answer
-    job = answer.headers["location"].rpartition("/")[2]
+    return job_of(client, answer)
+
+
+def job_of(client: httpx.Client, answer: httpx.Response) -> dict[str, Any]:
+    """What a job came to, with its page."""
+    assert answer.status_code == 303, answer.text
+    place = answer.headers["location"]
     for _ in range(2000):
-        found = client.get(f"/console/api/jobs/{job}").json()
+        found: dict[str, Any] = client.get(f"/console/api/jobs/{place.rpartition('/')[2]}").json()
         if found["state"] in ("done", "failed"):
-            return found | {"page": client.get(answer.headers["location"]).text}
+            return found | {"page": client.get(place).text}
         time.sleep(0.01)
     raise AssertionError("the job does not end")
 

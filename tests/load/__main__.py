@@ -59,6 +59,9 @@ PATHS = {
     "console: runs": "/console/runs",
     "console: completed runs": "/console/runs?outcome=completed",
     "console: runs of a user": "/console/runs?user=7",
+    "console: restore points": "/console/restore-points",
+    "console: restore points of a user": "/console/restore-points?user=7",
+    "console: time machine": "/console/time-machine",
     "console: audit page of 100": "/console/audit",
 }
 

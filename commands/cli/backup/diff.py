@@ -88,9 +88,11 @@ def _known(comparison: Comparison, tables: list[str]) -> list[str]:
 
 
 def _show_tables(comparison: Comparison, names: tuple[str, str], *, as_json: bool) -> None:
+    from commands.shapes.differences import table_shape
+
     found = comparison.everything()
     if as_json:
-        answer: dict[str, Any] = {"tables": [_table_json(each, names) for each in found.tables]}
+        answer: dict[str, Any] = {"tables": [table_shape(each, names) for each in found.tables]}
         if found.not_compared:
             answer["not_compared"] = found.not_compared
         write_json(answer)
@@ -123,26 +125,17 @@ def _remark(each: TableDifference, names: tuple[str, str]) -> str:
     return f"columns differ: {', '.join(each.columns)}" if each.columns else ""
 
 
-def _table_json(each: TableDifference, names: tuple[str, str]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "name": each.name,
-        "added": each.added,
-        "removed": each.removed,
-        "changed": each.changed,
-        "only_in": None if each.only_in is None else names[each.only_in == "new"],
-    }
-    return shown | ({"columns": list(each.columns)} if each.columns else {})
-
-
 def _show_rows(
     comparison: Comparison, tables: list[str], names: tuple[str, str], *, as_json: bool
 ) -> None:
+    from commands.shapes.differences import row_shape, table_shape
+
     if as_json:
         write_json(
             {
                 "tables": [
-                    _table_json(comparison.table(each), names)
-                    | {"rows": [_row_json(row) for row in comparison.rows(each)]}
+                    table_shape(comparison.table(each), names)
+                    | {"rows": [row_shape(row) for row in comparison.rows(each)]}
                     for each in tables
                 ]
             }
@@ -160,16 +153,6 @@ def _show_rows(
         left = found.added + found.removed + found.changed - shown
         if left and found.only_in is None:
             say(f"  and {left:,} more; all of them: --json", style="dim")
-
-
-def _kind(row: RowChange) -> str:
-    if row.before is None:
-        return "added"
-    return "removed" if row.after is None else "changed"
-
-
-def _row_json(row: RowChange) -> dict[str, Any]:
-    return {"change": _kind(row), "key": row.key, "before": row.before, "after": row.after}
 
 
 def _sentence(row: RowChange) -> str:

@@ -126,19 +126,12 @@ def restore_tables_of(
 
 
 def _json(name: str, mode: str, tables: Sequence[TableOutcome]) -> dict[str, Any]:
+    from commands.shapes.differences import outcome_shape
+
     return {
         "filename": name,
         "mode": mode,
-        "tables": [
-            {
-                "table": each.table,
-                "rows_added": each.rows_added,
-                "rows_changed": each.rows_changed,
-                "rows_removed": each.rows_removed,
-                "is_new": each.is_new,
-            }
-            for each in tables
-        ],
+        "tables": [outcome_shape(each) for each in tables],
     }
 
 

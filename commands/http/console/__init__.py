@@ -30,6 +30,7 @@ from commands.http.console.lists import bulk_backups, bulk_schedules
 from commands.http.console.lists import runs as runs_list
 from commands.http.console.lists import schedules as schedules_list
 from commands.http.console.page import BASE
+from commands.http.console.points import calendar, compare, other_ways
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import reading_visitor, visitor
 from commands.http.problems import not_found
@@ -45,6 +46,9 @@ PAGES = (
     bulk_backups,
     backups,
     restore,
+    calendar,
+    compare,
+    other_ways,
     runs_list,
     runs,
     progress,

@@ -44,10 +44,21 @@ KINDS = {
     "offsite_copy": Kind("Copying off-site", f"{BASE}/offsite", "Off-site"),
     "offsite_verify": Kind("Checking off-site copies", f"{BASE}/offsite", "Off-site"),
     "offsite_collect": Kind("Deleting off-site", f"{BASE}/offsite", "Off-site"),
+    "compare": Kind("Comparing", f"{BASE}/compare", "Compare something else"),
+    "plan_tables": Kind("What would change", f"{BASE}/backups", "All backups"),
+    "restore_tables": Kind("Putting back a table", f"{BASE}/backups", "All backups"),
+    "restore_beside": Kind("Restoring beside", f"{BASE}/backups", "All backups"),
     "bulk_backups": Kind("Many backups at once", f"{BASE}/backups", "All backups"),
     "bulk_schedules": Kind("Many schedules at once", f"{BASE}/schedules", "All schedules"),
     "diff": Kind("Comparing a projection", f"{BASE}/projections", "All projections"),
 }
+SHOWN_APART = {
+    "compare": "compared.html",
+    "plan_tables": "planned_tables.html",
+    "restore_tables": "planned_tables.html",
+}
+"""Kinds whose results have a template of their own."""
+VERDICTS = {"compare": "Compared.", "plan_tables": "Nothing was done yet."}
 OTHER = Kind("A job", BASE, "Overview")
 MAX_SHOWN = 40
 
@@ -73,7 +84,8 @@ def show(request: Request, caller: Anybody, served: Served, job_id: str) -> Resp
         back=kind.back,
         back_name=kind.back_name,
         verdict=verdict_of(job),
-        rows=_rows(job.result) if job.state == "done" else [],
+        rows=_rows(job.result) if job.state == "done" and job.kind not in SHOWN_APART else [],
+        apart=SHOWN_APART.get(job.kind) if job.state == "done" else None,
         result_rows=_result_rows(job),
     )
 
@@ -83,7 +95,9 @@ def verdict_of(job: Job) -> Verdict | None:
     if job.state != "done":
         return None
     found = job.result if isinstance(job.result, dict) else {}
-    if job.kind == "restore":
+    if job.kind in SHOWN_APART and "message" not in found:
+        return Verdict("ok", VERDICTS[job.kind])
+    if job.kind in ("restore", "restore_tables"):
         return Verdict("ok", str(found["message"]))
     if "ok" in found:
         good = {

@@ -90,6 +90,7 @@ NAVIGATION = (
     Place("Overview", BASE),
     Place("Schedules", f"{BASE}/schedules"),
     Place("Backups", f"{BASE}/backups"),
+    Place("Restore points", f"{BASE}/restore-points"),
     Place("Runs", f"{BASE}/runs"),
     Place("Off-site", f"{BASE}/offsite", READERS),
     Place("Audit", f"{BASE}/audit", READERS),
