@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from commands.errors import InvalidArgument
-from commands.sqlite.files import write_private
+from commands.sqlite.files import read_given, write_private
 from ledger.tree.signed_note import NoteError, SignatureType, SignerKey, VerifierKey, generate_key
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def read_private_key(path: Path) -> SignerKey:
         InvalidArgument: there is no such file, or it holds something else.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_KEY_BYTES).decode().removesuffix("\n")
+        text = read_given(path, MAX_KEY_BYTES).decode().removesuffix("\n")
         key = SignerKey.parse(text)
     except OSError as error:
         raise InvalidArgument(f"the key file {path} cannot be read: {error.strerror}") from error

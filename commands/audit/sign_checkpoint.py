@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from commands.audit.keys import read_private_key
 from commands.errors import CommandError
-from commands.sqlite.files import file_error, flush_directory, write_private
+from commands.sqlite.files import file_error, flush_directory, read_given, write_private
 from ledger.append.database import translated_errors, writing
 from ledger.append.kept_checkpoints import KeptCheckpoint, has_grown, newest_kept, sign_head
 from ledger.clock import to_microseconds
@@ -70,8 +70,7 @@ def kept_notes(files: Sequence[Path], folder: Path | None) -> list[bytes]:
     notes = []
     for path in (*files, *there):
         try:
-            with path.open("rb") as file:
-                notes.append(file.read(MAX_CHECKPOINT_BYTES))
+            notes.append(read_given(path, MAX_CHECKPOINT_BYTES))
         except OSError as error:
             raise file_error(error, path) from error
     return notes
@@ -142,8 +141,7 @@ def _newest_copy(folder: Path, key: VerifierKey) -> list[bytes]:
 
 def read_checkpoint(path: Path) -> bytes:
     """A checkpoint file's bytes. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(MAX_CHECKPOINT_BYTES)
+    return read_given(path, MAX_CHECKPOINT_BYTES)
 
 
 def keep_copy(

@@ -151,7 +151,9 @@ def _report_usage(error: Any, message: str, options: GlobalOptions) -> int:
         return USAGE
     context = getattr(error, "ctx", None)
     where = "backup-ledger" if context is None else context.command_path
-    message = " ".join(message.split()).replace("Value error, ", "")
+    from commands.site.texts import in_our_words
+
+    message = in_our_words(" ".join(message.split()))
     complain(f"{message.rstrip('.')}; see: {where} --help", USAGE, as_json=options.as_json)
     return USAGE
 

@@ -19,6 +19,7 @@ from commands.offsite.errors import (
 )
 from commands.offsite.repository.layout import LEDGER, REPOSITORY, parse_repository
 from commands.offsite.repository.opening import open_store
+from commands.sqlite.files import read_given
 from ledger.append.database import translated_errors
 from ledger.append.stored_tree import TreeReader
 from ledger.tree.checkpoint import Checkpoint
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from projections.folds.offsite_destination import Destination
 
 CHECKPOINT = f"{LEDGER}checkpoint"
+MAX_CREDENTIALS_BYTES = 1 << 20
 
 
 def live_destinations(site: Site) -> list[Destination]:
@@ -92,11 +94,10 @@ def read_credentials(site: Site, name: str) -> dict[str, str]:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise InvalidArgument(f"{path} can be read by others; make it private: chmod 600")
-        with path.open("rb") as file:
-            tables = tomllib.load(file)
+        tables = tomllib.loads(read_given(path, MAX_CREDENTIALS_BYTES).decode())
     except OSError as error:
         raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         raise InvalidArgument(f"{path} is not TOML with a table for each destination") from None
     return {key: str(value) for key, value in tables.get(name, {}).items()}
 

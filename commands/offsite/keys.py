@@ -19,7 +19,7 @@ from commands.offsite.repository.seal import (
     parse_identity,
     recipient_of,
 )
-from commands.sqlite.files import write_private
+from commands.sqlite.files import read_given, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,8 +53,7 @@ def read_identities(path: Path, ask: Callable[[Path], str] | None = None) -> lis
         WrongKey: it holds no identity, or the passphrase is wrong.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_IDENTITY_BYTES)
+        content = read_given(path, MAX_IDENTITY_BYTES)
     except OSError as error:
         raise InvalidArgument(
             f"the identity file {path} cannot be read: {error.strerror}"

@@ -84,6 +84,8 @@ def recover_ledger(
         RepositoryDamaged: no checkpoint there leads to records that are whole.
         WrongKey: no identity opens the records.
     """
+    if into.exists() and not into.is_dir():
+        raise DestinationRefused(f"{into} is not a folder; give a new folder with --into")
     if into.exists() and any(into.iterdir()):
         raise DestinationRefused(f"{into} is not empty; give a new folder with --into")
     store = open_store(url, options)

@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 
 from commands.errors import InvalidArgument, NoDatabase
 from commands.site.labels import Served, check_labels, served_users
+from commands.site.texts import in_our_words
 from commands.site.topics import TOPICS, Topic
 from commands.site.witnesses import Witness, check_witnesses
 from commands.sqlite.cipher.keys import Keys
@@ -271,6 +272,10 @@ def require_trusted(path: Path) -> None:
         found = path.stat()
     except OSError:
         return  # there is none, or it cannot be read, which reading it says better
+    if not stat.S_ISREG(found.st_mode):
+        raise InvalidArgument(
+            f"{path.absolute()} is not a regular file; it should hold settings: rename it"
+        )
     if found.st_uid not in (0, os.geteuid()):
         raise InvalidArgument(
             f"{path.absolute()} belongs to another account (uid {found.st_uid}) and is not read; "
@@ -308,6 +313,10 @@ def load_configuration(*, config: Path | None = None, **options: Any) -> Configu
             f"{error}; in the environment it is written as JSON, such as "
             '{"office": "1-999"} or ["one", "two"]'
         ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(
+            f"{file} is not UTF-8 text (byte {error.start}); a configuration file is TOML"
+        ) from error
     except ValueError as error:
         raise InvalidArgument(f"{file} cannot be read: {error}") from error
 
@@ -319,15 +328,19 @@ def wrong_setting(error: ValidationError, prefix: str = "", file: str | None = N
     if first["type"] == "extra_forbidden":
         return f"there is no setting {name!r}; remove it" + (f" from {file}" if file else "")
     where = f"setting {name!r}" if first["loc"] else prefix.removesuffix(".") or "the settings"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {in_our_words(first['msg'])}"
 
 
 def _reading(file: str) -> type[Configuration]:
     """The settings, with another file behind them."""
     if file == CONFIGURATION_FILE:
         return Configuration
-    if not Path(file).is_file():
+    if not Path(file).exists():
         raise InvalidArgument(f"there is no configuration file {file}; check --config")
+    if not Path(file).is_file():
+        raise InvalidArgument(
+            f"{file} is not a regular file; name a configuration file with --config"
+        )
 
     class FromFile(Configuration):
         model_config = SettingsConfigDict(toml_file=file)

@@ -6,6 +6,7 @@ Never for a database that somebody may be using: see `sqlite_connections`.
 import errno
 import hashlib
 import os
+import select
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,8 @@ from commands.sqlite.errors import (
 PRIVATE_MODE = 0o600
 _GONE = (errno.ENOTDIR, errno.ESTALE)
 CHUNK_BYTES = 4 * 1024 * 1024  # large enough that a call costs nothing beside its work
+PIPE_SECONDS = 10
+"""How long a pipe that a person names may give nothing."""
 
 Progress = Callable[[str, int, int], None]
 """Told (step, bytes done, bytes in all); may be called from another thread."""
@@ -94,6 +97,32 @@ def write_private(path: Path, content: bytes) -> None:
     finally:
         os.close(descriptor)
     flush_directory(path.absolute().parent)
+
+
+def read_given(path: Path, max_bytes: int) -> bytes:
+    """The beginning of a file that a person names, a key or a checkpoint; never waits forever.
+
+    It may be a pipe, as shells make one for `<(command)`: that is read to its end.
+
+    Raises:
+        OSError: it cannot be read, or a pipe gives nothing for 10 seconds.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found, arrivals = b"", select.poll()
+        arrivals.register(descriptor, select.POLLIN)
+        while len(found) < max_bytes:
+            if not arrivals.poll(PIPE_SECONDS * 1_000):
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"it is a pipe, and gives nothing for {PIPE_SECONDS} seconds"
+                )
+            read = os.read(descriptor, max_bytes - len(found))
+            if not read:
+                break
+            found += read
+        return found
+    finally:
+        os.close(descriptor)
 
 
 def leave_page_cache(path: Path) -> None:

@@ -175,9 +175,11 @@ def _store_fetch(url: str) -> Callable[[str], bytes | None]:
 
 def _token(path: Path) -> str:
     from commands.errors import InvalidArgument
+    from commands.sqlite.files import read_given
 
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_TOKEN_BYTES).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"the token file {path} cannot be read: {error}") from error
+        return read_given(path, MAX_TOKEN_BYTES).decode("ascii").strip()
+    except OSError as error:
+        raise InvalidArgument(f"the token file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise InvalidArgument(f"{path} holds no access token") from None
