@@ -60,6 +60,16 @@ class Story:
                     story.missed[user, details.first_slot + number * DAY] += 1
         return story
 
+    def between(self, first: datetime, last: datetime) -> Story:
+        """Without slots of other times: a clock that jumped by years ran those too."""
+        self.slots = {run: slot for run, slot in self.slots.items() if first <= slot[1] <= last}
+        for slots in (self.completed, self.missed):
+            for slot in [each for each in slots if not first <= each[1] <= last]:
+                del slots[slot]
+        for slot, attempt in [each for each in self.attempts if not first <= each[0][1] <= last]:
+            del self.attempts[slot, attempt]
+        return self
+
     def _add_created(self, run_id: str, position: int, actor: str) -> None:
         if self.outcomes[run_id]:
             self.problems.append(f"{position}: a backup of run {run_id}, which was over")

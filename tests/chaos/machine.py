@@ -38,6 +38,11 @@ class Machine:
         self._ended()
 
     @property
+    def offset_seconds(self) -> float:
+        """How wrong its clock is; what is set here holds from the next check on."""
+        return float(self.settings.get("clock_offset_seconds", 0))
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -46,9 +51,8 @@ class Machine:
         assert not self.is_busy
         assert self._process.stdin is not None
         self.is_busy = True
-        self._process.stdin.write(
-            json.dumps({"at": at.isoformat(), "freeze": freeze}).encode() + b"\n"
-        )
+        order = {"at": at.isoformat(), "freeze": freeze, "offset_seconds": self.offset_seconds}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
 
     def answer(self, wait_seconds: float = 0.0) -> dict[str, Any] | None:

@@ -2,10 +2,11 @@
 
     python -m tests.chaos.scheduler_program SETTINGS
 
-Settings are a JSON object: those of the site, `clock_offset_seconds` (how wrong its clock is) and
-`claims_per_batch`. Each line on stdin is a JSON object: `at`, the true time, and perhaps
-`freeze`, the step at which the process stops itself with SIGSTOP. The answer is a line with what
-the check came to. The end of stdin ends it.
+Settings are a JSON object: those of the site, `clock_offset_seconds` (how wrong its clock is when
+it starts) and `claims_per_batch`. Each line on stdin is a JSON object: `at`, the true time,
+`offset_seconds`, how wrong the clock is now, and perhaps `freeze`, the step at which the process
+stops itself with SIGSTOP. The answer is a line with what the check came to. The end of stdin ends
+it.
 """
 
 from __future__ import annotations
@@ -78,11 +79,13 @@ def opened(settings: dict[str, Any], clock: ManualClock) -> Site:
             time.sleep(0.1)
 
 
-def serve(checks: Checks, clock: ManualClock, offset: timedelta) -> None:
+def serve(checks: Checks, clock: ManualClock) -> None:
     """Check at each time that is given."""
     for line in sys.stdin:
         order = json.loads(line)
-        clock.move_to(datetime.fromisoformat(order["at"]) + offset)
+        clock.move_to(
+            datetime.fromisoformat(order["at"]) + timedelta(seconds=order["offset_seconds"])
+        )
         if order.get("freeze"):
             freeze_at(order["freeze"])
         report = checks.check()
@@ -107,7 +110,7 @@ def main(settings: dict[str, Any]) -> None:
         record_start(site)
         sys.stdout.write(json.dumps({"instance": site.instance}) + "\n")
         sys.stdout.flush()
-        serve(checks, clock, offset)
+        serve(checks, clock)
         record_stop(site, "told to")
     site.close()
 

@@ -14,7 +14,9 @@ from random import Random
 from typing import Any
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from commands.errors import FolderOfAnother
 from commands.recovery.reconcile import reconcile
 from commands.scheduler.checks import Checks
 from commands.schedules.settings import configure
@@ -25,6 +27,7 @@ from commands.site.site import Site
 from commands.site.store import make_folder, make_store
 from ledger.append.tables import leases
 from ledger.clock import ManualClock
+from ledger.errors import LedgerError
 from projections.tables.columns import backup_settings as settings
 from tests.chaos.aftermath import (
     DAY,
@@ -47,6 +50,10 @@ HARM_WHILE_WAITING = 0.04
 """Fifty times a second; most of it does nothing."""
 
 SKEWS_HOURS = (0.0, 5.0, -7.0, 0.5, -0.5, 11.0)
+JUMPS_DAYS = (-400, 800)
+"""Beyond the year of the storm, so that a slot of a wrong year is none of those that count."""
+
+MAX_FOREIGN_FILES = 3
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < 0.5"
@@ -75,15 +82,19 @@ class Storm:
         self.url = self.server.new_database() if self.server else None
         if self.server is None:
             self.stores = 1
+        self.other = make_database(self.folder / "billing.db", rows=3)
+        self.foreign: set[Path] = set()
         self.sites = [self._site(number) for number in range(self.stores)]
 
     def run(self, seconds: float, days: int = 10_000) -> None:
-        """Days with faults, for so long; then peace, and what must be true."""
+        """Days with faults, for so long, one at least; then peace, and what must be true."""
         end = time.monotonic() + seconds
         self._configure()
         with ExitStack() as stack:
             machines = [stack.enter_context(self._machine(each)) for each in range(self.schedulers)]
-            while time.monotonic() < end and self.now < MIDNIGHT + days * DAY:
+            while self.now < MIDNIGHT + min(1, days) * DAY or (
+                time.monotonic() < end and self.now < MIDNIGHT + days * DAY
+            ):
                 self._pass_time(machines)
             self._calm_down(machines)
         for site in self.sites:
@@ -98,8 +109,9 @@ class Storm:
         site = self.sites[0]
         require_sound(site.ledger)
         require_rebuilt_alike(site)
-        story = Story.of(site.ledger)
+        story = Story.of(site.ledger).between(MIDNIGHT, self.now)
         require_each_slot_once(story, self._slots())
+        assert all(path.exists() for path in self.foreign)
         present = sum(require_folder_is_catalog(each) for each in self.sites)
         attempts = Counter(end for ends in story.outcomes.values() for end in ends)
         return {
@@ -194,6 +206,31 @@ class Storm:
             mode = self.random.choice(("fast", "immediate"))
             self.faults[f"server restarted ({mode})"] += 1
             self.server.restart(mode)
+        elif 0.1 < dice < 0.12:
+            self.faults["clock jumped"] += 1
+            days = self.random.choice(JUMPS_DAYS)
+            victim.settings["clock_offset_seconds"] = days * DAY.total_seconds()
+        elif 0.12 < dice < 0.16:
+            skew = self.random.choice(SKEWS_HOURS)
+            victim.settings["clock_offset_seconds"] = skew * 3_600
+        elif 0.16 < dice < 0.18:
+            self._bring_another_database()
+
+    def _bring_another_database(self) -> None:
+        """Somebody uses the folder for it, and is refused; and copies a backup of it there."""
+        chosen = self._settings(0) | {"database": str(self.other)}
+        try:
+            open_site(Configuration(**chosen), "begin", clock=SharedMachineClock(self.now)).close()
+        except FolderOfAnother:
+            self.faults["another database"] += 1
+        except (LedgerError, SQLAlchemyError):
+            return  # the server is just not there
+        else:
+            raise AssertionError("another database was let into the folder")
+        if len(self.foreign) < MAX_FOREIGN_FILES:
+            folder = self.random.choice(self.sites).store.folder
+            copied = Path(shutil.copy(self.other, self.folder / "copied"))
+            self.foreign.add(copied.rename(folder / f"billing{len(self.foreign)}.db"))
 
     def _thaw_some(self, machines: list[Machine]) -> None:
         """Those that stood for long enough; some for longer than a lease lasts."""

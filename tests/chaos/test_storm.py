@@ -11,7 +11,7 @@ from tests.postgresql_server import Server
 def test_schedulers_on_a_server_survive_a_storm(postgresql: Server, tmp_path: Path) -> None:
     """Killed, frozen, cut off, with clocks hours apart: each slot once, and all of it proven."""
     numbers = chaos(
-        tmp_path / "storm", postgresql, seconds=6, schedulers=3, users=24, claims_per_batch=8
+        tmp_path / "storm", postgresql, seconds=4, schedulers=3, users=24, claims_per_batch=8
     )
     assert numbers["slots completed"] >= 8
 

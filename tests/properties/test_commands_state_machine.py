@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -18,19 +19,23 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from commands.backups.delete import delete_backup
 from commands.backups.hold import place_hold, release_holds
 from commands.backups.take import take_backup
-from commands.errors import Refused, SettingsNotFound
+from commands.errors import FolderOfAnother, OtherSource, Refused, SettingsNotFound
+from commands.health.facts import verdict_of
 from commands.recovery.reconcile import reconcile
 from commands.restore.restore import restore_backup
 from commands.retention.apply import apply_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
 from commands.scheduler.check import check
-from commands.schedules.settings import configure, pause, resume
+from commands.schedules.settings import configure, find_settings, pause, resume
 from commands.site.actors import operator
 from commands.site.configuration import load_configuration
 from commands.site.opening import open_site
 from commands.site.site import Site
 from commands.verification.verify import verify_backup
-from ledger.clock import ManualClock
+from ledger.append.clock_doubt import HOUR, YEAR
+from ledger.append.ledger import RecordedEvent
+from ledger.clock import ManualClock, to_microseconds
+from ledger.events.restoring import RestoreStarted
 from ledger.vocabulary import BackupKind
 from projections.folds.backup import Backup
 from projections.projector.read_models import ReadModels
@@ -41,17 +46,36 @@ USERS = st.integers(1, 3)
 START = datetime(2025, 1, 13, 2, tzinfo=UTC)
 
 
+JUMPS_HOURS = (-24 * 40, -3, 3, 24 * 800)
+
+
+def make_database(path: Path, table: str) -> None:
+    """A database of one table; in the place of another one, if there is one."""
+    made = path.with_name("made")
+    with closing(sqlite3.connect(made)) as connection:
+        connection.executescript(
+            f"PRAGMA journal_mode=WAL; CREATE TABLE {table} (text); INSERT INTO {table} VALUES (1)"
+        )
+    made.replace(path)
+
+
+def tables_of(path: Path) -> set[str]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM sqlite_schema")}
+
+
 class Commands(RuleBasedStateMachine):
-    """A person, a scheduler and somebody with a file manager, all at one folder."""
+    """A person, a scheduler and somebody with a file manager, all at one folder.
+
+    The machine's clock jumps, and another database comes: into the folder, or to its place.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.database = self.folder / "app.db"
-        with closing(sqlite3.connect(self.database)) as connection:
-            connection.executescript(
-                "PRAGMA journal_mode=WAL; CREATE TABLE notes (text); INSERT INTO notes VALUES (1)"
-            )
+        make_database(self.database, "notes")
+        make_database(self.folder / "other.db", "bills")
         self.clock = ManualClock(START)
         self.copies = 0
         self.site = self.open()
@@ -92,10 +116,70 @@ class Commands(RuleBasedStateMachine):
     def a_backup_is_taken(self, kind: BackupKind) -> None:
         take_backup(self.site, self.context(), kind=kind)
 
+    def recorded(self, after: int = 0) -> list[RecordedEvent]:
+        return list(self.site.ledger.recorded(after=after))
+
+    def newest_sound(self, user: int, keep: int) -> set[str]:
+        """A user's newest backups by position that are good, and not dated after now."""
+        now = self.clock.now()
+        sound = [
+            (backup.position, backup.backup_id)
+            for backup in self.present()
+            if backup.user_id == user and backup.status == "ok" and backup.created_at <= now
+        ]
+        return {backup_id for _, backup_id in sorted(sound)[-keep:]}
+
+    def check(self) -> None:
+        """What a run made outlives the run's own retention, and so do the newest before it."""
+        size = self.site.ledger.log_recorder.head().size
+        users = [(user, find_settings(self.site, user)) for user in (1, 2, 3)]
+        before = [
+            self.newest_sound(user, schedule.keep_count - 1)
+            for user, schedule in users
+            if schedule is not None and schedule.keep_count > 1
+        ]
+        assert check(self.site).failed == 0
+        made = {
+            each.event.resource_id
+            for each in self.recorded(size)
+            if each.event.event_type == "backup_catalog.backup_created"
+        }
+        assert made.union(*before) <= {backup.backup_id for backup in self.present()}
+
     @rule(hours=st.integers(1, 60))
     def time_passes_and_the_scheduler_checks(self, hours: int) -> None:
         self.clock.advance(timedelta(hours=hours))
-        assert check(self.site).failed == 0
+        self.check()
+
+    @rule(hours=st.sampled_from(JUMPS_HOURS))
+    def the_clock_jumps_and_the_scheduler_checks(self, hours: int) -> None:
+        there = {backup.backup_id for backup in self.present()}
+        recorded_at = self.site.ledger.log_recorder.head().recorded_at
+        self.clock.advance(timedelta(hours=hours))
+        is_jump = abs(to_microseconds(self.clock.now()) - recorded_at) > YEAR or (
+            to_microseconds(self.clock.now()) < recorded_at - HOUR
+        )
+        self.check()
+        found = {finding.kind for finding in verdict_of(self.site, self.clock.now()).findings}
+        ahead = any(backup.created_at > self.clock.now() for backup in self.present())
+        assert ("future" in found) == ahead
+        if is_jump:
+            assert "clock" in found
+            assert there <= {backup.backup_id for backup in self.present()}
+
+    @rule()
+    def another_database_is_given_the_folder(self) -> None:
+        size = self.site.ledger.log_recorder.head().size
+        configuration = load_configuration(
+            database=self.folder / "other.db", backups=self.site.store.folder, **self.places()
+        )
+        with pytest.raises(FolderOfAnother):
+            open_site(configuration, "begin", clock=self.clock)
+        assert self.site.ledger.log_recorder.head().size == size
+
+    @rule(table=st.sampled_from(["notes", "bills"]))
+    def another_database_takes_its_place(self, table: str) -> None:
+        make_database(self.database, table)
 
     @precondition(has_backups)
     @rule(number=st.integers(0, 99))
@@ -122,8 +206,10 @@ class Commands(RuleBasedStateMachine):
     @rule(keep=st.integers(1, 3), user=st.none() | USERS)
     def retention_is_applied(self, keep: int, user: int | None) -> None:
         before = self.present()
+        newest = set() if user is None else self.newest_sound(user, keep)
         apply_retention(self.site, self.context(), keep, user)
         left = {backup.backup_id for backup in self.present()}
+        assert newest <= left
         gone = [backup for backup in before if backup.backup_id not in left]
         assert not any(backup.is_protected or backup.holds for backup in gone)
         assert all(user in (None, backup.user_id) for backup in gone)
@@ -138,11 +224,29 @@ class Commands(RuleBasedStateMachine):
         assert held <= {backup.backup_id for backup in self.present()}
 
     @precondition(has_backups)
-    @rule(number=st.integers(0, 99))
-    def a_backup_is_restored(self, number: int) -> None:
+    @rule(number=st.integers(0, 99), force=st.booleans())
+    def a_backup_is_restored(self, number: int, force: bool) -> None:
         backup = self.chosen(number)
-        if backup.status == "ok":
-            restore_backup(self.site, self.context(), backup.filename)
+        if backup.status != "ok":
+            return
+        ours = tables_of(self.database)
+        theirs = tables_of(self.site.store.path(backup.filename))
+        is_foreign = backup.source is None and not ours & theirs
+        try:
+            restore_backup(self.site, self.context(), backup.filename, force=force)
+        except OtherSource:
+            assert is_foreign
+            assert not force
+            assert tables_of(self.database) == ours
+        else:
+            assert force or not is_foreign
+            assert tables_of(self.database) == theirs
+            started = [
+                each.event.details
+                for each in self.recorded()
+                if isinstance(each.event.details, RestoreStarted)
+            ]
+            assert started[-1].forced == force
 
     @precondition(has_backups)
     @rule(number=st.integers(0, 99))
@@ -164,15 +268,15 @@ class Commands(RuleBasedStateMachine):
         ]
         assert {each.status for each in damaged} == {"corrupt"}
 
-    @rule(content=st.sampled_from([b"", b"no database", None]))
-    def a_file_is_copied_in_by_hand(self, content: bytes | None) -> None:
+    @rule(content=st.sampled_from([b"", b"no database", "notes", "bills"]))
+    def a_file_is_copied_in_by_hand(self, content: bytes | str) -> None:
         self.copies += 1
         path = self.site.store.path(f"copied_{self.copies}.db")
-        if content is not None:
+        if isinstance(content, bytes):
             path.write_bytes(content)
             return
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("CREATE TABLE notes (text)")
+            connection.execute(f"CREATE TABLE {content} (text)")
 
     @rule()
     def the_process_ends_and_another_begins(self) -> None:
