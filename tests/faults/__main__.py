@@ -1,10 +1,12 @@
 """Every error at every call, for as long as that takes.
 
     python -m tests.faults [--below] [--story NAME ...] [--every N] [--power-cuts STATES]
+        [--postgresql]
 
 `--below` injects with a preloaded library, and so into SQLite and the copying processes too; it
 needs a C compiler and Linux. `--power-cuts` does these instead, so many states for each call.
-Failures are shown and counted; their folders are left.
+Failures are shown and counted; their folders are left. `--postgresql` has ledger and read models
+on a server, which does not fail.
 """
 
 from __future__ import annotations
@@ -14,23 +16,30 @@ import shutil
 import sys
 import tempfile
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
 from tests.crash.aftermath import Forker
-from tests.crash.stories import STORIES
+from tests.crash.stories import STORIES, STORIES_OF_DISORDER
 from tests.faults.cutting import calls_of_story, cut
 from tests.faults.injection import SHORT, Fault
 from tests.faults.power_cut import calls_in
 from tests.faults.preload import STATE_VARIABLE, Shim, build
 from tests.faults.survival import calls_of, survive
+from tests.postgresql_server import Server, running_server
+
+ALL = STORIES | STORIES_OF_DISORDER
 
 
 class Campaign:
     """All faults of all stories, counted."""
 
-    def __init__(self, folder: Path, *, below: bool, every: int) -> None:
+    def __init__(
+        self, folder: Path, *, below: bool, every: int, server: Server | None = None
+    ) -> None:
         self.folder = folder
+        self.server = server
         self.every = every
         environment = build(folder) if below else None
         self.shim = Shim(environment[STATE_VARIABLE]) if environment else None
@@ -55,7 +64,7 @@ class Campaign:
                 folder = self.folder / f"{story} cut at {at} in state {state}"
                 self.lived += 1
                 try:
-                    cut(self.forker, folder, story, at, Random(state))
+                    cut(self.forker, folder, story, at, Random(state), url=self.url())
                     shutil.rmtree(folder)
                 except Exception:  # noqa: BLE001  (shown and counted)
                     self.failed += 1
@@ -63,13 +72,17 @@ class Campaign:
                     sys.stdout.write(f"FAILED {folder.name}, {call}: {traceback.format_exc()}\n")
                     sys.stdout.flush()
 
+    def url(self) -> str | None:
+        """A new database on the server, if there is one."""
+        return self.server.new_database() if self.server else None
+
     def is_within(self, story: str, fault: Fault) -> bool:
         """Live one; whether the fault came before the story's end."""
         folder = self.folder / f"{story} {fault.at} {fault.error} {fault.lasts}"
         self.lived += 1
         hit: str | None = None
         try:
-            hit = survive(self.forker, folder, story, fault)
+            hit = survive(self.forker, folder, story, fault, self.url())
             shutil.rmtree(folder)
         except Exception:  # noqa: BLE001  (shown and counted)
             self.failed += 1
@@ -85,14 +98,19 @@ def main() -> int:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--below", action="store_true")
-    parser.add_argument("--story", action="append", choices=list(STORIES))
+    parser.add_argument("--story", action="append", choices=list(ALL))
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--power-cuts", type=int, default=0)
+    parser.add_argument("--postgresql", action="store_true")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="backup-ledger-faults-"))
-    campaign = Campaign(folder, below=options.below, every=options.every)
-    with campaign.forker:
-        for story in options.story or STORIES:
+    with ExitStack() as stack:
+        server = None
+        if options.postgresql:
+            server = stack.enter_context(running_server(folder / "server"))
+        campaign = Campaign(folder, below=options.below, every=options.every, server=server)
+        stack.enter_context(campaign.forker)
+        for story in options.story or ALL:
             before = campaign.lived, campaign.failed
             if options.power_cuts:
                 campaign.cut_power(story, options.power_cuts)

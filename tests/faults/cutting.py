@@ -27,10 +27,14 @@ def cut(
     random: Random,
     *,
     believe_flushes: bool = True,
+    url: str | None = None,
 ) -> int:
-    """Cut the power after call number `at`; how much the disk forgot."""
+    """Cut the power after call number `at`; how much the disk forgot.
+
+    `url`: of a new database on a server, whose power stays on.
+    """
     folder.mkdir(parents=True)
-    job = Job(str(folder), story, cut_at=at)
+    job = Job(str(folder), story, cut_at=at, url=url)
     forker.is_killed(job)
     job.acknowledged.touch()
     lost = lose_what_was_not_flushed(folder, random, believe_flushes=believe_flushes)

@@ -13,10 +13,15 @@ EXIT_CODES = (0, 1, 3, 4, 5)
 SAID = ("Error: ", "Warning: ")
 
 
-def survive(forker: Forker, folder: Path, story: str, fault: Fault) -> str | None:
-    """Live it in `folder`, require what must hold; the call that was hit, None beyond the last."""
+def survive(
+    forker: Forker, folder: Path, story: str, fault: Fault, url: str | None = None
+) -> str | None:
+    """Live it in `folder`, require what must hold; the call that was hit, None beyond the last.
+
+    `url`: of a new database on a server, for the ledger and the read models.
+    """
     folder.mkdir(parents=True)
-    job = Job(str(folder), story, fault=asdict(fault))
+    job = Job(str(folder), story, fault=asdict(fault), url=url)
     code = forker.run(job)
     said = (folder / "said.txt").read_text()
     assert code in EXIT_CODES, said

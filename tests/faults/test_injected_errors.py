@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.aftermath import Forker
-from tests.crash.stories import STORIES
+from tests.crash.stories import STORIES, STORIES_OF_DISORDER
 from tests.faults.injection import FILE_SIZE, SHORT, SIGNALS, Fault
 from tests.faults.survival import calls_of, survive
 
@@ -21,10 +21,13 @@ AT_EACH_CALL = 5
 """Up to so many calls each is spoiled; beyond, so many of them, evenly. See `__main__`."""
 LIVED = tuple(
     story
-    for story in STORIES
+    for story in STORIES | STORIES_OF_DISORDER
     if story not in ("settings", "hold", "clean up", "clean up empty", "replace with a log")
 )
-"""The others touch no file but the ledger, or those that one of these touches as well."""
+"""Also with clocks that jump and another database in the folder.
+
+The others touch no file but the ledger, or those that one of these touches as well.
+"""
 
 
 @pytest.mark.parametrize("story", LIVED)

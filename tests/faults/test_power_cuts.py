@@ -25,6 +25,8 @@ STATES = 8
         "first backup",
         "copied",
         "scheduled",
+        "clock behind",
+        "another database",
         "delete",
         "replace with a log",
         "replace missing",
