@@ -228,6 +228,10 @@ class Backend(ABC):
         """Whether there is such a table with such a column; in lower case, and quickly."""
 
     @abstractmethod
+    def create_table(self, connection: Connection, table: Table) -> None:
+        """Make a table that is not there, and its indexes."""
+
+    @abstractmethod
     def rename_table(self, connection: Connection, old: str, new: str) -> None:
         """Rename a table of ours; what views and triggers of others name stays as it was."""
 

@@ -43,7 +43,8 @@ def prepare_tables(connection: Connection, older: Collection[str] = ()) -> set[s
             if _refuse_foreign(found, table, present):
                 continue
             table.drop(connection)
-        _shape_of(table, has_users=refers_to_users, connection=connection).create(connection)
+        shape = _shape_of(table, has_users=refers_to_users, connection=connection)
+        backend_of(connection).create_table(connection, shape)
         fresh.add(table.name)
     row = {"id": 1, "schema_version": tables.SCHEMA_VERSION}
     upsert(connection, tables.meta, ("id",), [row])

@@ -287,6 +287,9 @@ class PostgreSQLBackend(Backend):
         wanted = {"table": quoted(connection, table), "column": column}
         return connection.execute(_HAS_COLUMN, wanted).first() is not None
 
+    def create_table(self, connection: Connection, table: Table) -> None:
+        table.create(connection)
+
     def rename_table(self, connection: Connection, old: str, new: str) -> None:
         name = connection.dialect.identifier_preparer.quote(new)
         connection.execute(text(f"ALTER TABLE {quoted(connection, old)} RENAME TO {name}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from datetime import UTC
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ledger.append.backend import (
     BACKEND,
@@ -47,6 +49,16 @@ _HAS_COLUMN = Prepared(
 _INDEXES = text("SELECT name FROM sqlite_master WHERE type = 'index'")
 _TRIGGERS = text("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
 _SIZE = text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+
+
+_DIALECT = sqlite.dialect()
+
+
+@cache
+def _statements(table: Table) -> tuple[str, ...]:
+    """What makes a table and its indexes; a text is found sooner than it is made again."""
+    its_own = str(CreateTable(table).compile(dialect=_DIALECT))
+    return its_own, *(str(CreateIndex(each).compile(dialect=_DIALECT)) for each in table.indexes)
 
 
 class SQLiteBackend(Backend):
@@ -202,6 +214,10 @@ class SQLiteBackend(Backend):
     def has_column(self, connection: Connection, table: str, column: str) -> bool:
         wanted = {"table": table, "column": column}
         return _HAS_COLUMN.run(connection, wanted).fetchone() is not None
+
+    def create_table(self, connection: Connection, table: Table) -> None:
+        for statement in _statements(table):
+            connection.exec_driver_sql(statement)
 
     def rename_table(self, connection: Connection, old: str, new: str) -> None:
         # Otherwise SQLite would rewrite the application's views to follow the old rows.
