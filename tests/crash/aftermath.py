@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 from commands.backups.take import take_backup
 from commands.restore.restore import restore_backup
@@ -19,8 +21,11 @@ from ledger.events.scheduling import BackupCompleted, BackupStarted
 from tests.commands.invariants import require_whole
 from tests.commands.world import World, titles_in
 from tests.crash.forking import READY, Job, clock_after, recover_everything, world_of
+from tests.databases import Databases
 
 ROOT = Path(__file__).parents[2]
+EVERY = int(os.environ.get("BACKUP_LEDGER_TEST_EVERY", "4"))
+"""Each so many steps of a story a process is killed."""
 OLD = [f"case {number}" for number in range(20)]
 NEW = [*OLD, "new since the backup"]
 
@@ -62,6 +67,40 @@ class Forker:
     def _read(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
+
+
+def killed_at_steps(
+    forker: Forker,
+    folder: Path,
+    story: str,
+    *,
+    every: int = EVERY,
+    databases: Databases | None = None,
+    labels: Sequence[str] | None = None,
+) -> Iterator[tuple[int, Job]]:
+    """A story's life, ended at one step after another: the step's number, and the job.
+
+    Each in a folder of its own, and in one of `databases`. `labels`: only these steps, and all.
+    """
+
+    def living(name: str, kill_at: int | None = None) -> Job:
+        place = folder / name
+        place.mkdir()
+        url = None if databases is None else databases.url_of(place)
+        return Job(str(place), story, kill_at=kill_at, url=url)
+
+    whole = living("whole")
+    assert not forker.is_killed(whole)
+    steps = list(enumerate(whole.labels.read_text().splitlines(), 1))
+    if labels is None:
+        chosen = steps[crc32(story.encode()) % every :: every]
+    else:
+        numbers = {label: number for number, label in reversed(steps)}
+        chosen = [(numbers[label], label) for label in labels]
+    for number, label in chosen:
+        job = living(f"{number} {label}", kill_at=number)
+        assert forker.is_killed(job), label
+        yield number, job
 
 
 def require_recovered(job: Job, story: str, *, said: str = "", try_again: bool = True) -> None:

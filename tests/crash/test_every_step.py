@@ -5,19 +5,16 @@ BACKUP_LEDGER_TEST_EVERY=1 takes every step; without it each fourth of a story i
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 
-from tests.crash.aftermath import Forker, require_recovered
+from tests.crash.aftermath import EVERY, Forker, killed_at_steps, require_recovered
 from tests.crash.forking import Job
 from tests.crash.stories import STORIES, STORIES_OF_DISORDER
 from tests.databases import Databases, PostgreSQLDatabases, SQLiteDatabases
 from tests.postgresql_server import Server
 
-EVERY = int(os.environ.get("BACKUP_LEDGER_TEST_EVERY", "4"))
 TRIED_AGAIN = 4
 """After each so many kills another backup is taken, to see that it can be."""
 ON_SERVER = ("by hand", "scheduled", "delete", "restore")
@@ -78,17 +75,6 @@ def test_process_killed_while_clocks_jump_or_another_database_comes(
 def kill_at_steps(
     forker: Forker, folder: Path, story: str, databases: Databases, *, every: int
 ) -> None:
-    def living(name: str, kill_at: int | None = None) -> Job:
-        place = folder / name
-        place.mkdir()
-        url = None if databases.name == "sqlite" else databases.url_of(place)
-        return Job(str(place), story, kill_at=kill_at, url=url)
-
-    whole = living("whole")
-    assert not forker.is_killed(whole)
-    labels = whole.labels.read_text().splitlines()
-    first = crc32(story.encode()) % every
-    for number, label in list(enumerate(labels, 1))[first::every]:
-        job = living(f"{number} {label}", kill_at=number)
-        assert forker.is_killed(job), label
+    server = None if databases.name == "sqlite" else databases
+    for number, job in killed_at_steps(forker, folder, story, every=every, databases=server):
         require_recovered(job, story, try_again=number % (TRIED_AGAIN * every) < every)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 
@@ -12,23 +11,17 @@ from commands.offsite import copy as copying
 from commands.offsite.copy_all import copy_missing
 from commands.offsite.destinations import find_destination
 from commands.offsite.recover import recover_ledger
-from commands.offsite.repository.layout import pack_list_path, pack_path
-from commands.offsite.repository.packs import decode_pack_list
-from commands.offsite.worker.fetch import fetch_copy
-from commands.offsite.worker.jobs import FetchJob
 from ledger.vocabulary import CopyStatus
-from projections.folds.offsite_copy import OffsiteCopy
 from projections.queries.locked import open_copies
 from projections.queries.offsite import copies_at
 from tests.commands.invariants import require_whole
-from tests.commands.offsite.repositories import IDENTITY, nothing
-from tests.commands.world import World
-from tests.crash.aftermath import Forker
+from tests.commands.offsite.repositories import IDENTITY, fetched_digest
+from tests.crash.aftermath import Forker, killed_at_steps
+from tests.crash.collected import require_collected
 from tests.crash.forking import Job, clock_after, recover_everything, world_of
 from tests.crash.offsite import (
     OFFSITE_COLLECT,
     OFFSITE_COPY,
-    collect_now,
     copy_in_this_process,
     store_of,
     with_key,
@@ -58,26 +51,6 @@ DESIGNED_COLLECT = [
 CUTS = 4
 
 
-def restored(world: World, copy: OffsiteCopy, path: Path) -> None:
-    """A copy that counts gives back, byte for byte, what was recorded."""
-    assert copy.size is not None
-    job = FetchJob(
-        url="file:///unused",
-        options={},
-        path=str(path),
-        copy_id=copy.copy_id,
-        backup_id=copy.backup_id,
-        size=copy.size,
-        sha256=str(copy.sha256),
-        manifest_sha256=str(copy.manifest_sha256),
-        packs_root=str(copy.packs_root),
-        identities=[IDENTITY],
-    )
-    fetch_copy(store_of(world), job, nothing)
-    assert sha256(path.read_bytes()).hexdigest() == copy.sha256
-    path.unlink()
-
-
 def require_copied(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process looks around, copies what is missing, and everything is as it should be."""
     monkeypatch.setattr(copying, "run_copy", copy_in_this_process)
@@ -94,7 +67,8 @@ def require_copied(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
             copies = copies_at(connection, nas.repository_id, (CopyStatus.OK,))
         assert sorted(each.filename for each in copies) == ["first.db", "second.db"]
         for copy in copies:
-            restored(world, copy, Path(job.folder) / "fetched")
+            path = Path(job.folder) / "fetched"
+            assert fetched_digest(store_of(world), copy, path) == copy.sha256
         named = {f"copies/{each.copy_id}{end}" for each in copies for end in ("", ".packs")}
         assert {each.path for each in store_of(world).list("copies/")} == named
         size = site.ledger.log_recorder.head().size
@@ -103,38 +77,6 @@ def require_copied(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
         into = Path(job.folder) / "recovered"
         found = recover_ledger(nas.url, into, identities=[IDENTITY])
         assert found.size == size
-    finally:
-        world.close()
-
-
-def require_collected(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process collects to the end: what counts restores, and nothing else is left."""
-    monkeypatch.setattr(copying, "run_copy", copy_in_this_process)
-    world = with_key(world_of(job, clock_after(job)))
-    try:
-        recover_everything(world)
-        for _ in range(2):
-            collect_now(world)
-            world.advance(hours=25)
-        site = world.site
-        nas = find_destination(site, "nas")
-        assert (nas.collect_id, nas.condemned) == (None, {})
-        with site.read_models.reading() as connection:
-            copies = copies_at(connection, nas.repository_id)
-        assert [(each.filename, each.status) for each in copies] == [
-            ("first.db", "deleted"),
-            ("second.db", "deleted"),
-            ("third.db", "deleted"),
-            ("fourth.db", "deleted"),
-            ("fifth.db", "ok"),
-        ]
-        restored(world, copies[-1], Path(job.folder) / "fetched")
-        list_path = pack_list_path(copies[-1].copy_id)
-        named = decode_pack_list(store_of(world).get(list_path), list_path)
-        there = {each.path for each in store_of(world).list("packs/")}
-        assert there == {pack_path(each.name) for each in named}
-        assert len(list(store_of(world).list("copies/"))) == 2
-        require_whole(site)
     finally:
         world.close()
 
@@ -148,20 +90,11 @@ def test_steps_of_a_collect_include_those_of_the_design(forker: Forker, tmp_path
     assert places == sorted(places)
 
 
-@pytest.mark.slow
 def test_a_collect_killed_at_any_step_is_finished_by_the_next_one(
     forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    job = Job(str(whole), OFFSITE_COLLECT)
-    assert not forker.is_killed(job)
-    for number, label in enumerate(job.labels.read_text().splitlines(), 1):
-        place = tmp_path / f"{number} {label}"
-        place.mkdir()
-        killed = Job(str(place), OFFSITE_COLLECT, kill_at=number)
-        assert forker.is_killed(killed), label
-        require_collected(killed, monkeypatch)
+    for _, job in killed_at_steps(forker, tmp_path, OFFSITE_COLLECT):
+        require_collected(job, monkeypatch)
 
 
 @pytest.mark.parametrize("story", [OFFSITE_COPY, OFFSITE_COLLECT])
@@ -189,18 +122,9 @@ def test_steps_include_those_of_the_design(forker: Forker, tmp_path: Path) -> No
     assert [each for each in DESIGNED if each not in labels] == []
 
 
-@pytest.mark.slow
 def test_a_copy_killed_at_any_step_is_made_again_or_counts(
     forker: Forker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also while the ledger is published after it."""
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    job = Job(str(whole), OFFSITE_COPY)
-    assert not forker.is_killed(job)
-    for number, label in enumerate(job.labels.read_text().splitlines(), 1):
-        place = tmp_path / f"{number} {label}"
-        place.mkdir()
-        killed = Job(str(place), OFFSITE_COPY, kill_at=number)
-        assert forker.is_killed(killed), label
-        require_copied(killed, monkeypatch)
+    for _, job in killed_at_steps(forker, tmp_path, OFFSITE_COPY):
+        require_copied(job, monkeypatch)

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -34,14 +33,12 @@ from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.repository.seal import new_identity, recipient_of
 from commands.offsite.upkeep.recipients import add_recipient, remove_recipient
 from commands.offsite.verify import verify_copies
-from commands.offsite.worker.fetch import fetch_copy
-from commands.offsite.worker.jobs import FetchJob
 from commands.recovery.reconcile import reconcile
 from ledger.clock import ManualClock
 from projections.folds.offsite_copy import OffsiteCopy
 from projections.folds.offsite_destination import Destination
 from projections.queries.offsite import copies_at
-from tests.commands.offsite.repositories import nothing
+from tests.commands.offsite.repositories import fetched_digest
 from tests.commands.world import MIDNIGHT, World, add_case, make_database
 from tests.crash.offsite import copy_in_this_process
 
@@ -211,24 +208,8 @@ class Offsite(RuleBasedStateMachine):
                 assert self.fetched(destination, copy, current) == copy.sha256
 
     def fetched(self, place: Destination, copy: OffsiteCopy, identities: list[str]) -> str:
-        path = self.folder / "fetched"
-        assert copy.size is not None
-        job = FetchJob(
-            url=place.url,
-            options={},
-            path=str(path),
-            copy_id=copy.copy_id,
-            backup_id=copy.backup_id,
-            size=copy.size,
-            sha256=str(copy.sha256),
-            manifest_sha256=str(copy.manifest_sha256),
-            packs_root=str(copy.packs_root),
-            identities=identities,
-        )
-        fetch_copy(FolderStore(self.folder / place.name), job, nothing)
-        digest = sha256(path.read_bytes()).hexdigest()
-        path.unlink()
-        return digest
+        store = FolderStore(self.folder / place.name)
+        return fetched_digest(store, copy, self.folder / "fetched", identities)
 
 
 Offsite.TestCase.settings = settings(

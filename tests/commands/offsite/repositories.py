@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -22,9 +23,11 @@ from commands.offsite.repository.layout import (
     reader_bytes,
 )
 from commands.offsite.repository.seal import recipient_of
+from commands.offsite.repository.stores import ObjectStore
 from commands.offsite.worker.fetch import fetch_copy
 from commands.offsite.worker.jobs import CopyJob, CopyResult, FetchJob
 from commands.offsite.worker.send import make_copy
+from projections.folds.offsite_copy import OffsiteCopy
 from tests.sample_events import uuid_of
 
 IDENTITY = "AGE-SECRET-KEY-1277QUVT50MSN5G38J0044A5W0CNRTNTCQ6SCV9SUW24UMF34SFRSS8K3F5"
@@ -144,3 +147,26 @@ def change_bytes(path: Path, at: int, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY)
     os.pwrite(descriptor, content, at)
     os.close(descriptor)
+
+
+def fetched_digest(
+    store: ObjectStore, copy: OffsiteCopy, path: Path, identities: Sequence[str] = (IDENTITY,)
+) -> str:
+    """The SHA-256 of what a copy gives back, fetched by what was recorded of it."""
+    assert copy.size is not None
+    job = FetchJob(
+        url="file:///unused",
+        options={},
+        path=str(path),
+        copy_id=copy.copy_id,
+        backup_id=copy.backup_id,
+        size=copy.size,
+        sha256=str(copy.sha256),
+        manifest_sha256=str(copy.manifest_sha256),
+        packs_root=str(copy.packs_root),
+        identities=list(identities),
+    )
+    fetch_copy(store, job, nothing)
+    digest = sha256(path.read_bytes()).hexdigest()
+    path.unlink()
+    return digest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,9 @@ from commands.offsite import copy as copying
 from commands.offsite.change import change_destination
 from commands.offsite.copy_all import copy_missing
 from commands.offsite.deleting.collect import Collected, collect
-from commands.offsite.worker.fetch import fetch_copy
-from commands.offsite.worker.jobs import FetchJob
 from projections.folds.offsite_copy import OffsiteCopy
 from tests.commands.offsite.conftest import IDENTITIES, Offsite
-from tests.commands.offsite.repositories import nothing
+from tests.commands.offsite.repositories import fetched_digest
 from tests.commands.world import add_case
 from tests.crash.offsite import copy_in_this_process
 
@@ -68,23 +65,7 @@ class Deleting:
         return len(good)
 
     def fetched(self, copy: OffsiteCopy) -> str:
-        assert copy.size is not None
-        path = self.scratch / "fetched"
-        path.unlink(missing_ok=True)
-        job = FetchJob(
-            url="file:///unused",
-            options={},
-            path=str(path),
-            copy_id=copy.copy_id,
-            backup_id=copy.backup_id,
-            size=copy.size,
-            sha256=str(copy.sha256),
-            manifest_sha256=str(copy.manifest_sha256),
-            packs_root=str(copy.packs_root),
-            identities=list(IDENTITIES),
-        )
-        fetch_copy(self.offsite.store, job, nothing)
-        return sha256(path.read_bytes()).hexdigest()
+        return fetched_digest(self.offsite.store, copy, self.scratch / "fetched", IDENTITIES)
 
 
 @pytest.fixture
