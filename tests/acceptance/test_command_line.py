@@ -52,21 +52,18 @@ def test_every_command_has_an_example_and_every_option_a_help_text() -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize(
-    ("text", "meant"),
-    [
+def test_names_that_are_meant(begun: Place) -> None:
+    for text, meant in (
         ("first", "first.db"),
         ("first.db", "first.db"),
         ("latest", "third.db"),
         ("latest:7", "second.db"),
         ("@2999-01-01", "third.db"),
-    ],
-)
-def test_names_that_are_meant(begun: Place, text: str, meant: str) -> None:
-    assert begun.json("backup", "show", text)["filename"] == meant
-    assert begun.json("backup", "restore", text, "--plan")["filename"] == meant
-    (verified,) = begun.json("backup", "verify", text)
-    assert verified["filename"] == meant
+    ):
+        assert begun.json("backup", "show", text)["filename"] == meant
+        assert begun.json("backup", "restore", text, "--plan")["filename"] == meant
+        (verified,) = begun.json("backup", "verify", text)
+        assert verified["filename"] == meant
 
 
 def test_a_name_that_is_there_is_itself(begun: Place) -> None:
@@ -77,18 +74,15 @@ def test_a_name_that_is_there_is_itself(begun: Place) -> None:
     assert begun.json("backup", "show", "latest")["filename"] == "after.db"
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "says"),
-    [
+def test_names_that_nothing_is_meant_by(begun: Place) -> None:
+    for text, code, says in (
         ("@2001-01-01", 4, "no good backup"),
         ("latest:9", 4, "no good backup"),
         ("latest:x", 2, "not a user id"),
         ("@yesterday", 2, "yesterday"),
         ("nothing", 4, "nothing"),
-    ],
-)
-def test_names_that_nothing_is_meant_by(begun: Place, text: str, code: int, says: str) -> None:
-    require_clear(begun.run("backup", "restore", text, "--yes"), code, says)
+    ):
+        require_clear(begun.run("backup", "restore", text, "--yes"), code, says)
 
 
 def test_what_was_kept_before_a_restore_is_not_the_latest(begun: Place) -> None:
