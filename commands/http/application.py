@@ -26,6 +26,7 @@ from commands.http.middleware.host_guard import Guard
 from commands.http.middleware.methods import HeadAsGet, allowed_methods
 from commands.http.problems import answer_to
 from commands.http.router import DEFAULT_PREFIX, build_router
+from commands.http.schema import without_copies
 from commands.http.served_site import ServedSite, served_by_app
 from ledger.append.software import software_version
 
@@ -96,7 +97,7 @@ def _routes(prefix: str) -> list[BaseRoute]:
 
 
 @cache
-def _schema(prefix: str) -> dict[str, Any]:
+def schema_of(prefix: str) -> dict[str, Any]:
     """The schema of the routes, made when somebody wants it; says how callers are let in."""
     found = get_openapi(
         title=TITLE, version=software_version(), description=ABOUT, routes=_routes(prefix)
@@ -104,14 +105,14 @@ def _schema(prefix: str) -> dict[str, Any]:
     components = found.setdefault("components", {})
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     found["security"] = [{"token": []}]
-    return found
+    return without_copies(found)
 
 
 class _Service(FastAPI):
     """One application over those routes."""
 
     def openapi(self) -> dict[str, Any]:
-        return _schema(self.state.prefix)
+        return schema_of(self.state.prefix)
 
 
 async def _answer(request: Request, error: Exception) -> Response:

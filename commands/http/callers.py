@@ -73,6 +73,7 @@ def _allowed(*roles: Role) -> Callable[[Request], Caller]:
             raise HTTPException(403, f"the role {caller.role} may not do this; it takes {needed}")
         return caller
 
+    check.roles = roles  # type: ignore[attr-defined]  # for the schema
     return check
 
 

@@ -12,9 +12,11 @@ from commands.health.watch_metrics import watch_metrics
 from commands.http.authentication import authenticated
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
+from commands.http.schema import also
 from commands.http.served_site import ServedSite, served_by_app
 from commands.http.shapes import answer
 from commands.reporting.metrics import CONTENT_TYPE, Metric, exposition, metrics, of_site
+from commands.shapes.database import Health, Readiness
 from commands.site.site import Site
 from projections.projector.projector import read_progress
 
@@ -28,13 +30,21 @@ def everything(site: Site) -> list[Metric]:
     return of_site(found, site.configuration.site)
 
 
-@router.get("/health", summary="The process answers")
+@router.get(
+    "/health", operation_id="get_health", response_model=Health, summary="The process answers"
+)
 async def health() -> Response:
     # Without a thread: those of the pool may all be busy.
     return answer({"status": "ok"})
 
 
-@router.get("/ready", summary="Ledger, folder and read models can be used")
+@router.get(
+    "/ready",
+    operation_id="get_readiness",
+    response_model=Readiness,
+    responses=also(400, 503),
+    summary="Ledger, folder and read models can be used",
+)
 def ready(request: Request) -> Response:
     try:
         found = readiness(served_by_app(request))
@@ -43,7 +53,13 @@ def ready(request: Request) -> Response:
     return answer(found)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus' text format")
+@router.get(
+    "/metrics",
+    operation_id="get_metrics",
+    responses=also(400, 401, 403, 429, 503),
+    response_class=PlainTextResponse,
+    summary="Prometheus' text format",
+)
 def show_metrics(request: Request) -> Response:
     served = served_by_app(request)
     if not served.metrics_open and authenticated(request).role == "user":

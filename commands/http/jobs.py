@@ -14,20 +14,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from commands.errors import CommandError
 from commands.http.problems import answer_to, status_of
 from commands.http.shapes import JOB, Located
 from commands.reporting.json_values import as_json
+from commands.shapes.jobs import JobShape, Progress, State
+from commands.shapes.problem import JobProblem
 from ledger.masking import masked
 
 if TYPE_CHECKING:
     from commands.http.callers import Caller
     from ledger.clock import Clock
 
-State = Literal["queued", "running", "done", "failed"]
 Tell = Callable[[str, int, int], None]
 """Told (step, done, in all) while a job runs."""
 Work = Callable[[Tell], Any]
@@ -68,17 +69,19 @@ class Job:
 
     def shape(self) -> dict[str, Any]:
         """As it is shown."""
-        return {
-            "job_id": self.job_id,
-            "kind": self.kind,
-            "state": self.state,
-            "created_at": as_json(self.created_at),
-            "ended_at": as_json(self.ended_at),
-            "progress": {"step": self.step, "done": self.done, "total": self.total},
-            "result": self.result,
-            "problem": self.problem,
-            "has_file": self.file is not None,
-        }
+        shown = JobShape(
+            job_id=self.job_id,
+            kind=self.kind,
+            state=self.state,
+            created_at=self.created_at,
+            ended_at=self.ended_at,
+            progress=Progress(step=self.step, done=self.done, total=self.total),
+            result=self.result,
+            problem=None if self.problem is None else JobProblem(**self.problem),
+            has_file=self.file is not None,
+        )
+        found: dict[str, Any] = as_json(shown)
+        return found
 
 
 def started(job: Job) -> Located:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import Depends, Header, HTTPException, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -29,6 +30,8 @@ FORMER = {"x-former-service": True}
 """In the schema of the former service's twelve routes: its callers may send what they like."""
 BODY_SECONDS = 20.0
 """For the whole of a body, however it comes."""
+NoBody = SkipJsonSchema[None]
+"""A body may be left out; in the schema it is one thing, which generated clients understand."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 from weakref import WeakValueDictionary
 
@@ -15,9 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from commands.facade.backup_service import BackupService
 from commands.http.callers import Caller
-from commands.http.examples import describe
 from commands.http.ledger_route import LedgerRoute, enter, require_known_parameters
-from commands.http.problems import MEDIA_TYPE, type_of
 from commands.http.routes import (
     audit,
     backups,
@@ -32,6 +29,7 @@ from commands.http.routes import (
     runs,
     settings,
 )
+from commands.http.schema import describe
 from commands.http.served_site import ServedSite
 from commands.scheduler.process import run_scheduler
 
@@ -40,14 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("backup_ledger.scheduler")
 DEFAULT_PREFIX = "/database"
-PROBLEMS = {
-    401: "a token is needed: Authorization: Bearer blt_...",
-    403: "the role auditor may not do this; it takes user or operator",
-    404: "there is no backup 'before.db'",
-    409: "backup 'before.db' exists already; give another name",
-    422: "query.limit: Input should be less than or equal to 1000",
-    503: "the database is locked; try again",
-}
 ROUTES = (
     database,
     settings,
@@ -101,19 +91,11 @@ def build_router(
         dependencies=[Depends(binding(served, caller))],
         lifespan=lifespan,
         include_in_schema=include_in_schema,
-        responses={status: problem_example(status, text) for status, text in PROBLEMS.items()},
     )
     for each in ROUTES:
         describe(each.router)
         router.include_router(each.router)
     return router
-
-
-def problem_example(status: int, detail: str) -> dict[str, Any]:
-    """An error as the schema shows it."""
-    title = HTTPStatus(status).phrase
-    example = {"type": type_of(status), "title": title, "status": status, "detail": detail}
-    return {"description": title, "content": {MEDIA_TYPE: {"example": example}}}
 
 
 _KNOWN: WeakValueDictionary[int, ServedSite] = WeakValueDictionary()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from commands.backups.unrecorded import UNRECORDED
+from commands.shapes.audit import ActorShape
 from commands.shapes.shape import Shape
 
 if TYPE_CHECKING:
@@ -46,6 +47,15 @@ class BackupMetadataResponse(Shape):
         )
 
 
+class HoldShape(Shape):
+    """A person's order to keep a backup; `until`: null for good."""
+
+    hold_id: str
+    reason: str
+    until: datetime | None
+    placed_by: ActorShape
+
+
 class BackupShape(Shape):
     """The columns of the `backup_catalog` table, and where the file is.
 
@@ -63,7 +73,7 @@ class BackupShape(Shape):
     sha256: str | None = None
     status: str
     is_protected: bool
-    holds: list[dict[str, Any]]
+    holds: list[HoldShape]
     shared_with: str | None = None
     created_at: datetime
     verified_level: str | None = None
@@ -99,6 +109,53 @@ class BackupShape(Shape):
             created_at=file.created_at,
             holds=[],
         )
+
+
+class HeldBackup(BackupShape):
+    """`hold_id`: of the hold that was placed just now."""
+
+    hold_id: str
+
+
+class ReleasedBackup(BackupShape):
+    """`released_count`: how many holds were released."""
+
+    released_count: int
+
+
+class AcceptedBackup(BackupShape):
+    """`accepted`: the names of all backups that were accepted with it."""
+
+    accepted: list[str]
+
+
+class CreatedBackup(Shape):
+    """A backup that was made just now, with the former service's names beside ours."""
+
+    filename: str
+    filepath: str
+    path: str
+    size: int
+    size_bytes: int
+    size_mb: float
+    created_at: datetime
+    is_valid: bool
+    is_protected: bool
+    metadata: BackupShape
+
+
+class BackupList(Shape):
+    """What is there, newest first; with all columns where they were asked for."""
+
+    backups: list[BackupShape] | list[BackupMetadataResponse]
+    count: int
+
+
+class DeletedAnswer(Shape):
+    """A backup is gone."""
+
+    deleted: bool
+    message: str
 
 
 class DownloadShape(Shape):

@@ -1,4 +1,4 @@
-"""Where a read model differs from what the ledger adds up to, as it is shown."""
+"""Where read models stand, and where one differs from the ledger, as it is shown."""
 
 from __future__ import annotations
 
@@ -23,3 +23,38 @@ class DifferenceShape(Shape):
     @classmethod
     def of(cls, difference: Difference) -> Self:
         return cls.model_validate(difference)
+
+
+class StandingShape(Shape):
+    """One generation of a read model. `name`: with @version where it does not serve."""
+
+    name: str
+    version: int
+    state: str
+    position: int
+    lag: int
+    rows: int | None
+    root: str | None
+    problem: str | None
+
+
+class StandingList(Shape):
+    projections: list[StandingShape]
+
+
+class RebuiltShape(Shape):
+    """A read model that was folded anew."""
+
+    name: str
+    version: int
+    position: int
+    rows: int
+    reason: str
+
+
+class Comparison(Shape):
+    """`count`: of all differences; the list is cut at a thousand."""
+
+    ok: bool
+    count: int
+    differences: list[DifferenceShape]

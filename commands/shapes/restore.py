@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
+from commands.shapes.backups import BackupMetadataResponse
 from commands.shapes.shape import Shape
 
 if TYPE_CHECKING:
@@ -52,3 +53,15 @@ class PlanShape(Shape):
             is_foreign=plan.is_foreign,
             erasures=ErasureShape.all_of(plan),
         )
+
+
+class RestoredShape(Shape):
+    """A restore that was done. `pre_restore_backup`: what was there before, where it was kept."""
+
+    restored: bool
+    message: str
+    pre_restore_backup: BackupMetadataResponse | None
+
+
+class RestoreResult(PlanShape, RestoredShape):
+    """What was planned and done."""

@@ -122,3 +122,23 @@ class RetentionShape(Shape):
             deleted=gone.deleted,
             deleted_count=gone.deleted_count,
         )
+
+
+class CleanedUp(Shape):
+    """Names of the backups that were deleted."""
+
+    deleted: list[str]
+    deleted_count: int
+
+    @classmethod
+    def of(cls, deletions: Sequence[Deletion]) -> Self:
+        return cls(
+            deleted=[each.backup.filename for each in deletions], deleted_count=len(deletions)
+        )
+
+
+class AppliedRetention(CleanedUp):
+    """What applying did, as HTTP shows it."""
+
+    message: str
+    summary: RetentionSummary

@@ -30,3 +30,10 @@ class RunShape(Shape):
     @classmethod
     def of(cls, run: Run) -> Self:
         return cls.model_validate(run)
+
+
+class RunPage(Shape):
+    """The newest first. `next_cursor`: null at the end."""
+
+    runs: list[RunShape]
+    next_cursor: int | None

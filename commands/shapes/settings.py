@@ -56,3 +56,18 @@ class ListedSettings(BackupSettings):
     def among(cls, schedule: Schedule, orphans: set[int]) -> Self:
         shown = BackupSettings.of(schedule).model_dump()
         return cls(**shown, orphan=schedule.user_id in orphans)
+
+
+class SettingsPage(Shape):
+    """By user. `next_cursor`, once `next`: the last user of a full page, else null."""
+
+    settings: list[ListedSettings]
+    next: int | None
+    next_cursor: int | None
+
+
+class PreviewShape(Shape):
+    """The next runs, if each is on time; none where the settings are disabled or paused."""
+
+    user_id: int
+    runs: list[datetime]

@@ -44,7 +44,7 @@ def collect(
     from commands.offsite.destinations import chosen_destinations
     from commands.offsite.errors import OffsiteError
     from commands.offsite.publish import publish_if_behind
-    from commands.shapes.offsite import collected_json
+    from commands.shapes.offsite import CollectedShape
 
     done: list[Collected] = []
     code = 0
@@ -66,7 +66,7 @@ def collect(
                 publish_if_behind(site, destination)
         now = session.context.now
     if as_json:
-        write_json([collected_json(each, dry_run=dry_run) for each in done])
+        write_json([CollectedShape.of(each, dry_run=dry_run) for each in done])
     else:
         for each in done:
             _show(each, now, dry_run=dry_run)

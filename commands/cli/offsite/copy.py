@@ -40,7 +40,7 @@ def copy(
     """
     require_extra()
     from commands.offsite.copy_all import copy_missing
-    from commands.shapes.offsite import made_json
+    from commands.shapes.offsite import MadeCopy
 
     with opened(ctx, "act", adopt=True) as session, progress_bar("copying", in_bytes=True) as bar:
         outcomes = copy_missing(
@@ -52,7 +52,7 @@ def copy(
             on_progress=bar,
         )
     if as_json:
-        write_json([made_json(each.destination, each.copy) for each in outcomes if each.copy])
+        write_json([MadeCopy.of(each.destination, each.copy) for each in outcomes if each.copy])
     for outcome in outcomes:
         _say(outcome, as_json=as_json)
     if any(each.error is not None for each in outcomes):

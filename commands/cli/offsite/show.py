@@ -27,12 +27,12 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite list
       backup-ledger offsite list --json
     """
-    from commands.shapes.offsite import destination_json
+    from commands.shapes.offsite import DestinationShape
 
     found, now = _statuses(ctx)
 
     if as_json:
-        write_json([destination_json(each.destination) for each in found])
+        write_json([DestinationShape.of(each.destination) for each in found])
         return
     if not found:
         say("There is no off-site destination; see: backup-ledger offsite add --help")
@@ -51,7 +51,7 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
     require_extra()
     from commands.offsite.destinations import find_destination
     from commands.offsite.status import destination_status
-    from commands.shapes.offsite import copy_json, destination_json
+    from commands.shapes.offsite import CopyShape, DestinationShape
 
     with opened(ctx, "read") as session:
         session.site.catch_up()
@@ -61,12 +61,12 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
     if as_json:
         copies = [*found.copies, *found.corrupt, *found.deleting]
         write_json(
-            destination_json(destination)
+            DestinationShape.of(destination).model_dump()
             | {
                 "append_only": found.append_only,
                 "condemned_packs": found.condemned_packs,
                 "next_deletion_at": found.next_deletion_at,
-                "copies": [copy_json(each) for each in copies],
+                "copies": [CopyShape.of(each) for each in copies],
             }
         )
         return
@@ -96,12 +96,12 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
       backup-ledger offsite status
       backup-ledger offsite status --json
     """
-    from commands.shapes.offsite import status_json
+    from commands.shapes.offsite import StatusShape
 
     found, now = _statuses(ctx)
 
     if as_json:
-        write_json([status_json(each) for each in found])
+        write_json([StatusShape.of(each) for each in found])
         return
     for each in found:
         newest = each.newest_copy_at

@@ -70,7 +70,7 @@ def verify(
     """
     require_extra()
     from commands.offsite.destinations import chosen_destinations
-    from commands.shapes.offsite import checked_json
+    from commands.shapes.offsite import CheckedCopyShape
 
     wanted = _Wanted(None if due else level.value, parse_part(part), identities_in(identity))
     checked: list[CheckedCopy] = []
@@ -78,7 +78,7 @@ def verify(
         for destination in chosen_destinations(session.site, to):
             checked += _checks(session, destination, wanted, bar)
     if as_json:
-        write_json([checked_json(each) for each in checked])
+        write_json([CheckedCopyShape.of(each) for each in checked])
     else:
         _say(checked, "what was due" if due else f"level {level.value}")
     if any(each.problem for each in checked):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as InPath
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import PlainTextResponse
 
 from commands.audit.damaged_ledger import report_on_damage, with_damage
@@ -22,9 +22,12 @@ from commands.audit.witness_policy import witness_policy
 from commands.errors import InvalidArgument
 from commands.http.callers import Reader
 from commands.http.jobs import started
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.ledger_route import Command, LedgerRoute, NoBody
 from commands.http.problems import not_found
+from commands.http.schema import also
 from commands.http.served_site import Served, ServedSite
+from commands.shapes.audit import AuditPage, AuditRecord, ExportedEvidence
+from commands.shapes.jobs import ExportJob, VerifyLedgerJob
 from ledger.append.database import translated_errors
 from ledger.append.kept_checkpoints import newest_kept
 from ledger.append.reading import StoredRecord
@@ -49,6 +52,7 @@ router = APIRouter(route_class=LedgerRoute, tags=["audit"])
 
 Position = Annotated[int, InPath(ge=1, le=MAX_USER_ID)]
 MAX_TEXT = 200
+NOT_CHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed"}}
 UNCHANGED_OR_ERASED = "private, no-cache"
 """A record never changes, but it can be erased: what was kept of it is asked about each time."""
 
@@ -87,13 +91,16 @@ class LogQuery(Wanted):
 class ExportInput(BaseModel):
     """Which records: positions inclusive; of one user."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"user": 1}})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"user_id": 1}})
 
     first_position: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
     last_position: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
-    user: Annotated[int, Query(ge=1, le=MAX_USER_ID)] | None = None
+    user_id: Annotated[
+        int | None,
+        Field(ge=1, le=MAX_USER_ID, validation_alias=AliasChoices("user_id", "user")),
+    ] = None
 
     def choice(self) -> Choice:
         return Choice(
@@ -101,11 +108,16 @@ class ExportInput(BaseModel):
             last_position=self.last_position,
             since=None if self.since is None else format_instant(self.since),
             until=None if self.until is None else format_instant(self.until),
-            user=None if self.user is None else str(self.user),
+            user=None if self.user_id is None else str(self.user_id),
         )
 
 
-@router.get("/audit/log", summary="Events, newest first, in pages; the records verbatim")
+@router.get(
+    "/audit/log",
+    operation_id="list_events",
+    response_model=AuditPage,
+    summary="Events, newest first, in pages; the records verbatim",
+)
 def log(_caller: Reader, served: Served, query: Annotated[LogQuery, Query()]) -> Response:
     page = audit_page(
         served.site,
@@ -128,7 +140,13 @@ def log(_caller: Reader, served: Served, query: Annotated[LogQuery, Query()]) ->
     return Response(body, media_type="application/json")
 
 
-@router.get("/audit/events/{position}", summary="One record, byte for byte as it was hashed")
+@router.get(
+    "/audit/events/{position}",
+    operation_id="get_event",
+    response_model=AuditRecord,
+    responses=also(410) | NOT_CHANGED,
+    summary="One record, byte for byte as it was hashed",
+)
 def event(request: Request, _caller: Reader, served: Served, position: Position) -> Response:
     found = list(served.site.ledger.records(after=position - 1, up_to=position))
     if not found:
@@ -150,6 +168,8 @@ def event(request: Request, _caller: Reader, served: Served, position: Position)
 
 @router.get(
     "/audit/events/{position}/proof",
+    operation_id="get_proof",
+    responses=also(409),
     response_class=PlainTextResponse,
     summary="A .tlog-proof file of one record",
 )
@@ -169,6 +189,8 @@ def proof(_caller: Reader, served: Served, position: Position) -> Response:
 
 @router.get(
     "/audit/checkpoint",
+    operation_id="get_checkpoint",
+    responses=also(404),
     response_class=PlainTextResponse,
     summary="The newest signed checkpoint; nothing is signed by asking",
 )
@@ -177,7 +199,11 @@ def checkpoint(_caller: Reader, served: Served) -> Response:
 
 
 @router.post(
-    "/audit/checkpoint", response_class=PlainTextResponse, summary="Sign the ledger as it is now"
+    "/audit/checkpoint",
+    operation_id="sign_checkpoint",
+    responses=also(409),
+    response_class=PlainTextResponse,
+    summary="Sign the ledger as it is now",
 )
 def sign(_caller: Reader, served: Served) -> Response:
     return _text(sign_now(served).note)
@@ -185,6 +211,8 @@ def sign(_caller: Reader, served: Served) -> Response:
 
 @router.get(
     "/audit/consistency",
+    operation_id="get_consistency_proof",
+    responses=also(404),
     response_class=PlainTextResponse,
     summary="That the first records of a size are the same in a larger ledger: hashes in base64",
 )
@@ -205,6 +233,8 @@ def consistency(
 
 @router.get(
     "/audit/public-key",
+    operation_id="get_public_key",
+    responses=also(409),
     response_class=PlainTextResponse,
     summary="What checkpoints and proofs are checked with",
 )
@@ -212,14 +242,27 @@ def public_key(_caller: Reader, served: Served) -> Response:
     return _text(signing_key(served).verifier().to_text().encode() + b"\n")
 
 
-@router.post("/audit/verify", status_code=202, summary="Recompute the whole history, as a job")
+@router.post(
+    "/audit/verify",
+    operation_id="verify_ledger",
+    response_model=VerifyLedgerJob,
+    responses=also(409),
+    status_code=202,
+    summary="Recompute the whole history, as a job",
+)
 def verify(caller: Reader, served: Served) -> Response:
     return started(served.jobs.start("verify_ledger", caller, verify_work(served)))
 
 
-@router.post("/audit/export", status_code=202, summary="Write a bundle of evidence, as a job")
+@router.post(
+    "/audit/export",
+    operation_id="export_evidence",
+    response_model=ExportJob,
+    status_code=202,
+    summary="Write a bundle of evidence, as a job",
+)
 def export(
-    caller: Reader, context: Command, served: Served, body: ExportInput | None = None
+    caller: Reader, context: Command, served: Served, body: ExportInput | NoBody = None
 ) -> Response:
     """The finished bundle is fetched from /jobs/{job_id}/file; the export is recorded."""
     work = export_work(served, context, (body or ExportInput()).choice())
@@ -245,7 +288,7 @@ def verify_work(served: ServedSite) -> Callable[[Job, Tell], dict[str, Any]]:
 
 def export_work(
     served: ServedSite, context: Context, choice: Choice
-) -> Callable[[Job, Tell], dict[str, Any]]:
+) -> Callable[[Job, Tell], ExportedEvidence]:
     """Writing a bundle, as a job.
 
     Raises:
@@ -253,18 +296,18 @@ def export_work(
     """
     key = signing_key(served)
 
-    def work(job: Job, tell: Tell) -> dict[str, Any]:
+    def work(job: Job, tell: Tell) -> ExportedEvidence:
         tell("writing", 0, 0)
         out = served.jobs.new_file("evidence.zip")
         done = export_evidence(served.site, context, out, choice, key)
         job.file = done.path
-        return {
-            "records": done.written.records,
-            "first_position": done.written.first_position,
-            "last_position": done.written.last_position,
-            "checkpoint_size": done.checkpoint.checkpoint.size,
-            "public_key": key.verifier().to_text(),
-        }
+        return ExportedEvidence(
+            records=done.written.records,
+            first_position=done.written.first_position,
+            last_position=done.written.last_position,
+            checkpoint_size=done.checkpoint.checkpoint.size,
+            public_key=key.verifier().to_text(),
+        )
 
     return work
 

@@ -22,15 +22,26 @@ from commands.backups.unrecorded import (
 from commands.errors import BackupNotFound
 from commands.http.callers import Anybody, Caller, Operator, Writer
 from commands.http.jobs import started
-from commands.http.ledger_route import FORMER, Command, LedgerRoute
+from commands.http.ledger_route import FORMER, Command, LedgerRoute, NoBody
 from commands.http.limits import require_room_for_backup
 from commands.http.problems import not_found
 from commands.http.routes.backup_filter import Filter
+from commands.http.schema import also
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import BACKUP, Located, answer, in_megabytes
 from commands.recovery.reconcile import reconcile
 from commands.schedules.settings import require_known_user
-from commands.shapes.backups import BackupMetadataResponse, BackupShape
+from commands.shapes.backups import (
+    AcceptedBackup,
+    BackupList,
+    BackupMetadataResponse,
+    BackupShape,
+    CreatedBackup,
+    DeletedAnswer,
+    HeldBackup,
+    ReleasedBackup,
+)
+from commands.shapes.jobs import VerifyBackupJob
 from commands.shapes.verification import VerificationShape
 from commands.verification.verify import verify_backup
 from ledger.vocabulary import MAX_USER_ID, BackupKind, Level
@@ -82,9 +93,17 @@ class LevelInput(BaseModel):
     level: Level = "integrity"
 
 
-@router.post("/backup", status_code=201, summary="Take a verified backup now", openapi_extra=FORMER)
+@router.post(
+    "/backup",
+    operation_id="create_backup",
+    response_model=CreatedBackup,
+    responses=also(403, 409, 507),
+    status_code=201,
+    summary="Take a verified backup now",
+    openapi_extra=FORMER,
+)
 def create(
-    caller: Writer, context: Command, served: Served, body: BackupInput | None = None
+    caller: Writer, context: Command, served: Served, body: BackupInput | NoBody = None
 ) -> Response:
     wanted, site = body or BackupInput(), served.site
     if not caller.owns(wanted.user_id or caller.user_id):
@@ -106,6 +125,8 @@ def create(
 
 @router.get(
     "/backups",
+    operation_id="list_backups",
+    response_model=BackupList,
     summary="What is there, newest first; also files not recorded yet",
     openapi_extra=FORMER,
 )
@@ -140,10 +161,17 @@ def list_backups(
         shown = [BackupMetadataResponse.of(each, site.store) for each in found]
         shown += [BackupMetadataResponse.of_unrecorded(each) for each in files]
     shown.sort(key=lambda each: each.created_at, reverse=True)
-    return answer({"backups": shown, "count": len(shown)})
+    return answer(BackupList(backups=shown, count=len(shown)))
 
 
-@router.get("/backups/{filename}", summary="One backup", name=BACKUP, openapi_extra=FORMER)
+@router.get(
+    "/backups/{filename}",
+    operation_id="get_backup",
+    response_model=BackupMetadataResponse,
+    summary="One backup",
+    name=BACKUP,
+    openapi_extra=FORMER,
+)
 def show(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
@@ -152,7 +180,12 @@ def show(caller: Anybody, served: Served, filename: str) -> Response:
     return answer(BackupMetadataResponse.of(backup, served.site.store))
 
 
-@router.get("/backups/{filename}/details", summary="All that the catalog knows of one backup")
+@router.get(
+    "/backups/{filename}/details",
+    operation_id="get_backup_details",
+    response_model=BackupShape,
+    summary="All that the catalog knows of one backup",
+)
 def details(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
@@ -162,6 +195,9 @@ def details(caller: Anybody, served: Served, filename: str) -> Response:
 
 @router.delete(
     "/backups/{filename}",
+    operation_id="delete_backup",
+    response_model=DeletedAnswer,
+    responses=also(403),
     summary="Delete one; force for a protected one",
     openapi_extra=FORMER,
 )
@@ -170,50 +206,70 @@ def delete(
 ) -> Response:
     own_backup(caller, served, filename, context)
     delete_backup(served.site, context, filename, force=force)
-    return answer({"deleted": True, "message": f"Backup {filename} was deleted"})
+    return answer(DeletedAnswer(deleted=True, message=f"Backup {filename} was deleted"))
 
 
-@router.post("/backups/{filename}/hold", status_code=201, summary="Keep one from being deleted")
+@router.post(
+    "/backups/{filename}/hold",
+    operation_id="hold_backup",
+    response_model=HeldBackup,
+    status_code=201,
+    summary="Keep one from being deleted",
+)
 def hold(
     caller: Writer, context: Command, served: Served, filename: str, body: HoldInput
 ) -> Response:
     own_backup(caller, served, filename, context)
     until: datetime | None = body.until
     hold_id = place_hold(served.site, context, filename, body.reason, until)
-    held = BackupShape.of(served.site, find_backup(served.site, filename)).model_dump()
-    return Located(held | {"hold_id": hold_id}, 201, BACKUP, filename=filename)
+    held = HeldBackup(**_shown(served, filename), hold_id=hold_id)
+    return Located(held, 201, BACKUP, filename=filename)
 
 
 @router.delete(
-    "/backups/{filename}/hold", summary="Release the holds of one that the caller may release"
+    "/backups/{filename}/hold",
+    operation_id="release_backup",
+    response_model=ReleasedBackup,
+    responses=also(403),
+    summary="Release the holds of one that the caller may release",
 )
 def release(caller: Writer, context: Command, served: Served, filename: str) -> Response:
     own_backup(caller, served, filename, context)
     released = release_holds(served.site, context, filename)
-    shown = BackupShape.of(served.site, find_backup(served.site, filename))
-    return answer(shown.model_dump() | {"released_count": released})
+    return answer(ReleasedBackup(**_shown(served, filename), released_count=released))
 
 
-@router.post("/backups/{filename}/accept", summary="Say that a collapse was meant, a flaw is known")
+@router.post(
+    "/backups/{filename}/accept",
+    operation_id="accept_backup",
+    response_model=AcceptedBackup,
+    summary="Say that a collapse was meant, a flaw is known",
+)
 def accept(
     _caller: Operator,
     context: Command,
     served: Served,
     filename: str,
-    body: AcceptInput | None = None,
+    body: AcceptInput | NoBody = None,
 ) -> Response:
     accepted = accept_backup(served.site, context, filename, (body or AcceptInput()).reason)
-    shown = BackupShape.of(served.site, find_backup(served.site, filename)).model_dump()
-    return answer(shown | {"accepted": [each.filename for each in accepted]})
+    names = [each.filename for each in accepted]
+    return answer(AcceptedBackup(**_shown(served, filename), accepted=names))
 
 
-@router.post("/backups/{filename}/verify", status_code=202, summary="Check one, as a job")
+@router.post(
+    "/backups/{filename}/verify",
+    operation_id="verify_backup",
+    response_model=VerifyBackupJob,
+    status_code=202,
+    summary="Check one, as a job",
+)
 def verify(
     caller: Anybody,
     context: Command,
     served: Served,
     filename: str,
-    body: LevelInput | None = None,
+    body: LevelInput | NoBody = None,
 ) -> Response:
     backup = own_backup(caller, served, filename, context)
     level = (body or LevelInput()).level
@@ -255,14 +311,21 @@ def own_backup(
     return found
 
 
-def _created(served: ServedSite, backup: Backup) -> dict[str, Any]:
-    return {
-        "filename": backup.filename,
-        "path": str(served.site.store.path(backup.filename)),
-        "size_bytes": backup.size,
-        "size_mb": in_megabytes(backup.size),
-        "created_at": backup.created_at,
-        "is_valid": True,
-        "is_protected": backup.is_protected,
-        "metadata": BackupShape.of(served.site, backup),
-    }
+def _shown(served: ServedSite, filename: str) -> dict[str, Any]:
+    return BackupShape.of(served.site, find_backup(served.site, filename)).model_dump()
+
+
+def _created(served: ServedSite, backup: Backup) -> CreatedBackup:
+    path = str(served.site.store.path(backup.filename))
+    return CreatedBackup(
+        filename=backup.filename,
+        filepath=path,
+        path=path,
+        size=backup.size,
+        size_bytes=backup.size,
+        size_mb=in_megabytes(backup.size),
+        created_at=backup.created_at,
+        is_valid=True,
+        is_protected=backup.is_protected,
+        metadata=BackupShape.of(served.site, backup),
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
 
 from commands.backups.unrecorded import unrecorded_files
 from commands.http.callers import Operator, Reader
 from commands.http.ledger_route import FORMER, Command, LedgerRoute
+from commands.http.schema import also
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import in_megabytes
+from commands.shapes.database import DatabaseStats, OptimizeResult, SchedulerStats
 from commands.sqlite.errors import SQLiteFileError
 from commands.upkeep.optimize_database import inspect_database, optimize_database
 from projections.queries.catalog import backups_of_store
@@ -20,61 +21,9 @@ from projections.queries.schedules import count_schedules
 router = APIRouter(route_class=LedgerRoute, tags=["database"])
 
 
-class DatabaseStats(BaseModel):
-    """The database and its backups. Sizes in bytes, and in units of 1,048,576 bytes."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "connected": True,
-                "database_path": "/srv/app/app.db",
-                "database_size_bytes": 1048576,
-                "database_size_mb": 1.0,
-                "table_count": 1,
-                "total_records": 20,
-                "tables": {"cases": 20},
-                "backups_count": 2,
-                "backups_size_bytes": 2097152,
-                "backups_size_mb": 2.0,
-            }
-        }
-    )
-
-    connected: bool
-    database_path: str
-    database_size_bytes: int
-    database_size_mb: float
-    table_count: int
-    total_records: int
-    tables: dict[str, int]
-    backups_count: int
-    backups_size_bytes: int
-    backups_size_mb: float
-
-
-class OptimizeResult(BaseModel):
-    """What VACUUM and ANALYZE came to."""
-
-    success: bool
-    message: str
-    size_before_bytes: int
-    size_after_bytes: int
-    space_reclaimed_bytes: int
-    space_reclaimed_mb: float
-    analyze_completed: bool
-
-
-class SchedulerStats(BaseModel):
-    """`is_running`: whether a scheduler of this place is alive, here or in another process."""
-
-    is_running: bool
-    check_interval_seconds: int
-    enabled_backup_settings: int
-    total_backup_settings: int
-
-
 @router.get(
     "/stats",
+    operation_id="get_stats",
     response_model=DatabaseStats,
     summary="The database and its backups",
     openapi_extra=FORMER,
@@ -84,7 +33,12 @@ def stats(_caller: Reader, served: Served) -> dict[str, Any]:
 
 
 @router.post(
-    "/optimize", response_model=OptimizeResult, summary="VACUUM and ANALYZE", openapi_extra=FORMER
+    "/optimize",
+    operation_id="optimize_database",
+    responses=also(507),
+    response_model=OptimizeResult,
+    summary="VACUUM and ANALYZE",
+    openapi_extra=FORMER,
 )
 def optimize(_caller: Operator, context: Command, served: Served) -> dict[str, Any]:
     done = optimize_database(served.site, context)
@@ -102,6 +56,7 @@ def optimize(_caller: Operator, context: Command, served: Served) -> dict[str, A
 
 @router.get(
     "/scheduler/stats",
+    operation_id="get_scheduler_stats",
     response_model=SchedulerStats,
     summary="Is the scheduler alive?",
     openapi_extra=FORMER,

@@ -15,6 +15,7 @@ from commands.http.downloads import SECONDS, Download
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
 from commands.http.routes.backups import own_backup
+from commands.http.schema import BYTES, FILE
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import DOWNLOAD, Located
 from commands.shapes.backups import DownloadShape
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from projections.folds.backup import Backup
 
 router = APIRouter(route_class=LedgerRoute, tags=["backups"])
-SQLITE = "application/vnd.sqlite3"
 
 
 @router.post(
     "/backups/{filename}/download",
+    operation_id="create_download",
+    response_model=DownloadShape,
     status_code=201,
     summary="An address that gives the file once, to this caller, within a minute",
 )
@@ -47,6 +49,8 @@ def offer(caller: Operator, context: Command, served: Served, filename: str) -> 
 
 @router.get(
     "/downloads/{download_id}",
+    operation_id="fetch_download",
+    responses=FILE,
     summary="The file of an address that was given out",
     name=DOWNLOAD,
     response_class=FileResponse,
@@ -60,7 +64,7 @@ def fetch(caller: Operator, served: Served, download_id: str) -> Response:
         )
     _require_there(served, offered)
     path = served.site.store.path(offered.filename)
-    return FileResponse(path, filename=offered.filename, media_type=SQLITE)
+    return FileResponse(path, filename=offered.filename, media_type=BYTES)
 
 
 def offered_download(

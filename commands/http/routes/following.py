@@ -41,6 +41,7 @@ class FollowQuery(Wanted):
 
 @router.get(
     "/audit/follow",
+    operation_id="follow_audit_log",
     response_class=EventStream,
     summary="New events as they are recorded (server-sent events)",
 )
@@ -62,6 +63,7 @@ async def follow(
 
 @router.get(
     "/jobs/{job_id}/events",
+    operation_id="follow_job",
     response_class=EventStream,
     summary="A job's progress (server-sent events)",
 )

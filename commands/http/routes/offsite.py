@@ -5,18 +5,34 @@ No route takes an identity, a path or an address: only what is configured here i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commands.http.callers import Anybody, Operator, Reader
 from commands.http.jobs import started
-from commands.http.ledger_route import Command, LedgerRoute
+from commands.http.ledger_route import Command, LedgerRoute, NoBody
 from commands.http.routes.backups import own_backup
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
 from commands.offsite.extra import require_extra
+from commands.shapes.jobs import CheckCopiesJob, CollectJob, CopyJob
+from commands.shapes.offsite import (
+    CheckedCopies,
+    CheckedCopyShape,
+    CollectedShape,
+    CopyShape,
+    DestinationShape,
+    FailedCopy,
+    MadeCopies,
+    MadeCopy,
+    PlacedCopies,
+    PlacedCopyShape,
+    StatusList,
+    StatusShape,
+    WholeDestination,
+)
 from ledger.vocabulary import CopyLevel
 
 if TYPE_CHECKING:
@@ -58,63 +74,90 @@ class CollectInput(BaseModel):
     dry_run: bool = False
 
 
-@router.get("/offsite", summary="Where each destination stands")
+@router.get(
+    "/offsite",
+    operation_id="list_destinations",
+    response_model=StatusList,
+    summary="Where each destination stands",
+)
 def list_destinations(_caller: Reader, served: Served) -> Response:
     require_extra()
     from commands.offsite.status import destination_statuses  # noqa: PLC0415
-    from commands.shapes.offsite import status_json  # noqa: PLC0415 (needs the extra)
 
     found = destination_statuses(served.site)
-    return answer({"destinations": [status_json(each) for each in found]})
+    return answer(StatusList(destinations=[StatusShape.of(each) for each in found]))
 
 
-@router.get("/offsite/{name}", summary="One destination, and the copies that are there")
+@router.get(
+    "/offsite/{name}",
+    operation_id="get_destination",
+    response_model=WholeDestination,
+    summary="One destination, and the copies that are there",
+)
 def show(_caller: Reader, served: Served, name: str) -> Response:
     destination = found_destination(served, name)
     from commands.offsite.status import destination_status  # noqa: PLC0415
-    from commands.shapes.offsite import (  # noqa: PLC0415
-        copy_json,
-        destination_json,
-        status_json,
-    )
 
     status = destination_status(served.site, destination)
-    copies = [copy_json(each) for each in (*status.copies, *status.corrupt)]
-    return answer(destination_json(destination) | status_json(status) | {"copies": copies})
+    copies = [CopyShape.of(each) for each in (*status.copies, *status.corrupt)]
+    shown = DestinationShape.of(destination).model_dump() | StatusShape.of(status).model_dump()
+    return answer(WholeDestination(**shown | {"copies": copies}))
 
 
-@router.get("/backups/{filename}/copies", summary="The off-site copies of one backup")
+@router.get(
+    "/backups/{filename}/copies",
+    operation_id="list_copies",
+    response_model=PlacedCopies,
+    summary="The off-site copies of one backup",
+)
 def copies_of(caller: Anybody, served: Served, filename: str) -> Response:
     backup = own_backup(caller, served, filename)
     require_extra()
     from commands.offsite.status import placed_copies  # noqa: PLC0415
-    from commands.shapes.offsite import placed_copy_json  # noqa: PLC0415
 
     found = placed_copies(served.site, backup)
-    return answer({"copies": [placed_copy_json(each) for each in found]})
+    return answer(PlacedCopies(copies=[PlacedCopyShape.at(each) for each in found]))
 
 
-@router.post("/offsite/{name}/copy", status_code=202, summary="Copy what is missing, as a job")
+@router.post(
+    "/offsite/{name}/copy",
+    operation_id="copy_to_destination",
+    response_model=CopyJob,
+    status_code=202,
+    summary="Copy what is missing, as a job",
+)
 def copy(caller: Operator, context: Command, served: Served, name: str) -> Response:
     work = copy_work(served, context, found_destination(served, name))
     return started(served.jobs.start("offsite_copy", caller, work))
 
 
-@router.post("/offsite/{name}/verify", status_code=202, summary="Check copies, as a job")
+@router.post(
+    "/offsite/{name}/verify",
+    operation_id="verify_destination",
+    response_model=CheckCopiesJob,
+    status_code=202,
+    summary="Check copies, as a job",
+)
 def verify(
-    caller: Reader, context: Command, served: Served, name: str, body: CheckInput | None = None
+    caller: Reader, context: Command, served: Served, name: str, body: CheckInput | NoBody = None
 ) -> Response:
     work = verify_work(served, context, found_destination(served, name), body or CheckInput())
     return started(served.jobs.start("offsite_verify", caller, work))
 
 
-@router.post("/offsite/{name}/collect", status_code=202, summary="Delete what may go, as a job")
+@router.post(
+    "/offsite/{name}/collect",
+    operation_id="collect_destination",
+    response_model=CollectJob,
+    status_code=202,
+    summary="Delete what may go, as a job",
+)
 def collect(
     caller: Operator,
     context: Command,
     served: Served,
     name: str,
-    body: CollectInput | None = None,
+    body: CollectInput | NoBody = None,
 ) -> Response:
     dry_run = bool(body and body.dry_run)
     work = collect_work(served, context, found_destination(served, name), dry_run=dry_run)
@@ -123,7 +166,7 @@ def collect(
 
 def copy_work(
     served: ServedSite, context: Context, destination: Destination
-) -> Callable[[Job, Tell], dict[str, Any]]:
+) -> Callable[[Job, Tell], MadeCopies]:
     """Copying as a job.
 
     Raises:
@@ -131,27 +174,26 @@ def copy_work(
     """
     from commands.offsite.copy_all import copy_missing  # noqa: PLC0415
     from commands.offsite.destinations import require_attached  # noqa: PLC0415
-    from commands.shapes.offsite import made_json  # noqa: PLC0415
 
     require_attached(destination, destination.name)
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+    def work(_job: Job, tell: Tell) -> MadeCopies:
         outcomes = copy_missing(served.site, context, to=destination.name, on_progress=tell)
-        return {
-            "copies": [made_json(each.destination, each.copy) for each in outcomes if each.copy],
-            "failed": [
-                {"filename": each.backup.filename, "problem": str(each.error)}
+        return MadeCopies(
+            copies=[MadeCopy.of(each.destination, each.copy) for each in outcomes if each.copy],
+            failed=[
+                FailedCopy(filename=each.backup.filename, problem=str(each.error))
                 for each in outcomes
                 if each.error is not None
             ],
-        }
+        )
 
     return work
 
 
 def collect_work(
     served: ServedSite, context: Context, destination: Destination, *, dry_run: bool
-) -> Callable[[Job, Tell], dict[str, Any]]:
+) -> Callable[[Job, Tell], CollectedShape]:
     """Deleting what retention lets go, as a job.
 
     Raises:
@@ -160,23 +202,22 @@ def collect_work(
     from commands.offsite.deleting.collect import collect as collect_at  # noqa: PLC0415
     from commands.offsite.destinations import require_attached  # noqa: PLC0415
     from commands.offsite.publish import publish_if_behind  # noqa: PLC0415
-    from commands.shapes.offsite import collected_json  # noqa: PLC0415
 
     require_attached(destination, destination.name)
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+    def work(_job: Job, tell: Tell) -> CollectedShape:
         tell("looking", 0, 0)
         done = collect_at(served.site, context, destination, dry_run=dry_run)
         if done.claim is not None:
             publish_if_behind(served.site, destination)
-        return collected_json(done, dry_run=dry_run)
+        return CollectedShape.of(done, dry_run=dry_run)
 
     return work
 
 
 def verify_work(
     served: ServedSite, context: Context, destination: Destination, wanted: CheckInput
-) -> Callable[[Job, Tell], dict[str, Any]]:
+) -> Callable[[Job, Tell], CheckedCopies]:
     """Checking copies as a job.
 
     Raises:
@@ -188,7 +229,6 @@ def verify_work(
     )
     from commands.offsite.verify import READS_CONTENT, verify_copies  # noqa: PLC0415
     from commands.offsite.watching.verify_due import verify_due  # noqa: PLC0415
-    from commands.shapes.offsite import checked_json  # noqa: PLC0415
 
     needs_key = wanted.level in READS_CONTENT and not wanted.due
     identities = (
@@ -198,7 +238,7 @@ def verify_work(
     )
     part = wanted.part, wanted.parts
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+    def work(_job: Job, tell: Tell) -> CheckedCopies:
         def on_progress(done: int, total: int) -> None:
             tell("due" if wanted.due else wanted.level, done, total)
 
@@ -221,8 +261,8 @@ def verify_work(
                 part=part,
                 on_progress=on_progress,
             )
-        checked = [checked_json(each) for each in found]
-        return {"ok": all(each["ok"] for each in checked), "copies": checked}
+        checked = [CheckedCopyShape.of(each) for each in found]
+        return CheckedCopies(ok=all(each.ok for each in checked), copies=checked)
 
     return work
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Response
@@ -12,9 +11,11 @@ from commands.http.callers import Operator, Reader
 from commands.http.jobs import started
 from commands.http.ledger_route import Command, LedgerRoute
 from commands.http.problems import not_found
+from commands.http.schema import also
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
-from commands.shapes.projections import DifferenceShape
+from commands.shapes.jobs import CompareJob, RebuildJob
+from commands.shapes.projections import Comparison, DifferenceShape, StandingList, StandingShape
 from commands.upkeep.rebuild_projections import rebuild_projections
 from projections.errors import ProjectionError, UnknownProjection
 from projections.projector.comparison import differences
@@ -31,23 +32,41 @@ router = APIRouter(route_class=LedgerRoute, tags=["projections"])
 SHOWN_DIFFERENCES = 1_000
 
 
-@router.get("/projections", summary="Where each read model stands")
+@router.get(
+    "/projections",
+    operation_id="list_projections",
+    response_model=StandingList,
+    summary="Where each read model stands",
+)
 def list_projections(_caller: Reader, served: Served) -> Response:
     site = served.site
     with suppress(ProjectionError):  # what stands there can be told all the same
         site.read_models.catch_up()
     found = standing(site.read_models.engine, site.ledger)
-    return answer({"projections": [asdict(each) for each in found]})
+    return answer(StandingList(projections=[StandingShape.model_validate(each) for each in found]))
 
 
-@router.post("/projections/{name}/rebuild", status_code=202, summary="Fold one anew, as a job")
+@router.post(
+    "/projections/{name}/rebuild",
+    operation_id="rebuild_projection",
+    response_model=RebuildJob,
+    status_code=202,
+    summary="Fold one anew, as a job",
+)
 def rebuild(caller: Operator, context: Command, served: Served, name: str) -> Response:
     require_projection(name)
     work = rebuild_work(served, context, name)
     return started(served.jobs.start("rebuild", caller, work))
 
 
-@router.post("/projections/{name}/diff", status_code=202, summary="Compare one, as a job")
+@router.post(
+    "/projections/{name}/diff",
+    operation_id="compare_projection",
+    response_model=CompareJob,
+    responses=also(409),
+    status_code=202,
+    summary="Compare one, as a job",
+)
 def diff(caller: Reader, served: Served, name: str) -> Response:
     require_projection(name)
     return started(served.jobs.start("diff", caller, diff_work(served, name)))
@@ -67,17 +86,17 @@ def rebuild_work(
     return work
 
 
-def diff_work(served: ServedSite, name: str) -> Callable[[Job, Tell], dict[str, Any]]:
+def diff_work(served: ServedSite, name: str) -> Callable[[Job, Tell], Comparison]:
     """Comparing a read model with the ledger, as a job."""
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+    def work(_job: Job, tell: Tell) -> Comparison:
         tell("folding", 0, 0)
         found = differences(served.site.read_models, served.site.ledger, name)
-        return {
-            "ok": not found,
-            "count": len(found),
-            "differences": [DifferenceShape.of(each) for each in found[:SHOWN_DIFFERENCES]],
-        }
+        return Comparison(
+            ok=not found,
+            count=len(found),
+            differences=[DifferenceShape.of(each) for each in found[:SHOWN_DIFFERENCES]],
+        )
 
     return work
 

@@ -5,7 +5,7 @@ An identity is never taken from a request: only the configured one is used (`off
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from commands.backups.find import find_backup
 from commands.http.callers import Operator, Reader
 from commands.http.jobs import started
-from commands.http.ledger_route import FORMER, Command, LedgerRoute
+from commands.http.ledger_route import FORMER, Command, LedgerRoute, NoBody
 from commands.http.routes.backups import MAX_NAME
+from commands.http.schema import also
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
 from commands.offsite.extra import require_extra
@@ -22,7 +23,8 @@ from commands.recovery.reconcile import reconcile
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
 from commands.shapes.backups import BackupMetadataResponse
-from commands.shapes.restore import PlanShape
+from commands.shapes.jobs import RestoreJob
+from commands.shapes.restore import PlanShape, RestoredShape, RestoreResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,18 +56,29 @@ class RestoreWanted(BaseModel):
     source: Source = None
 
 
-@router.get("/backups/{filename}/restore", summary="What a restore would do")
+@router.get(
+    "/backups/{filename}/restore",
+    operation_id="get_restore_plan",
+    response_model=PlanShape,
+    summary="What a restore would do",
+)
 def plan(_caller: Reader, served: Served, filename: str) -> Response:
     return answer(PlanShape.of(plan_restore(served.site, filename)))
 
 
-@router.post("/backups/{filename}/restore", status_code=202, summary="Restore one, as a job")
+@router.post(
+    "/backups/{filename}/restore",
+    operation_id="start_restore",
+    response_model=RestoreJob,
+    status_code=202,
+    summary="Restore one, as a job",
+)
 def restore_later(
     caller: Operator,
     context: Command,
     served: Served,
     filename: str,
-    body: RestoreWanted | None = None,
+    body: RestoreWanted | NoBody = None,
 ) -> Response:
     wanted = body or RestoreWanted()
     if wanted.source is None:
@@ -74,7 +87,14 @@ def restore_later(
     return started(served.jobs.start("restore", caller, work))
 
 
-@router.post("/restore", summary="Restore one, and wait for it", openapi_extra=FORMER)
+@router.post(
+    "/restore",
+    operation_id="restore_backup",
+    response_model=RestoredShape,
+    responses=also(403, 404, 507),
+    summary="Restore one, and wait for it",
+    openapi_extra=FORMER,
+)
 def restore(_caller: Operator, context: Command, served: Served, body: RestoreInput) -> Response:
     if body.source is not None:
         work = fetch_work(served, context, body.backup_filename, body.source, force=body.force)
@@ -91,18 +111,19 @@ def restore_work(
     *,
     force: bool,
     source: str | None = None,
-) -> Callable[[Job, Tell], dict[str, Any]]:
+) -> Callable[[Job, Tell], RestoreResult]:
     """A restore as a job; what cannot be is said before it begins."""
     fetching = (
         None if source is None else fetch_work(served, context, filename, source, force=force)
     )
 
-    def work(_job: Job, tell: Tell) -> dict[str, Any]:
+    def work(_job: Job, tell: Tell) -> RestoreResult:
         if fetching is None:
             done = restore_backup(served.site, context, filename, force=force, on_progress=tell)
         else:
             done = fetching(tell)
-        return PlanShape.of(done.plan).model_dump() | _restored(served, done)
+        planned, restored = PlanShape.of(done.plan), _restored(served, done)
+        return RestoreResult(**planned.model_dump(), **restored.model_dump())
 
     return work
 
@@ -139,12 +160,12 @@ def fetch_work(
     return work
 
 
-def _restored(served: ServedSite, done: RestoreOutcome) -> dict[str, Any]:
+def _restored(served: ServedSite, done: RestoreOutcome) -> RestoredShape:
     kept, since = done.pre_restore, done.plan.erased_since
     shown = None if kept is None else BackupMetadataResponse.of(kept, served.site.store)
     message = f"The database was restored from {done.plan.backup.filename}"
-    return {
-        "restored": True,
-        "message": message if since is None else f"{message}. {since}",
-        "pre_restore_backup": shown,
-    }
+    return RestoredShape(
+        restored=True,
+        message=message if since is None else f"{message}. {since}",
+        pre_restore_backup=shown,
+    )

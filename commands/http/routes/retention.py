@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from commands.backups.delete import Deletion
 from commands.http.callers import Anybody, Caller, Operator, Writer
 from commands.http.ledger_route import FORMER, Command, LedgerRoute
 from commands.http.problems import not_found
+from commands.http.schema import also
 from commands.http.served_site import Served
 from commands.http.shapes import answer
 from commands.recovery.reconcile import reconcile
 from commands.retention.apply import apply_retention, preview_retention
 from commands.retention.cleanup import clean_up_empty, clean_up_old_protected
-from commands.shapes.retention import RetentionPlanShape, RetentionSummary
+from commands.shapes.retention import (
+    AppliedRetention,
+    CleanedUp,
+    RetentionPlanShape,
+    RetentionSummary,
+)
 from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, MAX_USER_ID
 
 router = APIRouter(route_class=LedgerRoute, tags=["retention"])
@@ -27,7 +32,13 @@ Scope = Annotated[
 ]
 
 
-@router.get("/retention", summary="What applying it would do, with reasons")
+@router.get(
+    "/retention",
+    operation_id="preview_retention",
+    response_model=RetentionPlanShape,
+    responses=also(404),
+    summary="What applying it would do, with reasons",
+)
 def preview(
     caller: Anybody, served: Served, keep_count: KeepCount = 7, user_id: Scope = None
 ) -> Response:
@@ -36,7 +47,14 @@ def preview(
     return answer(RetentionPlanShape.of(outcome))
 
 
-@router.post("/retention", summary="Delete what is beyond the newest", openapi_extra=FORMER)
+@router.post(
+    "/retention",
+    operation_id="apply_retention",
+    response_model=AppliedRetention,
+    responses=also(404),
+    summary="Delete what is beyond the newest",
+    openapi_extra=FORMER,
+)
 def apply(
     caller: Writer,
     context: Command,
@@ -47,25 +65,34 @@ def apply(
     whose = _scope(caller, user_id)
     reconcile(served.site, context)
     outcome = apply_retention(served.site, context, keep_count, whose)
-    deleted = len(outcome.deleted)
+    gone = CleanedUp.of(outcome.deleted)
     return answer(
-        {
-            "deleted_count": deleted,
-            "message": f"{deleted} backups were deleted",
-            "summary": RetentionSummary.of(outcome),
-        }
-        | _deleted(outcome.deleted)
+        AppliedRetention(
+            **gone.model_dump(),
+            message=f"{gone.deleted_count} backups were deleted",
+            summary=RetentionSummary.of(outcome),
+        )
     )
 
 
-@router.post("/retention/cleanup-empty", summary="Delete backups of zero bytes")
+@router.post(
+    "/retention/cleanup-empty",
+    operation_id="clean_up_empty_backups",
+    response_model=CleanedUp,
+    summary="Delete backups of zero bytes",
+)
 def cleanup_empty(_caller: Operator, context: Command, served: Served) -> Response:
     reconcile(served.site, context)
     deleted = clean_up_empty(served.site, context)
-    return answer({"deleted_count": len(deleted)} | _deleted(deleted))
+    return answer(CleanedUp.of(deleted))
 
 
-@router.post("/retention/cleanup-protected", summary="Delete old protected backups")
+@router.post(
+    "/retention/cleanup-protected",
+    operation_id="clean_up_protected_backups",
+    response_model=CleanedUp,
+    summary="Delete old protected backups",
+)
 def cleanup_protected(
     _caller: Operator,
     context: Command,
@@ -74,14 +101,10 @@ def cleanup_protected(
 ) -> Response:
     reconcile(served.site, context)
     deleted = clean_up_old_protected(served.site, context, days)
-    return answer({"deleted_count": len(deleted)} | _deleted(deleted))
+    return answer(CleanedUp.of(deleted))
 
 
 def _scope(caller: Caller, user_id: int | None) -> int | None:
     if user_id is not None and not caller.owns(user_id):
         raise not_found(f"user {user_id} has no backups")
     return caller.user_id or user_id
-
-
-def _deleted(deletions: list[Deletion] | tuple[Deletion, ...]) -> dict[str, Any]:
-    return {"deleted": [each.backup.filename for each in deletions]}

@@ -9,16 +9,23 @@ from fastapi import APIRouter, Query, Response
 from commands.http.callers import Anybody
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import not_found
+from commands.http.schema import also
 from commands.http.served_site import Served
 from commands.http.shapes import answer
-from commands.shapes.runs import RunShape
+from commands.shapes.runs import RunPage, RunShape
 from ledger.vocabulary import MAX_USER_ID, RunOutcome
 from projections.queries.schedules import run_with_id, runs_page
 
 router = APIRouter(route_class=LedgerRoute, tags=["runs"])
 
 
-@router.get("/runs", summary="Runs, newest first, in pages")
+@router.get(
+    "/runs",
+    operation_id="list_runs",
+    response_model=RunPage,
+    responses=also(404),
+    summary="Runs, newest first, in pages",
+)
 def list_runs(
     caller: Anybody,
     served: Served,
@@ -32,10 +39,11 @@ def list_runs(
     whose = caller.user_id or user_id
     with served.site.read_models.reading() as connection:
         found, following = runs_page(connection, whose, outcome, before=cursor, limit=limit)
-    return answer({"runs": [RunShape.of(each) for each in found], "next_cursor": following})
+    shown = [RunShape.of(each) for each in found]
+    return answer(RunPage(runs=shown, next_cursor=following))
 
 
-@router.get("/runs/{run_id}", summary="One run")
+@router.get("/runs/{run_id}", operation_id="get_run", response_model=RunShape, summary="One run")
 def show(caller: Anybody, served: Served, run_id: str) -> Response:
     with served.site.read_models.reading() as connection:
         found = run_with_id(connection, run_id)

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Header, HTTPException, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from commands.http.callers import Anybody, Caller, Reader, Writer
-from commands.http.ledger_route import FORMER, Command, LedgerRoute
+from commands.http.ledger_route import FORMER, Command, LedgerRoute, NoBody
 from commands.http.problems import not_found
+from commands.http.schema import also
 from commands.http.served_site import Served, ServedSite
 from commands.http.shapes import answer
 from commands.schedules.rhythm import upcoming
@@ -22,7 +23,7 @@ from commands.schedules.settings import (
     resume,
     settings_of,
 )
-from commands.shapes.settings import BackupSettings, ListedSettings
+from commands.shapes.settings import BackupSettings, ListedSettings, PreviewShape, SettingsPage
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.schedules import orphaned_users, schedules_page
 
@@ -70,7 +71,12 @@ class Note(BaseModel):
 
 
 @router.post(
-    "/backup/schedule", summary="Create or change the caller's settings", openapi_extra=FORMER
+    "/backup/schedule",
+    operation_id="set_own_schedule",
+    response_model=BackupSettings,
+    responses=also(404),
+    summary="Create or change the caller's settings",
+    openapi_extra=FORMER,
 )
 def set_own(
     caller: Writer, context: Command, served: Served, body: SettingsInput, user_id: OwnUser = None
@@ -82,7 +88,14 @@ def set_own(
     return answer(BackupSettings.of(changed))
 
 
-@router.get("/backup/schedule", summary="The caller's settings", openapi_extra=FORMER)
+@router.get(
+    "/backup/schedule",
+    operation_id="get_own_schedule",
+    response_model=BackupSettings,
+    responses=also(404),
+    summary="The caller's settings",
+    openapi_extra=FORMER,
+)
 def own(caller: Anybody, served: Served, user_id: OwnUser = None) -> Response:
     user = _own(caller, user_id)
     found = None if user is None else find_settings(served.site, user)
@@ -93,6 +106,8 @@ def own(caller: Anybody, served: Served, user_id: OwnUser = None) -> Response:
 
 @router.delete(
     "/backup/schedule",
+    operation_id="disable_own_schedule",
+    responses=also(404),
     status_code=204,
     summary="Disable the caller's settings",
     openapi_extra=FORMER,
@@ -107,29 +122,46 @@ def disable_own(
     return Response(status_code=204)
 
 
-@router.get("/settings", summary="Everybody's settings, by user, in pages")
+@router.get(
+    "/settings",
+    operation_id="list_settings",
+    response_model=SettingsPage,
+    summary="Everybody's settings, by user, in pages",
+)
 def everybodys(
     _caller: Reader,
     served: Served,
-    after: Annotated[int, Query(ge=0, le=MAX_USER_ID, description="Beyond this user.")] = 0,
+    cursor: Annotated[int, Query(ge=0, le=MAX_USER_ID)] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_USER_ID, deprecated=True)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     with served.site.read_models.reading() as connection:
-        found = schedules_page(connection, after, limit)
+        found = schedules_page(connection, max(cursor, after), limit)
         orphans = orphaned_users(connection)
     shown = [ListedSettings.among(each, orphans) for each in found]
     last = found[-1].user_id if len(found) == limit else None
-    return answer({"settings": shown, "next": last})
+    return answer(SettingsPage(settings=shown, next=last, next_cursor=last))
 
 
-@router.get("/settings/{user_id}", summary="A user's settings")
+@router.get(
+    "/settings/{user_id}",
+    operation_id="get_settings",
+    response_model=BackupSettings,
+    summary="A user's settings",
+)
 def show(caller: Anybody, served: Served, user_id: UserId) -> Response:
     """The ETag says which version it is; `If-Match` of a PUT takes it."""
     _require_own(caller, user_id)
     return _tagged(settings_of(served.site, user_id))
 
 
-@router.put("/settings/{user_id}", summary="Create or change a user's settings")
+@router.put(
+    "/settings/{user_id}",
+    operation_id="change_settings",
+    response_model=BackupSettings,
+    responses=also(412),
+    summary="Create or change a user's settings",
+)
 def change(
     caller: Writer,
     context: Command,
@@ -147,25 +179,40 @@ def change(
     return _tagged(configure(served.site, context, user_id, wanted, if_version=version))
 
 
-@router.post("/settings/{user_id}/pause", summary="Suspend a user's runs")
+@router.post(
+    "/settings/{user_id}/pause",
+    operation_id="pause_settings",
+    response_model=BackupSettings,
+    summary="Suspend a user's runs",
+)
 def suspend(
-    caller: Writer, context: Command, served: Served, user_id: UserId, body: Note | None = None
+    caller: Writer, context: Command, served: Served, user_id: UserId, body: Note | NoBody = None
 ) -> Response:
     _require_own(caller, user_id)
     note = body.note if body else None
     return answer(BackupSettings.of(pause(served.site, context, user_id, note)))
 
 
-@router.post("/settings/{user_id}/resume", summary="Take a user's runs up again")
+@router.post(
+    "/settings/{user_id}/resume",
+    operation_id="resume_settings",
+    response_model=BackupSettings,
+    summary="Take a user's runs up again",
+)
 def take_up(
-    caller: Writer, context: Command, served: Served, user_id: UserId, body: Note | None = None
+    caller: Writer, context: Command, served: Served, user_id: UserId, body: Note | NoBody = None
 ) -> Response:
     _require_own(caller, user_id)
     note = body.note if body else None
     return answer(BackupSettings.of(resume(served.site, context, user_id, note)))
 
 
-@router.get("/settings/{user_id}/preview", summary="A user's next runs, if each is on time")
+@router.get(
+    "/settings/{user_id}/preview",
+    operation_id="preview_settings",
+    response_model=PreviewShape,
+    summary="A user's next runs, if each is on time",
+)
 def next_runs(
     caller: Anybody,
     served: Served,
@@ -173,7 +220,7 @@ def next_runs(
     count: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> Response:
     _require_own(caller, user_id)
-    return answer({"user_id": user_id, "runs": runs_ahead(served, user_id, count)})
+    return answer(PreviewShape(user_id=user_id, runs=runs_ahead(served, user_id, count)))
 
 
 def runs_ahead(served: ServedSite, user_id: int, count: int) -> list[datetime]:
