@@ -7,38 +7,36 @@ and by what is unique of it. So no row is shown twice or left out when others co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, and_, func, literal, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from projections.folds.backup import Backup
 from projections.folds.schedule import Schedule
 from projections.queries.catalog import in_store
 from projections.queries.overview import State, state_conditions
-from projections.tables.columns import UtcDateTime
 from projections.tables.columns import backup_catalog as catalog
 from projections.tables.columns import backup_runs as runs
 from projections.tables.columns import backup_settings as settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection
 
 Row = TypeVar("Row")
-_NEVER = literal(datetime(1, 1, 1, tzinfo=UTC), UtcDateTime)
 _BACKUP_ORDERS: dict[str, ColumnElement[Any]] = {
     "made": catalog.c.created_at,
     "name": catalog.c.filename,
-    "user": func.coalesce(catalog.c.user_id, 0),
+    "user": catalog.c.user_id,
     "size": catalog.c.size,
 }
 _SCHEDULE_ORDERS: dict[str, ColumnElement[Any]] = {
     "user": settings.c.user_id,
     "keep": settings.c.keep_count,
-    "last": func.coalesce(settings.c.last_backup_at, _NEVER),
-    "next": func.coalesce(settings.c.next_backup_at, _NEVER),
+    "last": settings.c.last_backup_at,
+    "next": settings.c.next_backup_at,
 }
 
 
@@ -128,8 +126,18 @@ def backups_list(connection: Connection, which: BackupsWanted, wanted: Wanted) -
 
 
 def count_backups(connection: Connection, which: BackupsWanted) -> int:
-    """How many there are in all."""
-    return _count(connection, catalog.c.status.in_(which.statuses), *which.conditions())
+    """How many there are in all.
+
+    Of a whole store by the index of statuses alone: those of other stores are counted and taken
+    away, and there are hardly ever any.
+    """
+    has_status = catalog.c.status.in_(which.statuses)
+    if which.user_ids is not None or which.named or which.up_to is not None:
+        return _count(connection, has_status, *which.conditions())
+    number = _count(connection, has_status)
+    for is_other in (catalog.c.store < which.store, catalog.c.store > which.store):
+        number -= _count(connection, is_other, catalog.c.status.concat("").in_(which.statuses))
+    return number
 
 
 def schedules_list(
@@ -166,18 +174,29 @@ def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:
 def _part(
     statement: Select[Any], column: ColumnElement[Any], number: ColumnElement[Any], wanted: Wanted
 ) -> Select[Any]:
-    """Rows beyond the place, those nearest to it first."""
+    """Rows beyond the place, those nearest to it first; no value is less than the least."""
     is_falling = wanted.order.is_falling is not wanted.is_before
     if wanted.place is not None:
-        value, unique = wanted.place
-        if is_falling:
-            is_beyond = or_(column < value, and_(column == value, number < unique))
-            statement = statement.where(column <= value, is_beyond)
-        else:
-            is_beyond = or_(column > value, and_(column == value, number > unique))
-            statement = statement.where(column >= value, is_beyond)
-    ordered = (column.desc(), number.desc()) if is_falling else (column, number)
+        statement = statement.where(_beyond(column, number, wanted.place, is_falling=is_falling))
+    ordered = (
+        (column.desc().nulls_last(), number.desc())
+        if is_falling
+        else (column.asc().nulls_first(), number)
+    )
     return statement.order_by(*ordered).limit(wanted.limit)
+
+
+def _beyond(
+    column: ColumnElement[Any], number: ColumnElement[Any], place: Place, *, is_falling: bool
+) -> ColumnElement[bool]:
+    value, unique = place
+    is_further = number < unique if is_falling else number > unique
+    if value is None:
+        same = and_(column.is_(None), is_further)
+        return same if is_falling else or_(column.is_not(None), same)
+    if is_falling:
+        return or_(column < value, column.is_(None), and_(column == value, is_further))
+    return and_(column >= value, or_(column > value, and_(column == value, is_further)))
 
 
 def _in_order(found: list[Row], wanted: Wanted) -> list[Row]:

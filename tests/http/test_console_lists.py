@@ -69,7 +69,8 @@ def link(page: httpx.Response, rel: str) -> str:
 
 def test_pages_go_forwards_and_back_in_any_order(operator: httpx.Client) -> None:
     """Every row once; and back to where one came from."""
-    for sort, expected in (("", range(1, 61)), ("-user", range(60, 0, -1)), ("next", None)):
+    orders = (("", range(1, 61)), ("-user", range(60, 0, -1)), ("next", None), ("-last", None))
+    for sort, expected in orders:
         first = operator.get(f"/console/schedules?sort={sort}")
         assert "60 schedules" in first.text
         second = operator.get(link(first, "next"))
@@ -289,3 +290,14 @@ def test_who_may_not_do_it_alone_may_not_do_it_to_many(office: Place) -> None:
     assert answer.status_code == 422
     assert "no backup was chosen" in answer.text
     assert chosen(visitor, path, act="x", scope="all").status_code == 422
+
+
+def test_the_time_machine_folds_what_would_be_long(operator: httpx.Client) -> None:
+    """Sixty schedules: fifteen are open, the others fold out; none is lost."""
+    page = operator.get("/console/time-machine?position=61").text
+    settings = page.partition('id="schedules-title"')[2].partition("</section>")[0]
+    shown, _details, folded = settings.partition("<details>")
+    assert shown.count('<th scope="row"') == 15
+    assert "<summary>45 more</summary>" in settings
+    assert folded.count('<th scope="row"') == 45
+    assert "give a user to see" not in settings

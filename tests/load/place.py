@@ -91,7 +91,7 @@ def _make(configuration: Configuration, size: Size) -> None:
     files = Files(site.store.path(first.filename), database.parent / "samples")
     fields = {"store": first.store, "source": first.source, "sha256": first.sha256}
     site.close()
-    fields |= {"size": first.size}
+    fields |= {"size": first.size, "warnings": [], "collapsed_from": None, "condition": "ok"}
     use = Use(size.kept, clock.now(), fields, files.publish, files.unlink)
     ledger = Ledger(open_engine(configuration.ledger_url), clock)
     written = YearsOfUse(ledger, clock, size.users, use)

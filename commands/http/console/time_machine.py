@@ -26,6 +26,8 @@ router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/time-machine"
 STEP = 50
 """What changed since: so many positions before, where nothing else is asked for."""
+AT_ONCE = 15
+"""Rows of each table that are open at first; the others fold out."""
 SHOWN = 100
 MAX_FOR_ALL = 50_000
 """Events that are folded for everybody while somebody waits; beyond them, for one user."""
@@ -77,6 +79,7 @@ def show(
         names = {
             each.backup_id: each.filename for each in backups_with_ids(connection, ids).values()
         }
+    differences = _differences(changes, owner, names)
     return page(
         request,
         caller,
@@ -94,7 +97,9 @@ def show(
         max_for_all=MAX_FOR_ALL,
         max_between=MAX_BETWEEN,
         is_too_far=is_too_far,
-        differences=_differences(changes, owner, names),
+        at_once=AT_ONCE,
+        differences=differences[:SHOWN],
+        changed=len(differences),
     )
 
 
@@ -113,8 +118,7 @@ def _differences(
 ) -> list[Difference]:
     """What a person would see, with names for ids."""
     told = [_told(each) for each in changes if owner is None or each.user_id == owner]
-    named = [each._replace(name=names.get(each.name, each.name)) for each in told if each.pairs]
-    return named[:SHOWN]
+    return [each._replace(name=names.get(each.name, each.name)) for each in told if each.pairs]
 
 
 def _told(change: Change) -> Difference:

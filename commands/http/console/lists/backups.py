@@ -134,7 +134,7 @@ def place_in(order: Order) -> Any:
     values: dict[str, Callable[[Backup], Any]] = {
         "made": lambda each: each.created_at,
         "name": lambda each: each.filename,
-        "user": lambda each: each.user_id or 0,
+        "user": lambda each: each.user_id,
         "size": lambda each: each.size,
     }
     value = values[order.by]

@@ -162,6 +162,8 @@ def _owners(site: Site, caller: Caller, text: str) -> list[int]:
 def cursor_of(place: Place) -> str:
     """A place as an address says it; a time in microseconds."""
     value = place.value
+    if value is None:
+        return f"{place.number}~{NOTHING}"
     told = value if isinstance(value, str | int) else to_microseconds(value)
     return f"{place.number}~{told}"
 
@@ -176,9 +178,11 @@ def place_of(cursor: str, order: Order) -> Place:
     number, mark, value = cursor.partition("~")
     if not mark or not _is_number(number):
         raise wrong
+    if value == NOTHING and order.by in _MAY_BE_NOTHING:
+        return Place(None, int(number))
     if order.by == "name":
         return Place(value, int(number))
-    if not _is_number(value.removeprefix("-")):
+    if not _is_number(value):
         raise wrong
     if order.by not in _TIMES:
         return Place(int(value), int(number))
@@ -188,6 +192,8 @@ def place_of(cursor: str, order: Order) -> Place:
         raise wrong from None
 
 
+NOTHING = "none"
+_MAY_BE_NOTHING = ("user", "last", "next")
 _TIMES = ("made", "last", "next")
 _DIGITS = len(str(MAX_USER_ID))
 

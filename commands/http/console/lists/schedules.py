@@ -42,8 +42,6 @@ COLUMNS = (
     *("keep_yearly", "last_backup_at", "next_backup_at", "failures", "created_at", "updated_at"),
 )
 _VALUES: Callable[[Any], tuple[Any, ...]] = attrgetter(*COLUMNS)
-_NEVER = -62_135_596_800_000_000
-"""The first moment of the year 1, in microseconds: where what never happened stands."""
 
 
 class Asked(Paged):
@@ -132,8 +130,8 @@ def place_in(order: Order) -> Any:
     values: dict[str, Callable[[Schedule], Any]] = {
         "user": lambda each: each.user_id,
         "keep": lambda each: each.keep_count,
-        "last": lambda each: each.last_backup_at or _NEVER,
-        "next": lambda each: each.next_backup_at or _NEVER,
+        "last": lambda each: each.last_backup_at,
+        "next": lambda each: each.next_backup_at,
     }
     value = values[order.by]
     return lambda schedule: Place(value(schedule), schedule.user_id)
