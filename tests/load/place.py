@@ -24,6 +24,7 @@ from ledger.clock import ManualClock, SystemClock
 from tests.benchmarks.years_of_use import Use, YearsOfUse
 from tests.commands.world import make_database
 
+_SOUND = {"findings": [], "unchecked": [], "cipher": None}
 LINKS_EACH = 10_000
 """Names of one file; a file system has a limit."""
 
@@ -40,8 +41,8 @@ class Size:
     def days(self) -> int:
         """How long it takes until there are so many, about: the last one is yesterday."""
         each_day = self.events // self.users
-        full = 1 + 5 * self.kept
-        return 1 + (self.kept + (each_day - full) // 7 if each_day > full else each_day // 5)
+        full = 1 + 4 * self.kept
+        return 1 + (self.kept + (each_day - full) // 6 if each_day > full else each_day // 4)
 
 
 class Files:
@@ -91,7 +92,7 @@ def _make(configuration: Configuration, size: Size) -> None:
     files = Files(site.store.path(first.filename), database.parent / "samples")
     fields = {"store": first.store, "source": first.source, "sha256": first.sha256}
     site.close()
-    fields |= {"size": first.size, "warnings": [], "collapsed_from": None, "condition": "ok"}
+    fields |= {"size": first.size, "warnings": [], "collapsed_from": None, "condition": "ok"} | _SOUND
     use = Use(size.kept, clock.now(), fields, files.publish, files.unlink)
     ledger = Ledger(open_engine(configuration.ledger_url), clock)
     written = YearsOfUse(ledger, clock, size.users, use)

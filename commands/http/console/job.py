@@ -58,7 +58,6 @@ SHOWN_APART = {
     "restore_tables": "planned_tables.html",
 }
 """Kinds whose results have a template of their own."""
-VERDICTS = {"compare": "Compared.", "plan_tables": "Nothing was done yet."}
 OTHER = Kind("A job", BASE, "Overview")
 MAX_SHOWN = 40
 
@@ -96,7 +95,7 @@ def verdict_of(job: Job) -> Verdict | None:
         return None
     found = job.result if isinstance(job.result, dict) else {}
     if job.kind in SHOWN_APART and "message" not in found:
-        return Verdict("ok", VERDICTS[job.kind])
+        return Verdict("ok", _told_apart(found))
     if job.kind in ("restore", "restore_tables"):
         return Verdict("ok", str(found["message"]))
     if "ok" in found:
@@ -119,6 +118,17 @@ def verdict_of(job: Job) -> Verdict | None:
     if job.kind == "offsite_copy" and found.get("failed"):
         return Verdict("bad", f"{len(found['failed'])} not copied; see below.")
     return Verdict("ok", "Done.")
+
+
+def _told_apart(found: dict[str, Any]) -> str:
+    """Of a comparison how many tables differ; of a plan that it is none but that."""
+    if "older" not in found:
+        return "Nothing was done yet. This is what would change:"
+    number = sum(
+        bool(each["added"] or each["removed"] or each["changed"] or each["only_in"])
+        for each in found["tables"]
+    )
+    return f"{count(number, 'table')} {'differs' if number == 1 else 'differ'}."
 
 
 def _result_rows(job: Job) -> list[dict[str, Any]]:

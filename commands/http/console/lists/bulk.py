@@ -206,7 +206,7 @@ class Bulk:
 def one_by_one(order: Order, tell: Tell, act: Callable[[str], str]) -> Iterable[Row]:
     """A row for each name: what the act says, or why it was refused."""
     for number, name in enumerate(order.names):
-        tell("rows", number, len(order.names))
+        tell("one by one", number, len(order.names))
         yield row_of(name, act)
 
 
