@@ -137,6 +137,16 @@ def test_a_wrong_filter_is_named_and_the_others_are_kept(operator: httpx.Client)
         assert saved.status_code == (200 if field in ("after", "before") else 422)
 
 
+def test_a_wrong_filter_of_the_log_keeps_the_others(operator: httpx.Client) -> None:
+    """A time or a user that is none."""
+    for field, value in (("since", "yesterday"), ("user", "Person 7")):
+        answer = operator.get("/console/audit", params={"resource": "schedule/1", field: value})
+        assert answer.status_code == 422
+        assert 'name="resource" value="schedule/1"' in answer.text
+        assert f'value="{value}"' in answer.text
+        assert '<th scope="row"' not in answer.text
+
+
 def test_a_list_is_saved_as_csv_with_its_filters(office: Place, operator: httpx.Client) -> None:
     """All rows, and no cell that a spreadsheet would compute; a user gets the user's own."""
     answer = operator.get("/console/schedules.csv?sort=-user")

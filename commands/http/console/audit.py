@@ -15,7 +15,7 @@ from commands.http.callers import Reader
 from commands.http.console.job import job_page
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
-from commands.http.console.schedules import Digits, number_of
+from commands.http.console.schedules import number_of
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
 from commands.http.problems import not_found
@@ -52,7 +52,7 @@ class Asked(BaseModel):
     since: Annotated[str, Query(max_length=40)] = ""
     until: Annotated[str, Query(max_length=40)] = ""
     type: Annotated[str, Query(max_length=MAX_TEXT)] = ""
-    user: Digits = ""
+    user: Annotated[str, Query(max_length=MAX_TEXT)] = ""
     failed: Annotated[str, Query(max_length=10)] = ""
     resource: Annotated[str, Query(max_length=MAX_TEXT)] = ""
     text: Annotated[str, Query(max_length=MAX_TEXT)] = ""
@@ -62,13 +62,13 @@ class Asked(BaseModel):
         """The same as the ledger is asked.
 
         Raises:
-            HTTPException: 422, a time is none.
+            HTTPException: 422, a time or a user is none.
         """
         return AuditFilter(
             since=_moment(self.since),
             until=_moment(self.until),
             event_type=self.type or None,
-            user_id=number_of(self.user),
+            user_id=_user(self.user),
             failed_only=bool(self.failed),
             resource=self.resource or None,
             text=self.text or None,
@@ -93,16 +93,23 @@ class Line(NamedTuple):
 def newest(
     request: Request, caller: Reader, served: Served, asked: Annotated[Asked, Query()]
 ) -> Response:
-    found = audit_page(served.site, asked.filter(), cursor=asked.cursor, limit=PAGE)
-    kept = asked.kept()
+    kept, problem = asked.kept(), None
+    try:
+        wanted = asked.filter()
+    except HTTPException as error:  # the other fields stay as they were filled in
+        wanted, problem = AuditFilter(), str(error.detail)
+    number = 1 if problem else PAGE
+    found = audit_page(served.site, wanted, cursor=asked.cursor, limit=number)
     older = None
-    if found.next_cursor is not None:
+    if found.next_cursor is not None and problem is None:
         older = f"{PLACE}?{urlencode(kept | {'cursor': found.next_cursor})}"
     return page(
         request,
         caller,
         "audit.html",
-        lines=lines_of(served, found.records),
+        422 if problem else 200,
+        problem=problem,
+        lines=[] if problem else lines_of(served, found.records),
         asked=asked,
         is_filtered=bool(kept),
         groups=GROUPS,
@@ -163,6 +170,12 @@ def _decoded(record: StoredRecord) -> Event | None:
         return decode_event(record.record)
     except RecordError:
         return None
+
+
+def _user(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit()):
+        raise HTTPException(422, f"{text[:40]!r} is not the number of a user")
+    return number_of(text[:18])
 
 
 def _moment(text: str) -> datetime | None:
