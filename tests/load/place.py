@@ -24,7 +24,10 @@ from ledger.clock import ManualClock, SystemClock
 from tests.benchmarks.years_of_use import Use, YearsOfUse
 from tests.commands.world import make_database
 
-_SOUND = {"findings": [], "unchecked": [], "cipher": None}
+_SOUND = {
+    **{"condition": "ok", "collapsed_from": None, "cipher": None},
+    **{"findings": [], "unchecked": [], "warnings": []},
+}
 LINKS_EACH = 10_000
 """Names of one file; a file system has a limit."""
 
@@ -92,7 +95,7 @@ def _make(configuration: Configuration, size: Size) -> None:
     files = Files(site.store.path(first.filename), database.parent / "samples")
     fields = {"store": first.store, "source": first.source, "sha256": first.sha256}
     site.close()
-    fields |= {"size": first.size, "warnings": [], "collapsed_from": None, "condition": "ok"} | _SOUND
+    fields |= {"size": first.size, **_SOUND}
     use = Use(size.kept, clock.now(), fields, files.publish, files.unlink)
     ledger = Ledger(open_engine(configuration.ledger_url), clock)
     written = YearsOfUse(ledger, clock, size.users, use)
