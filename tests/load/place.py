@@ -25,8 +25,12 @@ from tests.benchmarks.years_of_use import Use, YearsOfUse
 from tests.commands.world import make_database
 
 _SOUND = {
-    **{"condition": "ok", "collapsed_from": None, "cipher": None},
-    **{"findings": [], "unchecked": [], "warnings": []},
+    "condition": "ok",
+    "collapsed_from": None,
+    "cipher": None,
+    "findings": [],
+    "unchecked": [],
+    "warnings": [],
 }
 LINKS_EACH = 10_000
 """Names of one file; a file system has a limit."""
