@@ -9,8 +9,10 @@ killed sends only the rest.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
-from collections import OrderedDict
+import struct
+import tempfile
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("backup_ledger.offsite")
 VERSION = 1
-KEPT_LISTS = 16
-"""Lists of hashes kept in memory, at most 2 MB each."""
+HASH_BYTES = 32
+OWN_BITS = 1 << 24
+"""Of a filter of the chunks that one copy added: 2 MB."""
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS packs (
@@ -62,11 +65,13 @@ class Index:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._connection = _open(path)
-        self._lists: OrderedDict[int, bytes] = OrderedDict()
+        self._lists = _VerifiedLists(path.parent)
+        self._own = bytearray(OWN_BITS // 8)
         self.usable: set[int] = set()
-        self.is_empty = True
+        self._has_others = False
 
     def close(self) -> None:
+        self._lists.close()
         self._connection.close()
 
     def entries(self) -> list[tuple[int, bytes, int, str]]:
@@ -77,13 +82,23 @@ class Index:
     def use(self, pack_ids: Collection[int]) -> None:
         """From now on these packs, and those that are added, are leaned on."""
         self.usable = set(pack_ids)
-        self.is_empty = not self.usable
+        self._has_others = bool(self.usable)
 
-    def find(self, hashes: Sequence[bytes], chunk_bytes: int) -> dict[bytes, Place]:
+    def confirmed(
+        self, hashes: Sequence[bytes], places: Sequence[Place | None], chunk_bytes: int
+    ) -> dict[bytes, Place]:
+        """Of supposed places of chunks, in the order of `hashes`, those that hold them."""
+        return {
+            digest: place
+            for digest, place in zip(hashes, places, strict=True)
+            if place is not None and self._has(place, digest, chunk_bytes)
+        }
+
+    def find(self, hashes: Collection[bytes], chunk_bytes: int) -> dict[bytes, Place]:
         """Places of chunks, by the hash of each; those that are not known are not in it."""
-        if self.is_empty:
+        wanted = {_short(each): each for each in hashes if self._has_others or self._is_own(each)}
+        if not wanted:
             return {}
-        wanted = {_short(each): each for each in hashes}
         marks = ",".join("?" * len(wanted))
         rows = self._connection.execute(
             f"SELECT hash, pack, place FROM chunks WHERE hash IN ({marks})",  # noqa: S608
@@ -94,8 +109,7 @@ class Index:
             digest = wanted[short]
             if digest in found or pack_id not in self.usable:
                 continue
-            listed = self._list_of(pack_id, chunk_bytes)
-            if listed[32 * place : 32 * place + 32] == digest:
+            if self._has(Place(pack_id, place), digest, chunk_bytes):
                 found[digest] = Place(pack_id, place)
         return found
 
@@ -131,13 +145,12 @@ class Index:
             pack_id = int(cursor.lastrowid or 0)
             self._connection.executemany(
                 "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?)",
-                (
-                    (_short(hashes[start : start + 32]), pack_id, start // 32)
-                    for start in range(0, len(hashes), 32)
-                ),
+                [(short, pack_id, place) for short, place in _in_order(hashes)],
             )
+        for start in range(0, len(hashes), HASH_BYTES):
+            byte, bit = _own_bit(hashes[start : start + HASH_BYTES])
+            self._own[byte] |= bit
         self.usable.add(pack_id)
-        self.is_empty = False
         return pack_id
 
     def keep_uses(self, source: str, pages: Mapping[int, int]) -> None:
@@ -167,21 +180,63 @@ class Index:
                 self._connection.execute("DELETE FROM uses WHERE pack = ?", (pack_id,))
                 self._connection.execute("DELETE FROM packs WHERE id = ?", (pack_id,))
 
-    def _list_of(self, pack_id: int, chunk_bytes: int) -> bytes:
-        """A pack's list of hashes; empty where it is not whole, or of chunks of another size."""
-        listed = self._lists.get(pack_id)
-        if listed is None:
-            hashes, digest, its_bytes = self._connection.execute(
-                "SELECT hashes, hashes_sha256, chunk_bytes FROM packs WHERE id = ?", (pack_id,)
+    def _has(self, place: Place, digest: bytes, chunk_bytes: int) -> bool:
+        """Whether a pack's list, whole and of chunks of this size, has a hash at a place."""
+        if place.pack_id not in self._lists:
+            hashes, its_digest, its_bytes = self._connection.execute(
+                "SELECT hashes, hashes_sha256, chunk_bytes FROM packs WHERE id = ?",
+                (place.pack_id,),
             ).fetchone() or (b"", b"", 0)
-            is_whole = its_bytes == chunk_bytes and sha256(hashes).digest() == digest
-            listed = bytes(hashes) if is_whole else b""
-            self._lists[pack_id] = listed
-            if len(self._lists) > KEPT_LISTS:
-                self._lists.popitem(last=False)
-        else:
-            self._lists.move_to_end(pack_id)
-        return listed
+            is_whole = its_bytes == chunk_bytes and sha256(hashes).digest() == its_digest
+            self._lists.keep(place.pack_id, hashes if is_whole else b"")
+        return self._lists.digest(place) == digest
+
+    def _is_own(self, digest: bytes) -> bool:
+        """Whether this copy may have added a chunk; where it says no, it has not."""
+        byte, bit = _own_bit(digest)
+        return bool(self._own[byte] & bit)
+
+
+class _VerifiedLists:
+    """Packs' lists of hashes that were looked at, in a scratch file that has no name.
+
+    After many copies a block's chunks are in dozens of packs: to read and verify a list again
+    whenever it is needed would take longer than everything else, and all of them in memory would
+    be 128 MB for 16 GB.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (see `close`)
+        self._starts: dict[int, tuple[int, int]] = {}
+        self._end = 0
+
+    def __contains__(self, pack_id: int) -> bool:
+        return pack_id in self._starts
+
+    def keep(self, pack_id: int, hashes: bytes) -> None:
+        """Keep a list, empty where nothing is to be found in it.
+
+        Raises:
+            IndexUnusable: there is no room for it.
+        """
+        rest = memoryview(hashes)
+        try:
+            while rest:
+                rest = rest[os.write(self._file.fileno(), rest) :]
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
+        self._starts[pack_id] = (self._end, len(hashes))
+        self._end += len(hashes)
+
+    def digest(self, place: Place) -> bytes:
+        """The hash at a place; nothing where the list ends before it."""
+        start, length = self._starts[place.pack_id]
+        at = HASH_BYTES * place.place
+        return os.pread(self._file.fileno(), HASH_BYTES, start + at) if at < length else b""
+
+    def close(self) -> None:
+        self._file.close()
 
 
 @contextmanager
@@ -194,9 +249,13 @@ def told_of(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise IndexUnusable(
-            f"the index {path} cannot be used: {error}; free some space there, and try again"
-        ) from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> IndexUnusable:
+    return IndexUnusable(
+        f"the index {path} cannot be used: {error}; free some space there, and try again"
+    )
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -235,3 +294,15 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _short(digest: bytes) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _in_order(hashes: bytes) -> list[tuple[int, int]]:
+    """(short hash, place), sorted, so that neighbors go into the same pages of the index."""
+    shorts = struct.unpack(">" + "q24x" * (len(hashes) // HASH_BYTES), hashes)
+    return sorted((short, place) for place, short in enumerate(shorts))
+
+
+def _own_bit(digest: bytes) -> tuple[int, int]:
+    """Where a chunk is in the filter: a byte, and a bit in it."""
+    number = int.from_bytes(digest[:3], "big")
+    return number >> 3, 1 << (number & 7)

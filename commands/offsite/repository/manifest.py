@@ -49,6 +49,7 @@ _PACK = struct.Struct("<32sII")
 _FRAME = struct.Struct("<III")
 ROW_BYTES = 9
 """A chunk's share of the columns: two u32 and a u8."""
+ROWS_AT_ONCE = 1 << 16
 
 
 class ManifestHead(NamedTuple):
@@ -211,6 +212,9 @@ def _decode_packs(body: memoryview, at: int) -> tuple[tuple[Pack, ...], int]:
 def _check_rows(manifest: Manifest, name: str) -> None:
     """Every row names a pack and a frame that are there; a place is looked at when it is read."""
     counts = [len(pack.frames) for pack in manifest.packs]
-    rows = zip(manifest.pack_column, manifest.frame_column, strict=True)
-    if any(pack >= len(counts) or frame >= counts[pack] for pack, frame in rows):
-        raise RepositoryDamaged(f"{name} names a frame that is not in its list of packs")
+    packs, frames = manifest.pack_column, manifest.frame_column
+    for start in range(0, len(packs), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        named = set(zip(packs[part], frames[part], strict=True))
+        if any(pack >= len(counts) or frame >= counts[pack] for pack, frame in named):
+            raise RepositoryDamaged(f"{name} names a frame that is not in its list of packs")

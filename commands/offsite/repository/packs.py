@@ -17,13 +17,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from commands.offsite.errors import RepositoryDamaged
-from commands.offsite.repository.seal import compress
 from ledger.tree.merkle import Frontier, leaf_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from commands.offsite.repository.seal import Sealer
+    from commands.offsite.repository.seal import FrameCompressor, Sealer
 
 FRAME_CHUNKS = 64
 MAX_FRAME_BYTES = 4 << 20
@@ -61,6 +60,7 @@ class OpenPack:
     """A pack while it is filled. `hashes`: of its chunks, in order; `size`: of its content."""
 
     sealer: Sealer
+    compressor: FrameCompressor
     frame_bytes: int
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -95,7 +95,7 @@ class OpenPack:
 
     def end_frame(self) -> None:
         if self.waiting:
-            compressed = compress(bytes(self.waiting))
+            compressed = self.compressor.frame(self.waiting)
             self.frames.append(Frame(self.size, len(compressed), len(self.waiting)))
             self._append(compressed)
             self.plain_bytes += len(self.waiting)

@@ -96,9 +96,21 @@ class Opener:
         return opened.getvalue()
 
 
-def compress(plain: bytes | memoryview) -> bytes:
+class FrameCompressor:
+    """Compresses one frame after another; its tables are made once, not for every frame."""
+
+    def __init__(self) -> None:
+        self._compressor = zstd.ZstdCompressor(options=_OPTIONS)
+
+    def frame(self, plain: bytes | bytearray) -> bytes:
+        """One frame, with its content's size and checksum; the same bytes as `compress` gives."""
+        self._compressor.set_pledged_input_size(len(plain))
+        return self._compressor.compress(plain, mode=zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def compress(plain: bytes) -> bytes:
     """One frame, with its content's size and checksum."""
-    return zstd.compress(plain, options=_OPTIONS)
+    return FrameCompressor().frame(plain)
 
 
 def compress_pieces(pieces: Iterable[bytes | memoryview], size: int) -> bytes:
@@ -114,13 +126,14 @@ def decompress(frame: bytes | memoryview, size: int, name: str) -> bytes:
     Raises:
         RepositoryDamaged: it is no frame, or has another size.
     """
+    decompressor = zstd.ZstdDecompressor()
     try:
-        info = zstd.get_frame_info(frame)
-        if info.decompressed_size != size:
-            raise RepositoryDamaged(f"a frame of {name} does not have the size in its manifest")
-        return zstd.decompress(frame)
+        plain = decompressor.decompress(frame, size)
     except zstd.ZstdError as error:
         raise RepositoryDamaged(f"a frame of {name} cannot be decompressed: {error}") from error
+    if len(plain) != size or not decompressor.eof or decompressor.unused_data:
+        raise RepositoryDamaged(f"a frame of {name} does not have the size in its manifest")
+    return plain
 
 
 def decompress_whole(content: bytes, name: str, limit: int = MAX_MANIFEST_BYTES) -> bytes:

@@ -11,16 +11,15 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from commands.offsite.repository.manifest import ROW_BYTES
+from commands.offsite.repository.manifest import ROW_BYTES, ROWS_AT_ONCE
 from commands.sqlite.files import create_private, file_error
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Iterator
     from pathlib import Path
 
 PIECE_BYTES = 1 << 20
-ROWS_AT_ONCE = 1 << 16
-"""How many rows are written before their memory is let go."""
 
 
 class Columns:
@@ -34,10 +33,19 @@ class Columns:
         self._places = self._bytes[8 * count :]
         self._written = 0
 
-    def put(self, row: int, pack: int, frame: int, place: int) -> None:
-        self._packs[row], self._frames[row], self._places[row] = pack, frame, place
-        self._written += 1
-        if self._written % ROWS_AT_ONCE == 0:
+    def put(
+        self,
+        first: int,
+        packs: array[int],
+        frames: array[int] | memoryview,
+        places: bytes | bytearray | memoryview,
+    ) -> None:
+        """Rows of neighboring chunks, from `first` on; the numbers are u32, u32 and u8."""
+        rows = slice(first, first + len(packs))
+        self._packs[rows], self._frames[rows], self._places[rows] = packs, frames, places
+        self._written += len(packs)
+        if self._written >= ROWS_AT_ONCE:  # so many may stay in memory
+            self._written = 0
             let_go(self._mapped)
 
     def rows(self) -> Iterator[tuple[int, int, int]]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from commands.offsite.repository.stores import ObjectStore
 
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 18
+"""What stays in the processor's cache between reading and hashing."""
 
 
 def fetch_copy(

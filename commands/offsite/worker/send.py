@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from hashlib import sha256
@@ -30,11 +31,12 @@ from commands.offsite.repository.packs import (
     frame_chunks,
     packs_root,
 )
-from commands.offsite.repository.seal import Sealer, compress_pieces
+from commands.offsite.repository.seal import FrameCompressor, Sealer, compress_pieces
 from commands.offsite.worker.columns import mapped_columns
 from commands.offsite.worker.jobs import CopyJob, CopyResult
 from commands.offsite.worker.pages_used import pages_used
 from commands.offsite.worker.reconcile_packs import join_recipients, reconcile_packs
+from commands.offsite.worker.taken_over import TakenOver
 from commands.sqlite.copy_process import Brake
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ class _Sender:
         self._store, self._job, self._index = store, job, index
         self._columns, self._chunk_bytes = columns, chunk_bytes
         self._frame_chunks = frame_chunks(chunk_bytes)
-        self._sealer = Sealer(job.recipients)
+        self._sealer, self._compressor = Sealer(job.recipients), FrameCompressor()
         self._recipients = join_recipients(job.recipients)
         self._put_at, self._oldest_pack = put_at, time()
         self.packs: list[Pack] = []
@@ -141,7 +143,7 @@ class _Sender:
         """
         whole, blocks, done = sha256(), bytearray(), 0
         block_bytes = BLOCK_CHUNKS * self._chunk_bytes
-        taken = _TakenOver(self._index, last, self._chunk_bytes, self._number_of)
+        taken = TakenOver(self._index, last, self._chunk_bytes, self._number_of)
         with ThreadPoolExecutor(1, "offsite-send") as executor:
             for number in range(-(-self._job.size // block_bytes)):
                 block = memoryview(_read(descriptor, min(block_bytes, self._job.size - done)))
@@ -150,9 +152,9 @@ class _Sender:
                 blocks += digest
                 rows = taken.rows(number, digest, len(block) == block_bytes)
                 if rows is None:
-                    self._add_block(number * BLOCK_CHUNKS, block, executor)
+                    self._add_block(number, block, taken, executor)
                 else:
-                    self._take_over(number * BLOCK_CHUNKS, rows)
+                    self._columns.put(number * BLOCK_CHUNKS, *rows)
                 done += len(block)
                 on_progress(done, self._job.size)
             if os.read(descriptor, 1) or whole.hexdigest() != self._job.sha256:
@@ -194,19 +196,40 @@ class _Sender:
         used = pages_used(self.packs, self._columns.rows(), self._frame_chunks)
         return {pack_id: used[number] for pack_id, number in self._numbers.items()}
 
-    def _add_block(self, first: int, block: memoryview, executor: ThreadPoolExecutor) -> None:
+    def _add_block(
+        self, number: int, block: memoryview, taken: TakenOver, executor: ThreadPoolExecutor
+    ) -> None:
         step = self._chunk_bytes
         chunks = [block[start : start + step] for start in range(0, len(block), step)]
         hashes = [sha256(chunk).digest() for chunk in chunks]
-        places = self._index.find(hashes, step)
-        for row, (chunk, digest) in enumerate(zip(chunks, hashes, strict=True), first):
-            is_short = len(chunk) < step
-            place = places.get(digest)
-            if place is not None and not is_short:
-                self._put_row(row, self._number_of(place.pack_id), place.place)
-                continue
-            waiting = self._waiting(digest) if self._job.share and not is_short else None
-            self._put_row(row, *(waiting or self._add_chunk(chunk, digest, executor)))
+        known = self._known(hashes[: len(block) // step], number, taken)
+        packs, frames, places = array("I"), array("I"), bytearray()
+        for chunk, digest in zip(chunks, hashes, strict=True):
+            is_shared = self._job.share and len(chunk) == step
+            found = (known.get(digest) or self._waiting(digest)) if is_shared else None
+            pack, place = found or self._add_chunk(chunk, digest, executor)
+            frame, place_in_frame = divmod(place, self._frame_chunks)
+            packs.append(pack)
+            frames.append(frame)
+            places.append(place_in_frame)
+        self._columns.put(number * BLOCK_CHUNKS, packs, frames, places)
+
+    def _known(
+        self, hashes: list[bytes], number: int, taken: TakenOver
+    ) -> dict[bytes, tuple[int, int]]:
+        """Packs by their number, and places in them, of the chunks that the store has.
+
+        Most chunks of a block that changed are where they were in the last copy.
+        """
+        if not self._job.share:
+            return {}
+        likely = taken.places(number, len(hashes))
+        found = self._index.confirmed(hashes, likely, self._chunk_bytes)
+        others = [digest for digest in hashes if digest not in found]
+        found |= self._index.find(others, self._chunk_bytes)
+        return {
+            digest: (self._number_of(place.pack_id), place.place) for digest, place in found.items()
+        }
 
     def _waiting(self, digest: bytes) -> tuple[int, int] | None:
         """Where a chunk is that the store does not have yet: in the open pack, or on its way."""
@@ -222,7 +245,8 @@ class _Sender:
             self._end_pack(executor)
         if self._open is None:
             frame_bytes = self._frame_chunks * self._chunk_bytes
-            self._open = (len(self.packs), OpenPack(self._sealer, frame_bytes))
+            pack = OpenPack(self._sealer, self._compressor, frame_bytes)
+            self._open = (len(self.packs), pack)
             self.packs.append(Pack(b"", 0, ()))
         number, pack = self._open
         place = pack.add(chunk, digest)
@@ -236,6 +260,7 @@ class _Sender:
             return
         self._settle()
         number, pack = self._open
+        pack.end_frame()  # here: the next pack's frames need the compressor meanwhile
         self._sending = (number, pack, executor.submit(self._send, pack))
         self._open = None
         self._unsent = [{}, self._unsent[0]]
@@ -275,53 +300,6 @@ class _Sender:
             self._oldest_pack = min(self._oldest_pack, self._put_at.get(pack_id, 0.0))
             self.packs.append(self._index.pack(pack_id))
         return number
-
-    def _put_row(self, row: int, pack: int, place: int) -> None:
-        self._columns.put(row, pack, *divmod(place, self._frame_chunks))
-
-    def _take_over(self, first: int, rows: list[tuple[int, int, int]]) -> None:
-        for row, (pack, frame, place) in enumerate(rows, first):
-            self._columns.put(row, pack, frame, place)
-
-
-class _TakenOver:
-    """Rows of the source's last copy, for blocks that did not change."""
-
-    def __init__(
-        self,
-        index: Index,
-        last: LastCopy | None,
-        chunk_bytes: int,
-        number_of: Callable[[int], int],
-    ) -> None:
-        is_same = last is not None and last.manifest.head.chunk_bytes == chunk_bytes
-        self._last = last if is_same else None
-        self._number_of = number_of
-        self._ids: list[int | None] = []
-        if self._last is not None:
-            names = [pack.name for pack in self._last.manifest.packs]
-            ids = index.ids(names)
-            self._ids = [
-                found if (found := ids.get(name)) in index.usable else None for name in names
-            ]
-            self._packs = self._last.manifest.pack_column
-            self._frames = self._last.manifest.frame_column
-            self._places = self._last.manifest.place_column
-
-    def rows(self, number: int, digest: bytes, is_whole: bool) -> list[tuple[int, int, int]] | None:
-        """The rows of a block; None where it changed, or a pack of it may not be leaned on."""
-        if self._last is None or not is_whole or not self._last.has_block(number, digest):
-            return None
-        part = slice(number * BLOCK_CHUNKS, (number + 1) * BLOCK_CHUNKS)
-        packs = self._packs[part].tolist()
-        numbers: dict[int, int] = {}
-        for pack in set(packs):
-            pack_id = self._ids[pack]
-            if pack_id is None:
-                return None
-            numbers[pack] = self._number_of(pack_id)
-        rows = zip(packs, self._frames[part].tolist(), self._places[part].tolist(), strict=True)
-        return [(numbers[pack], frame, place) for pack, frame, place in rows]
 
 
 def _read(descriptor: int, count: int) -> bytes:
