@@ -36,7 +36,8 @@ class Row:
     """One figure. `ratio` above `target` is better, always.
 
     `spread` is that of the ratio. `cpu_seconds`: what our side and the other took of the
-    processors in a round, helper processes too; `load`: runnable processes as it began.
+    processors in a round, helper processes too; `load`: runnable processes as it began. `days`:
+    of a row over many days, what each side stores after each, in bytes.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Row:
     rounds: int = 1
     cpu_seconds: list[float] = field(default_factory=list)
     load: float = 0.0
+    days: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
     def is_steady(self) -> bool:

@@ -1,27 +1,18 @@
-"""A picture of 30 days off-site: docs/offsite-month.svg.
+"""A picture of 30 days off-site, of the row `offsite_month_1` that was kept.
 
-python -m tests.benchmarks.offsite_month [MEGABYTES]
-
-One percent of the rows changes each day, and every day's backup is kept. Needs restic.
+One percent of the rows changes each day, and every day's backup is kept.
 """
 
 from __future__ import annotations
 
-import sys
-import tempfile
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
-from tests.benchmarks.measuring import FULL
-from tests.benchmarks.offsite_rows import MEGABYTE, month
-from tests.benchmarks.report import ROOT
-
-PICTURE = ROOT / "docs" / "offsite-month.svg"
+MEGABYTE = 1024 * 1024
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 300, 70, 150, 30, 30
 SIDES = (("Backup Ledger", "ours"), ("restic", "theirs"), ("whole files, zstd", "whole"))
 
 
-def picture(days: list[tuple[int, int, int]], megabytes: int) -> str:
+def picture(days: Sequence[Sequence[int]]) -> str:
     """A line for each side, megabytes over days; the last value beside it."""
     highest = max(max(day) for day in days)
 
@@ -36,7 +27,7 @@ def picture(days: list[tuple[int, int, int]], megabytes: int) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
             'font-family="system-ui, sans-serif" font-size="12">'
         ),
-        f"<title>{len(days)} daily backups of {megabytes} MB off-site, all kept</title>",
+        f"<title>{len(days)} daily backups off-site, all kept</title>",
         (
             "<style>text{fill:#57606a}path{fill:none;stroke-width:2}.ours{stroke:#2f7d5b}"
             ".theirs{stroke:#b3541e}.whole{stroke:#8c959f}line{stroke:#8c959f;stroke-width:.5}"
@@ -65,13 +56,3 @@ def picture(days: list[tuple[int, int, int]], megabytes: int) -> str:
             f"{end / MEGABYTE:,.0f} MB</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
-
-
-def main(megabytes: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        days = month(Path(folder), replace(FULL, database_mb=megabytes), 1)
-    PICTURE.write_text(picture(days, megabytes), "utf-8")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else FULL.database_mb)

@@ -1,25 +1,21 @@
 """Off-site copies beside restic: bytes sent, processors, size of the store, memory.
 
-restic is the one on the PATH (Debian has it); where there is none, a row says so and is not met.
+The rows of one day come from the same rounds: a first copy, one right after it, one after a
+percent of the rows changed, a restore; each side in turn. Where there is no restic, a row says so
+and is not met.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import sqlite3
-import subprocess
+import tempfile
 from collections.abc import Callable
-from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from hashlib import sha256
-from itertools import accumulate
 from pathlib import Path
-from random import Random
-from threading import Event, Thread
 from time import perf_counter
-from typing import Self
 
 from commands.audit.keys import make_key
 from commands.backups.take import take_backup
@@ -28,220 +24,118 @@ from commands.offsite.copy_all import copy_missing
 from commands.offsite.deleting.collect import collect
 from commands.offsite.destinations import find_destination
 from commands.offsite.repository.seal import Sealer, compress, new_identity, recipient_of
-from commands.offsite.worker.jobs import CopyResult
-from commands.offsite.worker.run import run_copy, run_fetch
 from commands.site.actors import operator
 from commands.site.site import Site
 from ledger.clock import ManualClock
 from ledger.events.base import ChangedFields
-from tests.benchmarks.measuring import Row, Sizes
-from tests.commands.offsite.repositories import Repository
+from tests.benchmarks.measuring import Rounds, Row, Sizes
+from tests.benchmarks.offsite_sides import (
+    MEGABYTE,
+    Ours,
+    Restic,
+    change,
+    make_database,
+    size_of,
+)
 from tests.commands.world import MIDNIGHT, World
 
-MEGABYTE = 1024 * 1024
-ROW_BYTES = 450
+DAY_ROUNDS = 3
 MONTH_DAYS = 30
+MONTH_SHARE = 16
+"""A month is of a database of this share of the full size: thirty copies of each side, kept."""
 KEPT_DAYS = 7
 MOST_MEMORY_MB = 150
 MANY_PACKS = 10_000
 PLACE = "elsewhere"
-WORDS = tuple(f"{Random(number).getrandbits(40):x}"[: 2 + number % 8] for number in range(4_000))
-OFTEN = tuple(accumulate(1 / (rank + 1) for rank in range(len(WORDS))))
-"""As in a language: the n-th word comes an n-th as often as the first."""
-
-
-def text(random: Random) -> str:
-    return " ".join(random.choices(WORDS, cum_weights=OFTEN, k=90))
-
-
-def make_database(path: Path, megabytes: int) -> None:
-    """Rows of words with an index, as a business application's."""
-    random = Random(1)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, who INT, text TEXT)")
-        for _ in range(megabytes):
-            rows = [(random.getrandbits(20), text(random)) for _ in range(MEGABYTE // ROW_BYTES)]
-            connection.executemany("INSERT INTO notes (who, text) VALUES (?, ?)", rows)
-            connection.commit()
-        connection.execute("CREATE INDEX by_who ON notes (who)")
-        connection.commit()
-
-
-def change(path: Path, percent: float, day: int) -> None:
-    """So many percent of the rows, anywhere in the table, get another text."""
-    random = Random(day)
-    with closing(sqlite3.connect(path)) as connection:
-        (rows,) = connection.execute("SELECT count(*) FROM notes").fetchone()
-        wanted = max(1, round(rows * percent / 100))
-        connection.executemany(
-            "UPDATE notes SET text = ? WHERE id = ?",
-            [(text(random), each) for each in random.sample(range(1, rows + 1), wanted)],
-        )
-        connection.commit()
-
-
-@dataclass
-class Ours:
-    """A repository in a folder, and what the last copy took."""
-
-    folder: Path
-    repository: Repository = field(init=False)
-    cpu_seconds: float = 0.0
-    peak_mb: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir()
-        self.repository = Repository(self.folder, (new_identity(), new_identity()))
-
-    def copy(self, path: Path) -> CopyResult:
-        job = self.repository.job(path)
-        with _Watched() as watched:
-            result = run_copy(job)
-        self.repository.jobs[job.copy_id], self.repository.results[job.copy_id] = job, result
-        self.cpu_seconds, self.peak_mb = watched.cpu_seconds, watched.peak_mb
-        return result
-
-    def restore(self, path: Path) -> float:
-        job = self.repository.fetch_job(self.repository.newest, path)
-        with _Watched() as watched:
-            run_fetch(job)
-        return watched.cpu_seconds
-
-    def stored(self) -> int:
-        return size_of(self.folder / "repository")
-
-
-@dataclass
-class Restic:
-    """restic on a repository in a folder, with its defaults."""
-
-    folder: Path
-
-    def __call__(self, *arguments: str) -> float:
-        """Run it; the processors' seconds that it took."""
-        environment = os.environ | {
-            "RESTIC_PASSWORD": "benchmark",
-            "RESTIC_REPOSITORY": str(self.folder),
-            "RESTIC_CACHE_DIR": f"{self.folder}-cache",
-        }
-        command = ["restic", "--quiet", "--compression", "auto", *arguments]
-        with _Watched() as watched:
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-        return watched.cpu_seconds
-
-    def stored(self) -> int:
-        return size_of(self.folder)
-
-
-class _Watched:
-    """What child processes took meanwhile: processors' seconds, and the most memory."""
-
-    def __enter__(self) -> Self:
-        self.peak_mb, self._ended = 0.0, Event()
-        self._before = sum(os.times()[2:4])
-        self._thread = Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-        self.cpu_seconds = sum(os.times()[2:4]) - self._before
-
-    def _watch(self) -> None:
-        children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-        while not self._ended.wait(0.02):
-            with suppress(OSError, ValueError, IndexError):
-                for child in children.read_text().split():
-                    for line in Path(f"/proc/{child}/status").read_text().splitlines():
-                        if line.startswith("VmHWM"):
-                            self.peak_mb = max(self.peak_mb, int(line.split()[1]) / 1024)
-
-
-def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+NO_RESTIC = "restic, which is not installed here"
+DATABASE = "app.db"
 
 
 def row(name: str, value: float, unit: str, against: str, ratio: float, target: float) -> Row:
     return Row(name, value, unit, against, ratio, target, ratio >= target)
 
 
-def _beside_restic(
-    name: str, target: float, measure: Callable[[Path, Sizes], tuple[float, str, float]]
+def _has_restic() -> bool:
+    return shutil.which("restic") is not None
+
+
+def _day(folder: Path, database: Path) -> dict[str, float]:
+    """One round. Bytes, processors' seconds of each part, megabytes of memory."""
+    path, ours, restic = folder / DATABASE, Ours(folder / "ours"), Restic(folder / "restic")
+    shutil.copy(database, path)
+    found: dict[str, float] = {"size": path.stat().st_size}
+    found["first"] = ours.copy(path).sent_bytes
+    found["first_cpu"], found["peak_mb"] = ours.cpu_seconds, ours.peak_mb
+    if _has_restic():
+        restic("init")
+        found["restic_first_cpu"] = restic("backup", str(path))
+    found["unchanged"] = ours.copy(path).sent_bytes
+    change(path, 1, 1)
+    found["sent"], found["sent_cpu"] = ours.copy(path).sent_bytes, ours.cpu_seconds
+    if _has_restic():
+        before = restic.stored()
+        found["restic_sent_cpu"] = restic("backup", str(path))
+        found["restic_sent"] = restic.stored() - before
+    found["restore_cpu"] = ours.restore(folder / "restored.db")
+    if _has_restic():
+        back = str(folder / "back")
+        found["restic_restore_cpu"] = restic("restore", "latest", "--target", back)
+    return found
+
+
+@cache
+def _days(sizes: Sizes) -> list[dict[str, float]]:
+    """The rounds, measured once for all rows that are about them."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder, DATABASE)
+        make_database(database, sizes.database_mb)
+        rounds = []
+        for number in range(min(DAY_ROUNDS, sizes.rounds)):
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                rounds.append(_day(Path(place), database))
+            if number == 0:
+                whole = Sealer([recipient_of(new_identity())]).seal(compress(database.read_bytes()))
+                rounds[0]["whole"] = len(whole)
+        return rounds
+
+
+def _against_restic(
+    name: str, target: float, part: str, unit: str = "CPU s", divisor: float = 1.0
 ) -> Callable[[Path, Sizes], Row]:
-    """A row of what `measure` gives: (value, unit, ratio)."""
+    """The row of a part of the day: restic's figure over ours."""
 
     def measured(folder: Path, sizes: Sizes) -> Row:
-        if shutil.which("restic") is None:
-            return row(name, 0.0, "", "restic, which is not installed here", 0.0, target)
-        value, unit, ratio = measure(folder, sizes)
-        return row(name, value, unit, "restic", ratio, target)
+        del folder
+        if not _has_restic():
+            return row(name, 0.0, "", NO_RESTIC, 0.0, target)
+        days = _days(sizes)
+        sides = [(day[part], day[f"restic_{part}"]) for day in days]
+        rounds = Rounds(sides, sides if unit == "CPU s" else [])
+        value = rounds.seconds_of() / divisor, unit
+        return rounds.row(name, value, "restic", lambda ours, theirs: theirs / ours, target)
 
     return measured
 
 
-def _next_day(folder: Path, sizes: Sizes) -> dict[str, float]:
-    """A first copy, one percent of the rows changed, a second copy, a restore; both sides."""
-    path, ours, restic = folder / "app.db", Ours(folder / "ours"), Restic(folder / "restic")
-    make_database(path, sizes.database_mb)
-    restic("init")
-    found: dict[str, float] = {}
-    first = ours.copy(path)
-    found["first"], found["first_cpu"] = first.sent_bytes, ours.cpu_seconds
-    found["restic_first_cpu"] = restic("backup", str(path))
-    change(path, 1, 1)
-    before = restic.stored()
-    found["sent"], found["cpu"] = ours.copy(path).sent_bytes, ours.cpu_seconds
-    found["restic_cpu"] = restic("backup", str(path))
-    found["restic_sent"] = restic.stored() - before
-    found["restore_cpu"] = ours.restore(folder / "restored.db")
-    found["restic_restore_cpu"] = restic("restore", "latest", "--target", str(folder / "back"))
-    return found
-
-
-def sent(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
-    found = _next_day(folder, sizes)
-    return found["sent"] / MEGABYTE, "MB", found["restic_sent"] / found["sent"]
-
-
-def sent_cpu(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
-    found = _next_day(folder, sizes)
-    return found["cpu"], "CPU s", found["restic_cpu"] / found["cpu"]
-
-
-def first_cpu(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
-    found = _next_day(folder, sizes)
-    return found["first_cpu"], "CPU s", found["restic_first_cpu"] / found["first_cpu"]
-
-
-def restore_cpu(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
-    found = _next_day(folder, sizes)
-    return found["restore_cpu"], "CPU s", found["restic_restore_cpu"] / found["restore_cpu"]
-
-
 def first_size(folder: Path, sizes: Sizes) -> Row:
     """Beside one whole file through zstd -3 and age."""
-    path, ours = folder / "app.db", Ours(folder / "ours")
-    make_database(path, sizes.database_mb)
-    stored = ours.copy(path).sent_bytes
-    whole = len(Sealer(ours.repository.recipients).seal(compress(path.read_bytes())))
-    against = "one file through zstd -3 and age"
-    return row("offsite_first_size", stored / MEGABYTE, "MB", against, whole / stored, 0.88)
+    del folder
+    day, against = _days(sizes)[0], "one file through zstd -3 and age"
+    ratio = day["whole"] / day["first"]
+    return row("offsite_first_size", day["first"] / MEGABYTE, "MB", against, ratio, 0.88)
 
 
 def unchanged(folder: Path, sizes: Sizes) -> Row:
     """Sent for a database that is as it was, right after its first copy."""
-    path, ours = folder / "app.db", Ours(folder / "ours")
-    make_database(path, sizes.database_mb)
-    ours.copy(path)
-    again = ours.copy(path).sent_bytes
-    limit = path.stat().st_size * 0.0002
+    del folder
+    day = _days(sizes)[0]
+    again, limit = day["unchanged"], day["size"] * 0.0002
     return row("offsite_unchanged", again / 1024, "KB", "0.02 % of its size", limit / again, 1.0)
 
 
 def unchanged_later(folder: Path, sizes: Sizes) -> Row:
     """The same after 30 days of changes, when its pages are in many packs."""
-    path, ours = folder / "app.db", Ours(folder / "ours")
+    path, ours = folder / DATABASE, Ours(folder / "ours")
     make_database(path, sizes.database_mb)
     for day in range(MONTH_DAYS):
         ours.copy(path)
@@ -254,15 +148,14 @@ def unchanged_later(folder: Path, sizes: Sizes) -> Row:
 
 def memory(folder: Path, sizes: Sizes) -> Row:
     """Of the helper process, at its most."""
-    path, ours = folder / "app.db", Ours(folder / "ours")
-    make_database(path, sizes.database_mb)
-    ours.copy(path)
-    return _memory_row("offsite_memory", ours.peak_mb, f"{sizes.database_mb} MB")
+    del folder
+    peak_mb = max(day["peak_mb"] for day in _days(sizes))
+    return _memory_row("offsite_memory", peak_mb, f"{sizes.database_mb} MB")
 
 
 def memory_sparse(folder: Path, sizes: Sizes) -> Row:
     """The same for 16 times the size: a sparse file, copied twice."""
-    path, ours = folder / "app.db", Ours(folder / "ours")
+    path, ours = folder / DATABASE, Ours(folder / "ours")
     with path.open("wb") as file:
         file.write(b"SQLite format 3\0" + (4096).to_bytes(2))
         file.truncate(16 * sizes.database_mb * MEGABYTE)
@@ -271,18 +164,10 @@ def memory_sparse(folder: Path, sizes: Sizes) -> Row:
         while piece := file.read(MEGABYTE):
             digest.update(piece)
     peaks = []
-    for number in range(2):
-        job = replace(
-            ours.repository.job(Path(os.devnull)),
-            path=str(path),
-            size=path.stat().st_size,
-            sha256=digest.hexdigest(),
-        )
-        with _Watched() as watched:
-            run_copy(job)
-        peaks.append((watched.peak_mb, number))
-    about = f"{16 * sizes.database_mb} MB"
-    return _memory_row("offsite_memory_sparse", max(peaks)[0], about)
+    for _ in range(2):
+        ours.copy(path, digest.hexdigest())
+        peaks.append(ours.peak_mb)
+    return _memory_row("offsite_memory_sparse", max(peaks), f"{16 * sizes.database_mb} MB")
 
 
 def _memory_row(name: str, peak_mb: float, about: str) -> Row:
@@ -290,10 +175,10 @@ def _memory_row(name: str, peak_mb: float, about: str) -> Row:
     return row(name, peak_mb, "MB", against, MOST_MEMORY_MB / peak_mb, 1.0)
 
 
-def month(folder: Path, sizes: Sizes, percent: float) -> list[tuple[int, int, int]]:
+def month(folder: Path, megabytes: int, percent: float) -> list[tuple[int, int, int]]:
     """After each of 30 days: what ours, restic and whole files (zstd and age) take, in bytes."""
-    path, ours, restic = folder / "app.db", Ours(folder / "ours"), Restic(folder / "restic")
-    make_database(path, sizes.database_mb)
+    path, ours, restic = folder / DATABASE, Ours(folder / "ours"), Restic(folder / "restic")
+    make_database(path, megabytes)
     restic("init")
     whole, days = 0, []
     for day in range(MONTH_DAYS):
@@ -305,18 +190,30 @@ def month(folder: Path, sizes: Sizes, percent: float) -> list[tuple[int, int, in
     return days
 
 
-def _month(percent: float) -> Callable[[Path, Sizes], tuple[float, str, float]]:
-    def measure(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
-        ours, restic, _whole = month(folder, sizes, percent)[-1]
-        return ours / MEGABYTE, "MB", restic / ours
+def _month(name: str, target: float, percent: float) -> Callable[[Path, Sizes], Row]:
+    def measured(folder: Path, sizes: Sizes) -> Row:
+        if not _has_restic():
+            return row(name, 0.0, "", NO_RESTIC, 0.0, target)
+        megabytes = _month_mb(sizes)
+        days = month(folder, megabytes, percent)
+        ours, restic, _whole = days[-1]
+        against = f"restic, 30 days of {megabytes} MB"
+        return replace(row(name, ours / MEGABYTE, "MB", against, restic / ours, target), days=days)
 
-    return measure
+    return measured
 
 
-def kept(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
+def _month_mb(sizes: Sizes) -> int:
+    return max(1, sizes.database_mb // MONTH_SHARE)
+
+
+def kept(folder: Path, sizes: Sizes) -> Row:
     """30 days, of which the last seven are kept; restic forgets and prunes."""
+    name, target = "offsite_kept", 2.0
+    if not _has_restic():
+        return row(name, 0.0, "", NO_RESTIC, 0.0, target)
     world, restic = _site(folder), Restic(folder / "restic")
-    make_database(world.database, sizes.database_mb)
+    make_database(world.database, _month_mb(sizes))
     site = world.open()
     _add(site, world, {"keep": KEPT_DAYS})
     restic("init")
@@ -333,7 +230,8 @@ def kept(folder: Path, sizes: Sizes) -> tuple[float, str, float]:
         collect(site, site.context(operator()), find_destination(site, PLACE))
     ours = size_of(folder / PLACE / "packs") + size_of(folder / PLACE / "copies")
     world.close()
-    return ours / MEGABYTE, "MB", restic.stored() / ours
+    against = f"restic with prune, {_month_mb(sizes)} MB"
+    return row(name, ours / MEGABYTE, "MB", against, restic.stored() / ours, target)
 
 
 def collect_many(folder: Path, sizes: Sizes) -> Row:
@@ -372,15 +270,15 @@ def _add(site: Site, world: World, settings: ChangedFields) -> None:
 
 
 BY_NAME: dict[str, Callable[[Path, Sizes], Row]] = {
-    "offsite_sent": _beside_restic("offsite_sent", 6.0, sent),
-    "offsite_sent_cpu": _beside_restic("offsite_sent_cpu", 3.0, sent_cpu),
-    "offsite_first_cpu": _beside_restic("offsite_first_cpu", 1.2, first_cpu),
+    "offsite_sent": _against_restic("offsite_sent", 6.0, "sent", "MB", MEGABYTE),
+    "offsite_sent_cpu": _against_restic("offsite_sent_cpu", 3.0, "sent_cpu"),
+    "offsite_first_cpu": _against_restic("offsite_first_cpu", 1.2, "first_cpu"),
     "offsite_first_size": first_size,
-    "offsite_restore_cpu": _beside_restic("offsite_restore_cpu", 1.0, restore_cpu),
-    "offsite_month_0.1": _beside_restic("offsite_month_0.1", 6.0, _month(0.1)),
-    "offsite_month_1": _beside_restic("offsite_month_1", 5.0, _month(1)),
-    "offsite_month_10": _beside_restic("offsite_month_10", 3.0, _month(10)),
-    "offsite_kept": _beside_restic("offsite_kept", 2.0, kept),
+    "offsite_restore_cpu": _against_restic("offsite_restore_cpu", 1.0, "restore_cpu"),
+    "offsite_month_0.1": _month("offsite_month_0.1", 6.0, 0.1),
+    "offsite_month_1": _month("offsite_month_1", 5.0, 1),
+    "offsite_month_10": _month("offsite_month_10", 3.0, 10),
+    "offsite_kept": kept,
     "offsite_collect": collect_many,
     "offsite_unchanged": unchanged,
     "offsite_unchanged_later": unchanged_later,

@@ -1,4 +1,6 @@
-"""Results kept in a file, as a table and as a chart: docs/BENCHMARKS.md and docs/benchmarks.svg.
+"""Results kept in a file, as a table and as pictures.
+
+docs/BENCHMARKS.md, docs/benchmarks.svg, and docs/offsite-month.svg where a month was measured:
 
 python -m tests.benchmarks.report RESULTS.json
 """
@@ -12,9 +14,12 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from tests.benchmarks.offsite_month import picture
+
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "BENCHMARKS.md"
 CHART = ROOT / "docs" / "benchmarks.svg"
+MONTH, MONTH_ROW = ROOT / "docs" / "offsite-month.svg", "offsite_month_1"
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 
 ROW_HEIGHT, LEFT, WIDTH, TOP = 24, 190, 720, 44
@@ -25,12 +30,15 @@ Result = dict[str, Any]
 
 
 def main(results: Path) -> None:
-    """Write both from what `python -m tests.benchmarks --save` kept."""
+    """Write them from what `python -m tests.benchmarks --save` kept."""
     found = json.loads(results.read_text("utf-8"))
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(before + BEGIN + table(found) + END + after, "utf-8")
     CHART.write_text(chart(found["rows"]), "utf-8")
+    for each in found["rows"]:
+        if each["name"] == MONTH_ROW and each.get("days"):
+            MONTH.write_text(picture(each["days"]), "utf-8")
 
 
 def table(found: Result) -> str:

@@ -57,7 +57,7 @@ def test_without_restic_a_row_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_picture_of_a_month_ends_with_each_sides_size() -> None:
     days = [(day * 1_048_576, day * 5_242_880, day * 31_457_280) for day in range(1, 31)]
-    drawn = offsite_month.picture(days, 1_024)
+    drawn = offsite_month.picture(days)
     assert "Backup Ledger, 30 MB" in drawn
     assert "restic, 150 MB" in drawn
     assert "whole files, zstd, 900 MB" in drawn
