@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from commands.health.finding import Look
     from commands.site.site import Site
+    from projections.folds.backup import Backup
 
 MAX_NAMES = 100
 MAX_DRILL_DAYS = 36_500
@@ -130,16 +131,23 @@ def failure_findings(look: Look) -> Iterator[Finding]:
                 return
 
 
-def collapse_findings(look: Look) -> Iterator[Finding]:
-    """The database holds much less than it did, and nobody has said that this was meant."""
+def open_collapse(look: Look) -> tuple[Backup, Backup | None] | None:
+    """The newest backup where it holds much less, and the one before; None if that was meant."""
     source = look.site.known_source_id() if look.site.has_store else None
     if source is None:
-        return
+        return None
     story = story_of_source(look.site, look.connection, source)
-    newest = story.newest
-    if newest is None or story.whole_until is None:
+    if story.newest is None or story.whole_until is None:
+        return None
+    return story.newest, backup_with_id(look.connection, str(story.newest.collapsed_from))
+
+
+def collapse_findings(look: Look) -> Iterator[Finding]:
+    """The database holds much less than it did, and nobody has said that this was meant."""
+    collapse = open_collapse(look)
+    if collapse is None:
         return
-    before = backup_with_id(look.connection, str(newest.collapsed_from))
+    newest, before = collapse
     name = "the last good backup" if before is None else before.filename
     said = "; ".join(newest.warnings) or "it holds much less"
     text = f"the newest backup {newest.filename} holds much less than {name}: {said}"

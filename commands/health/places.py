@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from commands.audit.verify_ledger import verify_ledger
 from commands.errors import StoreUnknown
+from commands.health.backups import open_collapse
 from commands.health.finding import Finding
 from commands.reporting.humanize import count
 from commands.sqlite.header import header_problem
 from ledger.append.database import place_of
 from ledger.clock import format_instant, from_microseconds, parse_instant
 from ledger.verify.remembered import last_verified
+from ledger.vocabulary import BackupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,8 +100,13 @@ def database_findings(look: Look) -> Iterator[Finding]:
     if last is None:
         advice = "there is no good backup to put back; look for one elsewhere"
     else:
-        force = " --force" if last["condition"] == "flawed" else ""
-        advice = f"put the last backup back: backup-ledger backup restore {last['filename']}{force}"
+        _newest, fuller = open_collapse(look) or (None, None)
+        if fuller is not None and fuller.status == BackupStatus.OK:
+            name, which = fuller.filename, "last backup that held more"
+        else:
+            name, which = last["filename"], "last backup"
+        force = " --force" if last["condition"] == "flawed" and name == last["filename"] else ""
+        advice = f"put the {which} back: backup-ledger backup restore {name}{force}"
     if database["problem"] is not None:
         text = f"the database cannot be used: {database['problem']}"
         yield Finding("database", text, advice, is_bad=True)

@@ -27,7 +27,7 @@ from ledger.events.housekeeping import ProjectionRebuilt
 from ledger.verify.remembered import remember_verified
 from ledger.verify.verify import verify
 from tests.commands.conftest import MakeWorld
-from tests.commands.world import World, break_database
+from tests.commands.world import World, break_database, fill_cases
 
 FILLING = ProjectionRebuilt(name="none", version=1, position=0, rows=0, reason="filling")
 
@@ -93,6 +93,20 @@ def test_a_database_that_is_gone_is_named(well: World) -> None:
     for path in well.folder.glob("app.db*"):
         path.unlink()
     assert "is missing" in only(well, "database").text
+
+
+def test_a_collapsed_backup_is_not_what_to_put_back(well: World) -> None:
+    """The database was emptied, backed up, and then destroyed."""
+    fill_cases(well.database, 200)
+    well.advance(minutes=1)
+    take_backup(well.site, well.context(), filename="full.db")
+    fill_cases(well.database, 0)
+    well.advance(minutes=1)
+    take_backup(well.site, well.context(), filename="empty.db")
+    break_database(well.database)
+    found = {each.kind: each for each in verdict_of(well.site, well.clock.now()).findings}
+    said = "put the last backup that held more back: backup-ledger backup restore full.db"
+    assert found["database"].advice == said
 
 
 def test_a_database_whose_content_is_in_its_wal_is_well(well: World) -> None:
