@@ -165,6 +165,8 @@ def explained(error: Exception) -> tuple[int, str]:
     text = message_of(error)
     if type(error).__module__.partition(".")[0] in _OUR_PACKAGES:
         return exit_code_of(error), text
+    if isinstance(error, FileNotFoundError) and not error.filename:
+        return FAILED, "the current folder is not there any more; change to another one"
     if isinstance(error, OSError) and error.strerror:
         path = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         return FAILED, f"{path}{error.strerror}; check the path, its permissions and the disk"

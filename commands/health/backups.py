@@ -70,7 +70,8 @@ def status_findings(look: Look) -> Iterator[Finding]:
             yield Finding(status, f"{are(number, 'backup')} {what}{names}", advice, is_bad=is_bad)
     if look.facts["last_backup"] is None:
         advice = "make one: backup-ledger backup create"
-        yield Finding("no_backup", "there is no good backup", advice, is_bad=True)
+        ahead = " that is not dated after now" if look.facts["clock"]["dated_ahead"] else ""
+        yield Finding("no_backup", f"there is no good backup{ahead}", advice, is_bad=True)
     late = verification["not_verified_in_time"]
     if late and verification["drill_days"]:
         days = count(verification["drill_days"], "day")

@@ -40,11 +40,12 @@ def clock_facts(connection: Connection, site: Site, now: datetime) -> dict[str, 
 def clock_findings(look: Look) -> Iterator[Finding]:
     doubt = look.facts["clock"]["doubt"]
     if doubt is not None:
+        passed = "the clock has passed it, or " if "behind" in doubt else ""
         yield Finding(
             "clock",
             doubt,
-            "nothing is deleted by age until it can be trusted. Check this machine's clock: "
-            "date -u",
+            f"nothing is deleted by age until {passed}a day was recorded without another jump. "
+            "Check this machine's clock: date -u",
         )
     names = look.facts["clock"]["dated_ahead"]
     if names:

@@ -25,7 +25,7 @@ STATES = 8
         "first backup",
         "copied",
         "scheduled",
-        "clock behind",
+        "clock ahead",
         "another database",
         "delete",
         "replace with a log",
