@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class VerificationShape(Shape):
-    """`problem`: what is wrong with the backup. `failure`: why it could not be checked."""
+    """`problem`: what is wrong with the backup. `failure`: why it could not be checked.
+
+    `unchecked`: the tables of which the level says nothing, as what they need is missing here.
+    """
 
     backup_id: str
     filename: str
@@ -21,6 +24,7 @@ class VerificationShape(Shape):
     failure: str | None
     expected_sha256: str
     found_sha256: str | None
+    unchecked: list[str]
 
     @classmethod
     def of(cls, found: Verification) -> Self:
@@ -33,4 +37,5 @@ class VerificationShape(Shape):
             failure=found.failure,
             expected_sha256=found.backup.sha256,
             found_sha256=found.found_sha256,
+            unchecked=list(found.unchecked),
         )

@@ -16,7 +16,7 @@ from commands.verification.drill import drill
 from ledger.append.ledger import Draft
 from ledger.events.catalog import BackupCorrupt, BackupMissing, BackupVerified
 from ledger.records.record import cut_text
-from ledger.vocabulary import BackupStatus, Level, Trigger, backup_stream
+from ledger.vocabulary import EVERYTHING, BackupStatus, Level, Trigger, backup_stream
 from projections.queries.catalog import backups_of_store
 from projections.queries.locked import backup_locked
 
@@ -49,6 +49,14 @@ class Verification:
     @property
     def is_good(self) -> bool:
         return self.problem is None and self.failure is None
+
+    @property
+    def unchecked(self) -> list[str]:
+        """Tables of which the level says nothing, as what they need is missing here."""
+        if self.level not in ("integrity", "drill") or not self.is_good:
+            return []
+        # A content that nobody could open when it was copied has been opened now.
+        return [each for each in self.backup.unchecked if each != EVERYTHING]
 
 
 def verify_backup(

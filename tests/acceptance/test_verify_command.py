@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -70,6 +72,23 @@ def test_a_drill_by_name_says_so(place: Place) -> None:
         "ok   one.db (drill)\n1 backup checked; all is as recorded.\n"
     )
     assert [each["verified_level"] for each in place.json("backup", "list")] == ["drill"]
+
+
+def test_a_drill_names_what_it_cannot_check(place: Place) -> None:
+    """A table with a collation of the application's own, for as long as that is missing."""
+    with closing(sqlite3.connect(place.database)) as connection:
+        connection.create_collation("own", lambda one, other: (one > other) - (one < other))
+        connection.execute("CREATE TABLE people (name TEXT PRIMARY KEY COLLATE own)")
+        connection.commit()
+    place.done("backup", "create", "one")
+    assert place.done("backup", "verify", "one.db", "--level", "drill").out == (
+        "ok   one.db (drill; not checked: people)\n"
+        "1 backup checked; all that can be checked is as recorded.\n"
+    )
+    (found,) = place.json("backup", "verify", "one.db", "--level", "integrity")
+    assert (found["ok"], found["unchecked"]) == (True, ["people"])
+    (found,) = place.json("backup", "verify", "one.db", "--level", "digest")
+    assert found["unchecked"] == []
 
 
 def test_status_names_what_was_found(place: Place) -> None:

@@ -148,7 +148,8 @@ def _verified(session: Session, work: Work, *, due: bool) -> Iterator[Verificati
 def _say_verified(found: Sequence[Verification]) -> None:
     for each in found:
         if each.is_good:
-            say(f"ok   {each.backup.filename} ({each.level})", style="green")
+            beside = f"; not checked: {', '.join(each.unchecked)}" if each.unchecked else ""
+            say(f"ok   {each.backup.filename} ({each.level}{beside})", style="green")
         elif each.failure is not None:
             say(f"?    {each.failure}", style="yellow")
         else:
@@ -160,6 +161,7 @@ def _say_verified(found: Sequence[Verification]) -> None:
     elif bad:
         say(f"{bad} of {count(len(found), 'backup')} not as recorded; do not restore from there.")
     elif not unknown:
-        say(f"{count(len(found), 'backup')} checked; all is as recorded.")
+        whole = "all" if not any(each.unchecked for each in found) else "all that can be checked"
+        say(f"{count(len(found), 'backup')} checked; {whole} is as recorded.")
     if unknown:
         say(f"{unknown} of {count(len(found), 'backup')} could not be checked; see above.")
