@@ -31,6 +31,7 @@ from commands.http.console.lists import runs as runs_list
 from commands.http.console.lists import schedules as schedules_list
 from commands.http.console.page import BASE
 from commands.http.console.points import calendar, compare, other_ways
+from commands.http.console.preferences import choose_times
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import reading_visitor, visitor
 from commands.http.problems import not_found
@@ -57,6 +58,7 @@ PAGES = (
     time_machine,
     offsite,
     projections,
+    choose_times,
 )
 
 

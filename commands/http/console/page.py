@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 import secrets
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from commands.http.console.static_files import address_of
-from commands.http.served_site import state_of
+from commands.http.console.times import view as times
+from commands.http.served_site import served_by_app, state_of
 from commands.reporting import humanize as moments
 from ledger.append.software import software_version
-from ledger.clock import format_instant
+from projections.queries.schedules import schedule_of
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -99,32 +98,6 @@ NAVIGATION = (
 )
 
 
-def _instant(moment: datetime | None, empty: str = "—") -> str | Markup:
-    """A time to the second, UTC, as an element that programs can read too."""
-    if moment is None:
-        return empty
-    return Markup('<time datetime="{}">{}</time>').format(
-        format_instant(moment), moments.exact(moment)
-    )
-
-
-def _minute(moment: datetime | None, empty: str = "—") -> str | Markup:
-    if moment is None:
-        return empty
-    return Markup('<time datetime="{}">{}</time>').format(
-        format_instant(moment), moments.minute(moment)
-    )
-
-
-def _ago(moment: datetime | None, empty: str = "never", *, now: datetime) -> str | Markup:
-    """How long ago or ahead, with the exact time to be pointed at."""
-    if moment is None:
-        return empty
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
-        format_instant(moment), moments.exact(moment), moments.relative(moment, now)
-    )
-
-
 def _words(name: object) -> str:
     """An identifier as words: within_keep_count -> within keep count."""
     return str(name).replace("_", " ")
@@ -139,13 +112,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters |= {
-        "instant": _instant,
-        "minute": _minute,
+        "instant": times.instant,
+        "minute": times.minute,
         "bytes": moments.size,
         "words": _words,
         "count": moments.count,
+        "zoned": times.zoned,
     }
-    found.globals |= {"base": BASE, "static": address_of, "version": software_version()}
+    found.globals |= {"ago": times.ago, "base": BASE, "static": address_of}
+    found.globals |= {"version": software_version(), "utc": times.UTC}
     return found
 
 
@@ -168,7 +143,9 @@ def page(
         form_key=secrets.token_urlsafe(12),
         said=[] if visit is None or not is_looked_at(request) else _taken(visit.session.said),
         now=now,
-        ago=partial(_ago, now=now),
+        times=times.view_of(
+            request.cookies, None if caller is None else caller.user_id, partial(_zone_of, request)
+        ),
         switch=request.scope.get(SWITCH),
         **context,
     )
@@ -236,6 +213,13 @@ def _here(request: Request, places: list[Place]) -> str | None:
     path = request.url.path
     under = [each.path for each in places if path == each.path or path.startswith(each.path + "/")]
     return max(under, key=len, default=None)
+
+
+def _zone_of(request: Request, user: int) -> str | None:
+    """The zone of a user's schedule, where there is one; asked once for each user of a page."""
+    with served_by_app(request).site.read_models.reading(at_head=False) as connection:
+        found = schedule_of(connection, user)
+    return None if found is None else found.timezone
 
 
 def _taken(said: Any) -> list[str]:

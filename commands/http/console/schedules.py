@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -15,11 +15,12 @@ from commands.http.callers import Anybody, Caller, Reader, Writer
 from commands.http.console.page import BASE, done, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
+from commands.http.console.times.view import zone_named, zoned
 from commands.http.ledger_route import Command
 from commands.http.problems import not_found
 from commands.http.routes.settings import UserId
 from commands.http.served_site import Served, ServedSite
-from commands.schedules.rhythm import upcoming
+from commands.schedules.rhythm import remarks, upcoming
 from commands.schedules.settings import (
     DEFAULTS,
     KEEP_DAYS_MAX,
@@ -48,6 +49,13 @@ KEEPS_LONGER = {
 """What stays beside the newest ones: label and limit of each field."""
 Digits = Annotated[str, Query(pattern="^[0-9]{0,18}$", description="A user's number, or nothing.")]
 Text = Annotated[str, Query(max_length=100)]
+
+
+class RunAhead(NamedTuple):
+    """One of the next runs, and what is odd about it: a skipped hour, a short month."""
+
+    at: datetime
+    remark: str | None
 
 
 class Filled(BaseModel):
@@ -159,6 +167,7 @@ def _edit_page(
         values |= {name: form.get(name, "") for name in SETTINGS_FIELDS}
         values["enabled"] = bool(form.get("enabled"))
     runs, why_none = _runs_ahead(served, user_id, values, schedule)
+    where = zone_named(values["timezone"])
     return page(
         request,
         caller,
@@ -170,6 +179,9 @@ def _edit_page(
         problem=problem,
         runs=runs,
         why_none=why_none,
+        where=where,
+        clock=zoned(served.site.clock.now(), where, "%H:%M"),
+        by_days=_is_by_days(served, values),
         frequencies=list(BackupFrequency),
         zones=sorted(available_timezones()),
         keep_range=(KEEP_COUNT_MIN, KEEP_COUNT_MAX),
@@ -179,9 +191,15 @@ def _edit_page(
     )
 
 
+def _is_by_days(served: ServedSite, values: dict[str, Any]) -> bool:
+    """Whether its months are of 30 days, which moves the day of the month."""
+    is_monthly = values["frequency"] == "monthly" and not values["cron"]
+    return is_monthly and not served.site.configuration.calendar_months
+
+
 def _runs_ahead(
     served: ServedSite, user_id: int, values: dict[str, Any], schedule: Schedule | None
-) -> tuple[list[datetime], str]:
+) -> tuple[list[RunAhead], str]:
     """The next runs by values that may not be saved yet, or why there are none."""
     if not values["enabled"]:
         return [], "Nothing runs while the schedule is disabled."
@@ -198,7 +216,9 @@ def _runs_ahead(
     if schedule is None:
         changed = checked
     after = with_changes(site.configuration, known, changed, now)
-    return upcoming(site.configuration, after, now, RUNS_AHEAD), ""
+    runs = upcoming(site.configuration, after, now, RUNS_AHEAD)
+    odd = remarks(site.configuration, after, runs)
+    return [RunAhead(at, remark) for at, remark in zip(runs, odd, strict=True)], ""
 
 
 def _wanted(form: dict[str, Any]) -> dict[str, Any]:

@@ -86,3 +86,13 @@ for (const choice of document.querySelectorAll("select[data-submits]")) {
 for (const place of document.querySelectorAll("[data-scroll-end]")) {
   place.scrollLeft = place.scrollWidth;
 }
+
+// Only the browser knows its zone: without a script, times are the schedule's or UTC.
+for (const form of document.querySelectorAll("form[data-times]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone) continue;
+  form.elements.zone.value = zone;
+  const button = form.querySelector("[data-local]");
+  button.textContent = `my zone (${zone})`;
+  button.hidden = false;
+}

@@ -1,0 +1,1 @@
+"""What a visitor chooses about the pages, and a cookie keeps."""

@@ -1,0 +1,1 @@
+"""In whose time zone a page shows its times."""

@@ -1,0 +1,110 @@
+"""Times of a schedule stand in its zone, marked where clocks change; a visitor chooses another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+
+from commands.http import create_app
+from ledger.clock import ManualClock
+from tests.commands.world import World, make_database
+from tests.http.conftest import Place
+from tests.http.test_console import fields_of, log_in
+
+SPRING = datetime(2025, 3, 28, 12, tzinfo=UTC)
+"""Two days before the clocks of Europe are put forward."""
+
+
+@pytest.fixture
+def spring(tmp_path: Path) -> Iterator[Place]:
+    make_database(tmp_path / "app.db", users=3)
+    world = World(tmp_path, ManualClock(SPRING))
+    app = create_app(world.open())
+    world.configure(1, backup_time="02:30", timezone="Europe/Berlin")
+    yield Place(world, app)
+    app.state.served.close()
+    world.close()
+
+
+def rows_of(client: httpx.Client, path: str) -> list[str]:
+    """The next runs as text, a line each."""
+    page = client.get(path).text.partition('id="runs"')[2].partition("</table>")[0]
+    rows = page.split("<tr>")[1:]
+    return [" ".join(re.sub(r"<[^>]*>", " ", each).split()) for each in rows]
+
+
+def test_runs_are_in_the_schedules_zone_with_utc_beside(spring: Place) -> None:
+    """The hour that the clocks skip is marked on its day, and on no other."""
+    client = log_in(spring, "user", 1)
+    heading, *runs = rows_of(client, "/console/schedules/1")
+    assert heading.startswith("Europe/Berlin UTC")
+    assert runs[0].startswith("Sat 2025-03-29 02:30 CET 03-29 01:30 in ")
+    assert runs[1].startswith(
+        "Sun 2025-03-30 03:00 CEST the clocks skip 02:30 that day 03-30 01:00"
+    )
+    assert runs[2].startswith("Mon 2025-03-31 02:30 CEST 03-31 00:30")
+    assert (
+        "In Europe/Berlin it is 13:00 CET now (12:00 UTC)"
+        in client.get("/console/schedules/1").text
+    )
+
+
+def test_a_preview_marks_the_hour_that_comes_twice_and_explains_months(spring: Place) -> None:
+    spring.world.advance(days=211)  # 25 October, 12:00
+    client = log_in(spring, "operator")
+    asked = "enabled=yes&frequency=daily&backup_time=02:30&keep_count=3&timezone=Europe/Berlin"
+    path = f"/console/schedules/2/preview?{asked}"
+    assert "02:30 comes twice that day: the first" in rows_of(client, path)[1]
+    assert "every 30 days" not in client.get(path).text
+    assert "every 30 days" in client.get(path.replace("daily", "monthly")).text
+    site = spring.world.site
+    site.configuration = site.configuration.model_copy(update={"calendar_months": True})
+    monthly = path.replace("daily", "monthly")
+    assert "every 30 days" not in client.get(monthly).text
+    spring.world.advance(days=98)  # 31 January
+    client = log_in(spring, "operator")
+    assert "the month has no day 31" in rows_of(client, monthly)[2]
+
+
+def test_a_visitor_chooses_in_whose_zone_times_are(spring: Place) -> None:
+    """The schedule's at first, UTC, or the browser's; kept in a cookie, and named."""
+    client = log_in(spring, "user", 1)
+    session = client.headers["Cookie"]
+    path = "/console/schedules/1"
+
+    def choose(**form: str) -> str:
+        hidden = fields_of(client, path)
+        referer = {"Referer": f"http://localhost{path}"}
+        answer = client.post("/console/times", data=form | hidden, headers=referer)
+        if answer.status_code == 303:
+            assert answer.headers["location"] == path
+            client.headers["Cookie"] = (
+                f"{session}; {answer.headers['set-cookie'].partition(';')[0]}"
+            )
+        return client.get(path).text if answer.status_code == 303 else answer.text
+
+    next_run = re.compile(r"<dt>Next run</dt><dd><time[^>]*>([^<]*)<")
+
+    def shown(page: str) -> str:
+        found = next_run.search(page)
+        assert found is not None
+        return found[1]
+
+    assert shown(client.get(path).text) == "2025-03-29 02:30 CET"
+    utc = choose(times="utc")
+    assert shown(utc) == "2025-03-29 01:30"
+    assert "times are UTC" in utc
+    tokyo = choose(times="local", zone="Asia/Tokyo")
+    assert shown(tokyo) == "2025-03-29 10:30 JST"
+    assert "times are yours, Asia/Tokyo" in tokyo
+    assert "03-29 10:30" in rows_of(client, path)[1]  # and the schedule's own zone stays
+    assert "is not known here" in choose(times="local", zone="<b>")
+    assert "is not a choice" in choose(times="mars")
+    assert shown(choose(times="schedule")) == "2025-03-29 02:30 CET"
+    client.headers["Cookie"] = f"{session}; backup_ledger_times=local:../../x"
+    assert shown(client.get(path).text) == "2025-03-29 02:30 CET"
