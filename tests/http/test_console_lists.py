@@ -159,6 +159,9 @@ def test_a_list_is_saved_as_csv_with_its_filters(office: Place, operator: httpx.
     answer = operator.get("/console/backups.csv?user=Ada")
     assert [each["filename"] for each in csv.DictReader(io.StringIO(answer.text))] == ["beta.db"]
     assert operator.get("/console/runs.csv").text.count("\n") == 1
+    log = operator.get("/console/audit.csv?resource=schedule/7&type=backup_scheduler.")
+    assert log.text.splitlines()[1].split(",")[2:4] == ["backup_scheduler.settings_created", "7"]
+    assert operator.get("/console/audit.csv?since=x").status_code == 422
     visitor = log_in(office, "user", 8)
     own = list(csv.DictReader(io.StringIO(visitor.get("/console/backups.csv").text)))
     assert [each["filename"] for each in own] == ["alpha.db"]

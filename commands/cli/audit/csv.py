@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from commands.audit.log_cells import COLUMNS, record_cells
 from commands.reporting.csv_cells import safe_cell
 from commands.reporting.terminal import plain
 
@@ -13,22 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ledger.append.reading import StoredRecord
-
-COLUMNS = (
-    "position",
-    "timestamp",
-    "event_type",
-    "user_id",
-    "actor_kind",
-    "actor_id",
-    "resource_type",
-    "resource_id",
-    "action",
-    "success",
-    "error_message",
-    "details",
-    "event_id",
-)
 
 
 def write_csv(records: Iterable[StoredRecord], *, header: bool = True) -> int:
@@ -42,23 +27,7 @@ def write_csv(records: Iterable[StoredRecord], *, header: bool = True) -> int:
     position, is_terminal = 0, sys.stdout.isatty()
     for record in records:
         position = record.position
-        cells = [safe_cell(value) for value in _values(record)]
+        cells = [safe_cell(value) for value in record_cells(record)]
         writer.writerow([plain(cell) for cell in cells] if is_terminal else cells)
     sys.stdout.flush()
     return position
-
-
-def _values(record: StoredRecord) -> list[Any]:
-    from ledger.canonical_json import canonical_bytes, parse_json
-
-    fields = parse_json(record.record)
-    fields["details"].pop("nonce", None)  # it is for the record's hash alone
-    flat = fields | {
-        "position": record.position,
-        "event_id": None if record.is_erased else fields["event_id"],
-        "actor_kind": fields["actor"]["kind"],
-        "actor_id": fields["actor"]["id"],
-        "success": "true" if fields["success"] else "false",
-        "details": canonical_bytes(fields["details"]).decode(),
-    }
-    return [flat[name] for name in COLUMNS]

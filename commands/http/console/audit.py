@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import RedirectResponse
 
 from commands.audit.log import audit_page, stream_records
+from commands.audit.log_cells import COLUMNS, record_cells
 from commands.http.callers import Reader
 from commands.http.console.job import job_page
+from commands.http.console.lists.csv import ROWS_AT_ONCE, csv_answer
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import number_of
@@ -31,7 +33,7 @@ from projections.queries.audit import AuditFilter
 from projections.queries.catalog import backups_with_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ledger.append.reading import StoredRecord
     from ledger.records.record import Event
@@ -107,7 +109,8 @@ def newest(
         request,
         caller,
         "audit.html",
-        422 if problem else 200,
+        csv=f"{PLACE}.csv?{urlencode(kept)}" if kept else f"{PLACE}.csv",
+        status=422 if problem else 200,
         problem=problem,
         lines=[] if problem else lines_of(served, found.records),
         asked=asked,
@@ -119,6 +122,28 @@ def newest(
         looked_at=None if older is None else found.looked_at,
         has_key=served.site.configuration.checkpoint_key is not None,
     )
+
+
+@router.get(f"{PLACE}.csv")
+def save(
+    request: Request, caller: Reader, served: Served, asked: Annotated[Asked, Query()]
+) -> Response:
+    """All that matches, newest first."""
+    try:
+        wanted = asked.filter()
+    except HTTPException:
+        return newest(request, caller, served, asked)
+
+    def rows() -> Iterator[list[list[Any]]]:
+        cursor: int | None = None
+        while True:
+            found = audit_page(served.site, wanted, cursor=cursor, limit=ROWS_AT_ONCE)
+            yield [record_cells(each) for each in found.records]
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    return csv_answer("audit.csv", COLUMNS, rows())
 
 
 @router.get(f"{PLACE}/story/{{stream:path}}")
