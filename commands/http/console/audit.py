@@ -134,7 +134,7 @@ def save(
     except HTTPException:
         return newest(request, caller, served, asked)
 
-    def rows() -> Iterator[list[list[Any]]]:
+    def rows() -> Iterator[list[Sequence[Any]]]:
         cursor: int | None = None
         while True:
             found = audit_page(served.site, wanted, cursor=cursor, limit=ROWS_AT_ONCE)
