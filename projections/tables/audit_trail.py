@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from ledger.append.batched import batched
 from projections.tables import columns as tables
-from projections.tables.bulk import BulkWriter
+from projections.tables.bulk import writer_of
 from projections.tables.projection import Projection
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from ledger.append.ledger import RecordedEvent
+    from projections.tables.bulk import BulkWriter
     from projections.tables.projection import ReadStreams
 
 
@@ -29,7 +30,7 @@ class AuditTrail(Projection):
 
     @cached_property
     def _writer(self) -> BulkWriter:
-        return BulkWriter(self.table)
+        return writer_of(self.table, ())
 
     def apply(self, connection: Connection, batch: Sequence[RecordedEvent]) -> bool:
         self._writer.write(connection, [_values(each) for each in batch])

@@ -5,6 +5,7 @@ SQLAlchemy spends more on the parameters of a large INSERT than SQLite on runnin
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON
@@ -61,6 +62,12 @@ class BulkWriter:
                 index_elements=list(self._keys), set_=others
             )
         return Prepared(statement, names)
+
+
+@lru_cache(maxsize=64)  # a rebuild has tables of its own, which go again
+def writer_of(table: Table, keys: tuple[str, ...]) -> BulkWriter:
+    """The writer of a table: its statements are made once, however many read models there are."""
+    return BulkWriter(table, keys)
 
 
 def _converter(kind: Any, dialect: Dialect, backend: Backend) -> Callable[[Any], Any] | None:

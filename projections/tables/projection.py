@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cache, cached_property
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 
 from ledger.append.batched import batched
 from projections.errors import UnfoldableEvent
-from projections.tables.bulk import BulkWriter
+from projections.tables.bulk import writer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ledger.append.ledger import RecordedEvent
     from ledger.records.record import Event
+    from projections.tables.bulk import BulkWriter
 
     ReadStreams = Callable[[Collection[str]], Iterable[RecordedEvent]]
 
@@ -166,7 +167,7 @@ class KeyedProjection(Projection, Generic[State]):
 
     @cached_property
     def _writer(self) -> BulkWriter:
-        return BulkWriter(self.table, (self.key,))
+        return writer_of(self.table, (self.key,))
 
     @cached_property
     def _lookups(self) -> tuple[Any, Any]:
@@ -182,9 +183,4 @@ def upsert(
 ) -> None:
     """Write rows, replacing those with the same keys."""
     names = table.columns.keys()
-    _writer(table, keys).write(connection, [[row[name] for name in names] for row in rows])
-
-
-@cache
-def _writer(table: Table, keys: tuple[str, ...]) -> BulkWriter:
-    return BulkWriter(table, keys)
+    writer_of(table, keys).write(connection, [[row[name] for name in names] for row in rows])
