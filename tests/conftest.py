@@ -56,8 +56,9 @@ SLOW_FOLDERS = {
     "simulation",
     "soak",
 }
-"""Whole systems, many times over. Single slow tests elsewhere carry the mark themselves."""
-SLOW_SECONDS = 2.0
+"""Whole systems, many times over. Single slow tests elsewhere carry the mark themselves, and
+those that need a server have it by that."""
+SLOW_SECONDS = 1.0
 """Who takes longer than this on a quiet machine is slow, and says so with the mark."""
 
 START = datetime(2025, 1, 13, 3, 0, tzinfo=UTC)
@@ -87,7 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what the quick inner loop (`-m "not slow"`) leaves out by its folder."""
     for item in items:
         folders = {each.as_posix() for each in item.path.relative_to(TESTS).parents}
-        if folders & SLOW_FOLDERS:
+        if folders & SLOW_FOLDERS or "postgresql" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
 
 

@@ -80,7 +80,7 @@ class Place:
         """
         with CliRunner().isolation(env=self.environment | environment) as (out, err, _):
             try:
-                COMMAND.main(args)
+                COMMAND.main(args, prog_name=PROGRAM.name)
             except SystemExit as ended:
                 code = ended.code
             sys.stdout.flush()

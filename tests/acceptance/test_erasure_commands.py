@@ -81,7 +81,7 @@ def test_nobody_to_ask_means_nothing_is_done(lived_in: Place) -> None:
         (("erase", "--user", "x", "--ticket", "T"), "is no user id"),
         (("erase", "--user", "7", "--ticket", " "), "give a ticket"),
         (("ledger", "redact", "999", "--reason", "r", "--ticket", "T"), "no record at position"),
-        (("ledger", "redact", "0", "--reason", "r", "--ticket", "T"), "greater than"),
+        (("ledger", "redact", "0", "--reason", "r", "--ticket", "T"), "use 1 or more"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

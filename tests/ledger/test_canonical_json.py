@@ -21,6 +21,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(values)
 @example({"b": [1, None, True], "a": '\x00\x1f\x7f\u2028\U0001f600"\\/é'})
 @example({"a_": 0, "a": 0, "a1": -MAX_INTEGER})
@@ -29,6 +30,7 @@ def test_bytes_are_those_of_an_independent_implementation(value: Any) -> None:
     assert canonical_bytes(value) == rfc8785.dumps(value)
 
 
+@pytest.mark.slow
 @given(values)
 def test_what_was_written_can_be_read(value: Any) -> None:
     """Decoding gives back the value that was encoded."""
@@ -150,6 +152,7 @@ def test_any_bytes_give_a_value_or_a_record_error(data: bytes) -> None:
     assert canonical_bytes(value) == data
 
 
+@pytest.mark.slow
 @given(values, st.integers(0, 3))
 def test_the_same_value_with_spaces_is_refused(value: Any, indent: int) -> None:
     """JSON that is only pretty is not what was hashed."""

@@ -56,6 +56,7 @@ def test_what_stands_far_back_is_found_on_the_first_page(
     assert page.looked_at in (LAST - 1, LAST)
 
 
+@pytest.mark.slow
 def test_where_it_stops_it_says_so_and_goes_on(
     long: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_where_it_stops_it_says_so_and_goes_on(
     assert (found, looked, pages) == ([NEEDLE], LAST, 3)
 
 
+@pytest.mark.slow
 def test_pages_of_matches_join_without_a_gap(long: World) -> None:
     """A page that is full ends at its last match."""
     wanted, cursor, found = AuditFilter(text="filling"), None, []
@@ -83,6 +85,7 @@ def test_pages_of_matches_join_without_a_gap(long: World) -> None:
     assert found == list(range(LAST - 1, NEEDLE, -1))
 
 
+@pytest.mark.slow
 def test_only_details_and_message_are_searched(long: World) -> None:
     """The names of keys and the ids around them are not what anybody looks for."""
     assert positions(audit_page(long.site, AuditFilter(text="correlation_id"))) == []

@@ -146,6 +146,7 @@ def test_status_tells_of_a_collapse_until_it_is_accepted(emptied: World) -> None
     assert status_facts(emptied.site, emptied.clock.now())["findings"] == []
 
 
+@pytest.mark.slow
 def test_after_accepting_retention_goes_on(emptied: World) -> None:
     """And the next one is compared with what was accepted."""
     accept_backup(emptied.site, emptied.context(), present(emptied)[0].filename)
@@ -162,6 +163,7 @@ def test_accepting_one_accepts_those_that_hold_as_much(emptied: World) -> None:
     assert status_facts(emptied.site, emptied.clock.now())["findings"] == []
 
 
+@pytest.mark.slow
 def test_a_restore_ends_a_collapse(emptied: World) -> None:
     """The data is back: what was spared for that may go by the usual rules."""
     (whole,) = whole_ones(emptied)

@@ -74,6 +74,7 @@ def test_a_copy_carries_erased_records(world: World, tmp_path: Path) -> None:
     assert b"anna-of-the-archive" not in (tmp_path / "fresh.sqlite").read_bytes()
 
 
+@pytest.mark.slow
 def test_states_that_were_kept_are_folded_again(world: World) -> None:
     """What was folded from an erased record is no longer there, nor believed."""
     fill(world)

@@ -82,6 +82,7 @@ def test_a_dead_one_is_named_although_another_began_on_its_host(world: World) ->
     assert states(later) == []
 
 
+@pytest.mark.slow
 def test_of_one_that_crashes_again_and_again_the_newest_are_named(world: World) -> None:
     """A supervisor restarts it every few seconds, for a night."""
     world.open()
@@ -110,6 +111,7 @@ def test_status_names_who_ended_without_a_word(world: World) -> None:
     assert "a newer one runs there" in gone.advice
 
 
+@pytest.mark.slow
 def test_schedulers_on_other_machines_are_seen_through_the_server(
     make_world: MakeWorld, postgresql: Server, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def daily(make_world: MakeWorld, receiver: Receiver) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_a_digest_comes_once_a_day_and_nothing_before(daily: World, receiver: Receiver) -> None:
     """What goes wrong at night is told in the morning."""
     notifier = Notifier(daily.site)

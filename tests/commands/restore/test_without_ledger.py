@@ -57,6 +57,7 @@ def backed_up(world: World) -> World:
     return world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["publish_new", "replace_target"])
 def test_what_a_killed_one_left_is_removed_by_the_next(backed_up: World, step: str) -> None:
     """Beside the database, and among what is staged for the backups folder."""
@@ -70,6 +71,7 @@ def test_what_a_killed_one_left_is_removed_by_the_next(backed_up: World, step: s
     assert len(titles_in(backed_up.database)) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["publish_new", "replace_target"])
 def test_recovery_removes_it_too(backed_up: World, step: str) -> None:
     """Once a ledger is there again; what somebody works in stays."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ keep_counts = st.integers(1, 6)
 days_within = st.integers(0, 8)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_every_backup_that_is_there_is_kept_with_a_reason_or_deleted(
@@ -110,6 +112,7 @@ def test_the_newest_good_ones_are_kept_before_older_ones(
             assert all(other.stands_at <= each.stands_at for other in deleted)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_a_greater_keep_count_deletes_nothing_more(
@@ -123,6 +126,7 @@ def test_a_greater_keep_count_deletes_nothing_more(
     assert set(ids(longer.deleted)) <= deleted
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_a_plan_carried_out_leaves_nothing_to_delete(
@@ -140,6 +144,7 @@ def test_a_plan_carried_out_leaves_nothing_to_delete(
     assert rest == replace(found, deleted=found.deleted[len(half) :])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     folders().flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))), keep_counts

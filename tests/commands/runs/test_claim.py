@@ -336,6 +336,7 @@ def test_abandoned_run_counts_as_an_attempt(world: World) -> None:
     assert world.schedule().next_attempt == 1
 
 
+@pytest.mark.slow
 def test_two_processes_run_each_slot_once(world: World) -> None:
     """Two schedulers that check at the same moments share the work and never repeat it."""
     users, days = 8, 6

@@ -119,6 +119,7 @@ def test_retention_that_fails_does_not_fail_the_run(
     assert {each.scope for each in world.recorded(RetentionApplied)} == {"1", "3"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "assignment",
     [

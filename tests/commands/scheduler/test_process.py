@@ -194,6 +194,7 @@ def test_a_late_run_changes_no_weekday(world: World, late: dict[str, int]) -> No
     assert world.clock.now() < due <= world.clock.now() + timedelta(days=7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frequency", ["weekly", "monthly"])
 def test_a_machine_that_is_on_by_day_only_keeps_the_rhythm(world: World, frequency: str) -> None:
     """Set for 18:00 on a machine that runs from 8 to 17: made up next morning, for half a year."""

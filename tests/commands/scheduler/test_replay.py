@@ -49,6 +49,7 @@ def test_years_of_daily_backups_keep_seven_and_lose_no_day(first_year_world: Wor
     assert sum(each.deleted_count for each in world.recorded(RetentionApplied)) == days - 7
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 @pytest.mark.parametrize(
     ("zone", "at"),

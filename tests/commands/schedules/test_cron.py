@@ -53,6 +53,7 @@ def test_in_utc_slots_are_those_of_the_library(expression: str, moment: datetime
     assert walked(CronSlots(expression, "UTC"), moment, 12) == [next(library) for _ in range(12)]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(EXPRESSIONS), st.sampled_from(ODD_ZONES), MOMENTS)
 def test_forward_backward_and_counted_agree(

@@ -176,6 +176,7 @@ def test_a_text_that_is_no_iana_name_is_refused(name: str) -> None:
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text(st.characters()))
 def test_no_other_text_makes_a_zone(name: str) -> None:

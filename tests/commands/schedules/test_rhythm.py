@@ -87,6 +87,7 @@ def zone_is_gone(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_a_user_of_an_unknown_zone_fails_alone_and_says_so(zone_is_gone: World) -> None:
     """Six attempts for a slot, then the next day's; everybody else runs."""
     world = zone_is_gone

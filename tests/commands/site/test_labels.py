@@ -121,6 +121,7 @@ def other_machine(world: World, folder: Path) -> Site:
     return world.open("act", database=make_database(folder / "app.db"), backups=folder / "backups")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["database", "folder", "another folder"])
 def test_a_machine_that_lost_its_place_leaves_the_work_to_others(
     shared: World, tmp_path: Path, lost: str

@@ -196,6 +196,7 @@ def test_restore_killed_in_the_middle_leaves_the_old(
     assert state(target) == (8, mode, True)
 
 
+@pytest.mark.slow
 def test_restore_killed_at_any_time_leaves_old_or_new(target: Path, backup: Path) -> None:
     """SIGKILL after random pauses: old or new, sound either way, told apart by the version."""
     rng, mode = random.Random(7), journal_of(target)

@@ -44,6 +44,7 @@ def content(path: Path) -> list[str]:
         return list(connection.iterdump())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BOTH)
 @pytest.mark.parametrize("checkpoint", ["passive", "restart", "truncate", "none"])
 def test_snapshot_is_consistent_while_a_writer_commits_and_checkpoints(

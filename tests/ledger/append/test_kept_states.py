@@ -146,6 +146,7 @@ def test_a_loaded_schedule_has_every_field(ledger: Ledger) -> None:
     assert SCHEDULE_FORM.load(SCHEDULE_FORM.dump(whole)) == whole
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(st.sampled_from("upr"), st.integers(1, 130), st.booleans()), max_size=8))
 def test_loading_is_folding_at_any_sequence(

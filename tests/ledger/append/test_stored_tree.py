@@ -33,6 +33,7 @@ def connection(attacker: Attacker) -> Iterator[Connection]:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_every_record_is_proved_from_the_tables(connection: Connection) -> None:
     """Each of 600 leaves leads up to the root."""
     reader = TreeReader(connection)

@@ -188,6 +188,7 @@ def require_bad(bundle: Path, words: str) -> None:
     assert "GOOD" not in verdict.said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["whole", "part"])
 @pytest.mark.parametrize("attack", ON_ANY)
 def test_a_bundle_is_changed(
@@ -305,6 +306,7 @@ def test_a_zip_holds_each_file_once_and_no_others(
     assert (verdict.code, words in verdict.said) == (3, True), verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "offset", [0, 4, 6, 8, 14, 18, 26, 40, 60, 100, -4, -10, -16, -20, -22, -60, -80]
 )

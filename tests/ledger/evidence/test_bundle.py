@@ -47,6 +47,7 @@ def bundles(
     return {name: folder / name for name in CHOICES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOICES)
 def test_a_good_bundle_is_judged_good(bundles: dict[str, Path], name: str) -> None:
     """By its own program, alone with Python; and it says what the bundle does not prove."""
@@ -68,6 +69,7 @@ def test_a_bundle_holds_the_records_byte_for_byte(
     assert records == [attacker.record(position) for position in positions]
 
 
+@pytest.mark.slow
 def test_a_users_bundle_holds_that_users_records_and_no_others(
     signed_template: tuple[Path, list[bytes]], tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ def test_what_was_asked_for_is_said_in_words() -> None:
     )
 
 
+@pytest.mark.slow
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=100), st.integers(0, 511))
 def test_its_own_signature_check_agrees_with_openssl(seed: bytes, text: bytes, bit: int) -> None:
     """What was signed is accepted; with one bit flipped it is not."""

@@ -31,6 +31,7 @@ def erased(attacker: Attacker) -> Attacker:
     return attacker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHOICES)
 def test_a_bundle_says_what_is_missing_and_why(erased: Attacker, tmp_path: Path, name: str) -> None:
     """The events that say who erased what go along, whatever was chosen."""

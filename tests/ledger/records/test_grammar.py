@@ -83,6 +83,7 @@ def test_whatever_gets_a_quick_yes_is_valid_by_the_full_rules(text: str, changes
         assert is_valid(changed)
 
 
+@pytest.mark.slow
 @given(lines, st.data())
 @settings(max_examples=200)
 def test_other_values_in_a_record_get_a_yes_only_where_they_are_valid(

@@ -42,6 +42,7 @@ def test_golden_record_is_read_the_same_in_both_ways(line: bytes) -> None:
     assert type(event.details) is type(_decode_step_by_step(line).details)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", GOLDEN_LINES)
 def test_damaged_record_ends_the_same_in_both_ways(line: bytes) -> None:
     """Every field, of the envelope and of the details, with everything that it should not be."""

@@ -61,6 +61,7 @@ class TestPublishedVectors:
 
 
 class TestGrowth:
+    @pytest.mark.slow
     def test_every_small_root_is_that_of_the_rfc_and_of_another_library(
         self, slow: SlowTree, stored: StoredTree, other_library: InmemoryTree
     ) -> None:
@@ -150,6 +151,7 @@ class TestProofs:
                 assert list(proof) == slow.proof(first, second)
                 verify_consistency(first, second, slow.mth(0, first), slow.mth(0, second), proof)
 
+    @pytest.mark.slow
     def test_another_library_makes_the_same_inclusion_proofs(
         self, stored: StoredTree, other_library: InmemoryTree
     ) -> None:

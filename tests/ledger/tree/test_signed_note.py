@@ -105,6 +105,7 @@ class TestKeys:
             with pytest.raises(NoteError):
                 VerifierKey.parse(changed)
 
+    @pytest.mark.slow
     def test_a_signer_key_changed_by_one_character_is_refused(self) -> None:
         """A mistyped private key must not sign under a name that is not its own."""
         for changed in changed_by_one(GO_SKEY):
@@ -190,6 +191,7 @@ class TestNotes:
     def note(self, *keys: SignerKey, text: str = TEXT) -> Note:
         return Note(text, tuple(key.sign(text) for key in keys or (self.log,)))
 
+    @pytest.mark.slow
     def test_a_note_changed_by_one_byte_is_refused(self) -> None:
         """Text, separator, name, key id, signature and end: no byte can be changed unnoticed."""
         key = self.log.verifier()
@@ -199,6 +201,7 @@ class TestNotes:
             with pytest.raises(NoteError):
                 Note.from_bytes(changed).verify([key])
 
+    @pytest.mark.slow
     def test_a_cosigned_note_changed_by_one_byte_is_refused(self) -> None:
         """The same for a timestamped signature: its time cannot be changed either."""
         key = self.witness.verifier()

@@ -57,6 +57,7 @@ def test_all_of_a_sound_file(filled: Path, ledger: Ledger) -> None:
     assert found.root() == found.head_root.hex()
 
 
+@pytest.mark.slow
 def test_any_damaged_page_costs_its_own_records_only(filled: Path) -> None:
     """Each page zeroed, in turn: what is found is true, and all but that page's is found."""
     expected, data = records_of(filled), filled.read_bytes()

@@ -51,6 +51,7 @@ def nth_key(models: ReadModels, table: str, number: int) -> Any:
     return sorted(row[KEYS[table]] for row in rows_of(models)[table])[number]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, 1_000])
 @pytest.mark.parametrize("name", [None, *KEYS])
 def test_rows_that_were_folded_are_not_different(
@@ -80,6 +81,7 @@ def test_rows_that_are_only_behind_are_not_different(ledger: Ledger, told: ReadM
     assert rows_of(told) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", KEYS)
 @pytest.mark.parametrize("number", [0, 1, -1], ids=["first", "second", "last"])
 def test_a_missing_row_is_named(
@@ -94,6 +96,7 @@ def test_a_missing_row_is_named(
     assert [differences(told, ledger, name) for name in others] == [[] for _ in others]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", KEYS)
 @pytest.mark.parametrize("extra", [-5, 10**15, "zzz", ""], ids=repr)
 def test_an_extra_row_is_named(
@@ -114,6 +117,7 @@ def test_an_extra_row_is_named(
     assert str(difference.key) == str(extra)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [

@@ -45,6 +45,7 @@ def assert_heals(ledger: Ledger, models: ReadModels, reason: str, names: list[st
     assert taken_heals(models) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("is_running", [True, False], ids=["while running", "while stopped"])
 def test_rows_that_were_deleted_come_back(
@@ -73,6 +74,7 @@ def test_rows_that_were_deleted_come_back_with_what_was_appended_since(
     assert_heals(ledger, models, "deleted", ["backup_settings", "backup_catalog"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("is_running", [True, False], ids=["while running", "while stopped"])
 def test_a_table_that_was_dropped_comes_back(

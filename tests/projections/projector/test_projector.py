@@ -63,6 +63,7 @@ def test_folding_stops_where_it_is_told_to(ledger: Ledger) -> None:
     assert [row["position"] for row in folded_in_memory(ledger, 3)["audit_trail"]] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_ids_of_settings_are_the_order_of_their_creation(ledger: Ledger) -> None:
     """The same after every rebuild."""
     end = tell(ledger)

@@ -126,6 +126,7 @@ def test_two_processes_build_one_together(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoiling",
     [
@@ -287,6 +288,7 @@ def test_the_applications_views_and_triggers_stay_with_the_table(
     app.close()
 
 
+@pytest.mark.slow
 def test_a_reader_sees_the_old_or_the_new_and_nothing_between(
     ledger: Ledger, models: ReadModels, models_path: Path
 ) -> None:
