@@ -7,7 +7,7 @@ sidecars. Why the copying process is right stands in `copy_process`.
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,14 +86,27 @@ def reading(source: Path, wait_seconds: float) -> Iterator[Source]:
     require_database_file(source)
     path = source.resolve()
     try:
-        with closing(open_live(path, wait_seconds)) as connection:
+        connection, found = _opened(path, wait_seconds)
+        with closing(connection):
             connection.execute("BEGIN")
             # The first read takes the locks, and rolls back what a crashed writer left.
             if not application_tables(connection):
                 raise NoTables(f"{shown(source)} has no table of the application; check the path")
-            yield _describe(connection, path)
+            yield _describe(connection, path, found)
     except sqlite3.Error as error:
         raise translated(error, source) from error
+
+
+def _opened(path: Path, wait_seconds: float) -> tuple[sqlite3.Connection, os.stat_result]:
+    """A connection, and the file that it is to: the path may be another one's a moment later."""
+    for _attempt in range(LOCKED_ATTEMPTS):
+        before = require_database_file(path)
+        connection = open_live(path, wait_seconds)
+        with suppress(OSError):
+            if os.path.samestat(before, path.stat()):
+                return connection, before
+        connection.close()
+    raise DatabaseBusy(f"{shown(path)} was replaced by another file all the time; try again later")
 
 
 def copy_by_process(
@@ -237,8 +250,7 @@ def settle(staged: Path) -> tuple[int, ...]:
     return shape
 
 
-def _describe(connection: sqlite3.Connection, path: Path) -> Source:
-    found = path.stat()
+def _describe(connection: sqlite3.Connection, path: Path, found: os.stat_result) -> Source:
     mode = pragma(connection, "journal_mode")
     log = sidecar(path, "-wal")
     log_bytes = log.stat().st_size if mode == "wal" and log.exists() else 0

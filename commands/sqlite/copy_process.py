@@ -287,12 +287,14 @@ def copy_database(
 
     Raises:
         Unsteady: mode `locked`, and it could not be held still.
-        OSError: anything the system said; ESTALE when the file at the path is not `identity`.
+        OSError: anything the system said; EBUSY when the file at the path is not `identity`.
     """
     source = os.open(source_path, os.O_RDONLY)
     found = os.fstat(source)
     if (found.st_dev, found.st_ino) != identity:
-        raise OSError(errno.ESTALE, "the database was replaced meanwhile")
+        if mode == "locked":
+            raise Unsteady("again")
+        raise OSError(errno.EBUSY, "the database was replaced meanwhile")
     has_index = mode == "locked" and hold_still(source, source_path, wait_seconds)
     log = None if mode == "none" else open_log(source_path + "-wal")
     log_bytes = os.fstat(log).st_size if log is not None else 0

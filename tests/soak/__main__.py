@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.soak.snapshots import soak
+from tests.soak.snapshots import soak, soak_swapped
 
 
 def main() -> int:
@@ -20,10 +20,12 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="backup-ledger-soak-"))
     soaked = soak(folder, options.seconds, at_least=1)
+    swapped = soak_swapped(folder, at_least=soaked.count)
     engines = ", ".join(f"{count} by {engine}" for engine, count in soaked.taken.items())
     sys.stdout.write(
         f"{soaked.count} snapshots ({engines}), {len(soaked.digests)} different, "
-        f"{len(soaked.inconsistent)} inconsistent; in {folder}\n"
+        f"{len(soaked.inconsistent)} inconsistent; {swapped.total()} of a database that was "
+        f"swapped for another; in {folder}\n"
     )
     return 1 if soaked.inconsistent else 0
 

@@ -7,12 +7,17 @@ one restarts the log, one truncates it.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import shutil
+import sqlite3
 import time
 from collections import Counter
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from commands.sqlite.snapshot import Engine, take_snapshot
 from tests.commands.sqlite_writers import build, is_consistent, process
@@ -55,6 +60,47 @@ def soak(folder: Path, seconds: float, at_least: int) -> Soaked:
             else:
                 soaked.inconsistent.append(staged)
     return soaked
+
+
+def soak_swapped(folder: Path, at_least: int) -> Counter[str]:
+    """Snapshots of a path where one database takes the place of another all the time.
+
+    Each must be the one or the other, whole; how many were of which, by a digest of the content.
+    """
+    place = folder / "swapped.db"
+    both = [build(folder / f"{name}.db", journal="delete") for name in ("one", "other")]
+    shutil.copy(both[0], place)
+    stop, found = Event(), Counter[str]()
+
+    def swap() -> None:
+        for database in itertools.cycle(both):
+            if stop.is_set():
+                return
+            shutil.copy(database, folder / "next.db")
+            (folder / "next.db").replace(place)
+
+    with ThreadPoolExecutor(1) as pool:
+        swapping = pool.submit(swap)
+        try:
+            for number, engine in enumerate(itertools.islice(itertools.cycle(ENGINES), at_least)):
+                staged = folder / f"swapped{number}.db"
+                take_snapshot(place, staged, engine=engine)
+                found[content_of(staged)] += 1
+                staged.unlink()
+        finally:
+            stop.set()
+        swapping.result()
+    assert set(found) <= {content_of(each) for each in both}
+    return found
+
+
+def content_of(database: Path) -> str:
+    """All of a database as SQL, hashed."""
+    digest = hashlib.sha256()
+    with closing(sqlite3.connect(database)) as connection:
+        for line in connection.iterdump():
+            digest.update(line.encode())
+    return digest.hexdigest()
 
 
 def copy_plainly(source: Path, copy: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.commands.sqlite_writers import build, is_consistent
-from tests.soak.snapshots import copy_plainly, soak
+from tests.soak.snapshots import copy_plainly, soak, soak_swapped
 
 SNAPSHOTS = 6
 SECONDS = 6
@@ -18,6 +18,14 @@ def test_no_snapshot_is_anything_but_one_state_of_the_source(tmp_path: Path) -> 
     assert soaked.inconsistent == []
     assert set(soaked.taken) == {"copy", "backup_api"}
     assert len(soaked.digests) > 1
+
+
+def test_database_that_is_swapped_for_another_is_copied_as_the_one_or_the_other(
+    tmp_path: Path,
+) -> None:
+    """Somebody renames another database into the place, again and again; no copy mixes them."""
+    found = soak_swapped(tmp_path, at_least=2 * SNAPSHOTS)
+    assert found.total() == 2 * SNAPSHOTS
 
 
 def test_plain_copy_of_the_files_fails_the_same_check(tmp_path: Path) -> None:
