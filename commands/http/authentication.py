@@ -13,6 +13,8 @@ from commands.http.callers import Caller
 from commands.upkeep.tokens import Token, TokenBook, TokenRefused
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from commands.site.site import Site
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="backup-ledger"'}
@@ -28,6 +30,11 @@ class Authentication:
         self._site = site
         self._tokens = TokenBook(site.ledger)
         self._failures = FailedLogins()
+        self.began_at = site.clock.now()
+
+    def last_uses(self) -> dict[str, datetime]:
+        """When each token was last accepted since the service began, by its id."""
+        return self._tokens.last_uses()
 
     def __call__(self, request: Request) -> Caller:
         """The caller.

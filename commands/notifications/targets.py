@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, build_opener
 
 from commands.errors import InvalidArgument
+from commands.notifications.target_names import names_of
 from ledger.masking import MASK, masked
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ class Targets:
         if not urls:
             return
         apprise = _apprise()
-        for number, url in enumerate(urls, 1):
-            name = f"target {number} ({url.partition('://')[0][:32]})"
+        for name, url in zip(names_of(urls), urls, strict=True):
             service = apprise.Apprise()
             if not service.add(url):
                 raise InvalidArgument(

@@ -73,6 +73,7 @@ class TokenBook:
         self._ledger = ledger
         self._version = 0
         self._tokens: dict[str, Token] = {}
+        self._used_at: dict[str, datetime] = {}
         self._lock = Lock()
 
     def all(self) -> list[Token]:
@@ -80,6 +81,11 @@ class TokenBook:
         with self._lock:
             self._catch_up()
             return list(self._tokens.values())
+
+    def last_uses(self) -> dict[str, datetime]:
+        """When each token was last accepted, by this book: nothing of it is kept."""
+        with self._lock:
+            return dict(self._used_at)
 
     def authenticate(self, text: str, now: datetime) -> Token:
         """The token that a caller presented.
@@ -98,6 +104,8 @@ class TokenBook:
         with self._lock:
             self._catch_up()
             token = self._tokens.get(token_id) if token_id else None
+            if token is not None and token.is_valid(now):
+                self._used_at[token.token_id] = now
         if token is None or not token.is_valid(now):
             raise TokenRefused(
                 "this token is not accepted; make one: backup-ledger tokens create --role ROLE"

@@ -13,7 +13,7 @@ from commands.backups.take import take_backup
 from commands.offsite.add import NewDestination, add_destination
 from commands.offsite.copy_all import copy_missing
 from commands.offsite.repository.seal import new_identity, recipient_of
-from ledger.events.offsite import CopyCompleted, CopyVerified
+from ledger.events.offsite import CopyCompleted, CopyVerified, DestinationRemoved
 from tests.http.conftest import Place
 from tests.http.test_console import fields_of, log_in
 
@@ -40,6 +40,7 @@ def test_the_page_says_what_is_there_and_what_is_not(copied: Place) -> None:
     assert "every copy is kept" in text
     assert "unproved" in text
     assert "Copy what is missing" not in text  # an auditor changes nothing
+    assert "Stop using" not in text
 
 
 def test_without_a_destination_it_says_what_to_do(place: Place) -> None:
@@ -67,6 +68,11 @@ def test_copying_and_verifying_are_jobs(copied: Place) -> None:
     assert [each.level for each in copied.world.recorded(CopyVerified)] == ["digest"] * 2
     form = fields_of(client, "/console/offsite") | {"level": "drill"}
     assert client.post("/console/offsite/nas/verify", data=form).status_code == 409
+    for typed, status in (("cloud", 422), ("nas", 303)):
+        form = fields_of(client, "/console/offsite") | {"confirmation": typed}
+        assert client.post("/console/offsite/nas/remove", data=form).status_code == status
+    assert [each.name for each in copied.world.recorded(DestinationRemoved)] == ["nas"]
+    assert "no destination yet" in client.get("/console/offsite").text
 
 
 def test_a_backups_page_leads_from_the_event_to_sha256sum(copied: Place, tmp_path: Path) -> None:

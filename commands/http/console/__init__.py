@@ -25,6 +25,7 @@ from commands.http.console import (
     time_machine,
 )
 from commands.http.console import job as progress
+from commands.http.console.administration import notifications, tokens
 from commands.http.console.lists import backups as backups_list
 from commands.http.console.lists import bulk_backups, bulk_schedules
 from commands.http.console.lists import runs as runs_list
@@ -58,6 +59,7 @@ PAGES = (
     time_machine,
     offsite,
     projections,
+    notifications,
     choose_times,
 )
 
@@ -71,7 +73,8 @@ def console_routes() -> list[BaseRoute]:
     start = APIRoute(
         "/", lambda: RedirectResponse(BASE, 303), response_model=None, include_in_schema=False
     )
-    return [*login.router.routes, *pages_for(visitor, reading_visitor), start]
+    pages = pages_for(visitor, reading_visitor, tokens.router)
+    return [*login.router.routes, *pages, start]
 
 
 def pages_for(

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse
 
 from commands.http.callers import Operator, Reader
 from commands.http.console.job import job_page
-from commands.http.console.page import BASE, page
+from commands.http.console.page import BASE, done, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
@@ -95,6 +95,26 @@ def collect(caller: Operator, context: Command, served: Served, name: str, visit
     is_plan = visit.form.get("plan") == "yes"
     work = collect_work(served, context, found_destination(served, name), dry_run=is_plan)
     return RedirectResponse(job_page(served.jobs.start("offsite_collect", caller, work)), 303)
+
+
+@router.post(f"{PLACE}/{{name}}/remove")
+def remove(
+    request: Request,
+    _caller: Operator,
+    context: Command,
+    served: Served,
+    name: str,
+    visit: Here,
+) -> Response:
+    """Its name is typed first. What is there stays there."""
+    destination = found_destination(served, name)
+    if visit.form.get("confirmation", "") != destination.name:
+        raise HTTPException(422, f"type the name of the destination: {destination.name}")
+    from commands.offsite.change import remove_destination  # noqa: PLC0415 (needs the extra)
+
+    remove_destination(served.site, context, destination)
+    told = f"{destination.name} is not used any more; what is there stays."
+    return done(request, PLACE, told)
 
 
 def copies_shown(served: ServedSite, backup: Backup) -> list[PlacedCopy]:

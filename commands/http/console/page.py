@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from commands.http.console.static_files import address_of
 from commands.http.console.times import view as times
-from commands.http.served_site import served_by_app, state_of
+from commands.http.served_site import STATE, served_by_app, state_of
 from commands.reporting import humanize as moments
 from ledger.append.software import software_version
 from projections.queries.schedules import schedule_of
@@ -85,6 +85,8 @@ class Place(NamedTuple):
 
 
 READERS = ("operator", "auditor")
+TOKENS = f"{BASE}/tokens"
+"""Not where an application lets people in: there a token opens nothing."""
 NAVIGATION = (
     Place("Overview", BASE),
     Place("Schedules", f"{BASE}/schedules"),
@@ -94,7 +96,9 @@ NAVIGATION = (
     Place("Off-site", f"{BASE}/offsite", READERS),
     Place("Audit", f"{BASE}/audit", READERS),
     Place("Time machine", f"{BASE}/time-machine", READERS),
+    Place("Notifications", f"{BASE}/notifications", READERS),
     Place("Projections", f"{BASE}/projections", READERS),
+    Place("Tokens", TOKENS, READERS),
 )
 
 
@@ -133,7 +137,7 @@ def page(
     """A template's page. `caller`: None before anybody is known."""
     visit = getattr(request.state, "console_visit", None)
     now = context.pop("now", None) or state_of(request).clock.now()
-    places = [] if caller is None else [each for each in NAVIGATION if caller.role in each.roles]
+    places = [] if caller is None else _places_of(request, caller)
     body = ENVIRONMENT.get_template(template).render(
         caller=caller,
         navigation=places,
@@ -206,6 +210,15 @@ def is_looked_at(request: Request) -> bool:
 def is_own(path: str) -> bool:
     """Whether a path leads to a page of the console, and nowhere else."""
     return path == BASE or (path.startswith(f"{BASE}/") and "\\" not in path and path.isprintable())
+
+
+def _places_of(request: Request, caller: Caller) -> list[Place]:
+    is_mounted = STATE in request.scope
+    return [
+        each
+        for each in NAVIGATION
+        if caller.role in each.roles and not (is_mounted and each.path == TOKENS)
+    ]
 
 
 def _here(request: Request, places: list[Place]) -> str | None:

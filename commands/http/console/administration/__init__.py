@@ -1,0 +1,1 @@
+"""What an operator looks after: who may come in, and who is told."""
