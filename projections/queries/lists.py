@@ -105,24 +105,50 @@ class SchedulesWanted:
         return found
 
 
-def backups_list(connection: Connection, which: BackupsWanted, wanted: Wanted) -> list[Backup]:
-    """One page. By time each status is asked for by itself: the index has one status in order."""
+def backups_list(
+    connection: Connection, which: BackupsWanted, wanted: Wanted, number: int | None = None
+) -> list[Backup]:
+    """One page, by whichever index has its rows soonest. `number`: of all rows, where known.
+
+    By time each status is asked for by itself: the index has one status in order. By user, the
+    index of owners is in order. A name that few files have is looked for among names.
+    """
     column = _BACKUP_ORDERS[wanted.order.by]
-    if wanted.order.by == "made" and which.user_ids is None:
-        groups: Sequence[tuple[str, ...]] = [(each,) for each in which.statuses]
-    else:
-        groups = [which.statuses]
+    is_by_time = wanted.order.by == "made" and which.user_ids is None
+    is_rare = which.named != "" and which.user_ids is None
+    if is_rare:
+        is_rare = _is_rare(connection, which) if number is None else number <= FEW
+    groups: Sequence[tuple[str, ...]] = [which.statuses]
+    if is_by_time and not is_rare:
+        groups = [(each,) for each in which.statuses]
+    status: ColumnElement[str] = catalog.c.status
+    conditions = which.conditions()
+    if is_rare or wanted.order.by in _IN_ORDER_BY_ANOTHER:
+        status = status.concat("")
+    if wanted.order.by == "user" and not is_rare:
+        conditions = [in_store(which.store), *conditions[1:]]
     found: list[Backup] = []
     for statuses in groups:
-        is_one = catalog.c.status == statuses[0]
-        is_wanted = is_one if len(statuses) == 1 else catalog.c.status.in_(statuses)
-        statement = select(catalog).where(is_wanted, *which.conditions())
+        is_wanted = status == statuses[0] if len(statuses) == 1 else status.in_(statuses)
+        statement = select(catalog).where(is_wanted, *conditions)
         rows = connection.execute(_part(statement, column, catalog.c.position, wanted))
         found += [Backup(**row) for row in rows.mappings()]
     if len(groups) > 1:
         is_falling = wanted.order.is_falling is not wanted.is_before
         found.sort(key=lambda each: (each.created_at, each.position), reverse=is_falling)
     return _in_order(found[: wanted.limit], wanted)
+
+
+_IN_ORDER_BY_ANOTHER = ("name", "user")
+"""Orders that an index has without the status: choosing by status would mean to sort."""
+FEW = 1_000
+
+
+def _is_rare(connection: Connection, which: BackupsWanted) -> bool:
+    """Whether few files have the name, of whatever status: from the index of names alone."""
+    has_name = catalog.c.filename.icontains(which.named, autoescape=True)
+    more = select(catalog.c.store).where(catalog.c.store == which.store, has_name)
+    return connection.execute(more.offset(FEW).limit(1)).first() is None
 
 
 def count_backups(connection: Connection, which: BackupsWanted) -> int:
@@ -132,6 +158,9 @@ def count_backups(connection: Connection, which: BackupsWanted) -> int:
     away, and there are hardly ever any.
     """
     has_status = catalog.c.status.in_(which.statuses)
+    if which.named and which.user_ids is None:
+        has_name = catalog.c.status.concat("").in_(which.statuses)
+        return _count(connection, has_name, *which.conditions())
     if which.user_ids is not None or which.named or which.up_to is not None:
         return _count(connection, has_status, *which.conditions())
     number = _count(connection, has_status)

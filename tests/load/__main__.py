@@ -38,6 +38,8 @@ PATHS = {
     "audit page of failures": "/database/audit/log?limit=100&failed=true",
     "audit page of a stream": "/database/audit/log?limit=100&resource=schedule/7",
     "record by position": "/database/audit/events/{middle}",
+    "backups, all that are there": "/database/backups",
+    "backups of a user": "/database/backups?user_id=7",
     "runs, newest 100": "/database/runs?limit=100",
     "runs of a user": "/database/runs?limit=100&user_id=7",
     "settings, 100 users": "/database/settings?limit=100",

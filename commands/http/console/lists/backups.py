@@ -93,8 +93,8 @@ def backups_page(
     rows: list[Backup] = []
     if not found.problems:
         with site.read_models.reading() as connection:
-            rows = backups_list(connection, which, wanted)
             found.number = count_backups(connection, which)
+            rows = backups_list(connection, which, wanted, found.number)
         rows = found.shown(rows, wanted, place_in(found.order))
     is_start = not found.problems and not asked.is_filtered and wanted.place is None
     files = served.files_unrecorded() if is_start else []
