@@ -10,7 +10,7 @@ from commands.schedules.cron import CronSlots
 from commands.schedules.local_time import is_known
 from commands.schedules.rhythm import NOTHING, NextRun, Rhythm, runs
 from ledger.append.ledger import Draft
-from ledger.clock import format_instant
+from ledger.clock import format_instant, parse_instant
 from ledger.errors import ConcurrencyConflict
 from ledger.events.scheduling import SettingsUpdated
 from ledger.vocabulary import BackupFrequency, schedule_stream
@@ -88,9 +88,19 @@ def _where_it_was(site: Site, schedule: Schedule, now: datetime) -> NextRun | No
         return None
     if schedule.open_run_id is not None or not rhythm.is_too_far(now, due):
         return None
-    slot = rhythm.slot_of(was_at)
-    ahead = NextRun(slot + rhythm.offset, slot)
-    return None if rhythm.is_too_far(slot + rhythm.offset, now) else ahead
+    for slot in (rhythm.slot_of(was_at), *_moved_from(site, schedule)):
+        at = slot + rhythm.offset
+        if at > now and not rhythm.is_too_far(at, now):
+            return NextRun(at, slot)
+    return None
+
+
+def _moved_from(site: Site, schedule: Schedule) -> Iterator[datetime]:
+    """The slots that corrections moved it from, the newest first."""
+    for event in reversed(list(site.ledger.stream(schedule_stream(schedule.user_id)))):
+        details = event.details
+        if isinstance(details, SettingsUpdated) and details.before.get("next_slot") is not None:
+            yield parse_instant(str(details.before["next_slot"]))
 
 
 def _correct(site: Site, context: Context, schedule: Schedule, ahead: NextRun) -> int:

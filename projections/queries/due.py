@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, not_, or_, select
@@ -43,6 +44,13 @@ _DUE_OF_USERS = _DUE.where(_HAS_A_USER)
 
 _MOVED_FROM = select(settings).where(
     settings.c.missed_from > bindparam("after"), settings.c.missed_from <= bindparam("until")
+)
+
+
+_LONG_PAST = select(settings).where(
+    settings.c.enabled.is_(True),
+    settings.c.next_backup_at < bindparam("before"),
+    settings.c.missed_from > bindparam("until"),
 )
 
 
@@ -91,9 +99,18 @@ def due_schedules(
 def schedules_moved_from(
     connection: Connection, after: datetime, until: datetime
 ) -> list[Schedule]:
-    """Settings whose next run was moved by a correction from a slot in a span of time."""
-    rows = connection.execute(_MOVED_FROM, {"after": after, "until": until})
-    return [Schedule(**row) for row in rows.mappings()]
+    """Settings whose next run was moved by a correction from a slot in a span of time.
+
+    Also those that are long past while a correction moved them from a slot beyond it: a clock was
+    ahead once, and behind later.
+    """
+    span = {"after": after, "until": until, "before": after - timedelta(days=1)}
+    rows = [
+        row
+        for statement in (_MOVED_FROM, _LONG_PAST)
+        for row in connection.execute(statement, span).mappings()
+    ]
+    return [Schedule(**row) for row in rows]
 
 
 def schedules_beyond(connection: Connection, limits: Mapping[str, datetime]) -> list[Schedule]:

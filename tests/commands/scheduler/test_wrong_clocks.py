@@ -59,6 +59,27 @@ def test_a_clock_that_begins_in_1970_says_nothing_false(
     assert [each.now.year for each in world.recorded(ClockJumped)][:1] == [1970]
 
 
+def test_a_clock_that_was_ahead_once_and_is_behind_later_runs_no_slot_twice(world: World) -> None:
+    """The slot that it stood at is still to come, and is restored."""
+    world.configure(1, backup_time="03:00", keep_count=2)
+    world.advance(hours=4)
+    world.check()
+    before = world.clock.now()
+    world.move_to(before + 800 * DAY)
+    world.check()
+    world.move_to(before + timedelta(hours=1))
+    world.check()
+    run_days(world, 2)
+    before, present = world.clock.now(), world.schedule().next_slot
+    world.move_to(before - 400 * DAY)
+    world.check()
+    world.move_to(before + timedelta(hours=1))
+    world.check()
+    assert world.schedule().next_slot == present
+    run_days(world, 2)
+    assert set(slots_run(world).values()) == {1}
+
+
 def test_a_schedule_that_was_made_in_1970_missed_nothing_either(world: World) -> None:
     """A new machine gets the time after its first settings were made."""
     world.move_to(UNIX)
