@@ -23,16 +23,21 @@ WORDS = st.one_of(
 FIELDS = (
     *("user", "after", "state", "status", "cursor", "outcome", "since", "until", "type", "failed"),
     *("resource", "text", "limit", "position", "at", "user_id", "next"),
+    *("name", "sort", "before", "month", "day", "older", "newer", "table"),
 )
 PAGES = (
     *("", "/schedules", "/schedules/new", "/schedules/{}", "/schedules/{}/preview", "/backups"),
     *("/backups/{}", "/backups/{}/restore", "/runs", "/runs/{}", "/jobs/{}", "/login", "/{}"),
     *("/audit", "/audit/events/{}", "/audit/story/{}", "/time-machine", "/projections"),
+    *("/restore-points", "/compare", "/backups/{}/tables", "/backups.csv", "/runs.csv"),
+    *("/schedules.csv", "/audit.csv"),
     *("/static/{}", "/api/{}", "/api/backups/{}"),
 )
 FORMS = (
     *("/backups", "/backups/{}/hold", "/backups/{}/release", "/backups/{}/verify"),
     *("/backups/{}/delete", "/backups/{}/restore", "/schedules/{}", "/schedules/{}/pause"),
+    *("/backups/bulk", "/schedules/bulk", "/compare", "/backups/{}/tables"),
+    *("/backups/{}/beside", "/backups/{}/download"),
     *("/schedules/{}/resume", "/login", "/audit/export", "/projections/{}/rebuild"),
 )
 FORM_FIELDS = (
@@ -46,6 +51,8 @@ FORM_FIELDS = (
         "cron",
         "token",
         "first_position",
+        *("act", "scope", "query", "head", "number", "names", "confirmed", "older", "newer"),
+        *("table", "mode"),
     ),
 )
 
