@@ -12,6 +12,8 @@ import pytest
 
 from commands.http import create_app
 from ledger.clock import ManualClock
+from projections.folds.run import Run
+from projections.queries.schedules import runs_page
 from tests.commands.world import World, make_database
 from tests.http.conftest import Place
 from tests.http.test_console import fields_of, log_in
@@ -42,12 +44,12 @@ def test_runs_are_in_the_schedules_zone_with_utc_beside(spring: Place) -> None:
     """The hour that the clocks skip is marked on its day, and on no other."""
     client = log_in(spring, "user", 1)
     heading, *runs = rows_of(client, "/console/schedules/1")
-    assert heading.startswith("Europe/Berlin UTC")
-    assert runs[0].startswith("Sat 2025-03-29 02:30 CET 03-29 01:30 in ")
+    assert heading.startswith("Europe/Berlin, and UTC")
+    assert runs[0].startswith("Sat 2025-03-29 02:30 CET 03-29 01:30 UTC in ")
     assert runs[1].startswith(
-        "Sun 2025-03-30 03:00 CEST the clocks skip 02:30 that day 03-30 01:00"
+        "Sun 2025-03-30 03:00 CEST 03-30 01:00 UTC the clocks skip 02:30 that day"
     )
-    assert runs[2].startswith("Mon 2025-03-31 02:30 CEST 03-31 00:30")
+    assert runs[2].startswith("Mon 2025-03-31 02:30 CEST 03-31 00:30 UTC")
     assert (
         "In Europe/Berlin it is 13:00 CET now (12:00 UTC)"
         in client.get("/console/schedules/1").text
@@ -69,6 +71,23 @@ def test_a_preview_marks_the_hour_that_comes_twice_and_explains_months(spring: P
     spring.world.advance(days=98)  # 31 January
     client = log_in(spring, "operator")
     assert "the month has no day 31" in rows_of(client, monthly)[1]
+
+
+def test_a_run_and_its_backup_are_in_the_zone_of_their_user(spring: Place) -> None:
+    """For an operator too; in the list, each run in its own."""
+    spring.world.advance(days=1)
+    spring.world.check()
+    [run] = runs_of(spring.world)
+    [backup] = spring.world.present(1)
+    client = log_in(spring, "operator")
+    assert ">2025-03-29 02:30 CET<" in client.get("/console/runs").text
+    assert ">2025-03-29 02:30:00 CET<" in client.get(f"/console/runs/{run.run_id}").text
+    assert ">2025-03-29 13:00:00 CET<" in client.get(f"/console/backups/{backup.filename}").text
+
+
+def runs_of(world: World) -> list[Run]:
+    with world.site.read_models.reading() as connection:
+        return runs_page(connection, None, None, before=None, limit=10)[0]
 
 
 def test_a_visitor_chooses_in_whose_zone_times_are(spring: Place) -> None:

@@ -147,9 +147,7 @@ def page(
         form_key=secrets.token_urlsafe(12),
         said=[] if visit is None or not is_looked_at(request) else _taken(visit.session.said),
         now=now,
-        times=times.view_of(
-            request.cookies, None if caller is None else caller.user_id, partial(_zone_of, request)
-        ),
+        times=times.view_of(request.cookies, _owner(caller, context), partial(_zone_of, request)),
         switch=request.scope.get(SWITCH),
         **context,
     )
@@ -226,6 +224,13 @@ def _here(request: Request, places: list[Place]) -> str | None:
     path = request.url.path
     under = [each.path for each in places if path == each.path or path.startswith(each.path + "/")]
     return max(under, key=len, default=None)
+
+
+def _owner(caller: Caller | None, context: dict[str, Any]) -> int | None:
+    """Whose times a page shows: the owner's of its one run or backup, or a user's own."""
+    thing = context.get("run") or context.get("backup")
+    found: int | None = getattr(thing, "user_id", None)
+    return found if found is not None or caller is None else caller.user_id
 
 
 def _zone_of(request: Request, user: int) -> str | None:

@@ -62,7 +62,7 @@ class TimesView:
             return "times are UTC"
         if self.mode == "local":
             return f"times are yours, {self.local.key}"
-        return "times are those of the schedule where a zone is named, else UTC"
+        return "times are UTC where no zone is named"
 
 
 def view_of(
