@@ -38,6 +38,11 @@ class JobShape(Shape):
     has_file: bool
 
 
+class TakeBackupJob(JobShape):
+    kind: Literal["take_backup"]
+    result: CreatedBackup | None
+
+
 class VerifyBackupJob(JobShape):
     kind: Literal["verify_backup"]
     result: VerificationShape | None
@@ -84,7 +89,8 @@ class CollectJob(JobShape):
 
 
 AnyJob = (
-    VerifyBackupJob
+    TakeBackupJob
+    | VerifyBackupJob
     | RestoreJob
     | VerifyLedgerJob
     | ExportJob

@@ -169,7 +169,9 @@ def test_a_projection_is_compared_and_rebuilt(office: Office) -> None:
     with office.visit("auditor", path="/console/projections") as page:
         assert page.get_by_role("button", name="Rebuild").count() == 0
         page.get_by_role("button", name="Compare with the ledger").first.click()
-        expect(page.get_by_text("is what the ledger says, row for row")).to_be_visible()
+        expect(
+            page.locator("#job").get_by_text("is what the ledger says, row for row")
+        ).to_be_visible()
         page.goto(f"{office.address}/console/projections")
         csrf = page.locator("input[name=csrf]").first.get_attribute("value") or ""
         address = f"{office.address}/console/projections/backup_runs/rebuild"
@@ -184,7 +186,7 @@ def test_the_ledger_is_verified_and_evidence_exported(office: Office) -> None:
     """Both are jobs of the auditor; the bundle can be fetched, and the export is recorded."""
     with office.visit("auditor", path="/console/audit") as page:
         page.get_by_role("button", name="Verify the whole ledger").click()
-        expect(page.get_by_text("The history is whole")).to_be_visible()
+        expect(page.locator("#job").get_by_text("The history is whole")).to_be_visible()
         page.goto(f"{office.address}/console/audit")
         page.get_by_text("Export evidence").click()
         page.get_by_label("Of user").fill("1")

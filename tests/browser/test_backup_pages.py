@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +12,7 @@ from ledger.events.catalog import BackupVerified, HoldPlaced, HoldReleased
 from ledger.events.restoring import RestoreCompleted
 from ledger.events.scheduling import SchedulePaused, SettingsUpdated
 from tests.browser.conftest import Office
-from tests.commands.world import add_case, titles_in
+from tests.commands.world import World, add_case, titles_in
 
 PAGES = (
     "/console",
@@ -50,7 +51,7 @@ def test_the_overview_says_what_is_wrong(office: Office) -> None:
         path.write_bytes(b"x" * len(kept))
         page.goto(f"{office.address}/console/backups/{path.name}")
         page.get_by_role("button", name="Verify").click()
-        expect(page.get_by_text("The backup is not good")).to_be_visible()
+        expect(page.locator("#job").get_by_text("The backup is not good")).to_be_visible()
         page.goto(f"{office.address}/console")
         page.get_by_role("link", name="1 backup is damaged").click()
         expect(page.get_by_role("link", name=path.name)).to_be_visible()
@@ -58,7 +59,7 @@ def test_the_overview_says_what_is_wrong(office: Office) -> None:
         page.get_by_role("link", name=path.name).click()
         page.get_by_label("How thoroughly").select_option("digest")
         page.get_by_role("button", name="Verify").click()
-        expect(page.get_by_text("The backup is good.")).to_be_visible()
+        expect(page.locator("#job").get_by_text("The backup is good.")).to_be_visible()
     # Of a damaged one the digest alone is not enough: verify looks inside as well.
     assert office.world.recorded(BackupVerified)[-1].level == "integrity"
 
@@ -69,9 +70,12 @@ def test_a_whole_restore(office: Office) -> None:
     before = titles_in(world.database)
     with office.visit(path="/console/backups") as page:
         page.get_by_text("Take a backup now").click()
-        page.get_by_label("Name").fill("to-restore")
+        page.get_by_label("Name (or leave it empty)").fill("to-restore")
         page.get_by_role("button", name="Take and verify").click()
-        expect(page.get_by_role("status")).to_contain_text("to-restore.db was made and checked")
+        expect(
+            page.locator("#job").get_by_text("to-restore.db was made and checked.")
+        ).to_be_visible()
+        page.get_by_role("link", name="The backup").click()
         add_case(world.database, "a mistake")
         page.get_by_role("link", name="Plan a restore").click()
         expect(page.get_by_text("in one transaction")).to_be_visible()
@@ -81,7 +85,9 @@ def test_a_whole_restore(office: Office) -> None:
         expect(button).to_be_disabled()
         page.get_by_label("Type the backup's name").fill("to-restore.db")
         button.click()
-        expect(page.get_by_text("The database was restored from to-restore.db")).to_be_visible()
+        expect(
+            page.locator("#job").get_by_text("The database was restored from to-restore.db")
+        ).to_be_visible()
     assert titles_in(world.database) == before
     assert len(world.recorded(RestoreCompleted)) == 1
     assert world.events_of(RestoreCompleted)[0].actor.kind == "operator"
@@ -147,8 +153,9 @@ def test_a_backup_is_deleted_after_its_name_was_typed(office: Office) -> None:
     """The last of the user's is refused to nobody who names it; a held one is."""
     with office.visit("user", 3, path="/console/backups") as page:
         page.get_by_text("Take a backup now").click()
-        page.get_by_label("Name").fill("gone-soon")
+        page.get_by_label("Name (or leave it empty)").fill("gone-soon")
         page.get_by_role("button", name="Take and verify").click()
+        page.get_by_role("link", name="The backup").click()
         page.get_by_label("Type its name").fill("gone-soon.db")
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_text("gone-soon.db was deleted.")).to_be_visible()
@@ -211,3 +218,33 @@ def _tab_to(page: Page, name: str) -> None:
         if name in page.evaluate(told):
             return
     raise AssertionError(f"{name} is not reached by Tab")
+
+
+def test_a_page_changes_by_itself_until_it_is_paused(office: Office) -> None:
+    """New runs appear and are announced, without a new page; paused, nothing moves."""
+    world = office.world
+    with office.visit(path="/console/runs?user=1") as page:
+        newest = page.locator("#runs-list tbody th").first
+        switch = page.get_by_role("button", name="Live")
+        expect(switch).to_have_attribute("aria-pressed", "true")
+        page.evaluate("document.body.dataset.same = 'yes'")
+        first = newest.inner_text()
+        _run_soon(world)
+        expect(newest).not_to_have_text(first)
+        second = newest.inner_text()
+        expect(page.locator("[data-live-said]")).to_have_text("Changed: Runs")
+        switch.press("Enter")
+        expect(switch).to_have_attribute("aria-pressed", "false")
+        _run_soon(world)
+        expect(newest).to_have_text(second)
+        switch.press("Enter")
+        expect(newest).not_to_have_text(second)
+        assert page.locator("body").get_attribute("data-same") == "yes"
+
+
+def _run_soon(world: World) -> None:
+    """One more run of user 1, before the visitor's session would end."""
+    soon = world.clock.now() + timedelta(minutes=10)
+    world.configure(1, backup_time=f"{soon:%H:%M}")
+    world.move_to(soon)
+    assert world.check().completed

@@ -96,6 +96,7 @@ def _settings(ask: Ask, world: World) -> None:
 
 def _backups(ask: Ask, client: httpx.Client, world: World) -> None:
     ask("POST /backup", json={"filename": "before", "user_id": 1})
+    finished(client, ask("POST /backups", json={"filename": "later"}))
     one = "/backups/before.db"
     ask("POST /backups/{filename}/hold", f"{one}/hold", json={"reason": "audit 2025"})
     ask("GET /backups")

@@ -35,6 +35,7 @@ from commands.http.console.points import calendar, compare, other_ways
 from commands.http.console.preferences import choose_times
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import reading_visitor, visitor
+from commands.http.console.watching import stream
 from commands.http.problems import not_found
 from commands.http.router import binding, build_router
 from commands.http.served_site import served_by_app
@@ -54,6 +55,7 @@ PAGES = (
     runs_list,
     runs,
     progress,
+    stream,
     audit,
     audit_event,
     time_machine,

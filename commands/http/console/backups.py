@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -12,8 +13,8 @@ from starlette.responses import RedirectResponse
 from commands.backups.accept import accept_backup, can_be_accepted
 from commands.backups.delete import delete_backup
 from commands.backups.hold import may_release, place_hold, release_holds
-from commands.backups.take import take_backup
 from commands.http.callers import Anybody, Caller, Operator, Writer
+from commands.http.console.backup_story import damage_of, deleted_page
 from commands.http.console.job import job_page
 from commands.http.console.offsite import copies_shown
 from commands.http.console.page import BASE, done, page
@@ -21,16 +22,13 @@ from commands.http.console.retention_outlook import fates_of
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
-from commands.http.limits import require_room_for_backup
-from commands.http.routes.backups import own_backup
+from commands.http.routes.backups import BackupInput, own_backup, take_work
 from commands.http.routes.downloads import offered_download
 from commands.http.served_site import Served, ServedSite
 from commands.reporting.humanize import parse_moment
-from commands.schedules.settings import require_known_user
 from commands.shapes.verification import VerificationShape
 from commands.verification.verify import verify_backup
 from ledger.clock import parse_instant
-from ledger.vocabulary import BackupKind
 
 if TYPE_CHECKING:
     from commands.http.jobs import Job, Tell
@@ -46,27 +44,27 @@ LEVELS = {
 
 
 @router.post(PLACE)
-def take(
-    request: Request, caller: Writer, context: Command, served: Served, visit: Here
-) -> Response:
+def take(caller: Writer, context: Command, served: Served, visit: Here) -> Response:
     form = visit.form
-    owner = caller.user_id
-    if owner is None and form.get("user"):
-        owner = _user_number(form["user"])
-        require_known_user(served.site, owner)
-    wants_protection = bool(form.get("protect"))
-    if wants_protection and caller.user_id is not None:
-        raise HTTPException(403, "only an operator makes backups that retention never deletes")
-    kind = BackupKind.PRE_MIGRATION if wants_protection else BackupKind.MANUAL
-    require_room_for_backup(served.site, caller)
-    name = form.get("filename") or None
-    made = take_backup(served.site, context, filename=name, kind=kind, user_id=owner)
-    return done(request, address_of(made.filename), f"{made.filename} was made and checked.")
+    wanted = BackupInput(
+        filename=form.get("filename") or None,
+        user_id=_user_number(form["user"]) if form.get("user") else None,
+        pre_migration=bool(form.get("protect")),
+    )
+    work = take_work(served, context, caller, wanted)
+    return RedirectResponse(job_page(served.jobs.start("take_backup", caller, work)), 303)
 
 
 @router.get(f"{PLACE}/{{filename}}")
 def show(request: Request, caller: Anybody, served: Served, filename: str) -> Response:
-    return _details(request, caller, served, filename)
+    try:
+        return _details(request, caller, served, filename)
+    except HTTPException as error:
+        is_gone = error.status_code == HTTPStatus.NOT_FOUND
+        ended = deleted_page(request, caller, served, filename) if is_gone else None
+        if ended is None:
+            raise
+        return ended
 
 
 @router.post(f"{PLACE}/{{filename}}/hold")
@@ -181,6 +179,7 @@ def _details(
         may_release=any(may_release(each, caller.actor) for each in backup.holds_at(now)),
         levels=LEVELS,
         copies=copies_shown(served, backup),
+        damage=damage_of(served, backup),
         problem=problem,
         may_change=caller.role != "auditor",
         may_restore=caller.role == "operator",

@@ -12,6 +12,7 @@ from commands.http.console.overview_facts import overview_of_all, overview_of_us
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
+from commands.http.console.watching.work import running_work
 from commands.http.served_site import Served
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.overview import schedules_in_state
@@ -44,6 +45,7 @@ def show(
         "overview.html",
         now=now,
         overview=found,
+        works=running_work(served, caller),
         users=None if users is None else users[:USERS],
         more=users is not None and len(users) > USERS,
         paged=bool(after or user),

@@ -124,7 +124,7 @@ def _environment() -> Environment:
         "zoned": times.zoned,
     }
     found.globals |= {"ago": times.ago, "base": BASE, "static": address_of}
-    found.globals |= {"version": software_version(), "utc": times.UTC}
+    found.globals |= {"elapsed": times.elapsed, "version": software_version(), "utc": times.UTC}
     return found
 
 

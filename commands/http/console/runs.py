@@ -7,8 +7,10 @@ from fastapi import APIRouter, Request, Response
 from commands.http.callers import Anybody
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
+from commands.http.console.watching.work import works_of_runs
 from commands.http.problems import not_found
 from commands.http.served_site import Served
+from ledger.vocabulary import RunOutcome
 from projections.queries.catalog import backups_with_ids
 from projections.queries.schedules import run_with_id
 
@@ -28,4 +30,6 @@ def show(request: Request, caller: Anybody, served: Served, run_id: str) -> Resp
     if found is None or not caller.owns(found.user_id):
         raise not_found(f"there is no run {run_id[:100]!r}")
     backup = made.get(found.backup_id or "")
-    return page(request, caller, "run.html", run=found, backup=backup)
+    is_running = found.outcome == RunOutcome.RUNNING
+    (work,) = works_of_runs(served.site, [found]) if is_running else (None,)
+    return page(request, caller, "run.html", run=found, backup=backup, work=work)

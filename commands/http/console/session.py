@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Protocol, cast
@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from commands.http.authentication import require_own_origin
 from commands.http.callers import READING, Caller
-from commands.http.console.page import BASE
+from commands.http.console.page import BASE, is_looked_at
 from commands.http.served_site import state_of
 from commands.upkeep.tokens import TokenRefused, token_id_of
 
@@ -77,7 +77,8 @@ class Sessions:
                 self._sessions.popitem(last=False)
         return text, session
 
-    def find(self, text: str | None, now: float) -> Session | None:
+    def find(self, text: str | None, now: float, *, is_idle: bool = False) -> Session | None:
+        """The session of a cookie. `is_idle`: a page asks by itself, and nobody sits before it."""
         if text is None:
             return None
         with self._lock:
@@ -87,8 +88,9 @@ class Sessions:
             if now - found.seen_at > IDLE_SECONDS:
                 del self._sessions[_hash(text)]
                 return None
-            found.seen_at = now
-            self._sessions.move_to_end(_hash(text))
+            if not is_idle:
+                found.seen_at = now
+                self._sessions.move_to_end(_hash(text))
             return found
 
     def end(self, text: str | None) -> None:
@@ -168,11 +170,17 @@ class Door:
 
     def _enter(self, request: Request) -> tuple[Caller, Session]:
         text = request.cookies.get(COOKIE)
-        session = self.sessions.find(text, self.now())
+        session = self.sessions.find(text, self.now(), is_idle=not is_looked_at(request))
         if session is None:
             raise LoginNeeded
+
+        def is_let_in() -> bool:
+            still = self.sessions.find(text, self.now(), is_idle=True)
+            return still is session and caller.is_let_in()
+
         try:
-            return self.authentication.caller_of_token(session.holder), session
+            caller = self.authentication.caller_of_token(session.holder)
+            return replace(caller, is_let_in=is_let_in), session
         except TokenRefused:
             if self._is_alone:  # else another site may accept it
                 self.sessions.end(text)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-STREAMS = re.compile(r"/audit/follow$|/jobs/[^/]+/events$|/downloads/[^/]+$")
+STREAMS = re.compile(r"/audit/follow$|/jobs/[^/]+/events$|/console/live$|/downloads/[^/]+$")
 """They have no end, or work once: there is nothing to say of them beforehand."""
 
 

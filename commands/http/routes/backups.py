@@ -41,14 +41,17 @@ from commands.shapes.backups import (
     HeldBackup,
     ReleasedBackup,
 )
-from commands.shapes.jobs import VerifyBackupJob
+from commands.shapes.jobs import TakeBackupJob, VerifyBackupJob
 from commands.shapes.verification import VerificationShape
 from commands.verification.verify import verify_backup
 from ledger.vocabulary import MAX_USER_ID, BackupKind, Level
 from projections.folds.backup import Backup
+from projections.folds.backup_names import person_backup_name
 from projections.queries.catalog import PRESENT, backups_of_owner, backups_of_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from commands.http.jobs import Job, Tell
     from ledger.append.ledger import Context
 
@@ -105,22 +108,24 @@ class LevelInput(BaseModel):
 def create(
     caller: Writer, context: Command, served: Served, body: BackupInput | NoBody = None
 ) -> Response:
-    wanted, site = body or BackupInput(), served.site
-    if not caller.owns(wanted.user_id or caller.user_id):
-        raise HTTPException(403, "the role user makes backups of its own only")
-    if wanted.pre_migration and caller.user_id is not None:
-        raise HTTPException(403, "only an operator makes backups that retention never deletes")
-    if wanted.user_id is not None:
-        require_known_user(site, wanted.user_id)
-    require_room_for_backup(site, caller)
-    backup = take_backup(
-        site,
-        context,
-        filename=wanted.filename,
-        kind=BackupKind.PRE_MIGRATION if wanted.pre_migration else BackupKind.MANUAL,
-        user_id=wanted.user_id or caller.user_id,
-    )
-    return Located(_created(served, backup), 201, BACKUP, filename=backup.filename)
+    made = take_work(served, context, caller, body or BackupInput())(None, None)
+    return Located(made, 201, BACKUP, filename=made.filename)
+
+
+@router.post(
+    "/backups",
+    operation_id="take_backup",
+    response_model=TakeBackupJob,
+    responses=also(403, 409),
+    status_code=202,
+    summary="Take a verified backup, as a job",
+)
+def create_later(
+    caller: Writer, context: Command, served: Served, body: BackupInput | NoBody = None
+) -> Response:
+    """The job's result is what `POST /backup` answers."""
+    work = take_work(served, context, caller, body or BackupInput())
+    return started(served.jobs.start("take_backup", caller, work))
 
 
 @router.get(
@@ -309,6 +314,39 @@ def own_backup(
     if not caller.owns(found.user_id):
         raise not_found(f"there is no backup {filename!r}")
     return found
+
+
+def take_work(
+    served: ServedSite, context: Context, caller: Caller, wanted: BackupInput
+) -> Callable[[Job | None, Tell | None], CreatedBackup]:
+    """Taking a backup, as a job or while the caller waits; what cannot be is said before.
+
+    Raises:
+        HTTPException: 403, the role may not.
+        UnknownUser, TooMany, InvalidBackupName: nothing was done.
+    """
+    site = served.site
+    if not caller.owns(wanted.user_id or caller.user_id):
+        raise HTTPException(403, "the role user makes backups of its own only")
+    if wanted.pre_migration and caller.user_id is not None:
+        raise HTTPException(403, "only an operator makes backups that retention never deletes")
+    if wanted.user_id is not None:
+        require_known_user(site, wanted.user_id)
+    require_room_for_backup(site, caller)
+    name = None if wanted.filename is None else person_backup_name(wanted.filename)
+
+    def work(_job: Job | None, tell: Tell | None) -> CreatedBackup:
+        backup = take_backup(
+            site,
+            context,
+            filename=name,
+            kind=BackupKind.PRE_MIGRATION if wanted.pre_migration else BackupKind.MANUAL,
+            user_id=wanted.user_id or caller.user_id,
+            on_progress=tell,
+        )
+        return _created(served, backup)
+
+    return work
 
 
 def _shown(served: ServedSite, filename: str) -> dict[str, Any]:

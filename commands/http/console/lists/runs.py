@@ -13,6 +13,7 @@ from commands.http.console.lists.csv import csv_answer, every_row
 from commands.http.console.lists.listing import Listing, Paged, Text, listing, owners_of
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
+from commands.http.console.watching.work import works_of_runs
 from commands.http.served_site import Served
 from commands.schedules.user_names import user_names
 from ledger.vocabulary import RunOutcome
@@ -83,6 +84,7 @@ def _runs_page(request: Request, caller: Caller, served: ServedSite, asked: Aske
             found.number = count_runs(connection, owners, outcome)
         rows = found.shown(rows, wanted, _place)
         made = backups_with_ids(connection, [each.backup_id for each in rows if each.backup_id])
+    running = [each for each in rows if each.outcome == RunOutcome.RUNNING]
     return page(
         request,
         caller,
@@ -91,6 +93,7 @@ def _runs_page(request: Request, caller: Caller, served: ServedSite, asked: Aske
         listing=found,
         asked=asked,
         runs=rows,
+        works={each.id: each for each in works_of_runs(served.site, running)},
         names=user_names(served.site, [each.user_id for each in rows]),
         backups=made,
         outcomes=list(RunOutcome),

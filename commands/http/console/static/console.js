@@ -1,52 +1,5 @@
-// What every page may need: a job's progress, a preview that follows the form, a typed
-// confirmation. Each page works without it.
-
-const POLL_MS = 400;
-
-async function readJson(address) {
-  const answer = await fetch(address, { headers: { Accept: "application/json" }, cache: "no-store" });
-  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-  return answer.json();
-}
-
-function showProgress(place, job) {
-  const { step, done, total } = job.progress;
-  place.querySelector("[data-job-state]").textContent = job.state;
-  const told = total > 0 ? `${step}: ${Math.floor((100 * done) / total)} %` : (step ?? "");
-  const line = place.querySelector("[data-job-step]");
-  if (line.textContent !== told) line.textContent = told;
-  const bar = place.querySelector("[data-job-progress]");
-  if (bar && total > 0) {
-    bar.max = total;
-    bar.value = done;
-  }
-}
-
-async function followJob(place) {
-  let missed = 0;
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    try {
-      const job = await readJson(place.dataset.job);
-      missed = 0;
-      showProgress(place, job);
-      if (job.state === "done" || job.state === "failed") {
-        location.reload();
-        return;
-      }
-    } catch (error) {
-      missed += 1;
-      if (missed > 20) {
-        place.querySelector("[data-job-step]").textContent = `cannot be followed: ${error.message}`;
-        return;
-      }
-    }
-  }
-}
-
-for (const place of document.querySelectorAll("[data-job]")) {
-  if (!["done", "failed"].includes(place.dataset.state)) followJob(place);
-}
+// What every page may need: a preview that follows the form, a typed confirmation. Each page works
+// without it.
 
 // A form's preview: asked for anew whenever the form changes.
 for (const form of document.querySelectorAll("form[data-preview]")) {

@@ -7,6 +7,7 @@ scripts read `datetime`, which is UTC always.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 COOKIE = "backup_ledger_times"
 Mode = Literal["schedule", "local", "utc"]
 UTC = ZoneInfo("UTC")
+NOTHING = timedelta(0)
 
 
 def _of_nobody(_user: int) -> str | None:
@@ -120,8 +122,17 @@ def ago(
     exact = f"{moments.exact(moment)} UTC"
     if where.key != "UTC":
         exact = f"{zoned(moment, where, '%Y-%m-%d %H:%M:%S')} ({exact})"
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
         format_instant(moment), exact, moments.relative(moment, context["now"])
+    )
+
+
+@pass_context
+def elapsed(context: Context, moment: datetime) -> Markup:
+    """How long something has been running; scripts go on counting."""
+    length = max(context["now"] - moment, NOTHING)
+    return Markup('<time datetime="{}" title="since {} UTC" data-elapsed>{}</time>').format(
+        format_instant(moment), moments.exact(moment), moments.duration(length)
     )
 
 
