@@ -178,7 +178,7 @@ def test_a_projection_is_compared_and_rebuilt(office: Office) -> None:
         assert page.request.post(address, form={"csrf": csrf}).status == 403
     with office.visit("operator", path="/console/projections") as page:
         page.get_by_role("button", name="Rebuild").first.click()
-        expect(page.locator("[data-job-state]")).to_have_text("done")
+        expect(page.locator("#job")).to_contain_text("folded anew")
     assert office.world.recorded(ProjectionRebuilt)[-1].name == "backup_settings"
 
 
