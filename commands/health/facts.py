@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from commands.health import backups, clocks, folder, offsite, places, schedules, witnesses
+from commands.health.causes import causes_of_failures
 from commands.health.finding import Finding, Look
 from commands.health.read_models import read_model_facts
 from commands.health.verdict import Verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlalchemy import Connection
 
     from commands.health.finding import Finder
     from commands.site.site import Site
@@ -66,6 +69,7 @@ def _looked(site: Site, now: datetime, *, in_full: bool) -> tuple[dict[str, Any]
             **offsite.offsite_facts(site, connection),
             **witnesses.witness_facts(site),
             "verification": kept["verification"],
+            **({"causes": _causes(connection, now)} if in_full else {}),
             "open_runs": planned["open_runs"],
             "overdue": planned["overdue"],
             **schedules.scheduler_facts(site),
@@ -75,6 +79,10 @@ def _looked(site: Site, now: datetime, *, in_full: bool) -> tuple[dict[str, Any]
         look = Look(site, now, facts, connection)
         findings = [each for find in FINDERS for each in find(look)]
         return facts, Verdict(tuple(findings), tuple(places.not_looked_at(look)))
+
+
+def _causes(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    return [each.as_json() for each in causes_of_failures(connection, now)]
 
 
 __all__ = ["FINDERS", "Finding", "status_facts", "verdict_of"]

@@ -28,6 +28,7 @@ from commands.http.routes import (
     retention,
     runs,
     settings,
+    trouble,
 )
 from commands.http.schema import describe
 from commands.http.served_site import ServedSite
@@ -51,6 +52,7 @@ ROUTES = (
     following,
     projections,
     jobs,
+    trouble,
 )
 
 

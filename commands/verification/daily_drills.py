@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from commands.errors import VerificationFailed
 from commands.site import actors
 from commands.site.configuration import MEGABYTE
-from commands.verification.plan import Examined, drills_today, evidence_of, shared_file
+from commands.verification.plan import (
+    Examined,
+    drills_today,
+    due_level,
+    evidence_of,
+    is_in_part,
+    shared_file,
+    verification_days,
+)
 from commands.verification.verify import verify_backups
-from ledger.vocabulary import BackupStatus, backup_stream
+from ledger.vocabulary import LEVELS, BackupStatus, Level, backup_stream
 from projections.queries.catalog import backups_of_store
 from projections.queries.due import due_schedules
 
@@ -97,6 +105,24 @@ def examined(site: Site, backups: Iterable[Backup]) -> Iterator[Examined]:
         evidence = evidence_of(site.ledger.stream(backup_stream(backup.backup_id)))
         if evidence is not None:
             yield Examined(backup, evidence)
+
+
+def due_backups(
+    site: Site, now: datetime, level: Level | None = None, part: tuple[int, int] = (1, 1)
+) -> list[tuple[Level, list[Backup]]]:
+    """What is due to be verified, by the level that is due, the deepest first.
+
+    `level`: this one only. `part`: the n-th of so many parts.
+    """
+    days = verification_days(site.configuration)
+    if level is not None:
+        days = {level: days.get(level, 0)}
+    work: dict[Level, list[Backup]] = {each: [] for each in reversed(LEVELS)}
+    for each in examined(site, good_backups(site)):
+        found = due_level(each.evidence, days, now)
+        if found is not None and is_in_part(each.backup, *part):
+            work[found].append(each.backup)
+    return [(each, backups) for each, backups in work.items() if backups]
 
 
 def _drill(

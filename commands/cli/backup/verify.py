@@ -114,20 +114,10 @@ def _chosen(
 
 
 def _due(session: Session, level: VerifyLevel | None, part: tuple[int, int]) -> Work:
-    from commands.verification.daily_drills import examined, good_backups
-    from commands.verification.plan import due_level, is_in_part, verification_days
-    from ledger.vocabulary import LEVELS
+    from commands.verification.daily_drills import due_backups
 
-    site = session.site
-    days = verification_days(site.configuration)
-    if level is not None:
-        days = {level.value: days.get(level.value, 0)}
-    work: dict[Level, list[Backup]] = {each: [] for each in reversed(LEVELS)}
-    for each in examined(site, good_backups(site)):
-        found = due_level(each.evidence, days, session.context.now)
-        if found is not None and is_in_part(each.backup, *part):
-            work[found].append(each.backup)
-    return [(each, backups) for each, backups in work.items() if backups]
+    wanted: Level | None = None if level is None else level.value
+    return due_backups(session.site, session.context.now, wanted, part)
 
 
 def _verified(session: Session, work: Work, *, due: bool) -> Iterator[Verification]:

@@ -35,7 +35,7 @@ from commands.http.console.points import calendar, compare, other_ways
 from commands.http.console.preferences import choose_times
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import reading_visitor, visitor
-from commands.http.console.watching import stream
+from commands.http.console.watching import stream, trouble
 from commands.http.problems import not_found
 from commands.http.router import binding, build_router
 from commands.http.served_site import served_by_app
@@ -56,6 +56,7 @@ PAGES = (
     runs,
     progress,
     stream,
+    trouble,
     audit,
     audit_event,
     time_machine,

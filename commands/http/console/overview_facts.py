@@ -152,10 +152,14 @@ def _is_overdue(schedule: Schedule, now: datetime) -> bool:
     return due is not None and due <= now - OVERDUE and schedule.open_run_id is None
 
 
+def page_of_kind(kind: str) -> str | None:
+    """The page where more of a kind of finding stands."""
+    where = _PAGES.get(kind)
+    return None if where is None else f"{BASE}/{where}"
+
+
 def _shown(finding: Finding) -> Warning_:
-    """A finding of `status`, with the page where more of it stands."""
-    where = _PAGES.get(finding.kind)
-    return Warning_(str(finding), None if where is None else f"{BASE}/{where}", finding.is_bad)
+    return Warning_(str(finding), page_of_kind(finding.kind), finding.is_bad)
 
 
 def _no_scheduler(counts: dict[str, int], *, is_alive: bool) -> list[Warning_]:

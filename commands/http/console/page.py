@@ -89,6 +89,7 @@ TOKENS = f"{BASE}/tokens"
 """Not where an application lets people in: there a token opens nothing."""
 NAVIGATION = (
     Place("Overview", BASE),
+    Place("Trouble", f"{BASE}/trouble"),
     Place("Schedules", f"{BASE}/schedules"),
     Place("Backups", f"{BASE}/backups"),
     Place("Restore points", f"{BASE}/restore-points"),

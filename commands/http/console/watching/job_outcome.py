@@ -52,6 +52,9 @@ KINDS = {
     "offsite_copy": Kind("Copying off-site", f"{BASE}/offsite", "Off-site"),
     "offsite_verify": Kind("Checking off-site copies", f"{BASE}/offsite", "Off-site"),
     "offsite_collect": Kind("Deleting off-site", f"{BASE}/offsite", "Off-site"),
+    "run_now": Kind("Running what waits", f"{BASE}/trouble", "Trouble"),
+    "verify_due": Kind("Verifying what is due", f"{BASE}/trouble", "Trouble"),
+    "reconcile": Kind("Comparing folder and catalog", f"{BASE}/trouble", "Trouble"),
     "compare": Kind("Comparing", f"{BASE}/compare", "Compare something else"),
     "plan_tables": Kind("What would change", f"{BASE}/backups", "All backups"),
     "restore_tables": Kind("Putting back a table", f"{BASE}/backups", "All backups"),
@@ -234,6 +237,47 @@ def _collected(found: dict[str, Any], _caller: Caller) -> Outcome:
     return Outcome(text, "ok", (), lines)
 
 
+def _ran(found: dict[str, Any], _caller: Caller) -> Outcome:
+    """Runs that were tried now, and backups for those who had no try left."""
+    made, failed = found["completed"] + found["taken"], found["failed"]
+    if not (made or failed):
+        return Outcome("Nothing waited to be run.")
+    lines = [found["problem"]] if found["problem"] else []
+    if found["taken"]:
+        lines.append(f"{count(found['taken'], 'user')} had no retry left: a backup was taken.")
+    if found["left"]:
+        lines.append(f"{count(found['left'], 'user')} more will be backed up by their next run.")
+    text = f"{count(made, 'backup')} made." if made else "No backup was made."
+    if failed:
+        text += f" {failed:,} failed again."
+    links = (Link("The runs", f"{BASE}/runs", is_next=True), Link("Trouble", f"{BASE}/trouble"))
+    return Outcome(text, "bad" if failed else "ok", (), tuple(lines), links)
+
+
+def _due_verified(found: dict[str, Any], _caller: Caller) -> Outcome:
+    bad = found["bad"]
+    lines = tuple(f"{each['filename']}: {each['problem']}" for each in bad[:MAX_SHOWN])
+    links = (Link("Trouble", f"{BASE}/trouble", is_next=bool(bad)),)
+    if bad:
+        return Outcome(f"{count(len(bad), 'backup')} not good.", "bad", (), lines, links)
+    if not found["good"]:
+        return Outcome("No backup was due to be verified.", "ok", (), (), links)
+    return Outcome(f"{count(found['good'], 'backup')} verified: all good.", "ok", (), (), links)
+
+
+def _reconciled(found: dict[str, Any], _caller: Caller) -> Outcome:
+    told = (
+        ("adopted", "taken into the ledger"),
+        ("missing", "not in the folder"),
+        ("back", "there again"),
+        ("left_alone", "left alone: not a backup"),
+    )
+    lines = [f"{name}: {what}" for key, what in told for name in found[key]]
+    text = f"{count(len(lines), 'file')} differed." if lines else "Folder and catalog agree."
+    links = (Link("The backups", f"{BASE}/backups", is_next=True),)
+    return Outcome(text, "bad" if found["missing"] else "ok", (), tuple(lines[:MAX_SHOWN]), links)
+
+
 DESCRIBED: dict[str, Callable[[Any, Caller], Outcome]] = {
     "take_backup": _taken,
     "verify_backup": _verified,
@@ -245,4 +289,7 @@ DESCRIBED: dict[str, Callable[[Any, Caller], Outcome]] = {
     "offsite_copy": _copied,
     "offsite_verify": _checked,
     "offsite_collect": _collected,
+    "run_now": _ran,
+    "verify_due": _due_verified,
+    "reconcile": _reconciled,
 }
