@@ -53,7 +53,7 @@ class Cause:
         return f"{whom} {on_days(self.days)}, for one cause: {self.message}"
 
     def as_json(self) -> dict[str, Any]:
-        """As programs see it."""
+        """As programs get it."""
         return {
             "sentence": self.sentence,
             "error_type": self.error_type,

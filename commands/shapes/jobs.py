@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from commands.shapes.audit import ExportedEvidence, LedgerVerdict
+from commands.shapes.backups import CreatedBackup
 from commands.shapes.offsite import CheckedCopies, CollectedShape, MadeCopies
 from commands.shapes.problem import JobProblem
 from commands.shapes.projections import Comparison, RebuiltShape

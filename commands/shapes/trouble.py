@@ -1,0 +1,52 @@
+"""What needs attention, as programs get it: findings, and the causes of failed runs."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Self
+
+from commands.shapes.shape import Shape
+
+if TYPE_CHECKING:
+    from commands.health.causes import Cause
+
+
+class FindingShape(Shape):
+    """`kind`: a word for programs. `is_bad`: something is lost or wrong, and not only late."""
+
+    kind: str
+    text: str
+    advice: str
+    is_bad: bool
+
+
+class CauseShape(Shape):
+    """Failed runs of one cause. `user_ids`: the first hundred. `days`: of UTC, oldest first.
+
+    `still_failing`: users whose last run failed with it; where there is none, it is over.
+    """
+
+    sentence: str
+    error_type: str
+    message: str
+    runs: int
+    users: int
+    user_ids: list[int]
+    first_at: datetime
+    last_at: datetime
+    days: list[date]
+    still_failing: int
+
+    @classmethod
+    def of(cls, cause: Cause) -> Self:
+        return cls.model_validate(cause.as_json())
+
+
+class TroubleShape(Shape):
+    """The verdict of `status`, its findings, and why runs failed."""
+
+    warnings: list[str]
+    verdict: str
+    findings: list[FindingShape]
+    not_looked_at: list[str]
+    causes: list[CauseShape]
