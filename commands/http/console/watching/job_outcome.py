@@ -69,7 +69,6 @@ SHOWN_APART = {
     "restore_tables": "planned_tables.html",
 }
 """Kinds whose results have a template of their own."""
-TEXTS = {"compare": "Compared.", "plan_tables": "Nothing was done yet."}
 OTHER = Kind("A job", BASE, "Overview")
 
 
@@ -82,8 +81,6 @@ def outcome_of(job: Job, caller: Caller) -> Outcome | None:
     """None where the job is not done, or failed: then its problem says what to do."""
     if job.state != "done":
         return None
-    if job.kind in TEXTS:
-        return Outcome(TEXTS[job.kind])
     return DESCRIBED.get(job.kind, _done)(job.result, caller)
 
 
@@ -105,6 +102,18 @@ def _done(found: Any, _caller: Caller) -> Outcome:
     if not isinstance(found, dict):
         return Outcome("It is done.")
     return Outcome(found.get("message") or "It is done.", "ok" if found.get("ok", True) else "bad")
+
+
+def _differing(found: dict[str, Any], _caller: Caller) -> Outcome:
+    number = sum(
+        bool(each["added"] or each["removed"] or each["changed"] or each["only_in"])
+        for each in found["tables"]
+    )
+    return Outcome(f"{count(number, 'table')} {'differs' if number == 1 else 'differ'}.")
+
+
+def _planned(_found: dict[str, Any], _caller: Caller) -> Outcome:
+    return Outcome("Nothing was done yet. This is what would change:")
 
 
 def _taken(found: dict[str, Any], _caller: Caller) -> Outcome:
@@ -289,6 +298,8 @@ DESCRIBED: dict[str, Callable[[Any, Caller], Outcome]] = {
     "offsite_copy": _copied,
     "offsite_verify": _checked,
     "offsite_collect": _collected,
+    "compare": _differing,
+    "plan_tables": _planned,
     "run_now": _ran,
     "verify_due": _due_verified,
     "reconcile": _reconciled,
