@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from commands.shapes.shape import Shape
@@ -21,9 +21,10 @@ class FindingShape(Shape):
 
 
 class CauseShape(Shape):
-    """Failed runs of one cause. `user_ids`: the first hundred. `days`: of UTC, oldest first.
+    """Failed runs of one cause; those days are of UTC, as 2025-11-08, the oldest first.
 
-    `still_failing`: users whose last run failed with it; where there is none, it is over.
+    `user_ids`: the first hundred. `still_failing`: users whose last run failed with it; where
+    there is none, it is over.
     """
 
     sentence: str
@@ -34,7 +35,7 @@ class CauseShape(Shape):
     user_ids: list[int]
     first_at: datetime
     last_at: datetime
-    days: list[date]
+    days: list[str]
     still_failing: int
 
     @classmethod

@@ -59,7 +59,17 @@ def failed_runs(
     if user_id is not None:
         statement = statement.where(runs.c.user_id == user_id)
     return [
-        FailedRuns(*row[:4], row.first.date(), row[4], row.first, row.last, row[7])
+        FailedRuns(
+            outcome=row[0],
+            error_type=row[1],
+            message=row[2],
+            user_id=row[3],
+            day=row.first.date(),
+            number=row[4],
+            first_at=row.first,
+            last_at=row.last,
+            newest=row[7],
+        )
         for row in connection.execute(statement)
     ]
 

@@ -131,7 +131,7 @@ def _taken(found: dict[str, Any], _caller: Caller) -> Outcome:
 
 def _verified(found: dict[str, Any], _caller: Caller) -> Outcome:
     name = found["filename"]
-    links = (Link("The backup", backup_page(name), is_next=True),)
+    links: tuple[Link, ...] = (Link("The backup", backup_page(name), is_next=True),)
     facts = (("Backup", name), ("Level", found["level"]))
     if found["ok"]:
         return Outcome("The backup is good.", "ok", facts, (), links)
