@@ -50,7 +50,7 @@ def damage_of(served: ServedSite, backup: Backup) -> Damage | None:
     """None where it is not known to be damaged or missing."""
     if backup.status not in (BackupStatus.CORRUPT, BackupStatus.MISSING):
         return None
-    first, good_until = None, backup.created_at if backup.verified_level else None
+    first, good_until = None, None if backup.was_adopted else backup.created_at
     for line in _told(served, backup):
         details = None if line.event is None else line.event.details
         if isinstance(details, BackupVerified):

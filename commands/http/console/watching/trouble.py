@@ -17,7 +17,6 @@ from commands.http.console.watching.deeds import reconcile_work, run_now_work, v
 from commands.http.console.watching.job_outcome import backup_page
 from commands.http.ledger_route import Command
 from commands.http.served_site import Served, ServedSite
-from commands.reporting.humanize import count
 from ledger.vocabulary import BackupStatus
 from projections.queries.lists import BackupsWanted, Order, Wanted, backups_list
 
@@ -36,6 +35,8 @@ STATUSES = {
     "collapse": BackupStatus.OK,
     "warnings": BackupStatus.OK,
 }
+NAMED = ("corrupt", "missing", "deleting")
+"""Kinds whose backups stand below, so that the heading need not name them."""
 CONDITIONS = ("collapse", "warnings")
 """Kinds of findings whose backups are good: who made them may accept what they say."""
 
@@ -107,7 +108,7 @@ def _of_all(
             troubles.append(
                 Trouble(
                     each.kind,
-                    each.text,
+                    each.text.partition(":")[0] if each.kind in NAMED else each.text,
                     "bad" if each.is_bad else "warn",
                     ADVICE.get(each.kind, each.advice),
                     where,
@@ -125,17 +126,17 @@ def _of_user(served: ServedSite, caller: Caller, lasting: tuple[Cause, ...]) -> 
     overview = overview_of_user(served, caller.user_id, served.site.clock.now())
     with served.site.read_models.reading(at_head=False) as connection:
         damaged = _newest(served, connection, BackupStatus.CORRUPT, [caller.user_id])
-    troubles = [
-        Trouble("own", each.text, "bad" if each.bad else "warn", "", each.where)
-        for each in overview.warnings
-    ]
-    if damaged:
-        advice = ADVICE["corrupt"]
-        text = f"{count(len(damaged), 'backup')} damaged"
-        troubles.append(Trouble("corrupt", text, "bad", advice, None, (), tuple(damaged)))
-    if lasting:
-        text = "your scheduled backup fails"
-        troubles.append(Trouble("failing", text, "bad", ADVICE["own"], None, (), (), lasting))
+    troubles = []
+    for each in overview.warnings:
+        tone = "bad" if each.bad else "warn"
+        if damaged and each.text.endswith("damaged"):
+            advice = ADVICE["corrupt"]
+            found = Trouble("corrupt", each.text, tone, advice, each.where, (), tuple(damaged))
+        elif lasting and each.where == f"{BASE}/runs":
+            found = Trouble("failing", each.text, tone, ADVICE["own"], each.where, causes=lasting)
+        else:
+            found = Trouble("own", each.text, tone, "", each.where)
+        troubles.append(found)
     return troubles
 
 
