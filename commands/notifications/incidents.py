@@ -22,6 +22,7 @@ from ledger.vocabulary import MAX_RETRIES, SAW_ANOTHER_HISTORY, SCHEDULE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from commands.health.finding import Finding
     from commands.health.verdict import Verdict
     from ledger.append.ledger import RecordedEvent
     from ledger.records.record import Event
@@ -151,10 +152,13 @@ def digest_of(
     facts: dict[str, Any],
     verdict: Verdict,
     console: str | None = None,
+    *,
+    gone: Sequence[Finding] = (),
 ) -> Message:
     """A day in one message, also when nothing went wrong; its verdict is that of `status`.
 
-    What persists is repeated each day, for as long as it does.
+    What persists is repeated each day, for as long as it does. `gone`: what the digest before
+    named, and is all right now.
     """
     summary = verdict.sentence.rstrip(".:")
     summary = summary[0].lower() + summary[1:]
@@ -163,6 +167,9 @@ def digest_of(
         found = message_of(incidents, place, console)
         summary += f"; since the last digest: {_summary(incidents)}"
         parts.append(f"Since the last digest:\n\n{found.body}")
+    if gone:
+        over = [f"- {each.text}" for each in gone]
+        parts.append("\n".join(["No longer so since the last digest:", *over]))
     parts.append("\n".join(f"{name}: {value}" for name, value in facts.items()))
     is_bad = any(each.is_bad for each in verdict.findings) or bool(incidents)
     severity: Severity = "warning" if verdict.findings else "success"

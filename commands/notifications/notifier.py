@@ -55,6 +55,9 @@ class Notifier:
         self._settings = site.configuration
         self._targets = Targets(self._settings.notify_urls)
         self._queue = NotificationQueue(site)
+        self._findings: tuple[Finding, ...] = ()
+        """Of the last digest of this process; what is gone since is told in the next."""
+        self._gone: tuple[Finding, ...] = ()
         self._scan = IncidentScan(site.ledger, self._settings.notify_topics, self._backup_of)
 
     @property
@@ -123,7 +126,7 @@ class Notifier:
             topic, len(found), positions, lambda: self._queue.state.cursor == cursor
         )
         if claimed is not None:
-            self._send(claimed, self._told(topic, found))
+            self._send(claimed, self._told(topic, found, is_new=True))
 
     def _tell(self, topic: str, found: Sequence[Incident]) -> None:
         if not found:
@@ -188,9 +191,16 @@ class Notifier:
             found = self._scan.between(claimed.first_position, claimed.last_position)
         return self._told(claimed.topic, found)
 
-    def _told(self, topic: str, found: Sequence[Incident]) -> Message:
+    def _told(self, topic: str, found: Sequence[Incident], *, is_new: bool = False) -> Message:
         if topic == topics.DIGEST or not found:
-            return digest_of(found, self._place(), self._facts(), self._verdict(), self._console)
+            verdict = self._verdict()
+            if is_new:  # another try of the same digest says the same
+                kinds = {each.kind for each in verdict.findings}
+                self._gone = tuple(each for each in self._findings if each.kind not in kinds)
+                self._findings = verdict.findings
+            return digest_of(
+                found, self._place(), self._facts(), verdict, self._console, gone=self._gone
+            )
         return message_of(found, self._place(), self._console)
 
     def _test_message(self) -> Message:

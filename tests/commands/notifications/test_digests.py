@@ -70,6 +70,23 @@ def test_what_persists_is_repeated_every_day(daily: World, receiver: Receiver) -
     assert digests(daily, receiver)[-1].endswith(": all is well")
 
 
+def test_a_digest_says_what_is_over(daily: World, receiver: Receiver) -> None:
+    """Once, in the next digest of the same process."""
+    notifier, away = Notifier(daily.site), daily.database.rename(daily.folder / "away")
+
+    def next_digest() -> str:
+        daily.advance(days=1)
+        daily.check()
+        notifier.look()
+        return receiver.messages[-1]["message"]
+
+    assert "No longer so" not in next_digest()
+    away.rename(daily.database)
+    told = next_digest()
+    assert f"since the last digest:\n- the database {daily.database} is missing" in told
+    assert "No longer so" not in next_digest()
+
+
 def test_a_digest_goes_out_although_status_cannot_be_made(
     daily: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
