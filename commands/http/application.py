@@ -17,11 +17,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from commands.http import health
+from commands.http.advice import over_http
 from commands.http.authentication import Authentication, authenticated
 from commands.http.console import console_routes
 from commands.http.console.session import Door, Sessions
+from commands.http.documentation import documentation
+from commands.http.middleware.access_log import AccessLog
 from commands.http.middleware.admission import Admission
 from commands.http.middleware.before_body import TokenBeforeBody
+from commands.http.middleware.compression import Compression
 from commands.http.middleware.host_guard import Guard
 from commands.http.middleware.methods import HeadAsGet, allowed_methods
 from commands.http.problems import answer_to
@@ -69,7 +73,7 @@ def create_app(
         title=TITLE,
         description=ABOUT,
         version=software_version(),
-        docs_url=None,  # its page would load scripts from elsewhere
+        docs_url=None,  # its page would load scripts from elsewhere: ours is `documentation`
         redoc_url=None,
         openapi_url=f"{prefix}/openapi.json",
         lifespan=lifespan,
@@ -82,10 +86,14 @@ def create_app(
     app.state.door = Door(served.site.clock, authentication, sessions)
     app.state.prefix = prefix
     app.router.routes += _routes(prefix)
+    app.add_middleware(Compression)
     app.add_middleware(HeadAsGet)
     app.add_middleware(TokenBeforeBody, served=served, authentication=authentication)
     app.add_middleware(Admission, trusted_proxies=trusted_proxies)
     app.add_middleware(Guard, hosts=hosts)
+    if served.site.configuration.http_access_log:
+        name = served.site.configuration.site
+        app.add_middleware(AccessLog, place=f"/sites/{name}" if name else "")
     return app
 
 
@@ -93,7 +101,7 @@ def create_app(
 def _routes(prefix: str) -> list[BaseRoute]:
     """All routes, built once: they find at the application that is asked what it serves."""
     api = build_router(served_by_app, authenticated, prefix=prefix)
-    return [*api.routes, *health.router.routes, *console_routes()]
+    return [*api.routes, *documentation(prefix).routes, *health.router.routes, *console_routes()]
 
 
 @cache
@@ -116,7 +124,7 @@ class _Service(FastAPI):
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    response = answer_to(error)
+    response = answer_to(error, over_http)
     if response.status_code == METHOD_NOT_ALLOWED:
         methods = allowed_methods(request.app, request.url.path)
         if methods:  # the framework names those of one route only

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from commands.errors import CommandError
+from commands.http.advice import over_http
 from commands.http.problems import answer_to, status_of
 from commands.http.shapes import JOB, Located
 from commands.reporting.json_values import as_json
@@ -77,11 +78,16 @@ class Job:
             ended_at=self.ended_at,
             progress=Progress(step=self.step, done=self.done, total=self.total),
             result=self.result,
-            problem=None if self.problem is None else JobProblem(**self.problem),
+            problem=self._problem_over_http(),
             has_file=self.file is not None,
         )
         found: dict[str, Any] = as_json(shown)
         return found
+
+    def _problem_over_http(self) -> JobProblem | None:
+        if self.problem is None:
+            return None
+        return JobProblem(status=self.problem["status"], detail=over_http(self.problem["detail"]))
 
 
 def started(job: Job) -> Located:

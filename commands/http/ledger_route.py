@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from commands.http.advice import over_http, without_folders
 from commands.http.callers import READING, Caller, caller_of
 from commands.http.idempotency import AlreadyAnswered, OpenRequest
 from commands.http.problems import answer_to
@@ -84,9 +85,14 @@ class LedgerRoute(APIRoute):
         finally:
             leave(scope)
 
-    def failed(self, _request: Request, error: Exception) -> Response:
-        """What is answered to an error."""
-        return answer_to(error)
+    def failed(self, request: Request, error: Exception) -> Response:
+        """What is answered to an error: in routes, and to a user without paths of the server."""
+        caller: Caller | None = getattr(request.state, "backup_ledger_caller", None)
+        if caller is None or caller.user_id is None:
+            return answer_to(error, over_http)
+        site = request.state.backup_ledger.site
+        folders = (str(site.configuration.backups_folder), str(site.database.parent))
+        return answer_to(error, lambda text: without_folders(over_http(text), folders))
 
 
 def require_known_parameters(request: Request) -> None:

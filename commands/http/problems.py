@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -83,16 +83,19 @@ def type_of(status: int) -> str:
     return f"urn:backup-ledger:problem:{_TYPES.get(status, 'failed')}"
 
 
-def answer_to(error: Exception) -> Response:
-    """The problem that an error is, for any error; what nobody foresaw is logged."""
+def answer_to(error: Exception, say: Callable[[str], str] = str) -> Response:
+    """The problem that an error is, for any error; what nobody foresaw is logged.
+
+    `say`: how its words are put to whoever asked.
+    """
     if isinstance(error, StarletteHTTPException):
-        return problem(error.status_code, str(error.detail), error.headers)
+        return problem(error.status_code, say(str(error.detail)), error.headers)
     if isinstance(error, RequestValidationError):
         return _invalid(error)
     if isinstance(error, OUR_ERRORS) or type(error).__module__.startswith(OUR_PACKAGES):
         status = status_of(error)
         headers = {"Retry-After": "1"} if isinstance(error, LedgerBusy | DatabaseBusy) else None
-        return problem(status, str(error), headers)
+        return problem(status, say(str(error)), headers)
     logger.error("a request failed", exc_info=error)
     if isinstance(error, SQLAlchemyError | sqlite3.Error | OSError):
         return problem(503, "the ledger or the disk cannot be used now; the service's log says why")

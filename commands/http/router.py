@@ -18,6 +18,7 @@ from commands.http.ledger_route import LedgerRoute, enter, require_known_paramet
 from commands.http.routes import (
     audit,
     backups,
+    comparing,
     database,
     downloads,
     following,
@@ -45,6 +46,7 @@ ROUTES = (
     backups,
     downloads,
     restoring,
+    comparing,
     offsite,
     retention,
     runs,

@@ -67,7 +67,7 @@ class AuditPage(Shape):
     looked_at: int = 0
 
 
-class FindingShape(Shape):
+class LedgerFinding(Shape):
     """What does not fit. `position`: null where it is not about one record."""
 
     position: int | None
@@ -82,7 +82,7 @@ class LedgerVerdict(Shape):
     ok: bool
     size: int
     root: str
-    findings: list[FindingShape]
+    findings: list[LedgerFinding]
     notes: list[str]
     not_checked: list[str]
     verdict: str

@@ -130,12 +130,10 @@ class AcceptedBackup(BackupShape):
 
 
 class CreatedBackup(Shape):
-    """A backup that was made just now, with the former service's names beside ours."""
+    """A backup that was made just now, by the former service's names; ours are in `metadata`."""
 
     filename: str
-    filepath: str
     path: str
-    size: int
     size_bytes: int
     size_mb: float
     created_at: datetime

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ConfigDict
+
+from commands.shapes.backups import BackupMetadataResponse
+from commands.shapes.shape import Shape
+from ledger.vocabulary import TableMode
 
 if TYPE_CHECKING:
     from commands.restore.difference import RowChange, TableDifference
@@ -42,3 +48,71 @@ def outcome_shape(each: TableOutcome) -> dict[str, Any]:
         "rows_removed": each.rows_removed,
         "is_new": each.is_new,
     }
+
+
+class ChangedRow(Shape):
+    """A row as it was and as it is; of a changed one only the columns that differ."""
+
+    change: Literal["added", "removed", "changed"]
+    key: Any
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class ComparedTable(Shape):
+    """How many rows of a table differ. `only_in`: which of both has it, where only one does."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["name", "added", "removed", "changed", "only_in"]}
+    )
+
+    name: str
+    added: int | None
+    removed: int | None
+    changed: int | None
+    only_in: str | None
+    columns: list[str] | None = None
+    """Those that differ in form, where some do."""
+    rows: list[ChangedRow] | None = None
+    """Of the table that was asked for."""
+
+
+class ComparedBackups(Shape):
+    """`not_compared`: tables that could not be compared, and why."""
+
+    older: str
+    newer: str
+    tables: list[ComparedTable]
+    not_compared: dict[str, str]
+
+
+class TableChange(Shape):
+    """What is done to a table that is put back."""
+
+    table: str
+    rows_added: int
+    rows_changed: int
+    rows_removed: int
+    is_new: bool
+
+
+class PlannedTables(Shape):
+    """What putting tables back would do. `erased_since`: what may come back with them."""
+
+    filename: str
+    mode: TableMode
+    wanted: list[str]
+    tables: list[TableChange]
+    erased_since: str | None
+
+
+class RestoredTables(Shape):
+    """What putting tables back did."""
+
+    filename: str
+    mode: TableMode
+    wanted: list[str]
+    tables: list[TableChange]
+    restored: bool
+    message: str
+    pre_restore_backup: BackupMetadataResponse | None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from commands.shapes.audit import ExportedEvidence, LedgerVerdict
 from commands.shapes.backups import CreatedBackup
+from commands.shapes.differences import ComparedBackups, PlannedTables, RestoredTables
 from commands.shapes.offsite import CheckedCopies, CollectedShape, MadeCopies
 from commands.shapes.problem import JobProblem
 from commands.shapes.projections import Comparison, RebuiltShape
@@ -89,6 +90,21 @@ class CollectJob(JobShape):
     result: CollectedShape | None
 
 
+class CompareBackupsJob(JobShape):
+    kind: Literal["compare"]
+    result: ComparedBackups | None
+
+
+class PlanTablesJob(JobShape):
+    kind: Literal["plan_tables"]
+    result: PlannedTables | None
+
+
+class RestoreTablesJob(JobShape):
+    kind: Literal["restore_tables"]
+    result: RestoredTables | None
+
+
 AnyJob = (
     TakeBackupJob
     | VerifyBackupJob
@@ -100,6 +116,9 @@ AnyJob = (
     | CopyJob
     | CheckCopiesJob
     | CollectJob
+    | CompareBackupsJob
+    | PlanTablesJob
+    | RestoreTablesJob
     | JobShape
 )
 """A kind that no route starts (a page of the console does) is shown as the last one."""

@@ -114,6 +114,7 @@ class Configuration(BaseSettings):
     http_requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 600
     http_commands_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 60
     http_user_backups: Annotated[int, Field(ge=0, le=1_000_000)] = 50
+    http_access_log: bool = False
     metrics_open: bool = False
     user_name_column: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 

@@ -109,6 +109,7 @@ def _backups(ask: Ask, client: httpx.Client, world: World) -> None:
     ask("GET /backups/{filename}/restore", f"{one}/restore")
     finished(client, ask("POST /backups/{filename}/restore", f"{one}/restore", json={}))
     ask("POST /restore", json={"backup_filename": "before.db"})
+    _tables(ask, client, one)
     ask("GET /retention", "/retention?keep_count=1")
     ask("POST /retention", "/retention?keep_count=1")
     ask("POST /retention/cleanup-empty")
@@ -118,6 +119,16 @@ def _backups(ask: Ask, client: httpx.Client, world: World) -> None:
     ask("GET /stats")
     ask("POST /optimize")
     _collapse(ask, world)
+
+
+def _tables(ask: Ask, client: httpx.Client, one: str) -> None:
+    ask_for = {"tables": ["cases"], "mode": "in_place"}
+    finished(client, ask("POST /backups/{filename}/diff", f"{one}/diff", json={"table": "cases"}))
+    plan = ask("POST /backups/{filename}/tables/plan", f"{one}/tables/plan", json=ask_for)
+    finished(client, plan)
+    path = "/backups/{filename}/tables/restore"
+    done = finished(client, ask(f"POST {path}", f"{one}/tables/restore", json=ask_for))
+    assert done["result"]["restored"], done
 
 
 def _collapse(ask: Ask, world: World) -> None:

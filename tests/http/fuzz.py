@@ -95,7 +95,7 @@ def check_answer(client: Any, case: Any, role: str, token: str) -> None:
     """Ask, and judge the answer.
 
     Raises:
-        Leaked: a 500, or a user was told something of somebody else.
+        Leaked: a 500, a status that the schema lacks, or a user was told something of others.
     """
     given_arguments = case.as_transport_kwargs()
     headers = {str(name): str(value) for name, value in dict(given_arguments["headers"]).items()}
@@ -119,6 +119,8 @@ def check_answer(client: Any, case: Any, role: str, token: str) -> None:
     shown = f"{role} {case.method} {url} -> {answer.status_code} {answer.text[:300]}"
     if answer.status_code == 500:
         raise Leaked(shown)
+    if str(answer.status_code) not in case.operation.definition.raw["responses"]:
+        raise Leaked(f"the schema does not have this status: {shown}")
     asked = f"{request.url} {request.content!r}"
     if role == "user" and OTHERS in answer.text and OTHERS not in asked:
         raise Leaked(shown)

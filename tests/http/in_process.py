@@ -23,7 +23,7 @@ class InProcess(httpx.BaseTransport):
         content = _pieces(body) if "transfer-encoding" in request.headers else body
         again = httpx.Request(request.method, request.url, headers=request.headers, content=content)
         response = await self._inner.handle_async_request(again)
-        content = await response.aread()
+        content = b"".join([each async for each in response.aiter_raw()])  # as it was sent
         return httpx.Response(response.status_code, headers=response.headers, content=content)
 
 

@@ -27,7 +27,7 @@ def test_an_unknown_parameter_is_refused_and_the_known_ones_named(place: Place) 
     for path, known in (
         ("/runs?user=1", "cursor, limit, outcome, user_id"),
         ("/audit/log?typ=x", "type"),
-        ("/settings?limt=1", "after, limit"),
+        ("/settings?limt=1", "after, cursor, limit"),
         ("/jobs?x=1", "it has none"),
         ("/backups/x/details?y=", "it has none"),
     ):

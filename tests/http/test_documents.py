@@ -39,7 +39,11 @@ def test_the_commands_of_the_guide_work(tmp_path: Path, warm_path: str) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().split()[-1]
+        said = [process.stdout.readline().split() for _ in range(2)]
+        url = said[0][-1]
+        (sample,) = blocks("console")
+        shown = [line.split() for line in sample.splitlines() if line and line[0] not in "$#"]
+        assert [line[:-1] for line in shown[:2]] == [line[:-1] for line in said]
         script = "\n".join(blocks("sh")).replace("http://127.0.0.1:8080/database", url)
         assert url in script
         finished = subprocess.run(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from commands.http.middleware.methods import STREAMS
 from tests.http.conftest import Place
 
 
@@ -26,6 +29,19 @@ def test_what_an_address_does_not_do_is_refused_with_what_it_does(
     answer = place.client().request("PATCH", path)
     assert (answer.status_code, answer.headers["allow"]) == (405, methods)
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_every_address_names_its_methods(place: Place) -> None:
+    """405 with an `Allow` of exactly what the schema has, and HEAD beside GET."""
+    client = place.client()
+    for path, operations in place.app.openapi()["paths"].items():
+        address = re.sub(r"\{\w+\}", "1", path)
+        answer = client.request("PATCH", address)
+        wanted = {each.upper() for each in operations}
+        if "GET" in wanted and not STREAMS.search(address):
+            wanted.add("HEAD")
+        assert answer.status_code == 405, address
+        assert set(answer.headers["allow"].split(", ")) == wanted, address
 
 
 def test_head_says_what_get_would_say(place: Place) -> None:

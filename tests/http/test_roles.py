@@ -23,6 +23,8 @@ WRITES = [
     ("DELETE", "/database/backups/a.db/hold"),
     ("POST", "/database/backups/a.db/accept"),
     ("POST", "/database/backups/a.db/restore"),
+    ("POST", "/database/backups/a.db/download"),
+    ("POST", "/database/backups/a.db/tables/restore"),
     ("POST", "/database/retention"),
     ("POST", "/database/retention/cleanup-empty"),
     ("POST", "/database/retention/cleanup-protected"),
@@ -35,6 +37,7 @@ WRITES = [
     ("POST", "/database/offsite/nas/copy"),
     ("POST", "/database/offsite/nas/collect"),
 ]
+WRITTEN = {"reason": "x", "backup_filename": "a.db", "tables": ["cases"]}
 BEYOND_A_USER = [
     ("GET", "/database/stats"),
     ("POST", "/database/optimize"),
@@ -65,7 +68,7 @@ def test_an_auditor_changes_nothing(place: Place) -> None:
     client = place.client("auditor")
     before = place.world.site.ledger.log_recorder.head().size
     for method, path in WRITES:
-        answer = client.request(method, path, json={"reason": "x", "backup_filename": "a.db"})
+        answer = client.request(method, path, json=WRITTEN)
         assert answer.status_code == 403, (method, path, answer.text)
     assert place.world.site.ledger.log_recorder.head().size == before
 
@@ -109,6 +112,30 @@ def test_another_users_things_are_not_there(place: Place) -> None:
     assert two.get("/database/jobs").json()["jobs"] == []
     assert two.post("/database/backup", json={"user_id": 1}).status_code == 403
     assert one.get(f"/database/backups/{name}").status_code == 200
+
+
+def test_a_user_gets_names_and_no_path_of_the_server(place: Place) -> None:
+    """In lists, single backups and problems; an operator gets the paths."""
+    one, folder = place.client("user", 1), str(place.world.folder)
+    made = one.post("/database/backup", json={"filename": "mine"}).json()
+    assert (made["path"], made["metadata"]["filepath"]) == ("mine.db", "mine.db")
+    for path in ("", "?all=true", "/mine.db", "/mine.db/details", "/mine.db/copies"):
+        assert folder not in one.get(f"/database/backups{path}").text
+    place.world.database.rename(place.world.folder / "moved.db")
+    refused = one.post("/database/backup", json={"filename": "again"})
+    assert (refused.status_code >= 400, folder in refused.text) == (True, False), refused.text
+    assert folder in place.client().get("/database/backups/mine.db").json()["filepath"]
+
+
+def test_rows_are_compared_for_operators_only(place: Place) -> None:
+    """An auditor gets the counts; what stands in the tables is everybody's data."""
+    place.client().post("/database/backup", json={"filename": "first"})
+    auditor, path = place.client("auditor"), "/database/backups/first.db/diff"
+    counted = finished(auditor, auditor.post(path))
+    (table,) = counted["result"]["tables"]
+    assert (table["name"], table["changed"], "rows" in table) == ("cases", 0, False)
+    assert auditor.post(path, json={"table": "cases"}).status_code == 403
+    assert place.client("user", 1).post(path).status_code == 403
 
 
 def test_the_tokens_owner_is_the_actor_in_the_ledger(place: Place) -> None:

@@ -23,7 +23,6 @@ from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
 from commands.http.ledger_route import Command
 from commands.http.routes.backups import BackupInput, own_backup, take_work
-from commands.http.routes.downloads import offered_download
 from commands.http.served_site import Served, ServedSite
 from commands.reporting.humanize import parse_moment
 from commands.shapes.verification import VerificationShape
@@ -123,13 +122,6 @@ def verify(
         return VerificationShape.of(found)
 
     return RedirectResponse(job_page(served.jobs.start("verify_backup", caller, work)), 303)
-
-
-@router.post(f"{PLACE}/{{filename}}/download")
-def download(caller: Operator, context: Command, served: Served, filename: str) -> Response:
-    """To the address that gives the file once."""
-    _backup, offered = offered_download(served, context, caller, filename)
-    return RedirectResponse(f"{BASE}/api/downloads/{offered.download_id}", 303)
 
 
 @router.post(f"{PLACE}/{{filename}}/delete")

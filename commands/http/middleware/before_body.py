@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from commands.http.advice import over_http
 from commands.http.callers import READING
 from commands.http.ledger_route import enter, leave
 from commands.http.problems import answer_to
@@ -38,7 +39,7 @@ class TokenBeforeBody:
             try:
                 await self._ask(Request(scope))
             except HTTPException as error:
-                await answer_to(error)(scope, receive, send)
+                await answer_to(error, over_http)(scope, receive, send)
                 return
         try:
             await self._app(scope, receive, send)

@@ -328,8 +328,7 @@ def signing_key(served: ServedSite) -> SignerKey:
     if path is None:
         raise HTTPException(
             409,
-            "no key is set to sign with: backup-ledger audit keygen NAME --out FILE, and the "
-            "setting checkpoint_key",
+            "no key is set to sign with: whoever runs the service sets checkpoint_key",
         )
     return read_private_key(path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(route_class=LedgerRoute, tags=["backups"])
 MAX_NAME = 1000
+Shown = TypeVar("Shown", BackupShape, BackupMetadataResponse)
 
 
 class BackupInput(BaseModel):
@@ -162,9 +163,11 @@ def list_backups(
     if everything:
         shown = [BackupShape.of(site, each) for each in found]
         shown += [BackupShape.of_unrecorded(each) for each in files]
+        shown = [for_caller(caller, each) for each in shown]
     else:
         shown = [BackupMetadataResponse.of(each, site.store) for each in found]
         shown += [BackupMetadataResponse.of_unrecorded(each) for each in files]
+        shown = [for_caller(caller, each) for each in shown]
     shown.sort(key=lambda each: each.created_at, reverse=True)
     return answer(BackupList(backups=shown, count=len(shown)))
 
@@ -180,9 +183,9 @@ def list_backups(
 def show(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
-        return answer(BackupMetadataResponse.of_unrecorded(file))
+        return answer(for_caller(caller, BackupMetadataResponse.of_unrecorded(file)))
     backup = own_backup(caller, served, filename)
-    return answer(BackupMetadataResponse.of(backup, served.site.store))
+    return answer(for_caller(caller, BackupMetadataResponse.of(backup, served.site.store)))
 
 
 @router.get(
@@ -194,8 +197,9 @@ def show(caller: Anybody, served: Served, filename: str) -> Response:
 def details(caller: Anybody, served: Served, filename: str) -> Response:
     file = own_unrecorded(caller, served, filename)
     if file is not None:
-        return answer(BackupShape.of_unrecorded(file))
-    return answer(BackupShape.of(served.site, own_backup(caller, served, filename)))
+        return answer(for_caller(caller, BackupShape.of_unrecorded(file)))
+    shown = BackupShape.of(served.site, own_backup(caller, served, filename))
+    return answer(for_caller(caller, shown))
 
 
 @router.delete(
@@ -227,7 +231,7 @@ def hold(
     own_backup(caller, served, filename, context)
     until: datetime | None = body.until
     hold_id = place_hold(served.site, context, filename, body.reason, until)
-    held = HeldBackup(**_shown(served, filename), hold_id=hold_id)
+    held = HeldBackup(**_shown(caller, served, filename), hold_id=hold_id)
     return Located(held, 201, BACKUP, filename=filename)
 
 
@@ -241,7 +245,7 @@ def hold(
 def release(caller: Writer, context: Command, served: Served, filename: str) -> Response:
     own_backup(caller, served, filename, context)
     released = release_holds(served.site, context, filename)
-    return answer(ReleasedBackup(**_shown(served, filename), released_count=released))
+    return answer(ReleasedBackup(**_shown(caller, served, filename), released_count=released))
 
 
 @router.post(
@@ -251,7 +255,7 @@ def release(caller: Writer, context: Command, served: Served, filename: str) -> 
     summary="Say that a collapse was meant, a flaw is known",
 )
 def accept(
-    _caller: Operator,
+    caller: Operator,
     context: Command,
     served: Served,
     filename: str,
@@ -259,7 +263,7 @@ def accept(
 ) -> Response:
     accepted = accept_backup(served.site, context, filename, (body or AcceptInput()).reason)
     names = [each.filename for each in accepted]
-    return answer(AcceptedBackup(**_shown(served, filename), accepted=names))
+    return answer(AcceptedBackup(**_shown(caller, served, filename), accepted=names))
 
 
 @router.post(
@@ -344,26 +348,32 @@ def take_work(
             user_id=wanted.user_id or caller.user_id,
             on_progress=tell,
         )
-        return _created(served, backup)
+        return _created(caller, served, backup)
 
     return work
 
 
-def _shown(served: ServedSite, filename: str) -> dict[str, Any]:
-    return BackupShape.of(served.site, find_backup(served.site, filename)).model_dump()
+def for_caller(caller: Caller, shown: Shown) -> Shown:
+    """A user gets a file's name alone where others get its path on the server."""
+    if caller.user_id is None or shown.filepath is None:
+        return shown
+    return shown.model_copy(update={"filepath": shown.filename})
 
 
-def _created(served: ServedSite, backup: Backup) -> CreatedBackup:
-    path = str(served.site.store.path(backup.filename))
+def _shown(caller: Caller, served: ServedSite, filename: str) -> dict[str, Any]:
+    shown = BackupShape.of(served.site, find_backup(served.site, filename))
+    return for_caller(caller, shown).model_dump()
+
+
+def _created(caller: Caller, served: ServedSite, backup: Backup) -> CreatedBackup:
+    shown = for_caller(caller, BackupShape.of(served.site, backup))
     return CreatedBackup(
         filename=backup.filename,
-        filepath=path,
-        path=path,
-        size=backup.size,
+        path=shown.filepath or backup.filename,
         size_bytes=backup.size,
         size_mb=in_megabytes(backup.size),
         created_at=backup.created_at,
         is_valid=True,
         is_protected=backup.is_protected,
-        metadata=BackupShape.of(served.site, backup),
+        metadata=shown,
     )

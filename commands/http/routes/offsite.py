@@ -116,7 +116,10 @@ def copies_of(caller: Anybody, served: Served, filename: str) -> Response:
     from commands.offsite.status import placed_copies  # noqa: PLC0415
 
     found = placed_copies(served.site, backup)
-    return answer(PlacedCopies(copies=[PlacedCopyShape.at(each) for each in found]))
+    copies = [PlacedCopyShape.at(each) for each in found]
+    if caller.user_id is not None:  # an address there may be a path here
+        copies = [each.model_copy(update={"url": each.destination}) for each in copies]
+    return answer(PlacedCopies(copies=copies))
 
 
 @router.post(
