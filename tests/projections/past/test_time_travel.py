@@ -52,7 +52,7 @@ def in_order(table_rows: Rows, key: str) -> Rows:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_position_is_what_the_read_models_showed_there(ledger: Ledger, seed: int) -> None:
     """For all users at once, and for each alone."""
-    end = tell(ledger, seed, 60)
+    end = tell(ledger, seed, 40)
     for position in range(end + 1):
         expected = folded_in_memory(ledger, position)
         settings, catalog = expected["backup_settings"], expected["backup_catalog"]
