@@ -117,8 +117,9 @@ def test_a_user_who_floods_is_told_so_and_the_ledger_stays_small(place: Place) -
     assert len(place.world.recorded(BackupCreated)) == 3
     assert len(place.world.recorded(HoldPlaced)) == 10
     assert len(place.world.recorded(SettingsUpdated)) < 40
+    deleted = [client.delete("/database/backups/b1.db").status_code for _ in range(5)]
+    assert 429 in deleted, "a slow machine gives time for one, and not for five"
     assert place.client("user", 2).post("/database/backup").status_code == 201
-    assert client.delete("/database/backups/b1.db").status_code == 429
 
 
 def test_one_callers_jobs_do_not_fill_the_queue(place: Place) -> None:
