@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from commands.runs.corrections import moved_from
 from commands.schedules.rhythm import Rhythm, local_day, zone_problem
 from commands.schedules.rules import CatchUp
 from ledger.append.clock_doubt import last_jump_ahead
@@ -161,8 +162,13 @@ def _caught_up(
     was_at = schedule.missed_from
     if was_at is None or was_at <= stored:
         return rhythm.caught_up(stored, context.now, passed_over)
-    if was_at <= context.now - rhythm.offset:
+    present = context.now - rhythm.offset
+    if was_at <= present:
         return rhythm.caught_up(rhythm.slot_of(was_at), context.now)
+    if schedule.is_recomputed:  # moved by a clock that was behind, after one that was ahead
+        for slot in moved_from(site, schedule):
+            if stored < slot <= present:
+                return rhythm.caught_up(slot, context.now)
     not_before = was_at if schedule.is_recomputed else passed_over
     return rhythm.caught_up(stored, context.now, not_before)
 

@@ -88,14 +88,14 @@ def _where_it_was(site: Site, schedule: Schedule, now: datetime) -> NextRun | No
         return None
     if schedule.open_run_id is not None or not rhythm.is_too_far(now, due):
         return None
-    for slot in (rhythm.slot_of(was_at), *_moved_from(site, schedule)):
+    for slot in (rhythm.slot_of(was_at), *moved_from(site, schedule)):
         at = slot + rhythm.offset
         if at > now and not rhythm.is_too_far(at, now):
             return NextRun(at, slot)
     return None
 
 
-def _moved_from(site: Site, schedule: Schedule) -> Iterator[datetime]:
+def moved_from(site: Site, schedule: Schedule) -> Iterator[datetime]:
     """The slots that corrections moved it from, the newest first."""
     for event in reversed(list(site.ledger.stream(schedule_stream(schedule.user_id)))):
         details = event.details

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from commands.site.site import Site
 from ledger.append.leases_and_names import all_leases
 from ledger.append.ledger import Ledger
+from ledger.events import Details
 from ledger.events.catalog import BackupCreated
 from ledger.events.scheduling import (
     BackupAbandoned,
     BackupCompleted,
     BackupFailed,
     BackupStarted,
+    SettingsUpdated,
     SlotsMissed,
 )
 from ledger.verify.verify import verify
@@ -25,6 +27,7 @@ from projections.queries.catalog import backups_of_store
 
 Slot = tuple[int, datetime]
 DAY = timedelta(days=1)
+YEAR = 365 * DAY
 
 
 @dataclass
@@ -38,7 +41,9 @@ class Story:
     completed: Counter[Slot] = field(default_factory=Counter)
     missed: Counter[Slot] = field(default_factory=Counter)
     attempts: Counter[tuple[Slot, int]] = field(default_factory=Counter)
+    passed_over: set[Slot] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    _expected: dict[int, datetime] = field(default_factory=dict)
 
     @classmethod
     def of(cls, ledger: Ledger) -> Story:
@@ -47,6 +52,7 @@ class Story:
         for recorded in ledger.recorded():
             event, details = recorded.event, recorded.event.details
             user = int(event.user_id) if event.user_id else 0
+            story._follow(user, details)
             if isinstance(details, BackupStarted):
                 story.owners[event.event_id] = details.scheduler
                 slot = story.slots[event.event_id] = (user, details.slot)
@@ -59,6 +65,18 @@ class Story:
                 for number in range(details.count):
                     story.missed[user, details.first_slot + number * DAY] += 1
         return story
+
+    def _follow(self, user: int, details: Details) -> None:
+        """Slots that a correction passed over: the jump of a clock is their record."""
+        slot: datetime | None = getattr(details, "next_slot", None)
+        expected = self._expected.setdefault(user, slot) if slot is not None else None
+        if slot is None or expected is None or abs(slot - expected) > YEAR:
+            return
+        if isinstance(details, SettingsUpdated):
+            while expected < slot:
+                self.passed_over.add((user, expected))
+                expected += DAY
+        self._expected[user] = slot
 
     def between(self, first: datetime, last: datetime) -> Story:
         """Without slots of other times: a clock that jumped by years ran those too."""
@@ -104,7 +122,7 @@ def require_each_slot_once(story: Story, wanted: Iterable[Slot]) -> None:
     _require_none("attempts twice", [one for one, times in story.attempts.items() if times > 1])
     _require_none("two ends", [run for run, ends in story.outcomes.items() if len(ends) > 1])
     _require_none("runs without an end", [run for run in story.owners if not story.outcomes[run]])
-    known = story.completed.keys() | story.missed.keys() | story.given_up
+    known = story.completed.keys() | story.missed.keys() | story.given_up | story.passed_over
     _require_none("slots of which nothing is known", sorted(set(wanted) - known))
     both = story.completed.keys() & story.missed.keys()
     _require_none("slots done and missed", sorted(both))

@@ -206,14 +206,14 @@ class Storm:
             mode = self.random.choice(("fast", "immediate"))
             self.faults[f"server restarted ({mode})"] += 1
             self.server.restart(mode)
-        elif 0.1 < dice < 0.12:
+        elif 0.1 < dice < 0.11:
             self.faults["clock jumped"] += 1
             days = self.random.choice(JUMPS_DAYS)
             victim.settings["clock_offset_seconds"] = days * DAY.total_seconds()
-        elif 0.12 < dice < 0.16:
+        elif 0.12 < dice < 0.2:
             skew = self.random.choice(SKEWS_HOURS)
             victim.settings["clock_offset_seconds"] = skew * 3_600
-        elif 0.16 < dice < 0.18:
+        elif 0.2 < dice < 0.22:
             self._bring_another_database()
 
     def _bring_another_database(self) -> None:

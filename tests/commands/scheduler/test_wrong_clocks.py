@@ -78,6 +78,14 @@ def test_a_clock_that_was_ahead_once_and_is_behind_later_runs_no_slot_twice(worl
     assert world.schedule().next_slot == present
     run_days(world, 2)
     assert set(slots_run(world).values()) == {1}
+    assert world.recorded(SlotsMissed) == []
+    before, present = world.clock.now(), world.schedule().next_slot
+    world.move_to(before - 400 * DAY)
+    world.check()
+    world.move_to(before + timedelta(days=1, hours=1))  # the slot has come meanwhile, and another
+    world.check()
+    assert present is not None
+    assert slots_run(world)[present] + sum(each.count for each in world.recorded(SlotsMissed)) == 1
 
 
 def test_a_schedule_that_was_made_in_1970_missed_nothing_either(world: World) -> None:
