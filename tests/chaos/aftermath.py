@@ -18,7 +18,6 @@ from ledger.events.scheduling import (
     BackupCompleted,
     BackupFailed,
     BackupStarted,
-    SettingsUpdated,
     SlotsMissed,
 )
 from ledger.verify.verify import verify
@@ -44,6 +43,7 @@ class Story:
     passed_over: set[Slot] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     _expected: dict[int, datetime] = field(default_factory=dict)
+    _was_ahead: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, ledger: Ledger) -> Story:
@@ -67,12 +67,16 @@ class Story:
         return story
 
     def _follow(self, user: int, details: Details) -> None:
-        """Slots that a correction passed over: the jump of a clock is their record."""
+        """Slots that a clock ahead by years passed over: its jump is their record."""
         slot: datetime | None = getattr(details, "next_slot", None)
         expected = self._expected.setdefault(user, slot) if slot is not None else None
-        if slot is None or expected is None or abs(slot - expected) > YEAR:
+        if slot is None or expected is None or expected - slot > YEAR:
             return
-        if isinstance(details, SettingsUpdated):
+        if slot - expected > YEAR:
+            self._was_ahead.add(user)
+            return
+        if user in self._was_ahead:
+            self._was_ahead.remove(user)
             while expected < slot:
                 self.passed_over.add((user, expected))
                 expected += DAY
