@@ -116,9 +116,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this process's own, started when the first test needs it."""
-    with running_server(tmp_path_factory.mktemp("postgresql")) as server:
+def postgresql() -> Iterator[Server]:
+    """A server of this process's own, started when the first test needs it.
+
+    Another run shuts pytest's folder to all accounts but its own; the server has one of its own.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="postgresql", ignore_cleanup_errors=True) as folder,
+        running_server(Path(folder)) as server,
+    ):
         yield server
 
 
