@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from commands.reporting.humanize import count
-from projections.queries.failures import FailedRuns, failed_runs, failing_users
+from projections.queries.failures import (
+    DaysRuns,
+    UsersRuns,
+    Words,
+    failed_by_day,
+    failed_by_user,
+    failing_users,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +27,7 @@ LOOKED_AT = timedelta(days=30)
 """What failed longer ago is history; the list of runs and the audit log have it."""
 MAX_USERS = 100
 """Users named of one cause."""
+_Key = tuple[str, str, str]
 _NUMBERS = re.compile(r"\d+")
 """Sizes, times and ports differ from run to run of one cause."""
 
@@ -72,16 +80,22 @@ def causes_of_failures(
     connection: Connection, now: datetime, user_id: int | None = None
 ) -> list[Cause]:
     """The causes of the last thirty days: those that go on first, then the newest first."""
-    found = failed_runs(connection, now - LOOKED_AT, user_id)
-    failing = failing_users(connection)
-    last_of: dict[int, FailedRuns] = {}
+    since = now - LOOKED_AT
+    found = failed_by_user(connection, since, user_id)
+    last_of: dict[int, UsersRuns] = {}
     for each in found:
         known = last_of.get(each.user_id)
         if known is None or each.newest > known.newest:
             last_of[each.user_id] = each
-    blamed = {id(last_of[user]) for user in failing if user in last_of}
-    ordered = sorted(found, key=_key)
-    causes = [_cause(list(some), blamed) for _key_of_some, some in groupby(ordered, _key)]
+    failing = failing_users(connection)
+    blamed = {each.newest for user, each in last_of.items() if user in failing}
+    by_user: dict[_Key, list[UsersRuns]] = defaultdict(list)
+    for each in found:
+        by_user[_key(each.words)].append(each)
+    by_day: dict[_Key, list[DaysRuns]] = defaultdict(list)
+    for day in failed_by_day(connection, since, user_id):
+        by_day[_key(day.words)].append(day)
+    causes = [_cause(some, by_day[key], blamed) for key, some in by_user.items()]
     return sorted(causes, key=lambda each: (not each.is_over, each.last_at), reverse=True)
 
 
@@ -102,25 +116,24 @@ def on_days(days: Iterable[date]) -> str:
     return told if is_whole else f"on {len(found)} days {told}"
 
 
-def _cause(some: list[FailedRuns], blamed: set[int]) -> Cause:
-    newest = max(some, key=lambda each: each.newest)
+def _cause(some: list[UsersRuns], days: list[DaysRuns], blamed: set[int]) -> Cause:
+    newest = max(some, key=lambda each: each.newest).words
     users = sorted({each.user_id for each in some})
-    abandoned = "the scheduler ended in the middle of the run"
     return Cause(
         error_type=newest.error_type or newest.outcome,
-        message=newest.message or abandoned,
+        message=newest.message or "the scheduler ended in the middle of the run",
         runs=sum(each.number for each in some),
         users=len(users),
         user_ids=tuple(users[:MAX_USERS]),
-        first_at=min(each.first_at for each in some),
-        last_at=max(each.last_at for each in some),
-        days=tuple(sorted({each.day for each in some})),
-        still=len({each.user_id for each in some if id(each) in blamed}),
+        first_at=min(each.first_at for each in days),
+        last_at=max(each.last_at for each in days),
+        days=tuple(sorted({each.first_at.date() for each in days})),
+        still=sum(each.newest in blamed for each in some),
     )
 
 
-def _key(each: FailedRuns) -> tuple[str, str, str]:
-    return each.outcome, each.error_type or "", _NUMBERS.sub("#", each.message or "")
+def _key(words: Words) -> _Key:
+    return words.outcome, words.error_type or "", _NUMBERS.sub("#", words.message or "")
 
 
 def _day(day: date) -> str:

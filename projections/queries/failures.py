@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 
@@ -13,65 +12,62 @@ from projections.tables.columns import backup_runs as runs
 from projections.tables.columns import backup_settings as settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 ENDED_BADLY = (RunOutcome.FAILED, RunOutcome.ABANDONED)
 
 
-@dataclass(frozen=True, slots=True)
-class FailedRuns:
-    """One user's runs on one day (UTC) that failed with the same words. Times are aware UTC.
-
-    `newest`: the position of the newest of them.
-    """
+class Words(NamedTuple):
+    """What failed runs said: how they ended, the kind of error, and its message."""
 
     outcome: str
     error_type: str | None
     message: str | None
+
+
+class UsersRuns(NamedTuple):
+    """One user's runs that failed with the same words. `newest`: the position of the newest."""
+
+    words: Words
     user_id: int
-    day: date
     number: int
-    first_at: datetime
-    last_at: datetime
     newest: int
 
 
-def failed_runs(
+class DaysRuns(NamedTuple):
+    """The runs of one day (UTC) that failed with the same words. Times are aware UTC."""
+
+    words: Words
+    first_at: datetime
+    last_at: datetime
+
+
+def failed_by_user(
     connection: Connection, since: datetime, user_id: int | None = None
-) -> list[FailedRuns]:
+) -> list[UsersRuns]:
     """Those that began since a time, of one user or of all; found by the index of outcomes."""
-    day = func.date(runs.c.started_at)
+    count, newest = func.count(), func.max(runs.c.position)
+    statement = select(*_WORDS, runs.c.user_id, count, newest).where(*_failed(since, user_id))
+    rows = connection.execute(statement.group_by(*_WORDS, runs.c.user_id))
+    return [UsersRuns(Words(row[0], row[1], row[2]), row[3], row[4], row[5]) for row in rows]
+
+
+def failed_by_day(
+    connection: Connection, since: datetime, user_id: int | None = None
+) -> list[DaysRuns]:
+    """The same runs, by the days on which they began."""
     first, last = func.min(runs.c.started_at), func.max(runs.c.started_at)
-    statement = (
-        select(
-            runs.c.outcome,
-            runs.c.error_type,
-            runs.c.error_message,
-            runs.c.user_id,
-            func.count(),
-            first.label("first"),
-            last.label("last"),
-            func.max(runs.c.position),
-        )
-        .where(runs.c.outcome.in_(ENDED_BADLY), runs.c.started_at >= since)
-        .group_by(runs.c.outcome, runs.c.error_type, runs.c.error_message, runs.c.user_id, day)
-    )
-    if user_id is not None:
-        statement = statement.where(runs.c.user_id == user_id)
-    return [
-        FailedRuns(
-            outcome=row[0],
-            error_type=row[1],
-            message=row[2],
-            user_id=row[3],
-            day=row.first.date(),
-            number=row[4],
-            first_at=row.first,
-            last_at=row.last,
-            newest=row[7],
-        )
-        for row in connection.execute(statement)
-    ]
+    statement = select(*_WORDS, first, last).where(*_failed(since, user_id))
+    rows = connection.execute(statement.group_by(*_WORDS, func.date(runs.c.started_at)))
+    return [DaysRuns(Words(row[0], row[1], row[2]), row[3], row[4]) for row in rows]
+
+
+_WORDS = (runs.c.outcome, runs.c.error_type, runs.c.error_message)
+
+
+def _failed(since: datetime, user_id: int | None) -> list[ColumnElement[bool]]:
+    found = [runs.c.outcome.in_(ENDED_BADLY), runs.c.started_at >= since]
+    return found if user_id is None else [*found, runs.c.user_id == user_id]
 
 
 def failing_users(connection: Connection) -> set[int]:

@@ -13,16 +13,16 @@ from tests.commands.world import World
 
 
 def night(world: World, *, is_away: bool) -> None:
-    """The day's runs and all their retries, with the database there or not."""
+    """The runs of a day and a retry, with the database there or not."""
     hidden = world.folder / "elsewhere.db"
     if is_away:
         world.database.rename(hidden)
-    for _ in range(8):
+    for _ in range(2):
         world.advance(minutes=90)
         world.check()
     if is_away:
         hidden.rename(world.database)
-    world.advance(hours=12)
+    world.advance(hours=21)
 
 
 def test_runs_that_failed_for_one_reason_are_one_cause(make_world: MakeWorld) -> None:
