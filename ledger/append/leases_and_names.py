@@ -77,6 +77,16 @@ _ENDS_OFFSITE = (
     CollectCompleted,
     CollectFailed,
 )
+_ENDS = (BackupCompleted, BackupFailed, BackupAbandoned)
+_CONCERNED = (
+    BackupStarted,
+    *_BEGINNINGS_OFFSITE,
+    *_ENDS_OFFSITE,
+    *_ENDS,
+    BackupCreated,
+    BackupFound,
+    BackupDeleted,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +113,12 @@ def apply_events(connection: Connection, events: Iterable[Event], monotonic: flo
     Raises:
         NameTaken: another backup of the store has the file name.
     """
-    changes = _Changes(connection, monotonic)
-    for event in events:
-        changes.add(event)
-    changes.write()
+    concerned = [event for event in events if isinstance(event.details, _CONCERNED)]
+    if concerned:
+        changes = _Changes(connection, monotonic)
+        for event in concerned:
+            changes.add(event)
+        changes.write()
 
 
 class _Changes:
@@ -136,7 +148,7 @@ class _Changes:
         elif isinstance(details, _ENDS_OFFSITE):
             ended = {"wanted": _lease_of(event.stream, details)}
             self._put(self._ended, ended, after=self._started)
-        elif isinstance(details, BackupCompleted | BackupFailed | BackupAbandoned):
+        elif isinstance(details, _ENDS):
             self._put(self._ended, {"wanted": details.run_id}, after=self._started)
         elif isinstance(details, BackupCreated | BackupFound):
             name = {"store": details.store, "filename": details.filename}

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event as Pause
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from uuid import uuid4
 
 from eventsourcing.application import AggregateNotFoundError, Application
 from eventsourcing.persistence import Mapper, StoredEvent
@@ -25,8 +24,10 @@ from ledger.append.factory import LedgerFactory
 from ledger.append.kept_states import KEEP_EVERY, StateForm, StreamStates
 from ledger.append.reading import StoredRecord, read_records, stream_version
 from ledger.append.recorder import LedgerRecorder, LockedHead
+from ledger.append.shared_commits import SharedCommits
 from ledger.clock import from_microseconds, to_microseconds
 from ledger.errors import ConcurrencyConflict, LedgerUnreachable, RecordError
+from ledger.events.base import new_id
 from ledger.events.housekeeping import ClockJumped
 from ledger.masking import masked
 from ledger.records.record import Actor, Event, cut_text, decode_event, encode_event, reason_of
@@ -60,7 +61,7 @@ class Context:
 
     actor: Actor
     now: datetime
-    correlation_id: str = field(default_factory=lambda: str(uuid4()))
+    correlation_id: str = field(default_factory=new_id)
     causation_id: str | None = None
 
     def correlated(self, correlation_id: str) -> Context:
@@ -80,7 +81,7 @@ class Draft:
     owner: int | None = None
     error_message: str | None = None
     expected_version: int | None = None
-    event_id: str = field(default_factory=lambda: str(uuid4()))
+    event_id: str = field(default_factory=new_id)
     causation_id: str | None = None
     correlation_id: str | None = None
 
@@ -124,6 +125,7 @@ class Ledger(Application[str]):
         self.clock = clock
         self.engine = engine
         super().__init__(env={"IS_SNAPSHOTTING_ENABLED": "n"})
+        self._shared_commits = SharedCommits(self.log_recorder.locked)
         self._states = StreamStates(engine, self.factory.aggregate_recorder(purpose="snapshots"))
 
     def construct_factory(self, env: Environment) -> LedgerFactory:
@@ -145,18 +147,19 @@ class Ledger(Application[str]):
                 return self.save(*objs, locked=own, **kwargs)
         # What the library's `save` does with events, without asking whether they are aggregates.
         recordings = self.events.put(objs, locked=locked, **kwargs)
-        events = (cast("Event", recording.domain_event) for recording in recordings)
-        operational.apply_events(locked.connection, events, self.clock.monotonic())
+        operational.apply_events(locked.connection, objs, self.clock.monotonic())
         return recordings
 
     def append(self, context: Context, *drafts: Draft) -> list[RecordedEvent]:
-        """Append facts that need no decision under the lock.
+        """Append facts that need no decision under the lock; threads that do so share commits.
 
         Raises:
             ConcurrencyConflict: a stream is not at its draft's expected version.
             RecordError: a draft is no valid event.
         """
-        return self.decide(context, lambda _locked: drafts)
+        return self.decide_with_result(context, lambda _locked: (drafts, None), shares_commit=True)[
+            0
+        ]
 
     def decide(
         self, context: Context, decision: Callable[[LockedHead], Iterable[Draft]]
@@ -171,9 +174,16 @@ class Ledger(Application[str]):
         return self.decide_with_result(context, lambda locked: (decision(locked), None))[0]
 
     def decide_with_result(
-        self, context: Context, decision: Callable[[LockedHead], tuple[Iterable[Draft], Result]]
+        self,
+        context: Context,
+        decision: Callable[[LockedHead], tuple[Iterable[Draft], Result]],
+        *,
+        shares_commit: bool = False,
     ) -> tuple[list[RecordedEvent], Result]:
         """Like `decide`; the decision also returns what it found, which is handed back.
+
+        `shares_commit`: it looks at nothing, so what others append before it, in the same
+        transaction, does not matter.
 
         Where the connection to a server is lost, it is decided again; what was appended already,
         but not confirmed, is known by its event_id and not appended twice.
@@ -184,21 +194,28 @@ class Ledger(Application[str]):
             Exception: whatever the decision raises; then nothing is appended.
         """
         unconfirmed: tuple[list[RecordedEvent], Result] | None = None
+
+        def attempt(locked: LockedHead) -> tuple[list[RecordedEvent], Result]:
+            nonlocal unconfirmed
+            if unconfirmed is None or not _holds(locked, unconfirmed[0]):
+                unconfirmed = None
+                drafts, result = decision(locked)
+                unconfirmed = self.append_locked(locked, context, list(drafts)), result
+            return unconfirmed
+
         for wait in RECONNECT_SECONDS:
             try:
+                if shares_commit:
+                    return self._shared_commits.append(attempt)
                 with self.log_recorder.locked() as locked:
-                    if unconfirmed is None or not _holds(locked, unconfirmed[0]):
-                        unconfirmed = None
-                        drafts, result = decision(locked)
-                        recorded = self.append_locked(locked, context, list(drafts))
-                        unconfirmed = recorded, result
+                    decided = attempt(locked)
             except LedgerUnreachable as error:
                 if wait is None:
                     raise
                 logger.warning("%s; trying again in %s s", error, wait)
                 Pause().wait(wait)
             else:
-                return unconfirmed
+                return decided
         raise AssertionError("the last wait is none")
 
     def append_locked(
@@ -209,12 +226,9 @@ class Ledger(Application[str]):
             return []
         jumped = self._jump(locked)
         recordings = self.save(*self._events(locked, context, [*jumped, *drafts]), locked=locked)
+        recorded_at = locked.head.recorded_at
         return [
-            RecordedEvent(
-                recording.notification.id,
-                locked.head.recorded_at,
-                cast("Event", recording.domain_event),
-            )
+            RecordedEvent(recording.notification.id, recorded_at, recording.domain_event)  # type: ignore[arg-type]
             for recording in recordings[len(jumped) :]
         ]
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Executable
 
 
+DRIVER = "ledger_driver"
+"""Execution option: the driver's connection, of a connection whose transaction stays open."""
+
+NOTHING: Mapping[str, Any] = {}
+
+
 class Prepared:
     """One statement, compiled once for each kind of database.
 
@@ -34,7 +40,7 @@ class Prepared:
         """The same for those who need all that Core offers."""
         return self._statement
 
-    def run(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
+    def run(self, connection: Connection, parameters: Mapping[str, Any] = NOTHING) -> Any:
         """Execute once; the driver's cursor."""
         compiled = self._for(connection)
         return _execute(connection, compiled.text, compiled.bind(parameters))
@@ -56,8 +62,8 @@ class Prepared:
         _execute(connection, compiled.text, values, many=True)
 
     def _for(self, connection: Connection) -> _Compiled:
-        schemas = connection.get_execution_options().get("schema_translate_map") or {None: None}
-        schema = schemas[None]
+        schemas = connection.get_execution_options().get("schema_translate_map")
+        schema = None if schemas is None else schemas[None]
         found = self._compiled.get(schema)
         if found is None:
             compiled: Any = self._statement.compile(  # type: ignore[attr-defined]
@@ -84,21 +90,32 @@ class _Compiled:
 
     def bind(self, parameters: Mapping[str, Any]) -> Any:
         values = {**self.constants, **parameters} if self.constants else parameters
-        return dict(values) if self.order is None else [values[name] for name in self.order]
+        if self.order is None:
+            return dict(values)
+        return list(map(values.__getitem__, self.order)) if self.order else ()
+
+
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection."""
+    return connection.connection.driver_connection
 
 
 def _execute(connection: Connection, text: str, parameters: Any, *, many: bool = False) -> Any:
-    if not connection.in_transaction():
-        connection.begin()  # as Core does: all that a connection reads is of one snapshot
-    dbapi: Any = connection.dialect.loaded_dbapi
-    driver: Any = connection.connection.driver_connection
+    driver = connection.get_execution_options().get(DRIVER)
+    if driver is None:
+        if not connection.in_transaction():
+            connection.begin()  # as Core does: all that a connection reads is of one snapshot
+        driver = driver_of(connection)
     cursor = driver.cursor()
     try:
         if many:
             cursor.executemany(text, parameters)
         else:
             cursor.execute(text, parameters)
-    except dbapi.Error as error:
+    except Exception as error:
+        dbapi: Any = connection.dialect.loaded_dbapi
+        if not isinstance(error, dbapi.Error):
+            raise
         is_lost = connection.dialect.is_disconnect(error, driver, cursor)
         if is_lost:
             connection.invalidate(error)

@@ -7,7 +7,6 @@ the mapper's business before, and `verify`'s after.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -122,18 +121,18 @@ class LockedHead:
         hashes = [leaf_hash(stored.state) for stored in stored_events]
         frontier, completed = self.head.frontier.append_leaves(hashes)
         recorded_at = self._recorded_at()
-        _INSERT.run_many(
+        _INSERT.run_rows(
             self.connection,
             [
-                {
-                    "position": position,
-                    "stream": str(stored.originator_id),
-                    "stream_version": stored.originator_version,
-                    "event_type": stored.topic,
-                    "record": stored.state,
-                    "leaf_hash": hashed,
-                    "recorded_at": recorded_at,
-                }
+                (
+                    position,
+                    str(stored.originator_id),
+                    stored.originator_version,
+                    stored.topic,
+                    stored.state,
+                    hashed,
+                    recorded_at,
+                )
                 for position, (stored, hashed) in enumerate(
                     zip(stored_events, hashes, strict=True), first
                 )
@@ -155,7 +154,7 @@ class LockedHead:
             "recorded_at": recorded_at,
         }
         _WRITE_HEAD.run(self.connection, row)
-        self.head = replace(self.head, frontier=frontier, recorded_at=recorded_at)
+        self.head = Head(frontier, recorded_at)
 
     def _recorded_at(self) -> int:
         now = to_microseconds(self._clock.now())

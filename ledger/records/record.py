@@ -159,13 +159,16 @@ def encode_event(event: Event) -> bytes:
     Raises:
         RecordError: it has a value that the format does not have, or is too large.
     """
+    details = event.details.to_json()
+    # The envelope's own keys and types are those of the class; its strings are looked at as they
+    # become bytes.
     record = canonical_bytes(
         {
             "action": event.action,
             "actor": {"id": event.actor.id, "kind": event.actor.kind},
             "causation_id": event.causation_id,
             "correlation_id": event.correlation_id,
-            "details": event.details.to_json(),
+            "details": details,
             "error_message": event.error_message,
             "event_id": event.event_id,
             "event_type": event.event_type,
@@ -177,7 +180,8 @@ def encode_event(event: Event) -> bytes:
             "success": event.success,
             "timestamp": format_instant(event.timestamp),
             "user_id": event.user_id,
-        }
+        },
+        to_check=details,
     )
     if len(record) > MAX_RECORD_BYTES:
         raise RecordError(

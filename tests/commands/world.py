@@ -193,8 +193,8 @@ def counted_appends() -> Iterator[list[int]]:
     counts: list[int] = []
     decide = Ledger.decide_with_result
 
-    def counted(ledger: Ledger, context: Context, decision: Any) -> tuple[list[RecordedEvent], Any]:
-        recorded, result = decide(ledger, context, decision)
+    def counted(ledger: Ledger, *arguments: Any, **options: Any) -> tuple[list[RecordedEvent], Any]:
+        recorded, result = decide(ledger, *arguments, **options)
         counts.append(len(recorded))
         return recorded, result
 

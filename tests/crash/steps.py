@@ -78,8 +78,8 @@ class Steps:
                 self.passed(f"before commit of {each.event.event_type}")
             return recorded
 
-        def committed(ledger: Ledger, *arguments: Any) -> Any:
-            recorded, result = decide(ledger, *arguments)
+        def committed(ledger: Ledger, *arguments: Any, **options: Any) -> Any:
+            recorded, result = decide(ledger, *arguments, **options)
             for each in recorded:
                 os.write(self._acknowledged, f"{each.position} {each.event.event_id}\n".encode())
             for each in recorded[-1:]:

@@ -1,15 +1,18 @@
 """A process that appends to a ledger, and prints each append that it was promised.
 
-    python -m tests.ledger.appending_process PATH NAME COUNT EVENTS
+    python -m tests.ledger.appending_process PATH NAME COUNT EVENTS [THREADS]
 
-Each of COUNT appends has EVENTS events, half on a stream of its own and half on a shared one.
+Each of COUNT appends has EVENTS events, half on a stream of its own and half on a shared one. With
+several threads appends share commits.
 """
 
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 from ledger.append.ledger import Context, Draft
 from ledger.clock import SystemClock
@@ -27,14 +30,20 @@ def drafts_of(name: str, number: int, count: int) -> list[Draft]:
     return [Draft(pair[each % 2].stream, pair[each % 2].details) for each in range(count)]
 
 
-def main(path: str, name: str, count: str, events: str) -> None:
+def main(path: str, name: str, count: str, events: str, threads: str = "1") -> None:
     ledger = open_ledger_at(Path(path), SystemClock())
     context = Context(Actor(id=name, kind="system"), datetime.now(UTC))
-    for number in range(int(count)):
+    writing = Lock()
+
+    def append(number: int) -> None:
         recorded = ledger.append(context, *drafts_of(name, number, int(events)))
         positions = " ".join(f"{each.position}:{each.event.event_id}" for each in recorded)
-        sys.stdout.write(f"{positions}\n")
-        sys.stdout.flush()
+        with writing:
+            sys.stdout.write(f"{positions}\n")
+            sys.stdout.flush()
+
+    with ThreadPoolExecutor(int(threads)) as pool:
+        list(pool.map(append, range(int(count))))
     ledger.close()
 
 

@@ -23,9 +23,11 @@ from tests.sample_events import draft
 ROOT = Path(__file__).parents[3]
 
 
-def appender(path: Path, name: str, count: int, events: int) -> subprocess.Popen[str]:
+def appender(
+    path: Path, name: str, count: int, events: int, threads: int = 1
+) -> subprocess.Popen[str]:
     module = "tests.ledger.appending_process"
-    arguments = [str(path), name, str(count), str(events)]
+    arguments = [str(path), name, str(count), str(events), str(threads)]
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
@@ -105,12 +107,16 @@ def test_one_of_many_who_expect_the_same_version_wins(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("appends_before_the_kill", [1, 4, 9])
+@pytest.mark.parametrize(("threads", "appends_before_the_kill"), [(1, 1), (8, 4), (8, 19)])
 def test_what_was_promised_survives_kill_9_and_no_half_append_stays(
-    ledger: Ledger, ledger_path: Path, context: MakeContext, appends_before_the_kill: int
+    ledger: Ledger,
+    ledger_path: Path,
+    context: MakeContext,
+    threads: int,
+    appends_before_the_kill: int,
 ) -> None:
-    """An append of 150 events is there whole or not at all, whenever the process dies."""
-    process = appender(ledger_path, "victim", count=10_000, events=150)
+    """An append of 150 events is there whole or not at all, also where several share a commit."""
+    process = appender(ledger_path, "victim", count=10_000, events=150, threads=threads)
     assert process.stdout is not None
     lines = list(islice(process.stdout, appends_before_the_kill))
     process.kill()
