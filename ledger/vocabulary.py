@@ -134,3 +134,6 @@ def copy_stream(copy_id: str) -> str:
 
 EVERYTHING = "*"
 """Stands among a backup's unchecked tables where no key opened it, so that nothing was checked."""
+
+NOT_CHECKED_ANEW = "not checked anew"
+"""Stands in a backup's `engine_reason` where an earlier backup of the same bytes was checked."""

@@ -8,13 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from commands.backups.judge import created_of
 from commands.site.configuration import MEGABYTE
 from commands.sqlite.copy import Pace
 from commands.sqlite.files import remove_database
-from commands.sqlite.snapshot import Snapshot, SnapshotLimits, take_snapshot
+from commands.sqlite.inspection import TableRows
+from commands.sqlite.snapshot import KnownContent, Snapshot, SnapshotLimits, take_snapshot
 from ledger.events.catalog import BackupCreated, BackupFound
 from ledger.vocabulary import backup_stream
 from projections.queries.catalog import backup_with_id, backups_with_ids
+from projections.queries.source_backups import last_comparable_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -162,9 +165,33 @@ def stage_snapshot(site: Site, path: Path, on_progress: Progress | None = None) 
             site.database,
             path,
             wait_seconds=settings.snapshot_wait_seconds,
-            limits=SnapshotLimits(free_bytes=site.free_bytes, keys=site.keys),
+            limits=SnapshotLimits(
+                free_bytes=site.free_bytes, keys=site.keys, known=_known_content(site)
+            ),
             pace=Pace(settings.max_mb_per_second * MEGABYTE, settings.niceness),
             on_progress=on_progress,
             pass_fds=(site.owner.lock_descriptor,),
         )
     return Staged(path.name, path, snapshot)
+
+
+def _known_content(site: Site) -> KnownContent | None:
+    """What the database's last backup held, if nothing was wrong and its event lists all."""
+    source = site.known_source_id()
+    if source is None:
+        return None
+    with site.read_models.reading(at_head=False) as connection:
+        last = last_comparable_of_source(connection, source)
+    made = None if last is None else created_of(site, last)
+    if last is None or made is None or made.condition != "ok" or made.cipher or made.warnings:
+        return None
+    if made.nonce is None or len(made.tables) != made.table_count:
+        return None  # names were erased from it, or left out
+    return KnownContent(
+        where=f"backup {last.backup_id}",
+        size=made.size,
+        sha256=made.sha256,
+        schema_fingerprint=made.schema_fingerprint,
+        row_count=made.row_count,
+        tables=tuple(TableRows(each.name, each.rows) for each in made.tables),
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
 from commands.reporting.offsite_sentences import OFFSITE_SENTENCES
-from ledger.vocabulary import EVERYTHING
+from ledger.vocabulary import EVERYTHING, NOT_CHECKED_ANEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -196,7 +196,12 @@ def _inside(details: Any) -> str:
     if EVERYTHING in details.unchecked:
         return f"{cipher}nothing inside checked"
     tables, rows = count(details.table_count, "table"), count(details.row_count, "row")
-    return f"{cipher}{tables}, {rows}, {_CONDITIONS[details.condition]}"
+    return f"{cipher}{tables}, {rows}, {_CONDITIONS[details.condition]}{_since(details)}"
+
+
+def _since(details: Any) -> str:
+    """Where the check was that of an earlier backup."""
+    return " earlier, and unchanged since" if NOT_CHECKED_ANEW in details.engine_reason else ""
 
 
 def _checked(word: str) -> Callable[[Event, Any], str]:

@@ -8,12 +8,13 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from commands.sqlite.cipher.keys import Keys
 from commands.sqlite.connections import (
@@ -59,9 +60,35 @@ from commands.sqlite.foreign_locks import require_no_foreign_locks
 from commands.sqlite.inspection import Inspection, TableRows, inspect, sealed, sha256_of
 from commands.sqlite.integrity import IntegrityReport, check_integrity
 from commands.sqlite.space import RESERVE_BYTES, FreeBytes, free_bytes, require_space
-from ledger.vocabulary import EVERYTHING, Engine
+from ledger.vocabulary import EVERYTHING, NOT_CHECKED_ANEW, Engine
 
 MEBIBYTE = 1024 * 1024
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class KnownContent:
+    """What was found in an earlier copy in which nothing was wrong. `where`: which one, in words.
+
+    A copy of the same bytes holds the same, so it is not looked into anew.
+    """
+
+    where: str
+    size: int
+    sha256: str
+    schema_fingerprint: str
+    row_count: int
+    tables: tuple[TableRows, ...]
+
+    def inspection(self) -> Inspection:
+        return Inspection(
+            schema_fingerprint=self.schema_fingerprint,
+            table_count=len(self.tables),
+            row_count=self.row_count,
+            tables=self.tables,
+            schema_version=0,
+            page_size=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -69,12 +96,14 @@ class SnapshotLimits:
     """What decides how a snapshot is taken: sizes in bytes, who says what is free, and keys.
 
     `keys`: of a database that may be encrypted; None takes every file for a plain database.
+    `known`: an earlier copy; where no byte differs from it, nothing is checked anew.
     """
 
     small_bytes: int = 16 * MEBIBYTE  # below this, starting a process costs more than it saves
     reserve_bytes: int = RESERVE_BYTES
     free_bytes: FreeBytes = free_bytes
     keys: Keys | None = None
+    known: KnownContent | None = None
 
 
 DEFAULT_LIMITS = SnapshotLimits()
@@ -118,6 +147,30 @@ class Snapshot:
         return EVERYTHING in self.unchecked
 
 
+class _Looks:
+    """Looks into a finished copy, which stop where nothing is left to be found."""
+
+    def __init__(self, path: Path, keys: Keys | None) -> None:
+        self._path = path
+        self._keys = keys
+        self._lock = threading.Lock()
+        self._open: list[sqlite3.Connection] = []
+
+    def look(self, ask: Callable[[sqlite3.Connection], Found]) -> Found:
+        with closing(open_immutable(self._path, self._keys)) as connection:
+            self._open.append(connection)
+            try:
+                return ask(connection)
+            finally:
+                with self._lock:
+                    self._open.remove(connection)
+
+    def stop(self) -> None:
+        with self._lock:
+            for connection in self._open:
+                connection.interrupt()
+
+
 def take_snapshot(
     source: Path,
     staged: Path,
@@ -150,7 +203,7 @@ def take_snapshot(
         pace=pace,
     )
     with _removed_on_failure(staged, source):
-        snapshot = _verified(copy, on_progress, pace, limits.keys)
+        snapshot = _verified(copy, on_progress, pace, limits)
         if not (snapshot.table_count or snapshot.is_sealed):
             raise NoTables(f"{shown(source)} has no table of the application; check the path")
         return snapshot
@@ -263,34 +316,50 @@ def _is_full(error: BaseException) -> bool:
 
 
 def _verified(
-    copy: StagedCopy, on_progress: Progress | None, pace: Pace, keys: Keys | None
+    copy: StagedCopy, on_progress: Progress | None, pace: Pace, limits: SnapshotLimits
 ) -> Snapshot:
     """Flush, hash, count and check side by side: nobody writes the file any more."""
-    path = copy.path
+    path, looks, known = copy.path, _Looks(copy.path, limits.keys), limits.known
+    size, reason = path.stat().st_size, copy.engine_reason
     with ThreadPoolExecutor(4, "snapshot", _be_nice, (pace.niceness,)) as pool:
         flushed = pool.submit(flush_file, path)
         digest = pool.submit(sha256_of, path, on_progress)
-        content = pool.submit(inspect, path, keys)
-        report = pool.submit(_check, path, keys)
+        content = pool.submit(looks.look, partial(_inspected, path))
+        report = pool.submit(looks.look, check_integrity)
+        is_known = known is not None and known.size == size and known.sha256 == digest.result()
+        if is_known:
+            looks.stop()
     flushed.result()
     flush_directory(path.parent)
-    found, checked, sha256 = *_seen(content, report, path), digest.result()
+    if known is not None and is_known:
+        found, checked = known.inspection(), IntegrityReport([])
+        reason = f"{reason}; {NOT_CHECKED_ANEW}: it has the bytes of {known.where}"
+    else:
+        found, checked = _seen(content, report, path)
+    sha256 = digest.result()
     leave_page_cache(path)
     return Snapshot(
         path=path,
-        size=path.stat().st_size,
+        size=size,
         sha256=sha256,
         schema_fingerprint=found.schema_fingerprint,
         table_count=found.table_count,
         row_count=found.row_count,
         tables=found.tables,
         engine=copy.engine,
-        engine_reason=copy.engine_reason,
+        engine_reason=reason,
         warnings=(*found.warnings, *checked.warnings),
         findings=tuple(checked.problems),
         unchecked=tuple(dict.fromkeys((*checked.unchecked, *found.uncounted))),
         cipher=copy.cipher,
     )
+
+
+def _inspected(path: Path, connection: sqlite3.Connection) -> Inspection:
+    try:
+        return inspect(connection)
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
 
 
 def _seen(
@@ -302,11 +371,6 @@ def _seen(
     except (KeyMissing, WrongDatabaseKey) as error:
         reason = shown(error).replace(shown(staged), "the database")
         return sealed(reason), IntegrityReport([])
-
-
-def _check(path: Path, keys: Keys | None) -> IntegrityReport:
-    with closing(open_immutable(path, keys)) as connection:
-        return check_integrity(connection)
 
 
 def _be_nice(niceness: int) -> None:

@@ -91,7 +91,7 @@ def _require_something_to_back_up(configuration: Configuration, name: str | None
 
 def _say_created(site: Site, backup: Backup) -> None:
     from ledger.events.catalog import BackupCreated
-    from ledger.vocabulary import EVERYTHING, backup_stream
+    from ledger.vocabulary import EVERYTHING, NOT_CHECKED_ANEW, backup_stream
 
     details = site.ledger.stream(backup_stream(backup.backup_id))[0].details
     assert isinstance(details, BackupCreated)
@@ -102,6 +102,8 @@ def _say_created(site: Site, backup: Backup) -> None:
     else:
         tables, rows = count(details.table_count, "table"), count(details.row_count, "row")
         inside = f"{tables}, {rows}; {_CHECKED[details.condition]}"
+        if NOT_CHECKED_ANEW in details.engine_reason:
+            inside += " earlier, and unchanged since"
     say(f"{moments.size(backup.size)}, {cipher}{inside}, SHA-256 recorded.")
     say(f"In {site.store.folder}", style="dim")
     for warning in details.warnings:

@@ -9,7 +9,7 @@ from commands.backups.take import take_backup
 from commands.runs import run as run_backups
 from commands.verification.verify import verify_backup
 from ledger.events.catalog import BackupCreated
-from ledger.vocabulary import BackupKind
+from ledger.vocabulary import NOT_CHECKED_ANEW, BackupKind
 from projections.folds.backup import Backup
 from tests.commands.conftest import MakeWorld
 from tests.commands.invariants import require_whole
@@ -57,10 +57,17 @@ def test_deleting_one_never_hurts_the_other(sharing: World) -> None:
 
 
 def test_without_the_setting_every_backup_has_a_file_of_its_own(world: World) -> None:
-    """Fewer independent copies are nobody's default."""
-    take(world, "1.db")
+    """Fewer independent copies are nobody's default; only the check is not done again."""
+    first = take(world, "1.db")
     assert take(world, "2.db").shared_with is None
     assert len(inodes(world)) == 2
+    add_case(world.database, "new")
+    take(world, "3.db")
+    one, two, three = (event.details for event in world.events_of(BackupCreated))
+    assert NOT_CHECKED_ANEW not in one.engine_reason + three.engine_reason
+    assert f"{NOT_CHECKED_ANEW}: it has the bytes of backup {first.backup_id}" in two.engine_reason
+    assert (two.tables, two.row_count, two.condition) == (one.tables, one.row_count, "ok")
+    assert three.row_count == one.row_count + 1
 
 
 def test_another_users_backup_a_protected_one_and_a_damaged_one_are_not_shared_with(

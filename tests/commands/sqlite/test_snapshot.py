@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,8 @@ from commands.sqlite.errors import (
     SourceMissing,
     SQLiteFileError,
 )
-from commands.sqlite.inspection import inspect
-from commands.sqlite.snapshot import Engine, SnapshotLimits, take_snapshot
+from commands.sqlite.inspection import TableRows, inspect
+from commands.sqlite.snapshot import Engine, KnownContent, SnapshotLimits, take_snapshot
 from tests.commands.sqlite_writers import ask, build, is_consistent, move, process
 
 BOTH: list[Engine] = ["copy", "backup_api"]
@@ -215,6 +216,21 @@ def test_engine_is_chosen_by_size_and_the_reason_is_said(tmp_path: Path, staged:
     limits = SnapshotLimits(small_bytes=1)
     large = take_snapshot(source, staged.with_name("2.db"), limits=limits)
     assert (large.engine, large.engine_reason) == ("copy", "database of at least 0 MiB")
+
+
+def test_only_a_copy_of_the_same_bytes_is_not_checked_anew(tmp_path: Path, staged: Path) -> None:
+    """What is known is taken as it is: the count of 99 here shows that nothing was counted."""
+    source = build(tmp_path / "x.db", padding=100)
+    first = take_snapshot(source, staged)
+    known = KnownContent(
+        "x", first.size, first.sha256, first.schema_fingerprint, 99, (TableRows("t", 99),)
+    )
+    same = take_snapshot(source, staged.with_name("2.db"), limits=SnapshotLimits(known=known))
+    assert (same.row_count, same.tables) == (99, known.tables)
+    assert same.engine_reason == "small database; not checked anew: it has the bytes of x"
+    limits = SnapshotLimits(known=replace(known, sha256="0" * 64))
+    other = take_snapshot(source, staged.with_name("3.db"), limits=limits)
+    assert (other.row_count, other.engine_reason) == (first.row_count, "small database")
 
 
 def test_unusable_sources_are_errors_and_nothing_is_made(tmp_path: Path, staged: Path) -> None:
