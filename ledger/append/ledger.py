@@ -24,7 +24,7 @@ from ledger.append.factory import LedgerFactory
 from ledger.append.kept_states import KEEP_EVERY, StateForm, StreamStates
 from ledger.append.reading import StoredRecord, read_records, stream_version
 from ledger.append.recorder import LedgerRecorder, LockedHead
-from ledger.append.shared_commits import SharedCommits
+from ledger.append.writer import SharedCommits
 from ledger.clock import from_microseconds, to_microseconds
 from ledger.errors import ConcurrencyConflict, LedgerUnreachable, RecordError
 from ledger.events.base import new_id

@@ -9,22 +9,30 @@ connections go back all the same: there others wait for a free one, and it may b
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from ledger.append.backend import WRITE, backend_of
 from ledger.append.database import translated_errors, writing
 from ledger.append.prepared import DRIVER, Prepared, driver_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
     from sqlalchemy.engine import Engine
 
 _BEGIN = Prepared(text("BEGIN IMMEDIATE"))
 _COMMIT = Prepared(text("COMMIT"))
+
+Result = TypeVar("Result")
+
+MOST_TOGETHER = 64
+"""Appends in a transaction: the first of them waits for the last, and decisions for all."""
 
 
 class Writer:
@@ -68,3 +76,105 @@ class Writer:
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.close()
+
+
+class Locked(Protocol):
+    """A transaction that writes. `head`: what an append in it moves on."""
+
+    connection: Connection
+    head: Any
+
+
+class _TransactionEnded(Exception):
+    """One of those who shared it ended it; everything in it is to be done again."""
+
+
+class _Waiting:
+    """One thread's append, and what came of it."""
+
+    def __init__(self, append: Callable[[Any], Any]) -> None:
+        self._append = append
+        self._result: Any = None
+        self._error: Exception | None = None
+        self.is_done = False
+
+    def run(self, locked: Locked) -> None:
+        """Append; an error is raised to whoever commits."""
+        self._result, self._error = self._append(locked), None
+
+    def run_apart(self, locked: Locked) -> None:
+        """Append, or leave everything as it was and keep the error."""
+        before, savepoint = locked.head, locked.connection.begin_nested()
+        try:
+            with translated_errors(locked.connection.engine):
+                self.run(locked)
+        except Exception as error:  # noqa: BLE001  (raised where `outcome` is asked for)
+            self._error = error
+            try:
+                savepoint.rollback()
+            except DBAPIError:
+                self.is_done = True
+                raise _TransactionEnded from error
+            locked.head = before
+        else:
+            savepoint.commit()
+
+    def outcome(self) -> Any:
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class SharedCommits:
+    """Appends of several threads that share one commit, and so one flush of the disk.
+
+    Whoever comes while another one writes waits in a queue. One of those who waited leads: it takes
+    the queue's appends in the order in which they came, each behind a savepoint, and commits them
+    together. Each has an outcome of its own: one that is refused is rolled back alone, and nobody
+    hears of success before the commit. Where an append ends the whole transaction (a full disk, a
+    lost server), it alone is told, and where the commit fails, the leader; the others are still in
+    the queue, and are appended in the next transaction.
+
+    Only appends without a decision share a commit: they do not depend on one another. `locked`
+    opens the transaction.
+    """
+
+    def __init__(self, locked: Callable[[], AbstractContextManager[Locked]]) -> None:
+        self._locked = locked
+        self._leading = Lock()
+        self._queue: dict[_Waiting, None] = {}  # in the order in which they came
+
+    def append(self, append: Callable[[Any], Result]) -> Result:
+        """Run `append` in a transaction, perhaps together with others; what it returned.
+
+        It is run again where a transaction that it was a part of failed.
+
+        Raises:
+            Exception: what `append` raised, or what became of the transaction.
+        """
+        waiting = _Waiting(append)
+        self._queue[waiting] = None
+        try:
+            with self._leading:
+                while not waiting.is_done:
+                    self._commit_those_who_wait()
+        finally:
+            self._queue.pop(waiting, None)
+        result: Result = waiting.outcome()
+        return result
+
+    def _commit_those_who_wait(self) -> None:
+        try:
+            with self._locked() as locked:
+                together = [each for each in list(self._queue) if not each.is_done]
+                together = together[:MOST_TOGETHER]
+                if len(together) == 1:
+                    together[0].run(locked)
+                else:
+                    for each in together:
+                        each.run_apart(locked)
+        except _TransactionEnded:
+            return
+        for each in together:
+            each.is_done = True
+            self._queue.pop(each, None)
