@@ -17,7 +17,7 @@ from tests.commands.world import World, add_case, titles_in
 PAGES = (
     "/console",
     "/console/schedules",
-    "/console/schedules/1",
+    "/console/schedules/3",
     "/console/schedules/77",
     "/console/backups",
     "/console/backups?status=deleted",
@@ -25,6 +25,8 @@ PAGES = (
     "/console/backups/before-the-move.db/restore",
     "/console/runs",
     "/console/runs?outcome=failed",
+    "/console/notifications",
+    "/console/tokens",
 )
 
 
@@ -144,6 +146,8 @@ def test_a_schedule_with_its_preview(office: Office) -> None:
         expect(page.locator("#runs")).to_contain_text("paused")
         page.get_by_role("button", name="Resume").click()
         expect(runs).to_have_count(10)
+        page.get_by_role("button", name="my zone (").click()  # only the browser knows it
+        expect(page.locator("footer")).to_contain_text("times are yours")
     after = office.world.events_of(SettingsUpdated)[-1].details.after
     assert after["timezone"] == "America/Toronto"
     assert office.world.recorded(SchedulePaused)[-1].note == "moving house"
