@@ -143,9 +143,16 @@ class CreatedBackup(Shape):
 
 
 class BackupList(Shape):
-    """What is there, newest first; with all columns where they were asked for."""
+    """What is there, newest first."""
 
-    backups: list[BackupShape] | list[BackupMetadataResponse]
+    backups: list[BackupMetadataResponse]
+    count: int
+
+
+class WholeBackupList(Shape):
+    """The same with all columns, where they were asked for."""
+
+    backups: list[BackupShape]
     count: int
 
 

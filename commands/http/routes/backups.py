@@ -40,6 +40,7 @@ from commands.shapes.backups import (
     DeletedAnswer,
     HeldBackup,
     ReleasedBackup,
+    WholeBackupList,
 )
 from commands.shapes.jobs import TakeBackupJob, VerifyBackupJob
 from commands.shapes.verification import VerificationShape
@@ -132,7 +133,7 @@ def create_later(
 @router.get(
     "/backups",
     operation_id="list_backups",
-    response_model=BackupList,
+    response_model=WholeBackupList | BackupList,
     summary="What is there, newest first; also files not recorded yet",
     openapi_extra=FORMER,
 )
@@ -159,17 +160,13 @@ def list_backups(
     files = [
         each for each in unrecorded_files(site) if caller.owns(each.user_id) and wanted.takes(each)
     ]
-    shown: list[BackupShape] | list[BackupMetadataResponse]
     if everything:
-        shown = [BackupShape.of(site, each) for each in found]
-        shown += [BackupShape.of_unrecorded(each) for each in files]
-        shown = [for_caller(caller, each) for each in shown]
-    else:
-        shown = [BackupMetadataResponse.of(each, site.store) for each in found]
-        shown += [BackupMetadataResponse.of_unrecorded(each) for each in files]
-        shown = [for_caller(caller, each) for each in shown]
-    shown.sort(key=lambda each: each.created_at, reverse=True)
-    return answer(BackupList(backups=shown, count=len(shown)))
+        whole = [BackupShape.of(site, each) for each in found]
+        whole += [BackupShape.of_unrecorded(each) for each in files]
+        return answer(WholeBackupList(backups=_newest_first(caller, whole), count=len(whole)))
+    shown = [BackupMetadataResponse.of(each, site.store) for each in found]
+    shown += [BackupMetadataResponse.of_unrecorded(each) for each in files]
+    return answer(BackupList(backups=_newest_first(caller, shown), count=len(shown)))
 
 
 @router.get(
@@ -351,6 +348,11 @@ def take_work(
         return _created(caller, served, backup)
 
     return work
+
+
+def _newest_first(caller: Caller, shown: list[Shown]) -> list[Shown]:
+    found = sorted(shown, key=lambda each: each.created_at, reverse=True)
+    return [for_caller(caller, each) for each in found]
 
 
 def for_caller(caller: Caller, shown: Shown) -> Shown:
