@@ -17,7 +17,7 @@ from commands.audit.watch import look
 from commands.audit.watched_places import LedgerService
 from commands.health.facts import status_facts
 from commands.http.callers import Caller
-from commands.http.console.job import Verdict, verdict_of
+from commands.http.console.watching.job_outcome import outcome_of
 from commands.http.jobs import Job
 from commands.http.routes import audit as audit_routes
 from commands.scheduler.check import check as check_due
@@ -277,9 +277,12 @@ def test_a_verification_says_what_it_checked_and_the_console_says_the_same(place
     job = finished(client, client.post("/database/audit/verify"))
     verdict = job["result"]["verdict"]
     assert "1 checkpoint kept in the ledger, 1 of 1 signatures checked" in verdict
-    done = Job("verify_ledger", Caller("a", "auditor"), place.world.clock.now(), state="done")
+    auditor = Caller("a", "auditor")
+    done = Job("verify_ledger", auditor, place.world.clock.now(), state="done")
     done.result = job["result"]
-    assert verdict_of(done) == Verdict("ok", verdict)
+    outcome = outcome_of(done, auditor)
+    assert outcome is not None
+    assert (outcome.tone, outcome.text) == ("ok", verdict)
     with place.world.site.ledger.engine.begin() as connection:
         connection.execute(text("UPDATE ledger_checkpoints SET size = size + 1"))
     job = finished(client, client.post("/database/audit/verify"))

@@ -13,8 +13,8 @@ def test_a_backup_is_made_listed_shown_restored_and_deleted(place: Place) -> Non
     made = client.post("/database/backup")
     assert made.status_code == 201, made.text
     assert set(made.json()) == {
-        "filename", "filepath", "path", "size", "size_bytes", "size_mb", "created_at", "is_valid",
-        "is_protected", "metadata",
+        "filename", "path", "size_bytes", "size_mb", "created_at", "is_valid", "is_protected",
+        "metadata",
     }  # fmt: skip
     name = made.json()["filename"]
     listed = client.get("/database/backups").json()
