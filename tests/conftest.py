@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As under `nohup ... &`: what tests start would ignore the interrupt that they send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: a run is 100,000 fsyncs)
+MEMORY = Path("/dev/shm")  # noqa: S108  (where there is one: each commit is a flush)
 ENOUGH_BYTES = 4 << 30
 HAS_MEMORY = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES
 if HAS_MEMORY and "TMPDIR" not in os.environ:
