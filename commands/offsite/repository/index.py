@@ -172,6 +172,19 @@ class Index:
         )
         return {row[0] for row in rows}
 
+    def hardly_used(self, source: str, pages: Mapping[int, int]) -> set[int]:
+        """Packs that are retired once the newest copy of a source names so many pages of each."""
+        rows = self._connection.execute(
+            "SELECT id, LENGTH(hashes) / 32, "
+            "(SELECT COALESCE(SUM(pages), 0) FROM uses WHERE pack = id AND source <> ?) FROM packs",
+            (source,),
+        )
+        return {
+            pack_id
+            for pack_id, count, others in rows
+            if pack_id in pages and 2 * (pages[pack_id] + others) < count
+        }
+
     def forget(self, names: Collection[bytes]) -> None:
         """Drop packs that are gone for good."""
         with self._connection:

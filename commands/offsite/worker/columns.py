@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from array import array
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,7 @@ from commands.offsite.repository.manifest import ROW_BYTES, ROWS_AT_ONCE
 from commands.sqlite.files import create_private, file_error
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 PIECE_BYTES = 1 << 20
@@ -46,6 +46,13 @@ class Columns:
         self._written += len(packs)
         if self._written >= ROWS_AT_ONCE:  # so many may stay in memory
             self._written = 0
+            let_go(self._mapped)
+
+    def renumber(self, numbers: Sequence[int]) -> None:
+        """Call each pack by its new number; `numbers` has it at the place of the old one."""
+        for start in range(0, len(self._packs), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            self._packs[part] = array("I", [numbers[pack] for pack in self._packs[part]])
             let_go(self._mapped)
 
     def rows(self) -> Iterator[tuple[int, int, int]]:

@@ -13,7 +13,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from commands.offsite.errors import RepositoryDamaged
-from commands.offsite.repository.index import Index, told_of
+from commands.offsite.repository.index import Index, Place, told_of
 from commands.offsite.repository.last_copy import BLOCK_CHUNKS, keep_last_copy, read_last_copy
 from commands.offsite.repository.layout import manifest_path, pack_list_path, pack_path
 from commands.offsite.repository.manifest import (
@@ -83,7 +83,7 @@ def make_copy(
         _put_and_compare(store, pack_list_path(job.copy_id), pack_list)
         _put_and_compare(store, manifest_path(job.copy_id), sealed)
         if job.share:
-            index.keep_uses(job.source, sender.pages_used())
+            index.keep_uses(job.source, sender.pages_used)
             with suppress(OSError):
                 keep_last_copy(folder / LAST_COPIES / job.source, *sender.body(), blocks)
     return CopyResult(
@@ -132,6 +132,8 @@ class _Sender:
         self._sending: tuple[int, OpenPack, Future[Pack]] | None = None
         self._unsent: list[dict[bytes, tuple[int, int]]] = [{}, {}]
         self.new_chunks = self.sent_bytes = 0
+        self.pages_used: dict[int, int] = {}
+        """Of each pack of the index, by id: how many of its pages this copy names."""
 
     def send_file(
         self, descriptor: int, last: LastCopy | None, on_progress: Callable[[int, int], None]
@@ -161,6 +163,11 @@ class _Sender:
                 raise BackupChangedError(whole.hexdigest())
             self._end_pack(executor)
             self._settle()
+            self.pages_used = self._count_pages()
+            leaving = self._index.hardly_used(self._job.source, self.pages_used)
+            if self._job.share and leaving:
+                self._leave(leaving, descriptor, executor)
+                self.pages_used = self._count_pages()
         return bytes(blocks)
 
     def manifest(self) -> bytes:
@@ -191,7 +198,7 @@ class _Sender:
         """When the oldest pack is not locked any more; None where nothing is locked."""
         return self._oldest_pack + self._job.lock_seconds if self._job.lock_seconds else None
 
-    def pages_used(self) -> dict[int, int]:
+    def _count_pages(self) -> dict[int, int]:
         """How many pages of each pack of the index this copy names, by id."""
         used = pages_used(self.packs, self._columns.rows(), self._frame_chunks)
         return {pack_id: used[number] for pack_id, number in self._numbers.items()}
@@ -230,6 +237,48 @@ class _Sender:
         return {
             digest: (self._number_of(place.pack_id), place.place) for digest, place in found.items()
         }
+
+    def _leave(self, leaving: set[int], descriptor: int, executor: ThreadPoolExecutor) -> None:
+        """Send again what this copy needs of packs that are retired with it.
+
+        So it is a copy of a changed file that pays for that, and an unchanged one sends nothing.
+
+        Raises:
+            BackupChangedError: a page is not any more what it was when the file was read.
+        """
+        self._index.usable -= leaving
+        numbers = {number: pack_id for pack_id, number in self._numbers.items()}
+        step = self._chunk_bytes
+        for row, (pack, frame, place) in enumerate(self._columns.rows()):
+            pack_id = numbers.get(pack)
+            if pack_id not in leaving:
+                continue
+            chunk = os.pread(descriptor, step, row * step)
+            digest = sha256(chunk).digest()
+            was = Place(pack_id, frame * self._frame_chunks + place)
+            if not self._index.confirmed([digest], [was], step):
+                raise BackupChangedError(f"page {row}")
+            sent = self._index.find([digest], step).get(digest)
+            found = (self._numbers[sent.pack_id], sent.place) if sent else self._waiting(digest)
+            now, at = found or self._add_chunk(memoryview(chunk), digest, executor)
+            to = divmod(at, self._frame_chunks)
+            self._columns.put(row, array("I", (now,)), array("I", to[:1]), bytes(to[1:]))
+        self._end_pack(executor)
+        self._settle()
+        self._drop(leaving)
+
+    def _drop(self, leaving: set[int]) -> None:
+        """Strike packs that no row names from the list; those that stay move up."""
+        gone = {self._numbers.pop(pack_id) for pack_id in leaving}
+        numbers: list[int] = []
+        stay: list[Pack] = []
+        for number, pack in enumerate(self.packs):
+            numbers.append(len(stay))
+            if number not in gone:
+                stay.append(pack)
+        self.packs = stay
+        self._numbers = {pack_id: numbers[each] for pack_id, each in self._numbers.items()}
+        self._columns.renumber(numbers)
 
     def _waiting(self, digest: bytes) -> tuple[int, int] | None:
         """Where a chunk is that the store does not have yet: in the open pack, or on its way."""

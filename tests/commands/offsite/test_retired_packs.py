@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from commands.offsite.repository.packs import Frame, Pack
 from commands.offsite.worker.pages_used import pages_used
+from commands.offsite.worker.send import BackupChangedError
 from tests.commands.offsite.repositories import Repository
 from tests.sample_events import uuid_of
 
@@ -36,18 +38,60 @@ def test_pages_are_counted_once_whoever_names_them() -> None:
 def test_a_pack_of_which_less_than_half_is_used_is_left(
     repository: Repository, tmp_path: Path
 ) -> None:
-    """What is still needed of it is sent once more, and then it can go with its last copy."""
+    """What is still needed of it is sent once more, and then it can go with its last copy.
+
+    The copy that leaves it sends that, so that an unchanged file sends nothing.
+    """
     path = tmp_path / "file"
     first = repository.copy(write(path, *numbered(0, 10)))
     half = repository.copy(write(path, *numbered(0, 5), *numbered(5, 10, day=1)))
     assert set(first.pack_names) < set(half.pack_names)
     less = repository.copy(write(path, *numbered(0, 4), *numbered(4, 10, day=1)))
-    assert less.new_pages == 1
-    again = repository.copy(path)
-    assert again.new_pages == 4
-    assert not set(first.pack_names) & set(again.pack_names)
-    assert repository.copy(path).new_pages == 0
+    assert less.new_pages == 1 + 4
+    assert not set(first.pack_names) & set(less.pack_names)
     assert repository.fetched() == path.read_bytes()
+    again = repository.copy(path)
+    assert again.new_pages == 0
+    assert set(again.pack_names) == set(less.pack_names)
+    assert repository.fetched() == path.read_bytes()
+
+
+def test_pages_of_several_packs_are_left_at_once_each_sent_once(
+    repository: Repository, tmp_path: Path
+) -> None:
+    """A page that is there twice, in packs between others: what stays is numbered anew."""
+    path = tmp_path / "file"
+    repository.copy(write(path, *numbered(0, 4)))
+    kept = repository.copy(write(path, *numbered(0, 4), *numbered(4, 8)))
+    repository.copy(write(path, *numbered(0, 4), *numbered(4, 12)))
+    pages = [*numbered(0, 1), *numbered(4, 8), *numbered(8, 9), *numbered(0, 1), *numbered(8, 9)]
+    left = repository.copy(write(path, *pages))
+    assert left.new_pages == 2
+    assert len(left.pack_names) == 2
+    assert set(left.pack_names) & set(kept.pack_names)
+    assert repository.fetched() == path.read_bytes()
+    assert repository.copy(path).new_pages == 0
+
+
+def test_a_file_that_changes_while_a_pack_is_left_gives_no_copy(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "file", *numbered(0, 10))
+    repository.copy(path)
+    write(path, *numbered(0, 4), *numbered(4, 10, day=1))
+    monkeypatch.setattr(os, "pread", changed_page(os.pread))
+    with pytest.raises(BackupChangedError):
+        repository.copy(path)
+
+
+def changed_page(read: Callable[[int, int, int], bytes]) -> Callable[[int, int, int], bytes]:
+    """What a reader gets once the file is another: other bytes wherever whole pages are read."""
+
+    def pread(descriptor: int, count: int, at: int) -> bytes:
+        content = read(descriptor, count, at)
+        return content if count < PAGE else b"!" + content[1:]
+
+    return pread
 
 
 def test_another_sources_newest_copy_keeps_it(repository: Repository, tmp_path: Path) -> None:
