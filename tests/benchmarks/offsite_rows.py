@@ -41,7 +41,7 @@ from tests.commands.world import MIDNIGHT, World
 
 DAY_ROUNDS = 3
 MONTH_DAYS = 30
-MONTH_SHARE = 16
+MONTH_SHARE = 32
 """A month is of a database of this share of the full size: thirty copies of each side, kept."""
 KEPT_DAYS = 7
 MOST_MEMORY_MB = 150
