@@ -23,6 +23,7 @@ KEYS = [
     "offsite",
     "witnesses",
     "verification",
+    "causes",
     "open_runs",
     "overdue",
     "schedulers",
