@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -105,7 +104,6 @@ def test_records_roots_and_proofs_are_the_same_on_both(
 ) -> None:
     """The same commands at the same time give the same bytes, whatever keeps them."""
     numbers = iter(range(1, 10_000))
-    monkeypatch.setattr("ledger.append.ledger.uuid4", lambda: UUID(int=next(numbers), version=4))
     monkeypatch.setattr(
         "ledger.events.base.urandom", lambda count: next(numbers).to_bytes(count, "big")
     )
