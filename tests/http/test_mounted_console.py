@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from commands.backups.take import take_backup
 from commands.http import Caller, create_console
-from ledger.events.catalog import BackupCreated, HoldPlaced
+from ledger.events.catalog import HoldPlaced
+from ledger.events.scheduling import SchedulePaused
 from tests.http.conftest import Place
 from tests.http.in_process import client_of
 
@@ -90,9 +91,9 @@ def test_every_link_leads_to_a_page_under_the_prefix(mounted: FastAPI, who: str)
     waiting, seen = [f"{MOUNT}/"], set()
     while waiting:
         path = waiting.pop()
-        if path in seen:
+        if path.partition("?")[0] in seen:  # one page of a list or a calendar is enough
             continue
-        seen.add(path)
+        seen.add(path.partition("?")[0])
         answer = client.get(path)
         assert answer.status_code in (200, 303), path
         if answer.status_code == 303:
@@ -150,16 +151,12 @@ def test_roles_are_those_that_the_application_says(mounted: FastAPI, place: Plac
     assert user.get(f"{MOUNT}/audit").status_code == 403
     auditor, operator = visitor(mounted, "ada"), visitor(mounted, "olga")
     for client, status in ((auditor, 403), (operator, 303)):
-        form = hidden(client, f"{MOUNT}/backups") | {"filename": "by-hand"}
-        answer = client.post(f"{MOUNT}/backups", data=form)
+        form = hidden(client, f"{MOUNT}/schedules/7") | {"note": "moving"}
+        answer = client.post(f"{MOUNT}/schedules/7/pause", data=form)
         assert answer.status_code == status, answer.text
-    assert answer.headers["location"].startswith(f"{MOUNT}/backups")
-    made = next(
-        each.event
-        for each in place.world.all_events()
-        if isinstance(each.event.details, BackupCreated) and each.event.actor.id == "olga"
-    )
-    assert made.actor.kind == "operator"
+    assert answer.headers["location"] == f"{MOUNT}/schedules/7"
+    [paused] = place.world.events_of(SchedulePaused)
+    assert (paused.actor.kind, paused.actor.id) == ("operator", "olga")
 
 
 def test_a_forged_form_does_nothing(mounted: FastAPI, place: Place) -> None:
