@@ -39,5 +39,5 @@ class CommandsOnServer(Commands):
         engine.dispose()
 
 
-CommandsOnServer.TestCase.settings = settings(Commands.TestCase.settings, max_examples=4)
+CommandsOnServer.TestCase.settings = settings(Commands.TestCase.settings, max_examples=3)
 TestCommandsOnServer = CommandsOnServer.TestCase

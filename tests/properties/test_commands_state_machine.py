@@ -320,7 +320,7 @@ class Commands(RuleBasedStateMachine):
 
 
 Commands.TestCase.settings = settings(
-    max_examples=12,
+    max_examples=6,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,

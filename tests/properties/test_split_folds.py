@@ -149,7 +149,7 @@ class SplitCommands(Commands):
 
 
 SplitCommands.TestCase.settings = settings(
-    max_examples=8,
+    max_examples=4,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
