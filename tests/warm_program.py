@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import pkgutil
+import select
 import socket
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def serve(connection: socket.socket) -> None:
 
 
 def main(path: str) -> None:
-    """Import what commands import when they run, then fork for each of them."""
+    """Import what commands import when they run, then fork for each, until nobody is there."""
     for each in pkgutil.walk_packages(commands.__path__, "commands."):
         if not each.name.endswith(("_process", ".repository.restore")):
             import_module(each.name)
@@ -94,7 +95,7 @@ def main(path: str) -> None:
         listening.bind(path)
         listening.listen()
         print(READY, flush=True)  # noqa: T201
-        while True:
+        while sys.stdin not in select.select([listening, sys.stdin], [], [])[0]:
             connection, _ = listening.accept()
             if os.fork() == 0:
                 listening.close()
@@ -115,6 +116,7 @@ def warm_program(folder: Path) -> Iterator[str]:
     client.chmod(0o755)
     with subprocess.Popen(
         [sys.executable, "-m", "tests.warm_program", path],
+        stdin=subprocess.PIPE,  # its end is ours, however it comes
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
