@@ -92,5 +92,5 @@ def parse_instant(text: str) -> datetime:
         ValueError: the text is anything but "YYYY-MM-DDTHH:MM:SS.ffffffZ".
     """
     if _INSTANT.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is no instant of the form 2025-01-13T03:00:05.000000Z")
+        raise ValueError(f"{text!r} is not an instant of the form 2025-01-13T03:00:05.000000Z")
     return datetime.fromisoformat(text)

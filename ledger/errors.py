@@ -15,7 +15,7 @@ class LedgerError(Exception):
 
 
 class RecordError(LedgerError, ValueError):
-    """Bytes or values that are no valid record."""
+    """Bytes or values that are not a valid record."""
 
 
 class UnknownEvent(RecordError):
@@ -47,7 +47,7 @@ class LedgerBroken(LedgerError):
 
 
 class CopyRefused(LedgerError):
-    """The target of a copy is no earlier state of its source; nothing was written."""
+    """The target of a copy is not an earlier state of its source; nothing was written."""
 
 
 class ConcurrencyConflict(LedgerError, IntegrityError):

@@ -34,7 +34,7 @@ if HAS_MEMORY and "TMPDIR" not in os.environ:
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# A slow machine is no wrong answer.
+# A slow machine is not a wrong answer.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what keeps the quick inner loop from being quick; a busy machine is no failure."""
+    """Name what keeps the quick inner loop from being quick; a busy machine is not a failure."""
     for report in terminalreporter.getreports("passed"):
         if report.duration > SLOW_SECONDS and "slow" not in report.keywords:
             terminalreporter.write_line(

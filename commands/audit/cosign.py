@@ -136,4 +136,4 @@ def _record(
         )
         drafts.append(Draft(LEDGER_STREAM, refused, error_message=str(error)))
     if drafts:
-        site.announce(site.ledger.append(context, *drafts))
+        site.notify(site.ledger.append(context, *drafts))

@@ -125,7 +125,7 @@ def _record(
         checkpoint_size=kept.checkpoint.size,
         filter={name: value for name, value in asdict(choice).items() if value is not None},
     )
-    site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
+    site.notify(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
 
 
 def _publish(finished: Path, out: Path) -> None:

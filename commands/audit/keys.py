@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_KEY_BYTES = 4_096
-"""Larger files are no keys, and are not read into memory."""
+"""Larger files are not keys, and are not read into memory."""
 
 
 def make_key(name: str, path: Path) -> VerifierKey:
     """Write a new private key to a new file, 0600; the public key that goes with it.
 
     Raises:
-        InvalidArgument: the name is no key name.
+        InvalidArgument: the name is not a key name.
         SQLiteFileError: the file exists already (never overwritten) or cannot be made.
     """
     try:
@@ -64,7 +64,7 @@ def parse_public_key(text: str) -> VerifierKey:
     try:
         key = VerifierKey.parse(text)
     except NoteError as error:
-        raise InvalidArgument(f"{text!r} is no public key: {error}") from error
+        raise InvalidArgument(f"{text!r} is not a public key: {error}") from error
     if key.signature_type is not SignatureType.ED25519:
         raise InvalidArgument(f"{text!r} is the key of a witness; give the ledger's own")
     return key

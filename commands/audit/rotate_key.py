@@ -50,7 +50,7 @@ def rotate(site: Site, context: Context, old: SignerKey, out: Path) -> Rotated:
     except BaseException:
         out.unlink(missing_ok=True)
         raise
-    site.announce(recorded)
+    site.notify(recorded)
     folder = site.configuration.checkpoint_folder
     if folder is not None:
         keep_copy(folder, public, kept)

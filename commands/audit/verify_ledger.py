@@ -47,7 +47,7 @@ def verify_ledger(
 
     Raises:
         InvalidArgument: a checkpoint is given, and no public key is known.
-        LedgerError: it is no ledger.
+        LedgerError: it is not a ledger.
     """
     open_questions: list[str] = []
     keys = [*public_keys, *_configured_key(configuration, open_questions)]

@@ -28,7 +28,7 @@ def accept_backup(
     """Accept a collapsed or flawed backup as it is; those that were accepted by this.
 
     Of a collapse the other backups that hold about as much are accepted with it, an event each:
-    those that share its file, and later ones that are no collapse of it.
+    those that share its file, and later ones that are not a collapse of it.
 
     Raises:
         BackupNotFound: there is none of this name.
@@ -48,7 +48,7 @@ def accept_backup(
         return drafts, found
 
     recorded, accepted = site.ledger.decide_with_result(context, decide)
-    site.announce(recorded)
+    site.notify(recorded)
     return accepted
 
 

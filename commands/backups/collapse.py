@@ -1,7 +1,7 @@
 """A collapse: the database holds much less than its last backup. Such a backup is not like others.
 
 Compared are tables, rows and schema; the size counts only where rows could not be counted, since
-a VACUUM is no collapse. The warnings' words are a contract: `rows fell from A to B`,
+a VACUUM is not a collapse. The warnings' words are a contract: `rows fell from A to B`,
 `table X is gone`.
 """
 
@@ -96,8 +96,9 @@ def _size_fell(before: Content, now: Content) -> list[str]:
 class SourceStory:
     """What tells whether a source stands in a collapse.
 
-    `newest`: the backup made last, `whole`: the last one that is no unaccepted collapse, whatever
-    became of them. `restored_at`: the position of the last restore into the source, 0 for none.
+    `newest`: the backup made last, `whole`: the last one that is not an unaccepted collapse,
+    whatever became of them. `restored_at`: the position of the last restore into the source, 0 for
+    none.
     """
 
     newest: Backup | None

@@ -55,9 +55,9 @@ def delete_backup(site: Site, context: Context, filename: str, *, force: bool = 
     """
     backup = find_backup(site, filename)
     try:
-        deletion = _announce(site, context, backup, force=force)
+        deletion = _begin_deletion(site, context, backup, force=force)
     except Exception as error:
-        site.announce(site.ledger.append(context, _failed_draft(backup, error)))
+        site.notify(site.ledger.append(context, _failed_draft(backup, error)))
         raise
     for failure in carry_out(site, context, [deletion]):
         raise failure.error
@@ -82,7 +82,7 @@ def carry_out(site: Site, context: Context, deletions: Sequence[Deletion]) -> li
     failures = unlink_files(site, deletions)
     drafts = outcome_drafts(deletions, failures)
     if drafts:
-        site.announce(site.ledger.append(context, *drafts))
+        site.notify(site.ledger.append(context, *drafts))
     return failures
 
 
@@ -141,7 +141,7 @@ def refusal_locked(
     return backup, refusal
 
 
-def _announce(site: Site, context: Context, backup: Backup, *, force: bool) -> Deletion:
+def _begin_deletion(site: Site, context: Context, backup: Backup, *, force: bool) -> Deletion:
     deletion = Deletion(backup, "person", forced=force)
     site.hold_owner_lock()  # its lock is held before anything is announced
 
@@ -152,7 +152,7 @@ def _announce(site: Site, context: Context, backup: Backup, *, force: bool) -> D
         require_deletable(backup.filename, refusal)
         return [started_draft(site, deletion)]
 
-    site.announce(site.ledger.decide(context, decide))
+    site.notify(site.ledger.decide(context, decide))
     return deletion
 
 

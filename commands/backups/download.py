@@ -36,5 +36,5 @@ def download_backup(site: Site, context: Context, filename: str) -> Backup:
         details = BackupDownloaded(bytes=file.size)
         return [Draft(backup_stream(backup.backup_id), details, backup.user_id)]
 
-    site.announce(site.ledger.decide(context, decide))
+    site.notify(site.ledger.decide(context, decide))
     return backup

@@ -34,14 +34,14 @@ def find_recorded(site: Site, filename: str) -> Backup:
 
 def _require_plain(filename: str) -> None:
     if not filename or "/" in filename or "\\" in filename or "\0" in filename:
-        raise InvalidArgument(f"{filename!r} is no plain file name; give one from the list")
+        raise InvalidArgument(f"{filename!r} is not a plain file name; give one from the list")
 
 
 def find_backup(site: Site, filename: str) -> Backup:
     """The backup of a file name that is there (or missing, but not deleted).
 
     Raises:
-        InvalidArgument: the name is no plain file name.
+        InvalidArgument: the name is not a plain file name.
         BackupNotFound: there is none.
     """
     _require_plain(filename)

@@ -49,7 +49,7 @@ def place_hold(
         details = HoldPlaced(hold_id=hold_id, reason=text, until=until)
         return [Draft(backup_stream(backup.backup_id), details, backup.user_id)]
 
-    site.announce(site.ledger.decide(context, decide))
+    site.notify(site.ledger.decide(context, decide))
     return hold_id
 
 
@@ -88,7 +88,7 @@ def release_holds(site: Site, context: Context, filename: str) -> int:
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return len(recorded)
 
 

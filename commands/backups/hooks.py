@@ -45,7 +45,7 @@ def run_hook(site: Site, context: Context, hook: Hook, facts: Mapping[str, objec
     if problem is not None:
         details = HookFailed(hook=hook, exit_code=code, output=output)
         draft = Draft(LEDGER_STREAM, details, error_message=problem)
-        site.announce(site.ledger.append(context, draft))
+        site.notify(site.ledger.append(context, draft))
 
 
 def facts_of(

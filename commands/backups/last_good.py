@@ -25,7 +25,7 @@ Some = TypeVar("Some", bound=OfSource)
 def last_good(newest_first: Sequence[Some], staying: Collection[str]) -> tuple[Some, ...]:
     """The newest good backup of every source that would be left without one.
 
-    `staying`: ids of those that stay in any case. An unknown source is no source of its own: of
+    `staying`: ids of those that stay in any case. An unknown source is not a source of its own: of
     those any good backup that stays is enough. Otherwise one adopted file would stay permanently
     beside the new backups of its database.
     """

@@ -108,7 +108,7 @@ def publish_recorded(site: Site, staged: Path, recorded: Sequence[RecordedEvent]
     try:
         publish(site, staged, made.filename)
     finally:
-        site.announce([*recorded])
+        site.notify([*recorded])
     with site.read_models.reading() as connection:
         backup = backup_with_id(connection, staged.name)
     assert backup is not None

@@ -195,7 +195,7 @@ def _record_failure(
         store=site.store.store_id, filename=name, kind=kind.value, error_type=type(error).__name__
     )
     draft = Draft(stream, details, user_id, error_message=message_of(error))
-    site.announce(site.ledger.append(context, draft))
+    site.notify(site.ledger.append(context, draft))
 
 
 def _listed_tables(snapshot: Snapshot) -> list[TableRows]:

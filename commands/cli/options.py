@@ -23,7 +23,7 @@ def parse_user_id(text: str) -> int:
         typer.BadParameter: it is anything else.
     """
     if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= MAX_USER_ID:
-        raise typer.BadParameter(f"{text!r} is no user id; give a positive integer such as 1")
+        raise typer.BadParameter(f"{text!r} is not a user id; give a positive integer such as 1")
     return int(text)
 
 
@@ -36,7 +36,7 @@ def parse_integer(text: str | int) -> int:
     if isinstance(text, int):  # an option's own default comes here, too
         return text
     if not _INTEGER.fullmatch(text):
-        raise typer.BadParameter(f"{text!r} is no integer; give one such as 7")
+        raise typer.BadParameter(f"{text!r} is not an integer; give one such as 7")
     return int(text)
 
 
@@ -78,7 +78,7 @@ def parse_part(text: str | None) -> tuple[int, int]:
     part, parts = (int(each) for each in found.groups()) if found else (0, 0)
     if not 1 <= part <= parts:
         raise typer.BadParameter(
-            f"{text!r} is no part; give one such as 2/7, from 1/7 to 7/7", param_hint="--part"
+            f"{text!r} is not a part; give one such as 2/7, from 1/7 to 7/7", param_hint="--part"
         )
     return part, parts
 

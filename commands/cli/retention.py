@@ -25,7 +25,7 @@ MAX_NAME_COLUMNS = 44
 KeepArgument = Annotated[
     int, typer.Argument(metavar="KEEP", parser=parse_integer, help="How many to keep, 1 to 30.")
 ]
-GlobalOption = Annotated[bool, typer.Option("--global", help="Over everybody's backups.")]
+GlobalOption = Annotated[bool, typer.Option("--global", help="The backups of all users.")]
 
 
 @app.command(epilog=EXIT_CODES)

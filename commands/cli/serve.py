@@ -170,7 +170,7 @@ def checked_prefix(prefix: str) -> str:
     """`/database`, or nothing.
 
     Raises:
-        InvalidArgument: it is no path.
+        InvalidArgument: it is not a path.
     """
     import re
 
@@ -178,7 +178,7 @@ def checked_prefix(prefix: str) -> str:
 
     wanted = prefix.rstrip("/")
     if wanted and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", wanted):
-        raise InvalidArgument(f"{prefix!r} is no path; give one such as /database")
+        raise InvalidArgument(f"{prefix!r} is not a path; give one such as /database")
     return wanted
 
 

@@ -122,7 +122,7 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
 
 
 def _taken_now(session: Session, user: int) -> dict[str, Any]:
-    """A backup of the user, which is no scheduled run: the next one stays where it is."""
+    """A backup of the user, which is not a scheduled run: the next one stays where it is."""
     from commands.backups.take import take_backup
 
     with progress_bar("backing up", in_bytes=True) as progress:

@@ -129,7 +129,7 @@ def erase(site: Site, context: Context, wanted: Wanted, plan: ErasurePlan) -> Er
         drafts = [Draft(LEDGER_STREAM, each) for each in redactions]
         recorded = ledger.append_locked(locked, context, drafts)
         erase_records(locked.connection, redactions)
-    site.announce(recorded)
+    site.notify(recorded)
     positions = tuple(each.position for each in recorded)
     return Erased(plan, positions, tuple(_scrub(site)), _remains(site))
 

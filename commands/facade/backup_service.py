@@ -98,7 +98,7 @@ class BackupService:
         """Take a verified backup now.
 
         Raises:
-            ValueError: the name is no plain file name.
+            ValueError: the name is not a plain file name.
             FileExistsError: a backup of this name is there.
             FileNotFoundError, OSError: the database cannot be backed up.
         """

@@ -39,7 +39,7 @@ _HINTS = (
     ("deleting", "still to be deleted", "finish it: backup-ledger backup reconcile"),
 )
 _OF_THE_DATABASE = catalog.c.kind != BackupKind.PRE_RESTORE
-"""A copy that a restore kept of what it replaced is no backup of what the database holds."""
+"""A copy that a restore kept of what it replaced is not a backup of what the database holds."""
 
 
 def backup_facts(connection: Connection, now: datetime, drill_days: int) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def warning_findings(look: Look) -> Iterator[Finding]:
 
 
 def _source_name(site: Site) -> set[str]:
-    """The database itself is no backup, where it stands in the folder."""
+    """The database itself is not a backup, where it stands in the folder."""
     database = site.configuration.database
     is_inside = database is not None and database.absolute().parent == site.store.folder
     return {database.name} if database is not None and is_inside else set()

@@ -110,7 +110,7 @@ class JobBoard:
         """Queue a piece of work.
 
         Raises:
-            TooManyJobs: fifty are waiting already, or four of a caller who is no operator.
+            TooManyJobs: fifty are waiting already, or four of a caller who is not an operator.
         """
         job = Job(kind, caller, self._clock.now())
         with self._lock:

@@ -104,7 +104,7 @@ class NotificationQueue:
         recorded = self._site.ledger.decide(self._site.context(actors.SYSTEM), decide)
         if not recorded:
             return None
-        self._site.announce(recorded)
+        self._site.notify(recorded)
         self.catch_up()
         return self.state.open.get(notification_id)
 
@@ -112,7 +112,7 @@ class NotificationQueue:
         self, details: NotificationSent | NotificationFailed, problem: str | None = None
     ) -> None:
         draft = Draft(LEDGER_STREAM, details, error_message=problem)
-        self._site.announce(self._site.ledger.append(self._site.context(actors.SYSTEM), draft))
+        self._site.notify(self._site.ledger.append(self._site.context(actors.SYSTEM), draft))
         self.catch_up()
 
     def _fold(self, rows: Iterable[StoredRecord]) -> None:

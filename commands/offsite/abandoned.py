@@ -47,7 +47,7 @@ def abandon_dead_copies(site: Site, context: Context, owner: str | None = None) 
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return len(recorded)
 
 

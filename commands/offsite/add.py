@@ -142,7 +142,7 @@ def add_destination(
             raise DestinationConflict(f"destination {known.name!r} was added meanwhile")
         return [Draft(destination_stream(repository.repository_id), details)]
 
-    site.announce(site.ledger.decide(context, decide))
+    site.notify(site.ledger.decide(context, decide))
     return AddedDestination(repository, store.place, found is not None, proved, probe)
 
 

@@ -49,7 +49,7 @@ def change_destination(
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return bool(recorded)
 
 
@@ -70,7 +70,7 @@ def attach_destination(site: Site, context: Context, destination: Destination) -
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return bool(recorded)
 
 
@@ -102,7 +102,7 @@ def remove_destination(site: Site, context: Context, destination: Destination) -
         removed = DestinationRemoved(name=found.name)
         return [*drafts, Draft(destination_stream(destination.repository_id), removed)]
 
-    site.announce(site.ledger.decide(context, decide))
+    site.notify(site.ledger.decide(context, decide))
 
 
 def _live(locked: LockedHead, destination: Destination) -> Destination:

@@ -137,7 +137,7 @@ def _start(copying: _Copying) -> None:
                 raise CopyDropped(f"backup {backup.filename!r} is being copied there already")
         return [Draft(copying.stream, details, backup.user_id)]
 
-    site.announce(site.ledger.decide(copying.context, decide))
+    site.notify(site.ledger.decide(copying.context, decide))
 
 
 def _complete(copying: _Copying, on_progress: Progress | None) -> OffsiteCopy:
@@ -195,7 +195,7 @@ def _send_and_complete(copying: _Copying, on_progress: Progress | None) -> Offsi
             )
         return [Draft(copying.stream, details, copying.backup.user_id)]
 
-    site.announce(site.ledger.decide(copying.context, decide))
+    site.notify(site.ledger.decide(copying.context, decide))
     return _copy_now(copying)
 
 
@@ -245,7 +245,7 @@ def _record_packs(copying: _Copying, result: CopyResult) -> None:
     ]
     if drafts:
         site = copying.site
-        site.announce(site.ledger.append(copying.context, *drafts), is_last=False)
+        site.notify(site.ledger.append(copying.context, *drafts), is_last=False)
 
 
 def _require_held(copying: _Copying, locked: LockedHead) -> None:
@@ -273,7 +273,7 @@ def _fail(copying: _Copying, error: BaseException) -> None:
 
     recorded = site.ledger.decide(copying.context, decide)
     if recorded:  # else it was completed after all, or somebody else has judged it
-        site.announce(recorded)
+        site.notify(recorded)
     if recorded and not isinstance(error, CopyStopped):  # whoever stops it does not wait
         with suppress(OffsiteError):
             sweep_copy(open_session(site, copying.destination), copying.copy_id)

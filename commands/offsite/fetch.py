@@ -102,10 +102,10 @@ def fetch_copy(
             details = CopyNotFetched(**about, error_type=type(error).__name__)
             message = message_of(error)
             draft = Draft(stream, details, copy.user_id, error_message=message)
-            site.announce(site.ledger.append(context, draft))
+            site.notify(site.ledger.append(context, draft))
             raise
         fetched = CopyFetched(**about, bytes=received.received_bytes)
-        site.announce(site.ledger.append(context, Draft(stream, fetched, copy.user_id)))
+        site.notify(site.ledger.append(context, Draft(stream, fetched, copy.user_id)))
     return received.received_bytes
 
 
@@ -121,7 +121,7 @@ def _start(site: Site, context: Context, copy: OffsiteCopy, about: dict[str, Any
             raise CopyUnknown(f"copy {copy.copy_id} is {status} meanwhile; choose another")
         return [Draft(copy_stream(copy.copy_id), details, copy.user_id)]
 
-    site.announce(site.ledger.decide(context, decide))
+    site.notify(site.ledger.decide(context, decide))
 
 
 def _job(

@@ -249,7 +249,7 @@ def _record_recovery(
             if each.repository_id == repository_id and each.url != url:
                 moved = DestinationChanged(before={"url": each.url}, after={"url": url})
                 drafts.append(Draft(destination_stream(each.repository_id), moved))
-        site.announce(site.ledger.append(site.context(operator()), *drafts))
+        site.notify(site.ledger.append(site.context(operator()), *drafts))
         return [each.name for each in live]
     finally:
         site.close()

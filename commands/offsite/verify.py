@@ -214,7 +214,7 @@ def _record_packs(site: Site, context: Context, destination: Destination, look: 
     if look.damaged or look.whole & set(destination.damaged_packs):
         recorded = site.ledger.decide(context, decide)
         if recorded:
-            site.announce(recorded, is_last=False)
+            site.notify(recorded, is_last=False)
 
 
 def _content_problem(
@@ -278,5 +278,5 @@ def _record(site: Site, context: Context, checked: CheckedCopy) -> bool:
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return bool(recorded)

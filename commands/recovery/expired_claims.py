@@ -51,7 +51,7 @@ ENDS_OF_RUNS = (BackupCompleted, BackupFailed, BackupAbandoned)
 
 
 @dataclass(slots=True)
-class _Settled:
+class _Resolved:
     """How many claims were finished, and how many abandoned."""
 
     finished: int = 0
@@ -65,19 +65,19 @@ class _Committed(NamedTuple):
     store: str
 
 
-def settle_expired(site: Site, context: Context) -> tuple[int, int]:
+def resolve_expired_claims(site: Site, context: Context) -> tuple[int, int]:
     """Settle every claim that is over; how many were finished, how many abandoned."""
     with site.ledger.engine.connect() as connection:
         leases = all_leases(connection)
         now = lease_now(connection, site.clock.monotonic())
     leases += _leases_given_back(site, {lease.run_id for lease in leases})
-    return settle(site, context, [lease for lease in leases if is_over(site, lease, now)])
+    return resolve_claims(site, context, [lease for lease in leases if is_over(site, lease, now)])
 
 
 def _leases_given_back(site: Site, leased: set[str]) -> list[Lease]:
     """Expired leases for open runs that have none: somebody deleted them.
 
-    Without one nobody would ever settle the run, and its user would have no further backup.
+    Without one nobody would ever end the run, and its user would have no further backup.
     """
     with site.read_models.reading(at_head=False) as connection:
         suspects = [run for run in running_runs(connection) if run.run_id not in leased]
@@ -95,7 +95,7 @@ def _leases_given_back(site: Site, leased: set[str]) -> list[Lease]:
         ]
     given = [lease for lease in found if lease is not None]
     for lease in given:
-        logger.warning("run %s had lost its lease, and is settled", lease.run_id)
+        logger.warning("run %s had lost its lease, and is ended", lease.run_id)
     return given
 
 
@@ -107,31 +107,31 @@ def _scheduler_of(site: Site, run: Run) -> str | None:
     return None
 
 
-def settle_owner(site: Site, context: Context, owner: str) -> None:
+def resolve_claims_of(site: Site, context: Context, owner: str) -> None:
     """Settle the claims of an owner who is known to be dead."""
     with site.ledger.engine.connect() as connection:
         leases = [lease for lease in all_leases(connection) if lease.owner == owner]
-    settle(site, context, leases)
+    resolve_claims(site, context, leases)
 
 
 def give_up(site: Site) -> None:
     """Settle what this process was doing when it was stopped at once; nobody waits for leases."""
     site.owner.leases.clear()
-    settle_owner(site, site.context(SYSTEM), site.instance)
+    resolve_claims_of(site, site.context(SYSTEM), site.instance)
 
 
-def settle(site: Site, context: Context, leases: Sequence[Lease]) -> tuple[int, int]:
+def resolve_claims(site: Site, context: Context, leases: Sequence[Lease]) -> tuple[int, int]:
     """Settle these claims, many at a time; how many were finished, how many abandoned."""
-    settled = _Settled()
+    resolved = _Resolved()
     for some in batches(leases):
-        batch = batch_with_fallback(some, partial(_settle, site, context, settled))
+        batch = batch_with_fallback(some, partial(_resolve, site, context, resolved))
         for lease, error in batch.failures:
             # One user's trouble never stops another's; tried again next time.
-            logger.error("run %s could not be settled", lease.run_id, exc_info=error)
-    return settled.finished, settled.abandoned
+            logger.error("run %s could not be ended", lease.run_id, exc_info=error)
+    return resolved.finished, resolved.abandoned
 
 
-def _settle(site: Site, context: Context, settled: _Settled, leases: Sequence[Lease]) -> None:
+def _resolve(site: Site, context: Context, resolved: _Resolved, leases: Sequence[Lease]) -> None:
     """Take over what is still as it was seen; finish what was recorded here, abandon the rest."""
     run_ids = [lease.run_id for lease in leases]
     with site.read_models.reading() as connection:
@@ -154,16 +154,16 @@ def _settle(site: Site, context: Context, settled: _Settled, leases: Sequence[Le
         for lease in taken
         if lease.run_id not in committed
     ]
-    settled.abandoned += len(fail_runs(site, context, gone))
+    resolved.abandoned += len(fail_runs(site, context, gone))
     recorded = {
         committed[lease.run_id].backup_id: claims[lease.run_id]
         for lease in taken
         if lease.run_id in committed
     }
     ended = complete_runs(site, context, _published(site, recorded))
-    settled.finished += len(ended.completed)
+    resolved.finished += len(ended.completed)
     for run_id, error in ended.failed.items():
-        logger.error("run %s could not be settled", run_id, exc_info=error)
+        logger.error("run %s could not be ended", run_id, exc_info=error)
 
 
 def _published(site: Site, recorded: dict[str, Claim]) -> list[Made]:
@@ -178,7 +178,7 @@ def _published(site: Site, recorded: dict[str, Claim]) -> list[Made]:
             for staged in staged_of(site, backup):
                 site.store.publish(staged, backup.filename)
         except OSError:
-            logger.exception("run %s could not be settled", backup.run_id)
+            logger.exception("run %s could not be ended", backup.run_id)
         else:
             made.append(Made(recorded[backup_id], backup))
     site.store.flush()

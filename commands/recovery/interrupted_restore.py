@@ -109,7 +109,7 @@ def _finish(site: Site, restore: Restore, finished: list[str]) -> None:
     context = site.context(SYSTEM).correlated(restore.correlation_id)
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
         finished.append(restore.restore_id)
 
 

@@ -148,7 +148,7 @@ def _adopt(site: Site, context: Context, found: FoundFile, result: Reconciliatio
     except NameTaken:
         return
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
         result.adopted.append(found.filename)
 
 
@@ -200,7 +200,7 @@ def _report_missing(site: Site, context: Context, backup: Backup, result: Reconc
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
         result.missing.append(backup.filename)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from commands.backups.delete import Deletion, outcome_drafts, unlink_files
 from commands.backups.staging import publish_all
 from commands.offsite.abandoned import abandon_dead_copies
-from commands.recovery.expired_claims import settle_owner
+from commands.recovery.expired_claims import resolve_claims_of
 from commands.recovery.interrupted_restore import clear_left_over_files, finish_interrupted_restores
 from commands.restore.scratch import PREFIX as SCRATCH
 from commands.site.actors import SYSTEM
@@ -71,12 +71,12 @@ def recover(site: Site) -> Recovered:
 
 def _recover_folder(site: Site, folder: Path, recovered: Recovered) -> None:
     if folder.name == site.instance:
-        _settle(site, folder, recovered, site.owner.at_work_on)
+        _resolve(site, folder, recovered, site.owner.at_work_on)
         return
     with dead_owner(folder) as is_dead:
         if is_dead:
-            _settle(site, folder, recovered)
-            settle_owner(site, site.context(SYSTEM), folder.name)
+            _resolve(site, folder, recovered)
+            resolve_claims_of(site, site.context(SYSTEM), folder.name)
             abandon_dead_copies(site, site.context(SYSTEM), folder.name)
             _remove_folder(folder)
 
@@ -110,7 +110,7 @@ def _finish_deletion(
 
     recorded = site.ledger.decide(site.context(SYSTEM), decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
         recovered.deleted.append(backup.filename)
 
 
@@ -123,7 +123,7 @@ def _open_deletion(site: Site, backup: Backup) -> DeletionStarted | None:
     return started
 
 
-def _settle(
+def _resolve(
     site: Site, folder: Path, recovered: Recovered, at_work_on: Collection[str] = ()
 ) -> None:
     """A staging folder where nobody works: publish what is in the ledger, remove the rest."""

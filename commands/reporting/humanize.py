@@ -75,7 +75,7 @@ def parse_moment(text: str) -> datetime:
     Raises:
         ValueError: it is no ISO date or time.
     """
-    wrong = ValueError(f"{text!r} is no date or time; give an {MOMENT_HELP}")
+    wrong = ValueError(f"{text!r} is not a date or time; give an {MOMENT_HELP}")
     if not _WRITTEN.fullmatch(text):
         raise wrong
     try:

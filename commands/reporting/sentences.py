@@ -135,7 +135,7 @@ def _deleted_names(details: Any) -> str:
 
 
 def _scope(details: Any) -> str:
-    return "everybody's backups" if details.scope == "global" else f"user {details.scope}"
+    return "all users' backups" if details.scope == "global" else f"user {details.scope}"
 
 
 def _settings_created(_event: Event, details: Any) -> str:

@@ -310,7 +310,7 @@ def _record_start(act: _Act, version: int | None, target_sha256: str | None) -> 
             raise BackupNotFound(f"backup {act.plan.backup.filename!r} is {status} meanwhile")
         return [Draft(act.stream, details, act.plan.backup.user_id)]
 
-    act.site.announce(act.site.ledger.decide(act.context, decide))
+    act.site.notify(act.site.ledger.decide(act.context, decide))
 
 
 def _record_failure(act: _Act, error: Exception) -> None:
@@ -326,4 +326,4 @@ def _record(
 ) -> None:
     owner = act.plan.backup.user_id
     drafts = [Draft(act.stream, each, owner, error_message=message) for each in details]
-    act.site.announce(act.site.ledger.append(act.context, *drafts))
+    act.site.notify(act.site.ledger.append(act.context, *drafts))

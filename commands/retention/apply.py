@@ -115,15 +115,15 @@ def apply_retention(
         InvalidKeepCount: not 1 to 30; recorded, nothing was deleted.
     """
     try:
-        (outcome,) = announce_retention(
+        (outcome,) = begin_retention(
             site, context, [Order(keep_count, user_id, keep=_keep_of(site, user_id))]
         )
         drafts = finish_retention(site, outcome)
     except Exception as error:
         failed = failed_draft(keep_count, user_id, error)
-        site.announce(site.ledger.append(context, failed))
+        site.notify(site.ledger.append(context, failed))
         raise
-    site.announce(site.ledger.append(context, *drafts))
+    site.notify(site.ledger.append(context, *drafts))
     gone = {draft.stream for draft in drafts if isinstance(draft.details, BackupDeleted)}
     done = [each for each in outcome.deletions if backup_stream(each.backup.backup_id) in gone]
     return replace(outcome, deleted=tuple(done))
@@ -138,7 +138,7 @@ def _keep_of(site: Site, user_id: int | None) -> Keep:
     return Keep() if schedule is None else Keep.of(schedule)
 
 
-def announce_retention(
+def begin_retention(
     site: Site, context: Context, orders: Sequence[Order]
 ) -> list[RetentionOutcome]:
     """Plan under the lock and announce what will be deleted, in one append.
@@ -169,7 +169,7 @@ def announce_retention(
 
     recorded, outcomes = site.ledger.decide_with_result(context, decide)
     if recorded:
-        site.announce(recorded, is_last=False)
+        site.notify(recorded, is_last=False)
     return outcomes
 
 

@@ -54,7 +54,7 @@ def clean_up_old_protected(site: Site, context: Context, days_old: int) -> list[
     """Delete protected backups older than so many days; what was deleted.
 
     Raises:
-        InvalidArgument: days_old is no integer from 0 to 36,500.
+        InvalidArgument: days_old is not an integer from 0 to 36,500.
         Refused: the clock is in doubt, so nobody can tell what is old.
     """
     if type(days_old) is not int or not 0 <= days_old <= MAX_DAYS:
@@ -122,7 +122,7 @@ def _delete_where(
 
     recorded, announced = site.ledger.decide_with_result(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     failures = carry_out(site, context, announced)
     failed = {each.deletion.backup.backup_id for each in failures}
     return [each for each in announced if each.backup.backup_id not in failed]
@@ -163,4 +163,4 @@ def _record(
         Draft(retention_stream(None), details(part, number, len(parts)))
         for number, part in enumerate(parts, 1)
     ]
-    site.announce(site.ledger.append(context, *drafts))
+    site.notify(site.ledger.append(context, *drafts))

@@ -36,7 +36,7 @@ NOTHING_MORE: Final = Keep()
 
 
 class InvalidKeepCount(ValueError):
-    """A keep_count that is no integer from 1 to 30."""
+    """A keep_count that is not an integer from 1 to 30."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def plan(
         clock_in_doubt: nothing goes.
 
     Raises:
-        InvalidKeepCount: `keep_count` is no integer from 1 to 30.
+        InvalidKeepCount: `keep_count` is not an integer from 1 to 30.
         ValueError: `keep_within_days` is negative, or a datetime is naive.
     """
     _check(keep_count, keep_within_days)

@@ -66,7 +66,7 @@ def claim_due(site: Site, context: Context, due: Sequence[Schedule]) -> list[Cla
             continue
         started = {each.event.event_id: each.event.timestamp for each in recorded}
         site.owner.leases.update(claim.run_id for claim, _ in made)
-        site.announce(recorded, is_last=False)
+        site.notify(recorded, is_last=False)
         return [replace(claim, started_at=started[claim.run_id]) for claim, _ in made]
     return []
 

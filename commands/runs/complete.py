@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from commands.retention.apply import Order, announce_retention, finish_retention
+from commands.retention.apply import Order, begin_retention, finish_retention
 from commands.retention.drafts import failed_draft
 from commands.runs.batches import batch_with_fallback
 from commands.runs.endings import append_ends
@@ -109,7 +109,7 @@ def _retain(
         )
         for run in made
     ]
-    batch = batch_with_fallback(orders, partial(announce_retention, site, context))
+    batch = batch_with_fallback(orders, partial(begin_retention, site, context))
     failures = list(batch.failures)
     retained: dict[str, list[Draft]] = {}
     for outcome in (outcome for outcomes in batch.results for outcome in outcomes):

@@ -118,7 +118,7 @@ def _correct(site: Site, context: Context, schedule: Schedule, ahead: NextRun) -
         expected_version=schedule.stream_version,
     )
     try:
-        site.announce(site.ledger.append(context, draft))
+        site.notify(site.ledger.append(context, draft))
     except ConcurrencyConflict:
         return 0  # somebody changed it meanwhile
     return 1

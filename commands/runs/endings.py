@@ -42,5 +42,5 @@ def append_ends(
 
     recorded, held = site.ledger.decide_with_result(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return held

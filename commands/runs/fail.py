@@ -58,7 +58,7 @@ def fail_runs(site: Site, context: Context, failures: Sequence[Failure]) -> set[
     """Record that runs failed or were abandoned, and when each is tried again; their run_ids.
 
     Of a run whose lease is lost nothing is appended. What cannot be recorded is logged: the run
-    stays open, and is settled when its lease is over.
+    stays open, and is ended when its lease is over.
 
     Raises:
         LedgerBusy: nothing can be appended now, for whomever.

@@ -49,7 +49,7 @@ def run_claims(site: Site, context: Context, claims: Sequence[Claim]) -> tuple[i
     """Back up every claim; how many were completed, and how many failed.
 
     Raises:
-        LedgerBusy: nothing can be recorded now. What is open of these runs is settled by the next
+        LedgerBusy: nothing can be recorded now. What is open of these runs is ended by the next
             check, or by others once the leases are over.
     """
     independent = site.configuration.independent_copies
@@ -87,7 +87,7 @@ def _run_group(site: Site, context: Context, claims: list[Claim]) -> int:
         _fail(site, context, claims, error)
         return 0
     # One run finds by itself what was appended; for a herd that would take ever longer.
-    site.announce(recorded, is_last=len(entries) > 1)
+    site.notify(recorded, is_last=len(entries) > 1)
     backups = _folded(recorded)
     for entry in entries:
         if entry.filename in failed:

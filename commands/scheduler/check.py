@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from commands.errors import StoreUnknown
 from commands.health.presence import count_others_ready, count_schedulers
-from commands.recovery.expired_claims import settle_expired
+from commands.recovery.expired_claims import resolve_expired_claims
 from commands.recovery.reconcile import NewFiles
 from commands.recovery.recover import recover
 from commands.reporting.logs import Timing, log_event
@@ -80,7 +80,7 @@ def check(
     with timing.of("recover"):
         site.catch_up()
         recover(site)
-        finished, abandoned = settle_expired(site, context)
+        finished, abandoned = resolve_expired_claims(site, context)
         readable(site, lambda: correct_next_runs(site, context))
     report = CheckReport(completed=finished, abandoned=abandoned)
     served: set[int] = set()

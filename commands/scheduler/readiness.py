@@ -56,7 +56,7 @@ class Readiness:
             logger.error("%s", error)
             details = CheckFailed(error_type=type(error).__name__)
             draft = Draft(scheduler_stream(site.instance), details, error_message=str(error))
-            site.announce(site.ledger.append(context, draft))
+            site.notify(site.ledger.append(context, draft))
         return True
 
 

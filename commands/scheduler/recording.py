@@ -50,4 +50,4 @@ def record_check_failure(site: Site, error: Exception) -> None:
 def _record(site: Site, details: Details, message: str | None = None) -> None:
     context = site.context(actors.scheduler(site.instance))
     draft = Draft(scheduler_stream(site.instance), details, error_message=message)
-    site.announce(site.ledger.append(context, draft))
+    site.notify(site.ledger.append(context, draft))

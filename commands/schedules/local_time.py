@@ -45,7 +45,7 @@ def as_utc(moment: datetime, what: str) -> datetime:
 @cache
 def _zone_names() -> frozenset[str]:
     # The list of the tzdata package, not a look at the folders of this machine: those hold
-    # files that are no zone ("localtime", "posix/..."), and differ from one machine to another.
+    # files that are not a zone ("localtime", "posix/..."), and differ from one machine to another.
     listed = (files("tzdata") / "zones").read_text(encoding="ascii").split()
     return frozenset(listed) - {"Factory"}
 

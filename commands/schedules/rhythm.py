@@ -119,7 +119,7 @@ class Rhythm:
     def caught_up(
         self, slot: datetime, now: datetime, not_before: datetime | None = None
     ) -> CatchUp:
-        """The latest slot that has come since a stored one; the user's offset is no part of it."""
+        """The latest slot that has come since a stored one; the user's offset is not part of it."""
         present = max(slot, now - self.offset)
         if self.cron is not None:
             return caught_up(self.cron, slot, present, not_before)

@@ -67,7 +67,7 @@ MAX_ATTEMPTED_BYTES = 256
 KEEP_DAYS_MAX = 36_500
 KEEP_PERIODS_MAX = 1_000
 CONFLICT_ATTEMPTS = 5
-"""A run of the same user may get in between; more often than this is no accident."""
+"""A run of the same user may get in between; more often than this is not an accident."""
 
 
 def configure(
@@ -83,7 +83,7 @@ def configure(
     `if_version`: only where the schedule's stream is still at this version.
 
     Raises:
-        InvalidArgument: the user id is no positive integer; nothing can be recorded.
+        InvalidArgument: the user id is not a positive integer; nothing can be recorded.
         InvalidSettings: a value is out of range; recorded, nothing was changed.
         UnknownUser: the application does not know the user; recorded.
         SettingsChanged: it is at another version than `if_version`; nothing was changed.
@@ -100,7 +100,7 @@ def configure(
         _record_rejection(site, context, user_id, wanted, error)
         raise
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return settings_of(site, user_id)
 
 
@@ -166,10 +166,10 @@ def require_user_id(user_id: Any) -> int:
     """The same id, if it is one.
 
     Raises:
-        InvalidArgument: it is no positive integer.
+        InvalidArgument: it is not a positive integer.
     """
     if type(user_id) is not int or not 1 <= user_id <= MAX_USER_ID:
-        raise InvalidArgument(f"{user_id!r} is no user id; give a positive integer such as 1")
+        raise InvalidArgument(f"{user_id!r} is not a user id; give a positive integer such as 1")
     return user_id
 
 
@@ -265,7 +265,7 @@ def _pause_or_resume(
         user_id,
         expected_version=before.stream_version,
     )
-    site.announce(site.ledger.append(context, draft))
+    site.notify(site.ledger.append(context, draft))
     return settings_of(site, user_id)
 
 
@@ -292,7 +292,7 @@ def _record_rejection(
     details = SettingsRejected(attempted=attempted, error_type=type(error).__name__)
     message = message_of(error)
     draft = Draft(schedule_stream(user_id), details, user_id, error_message=message)
-    site.announce(site.ledger.append(context, draft))
+    site.notify(site.ledger.append(context, draft))
 
 
 def _recordable(value: Any) -> str | int | bool | None:
@@ -314,7 +314,7 @@ def _enabled(value: Any) -> bool:
 
 def _frequency(value: Any) -> str:
     if value not in tuple(BackupFrequency):
-        raise ValueError(f"{value!r} is no frequency; use daily, weekly or monthly")
+        raise ValueError(f"{value!r} is not a valid frequency; use daily, weekly or monthly")
     return str(BackupFrequency(value).value)
 
 

@@ -51,7 +51,7 @@ def check_labels(labels: Iterable[str], label_users: Mapping[str, str]) -> None:
     """
     for label in label_users:
         if not _LABEL.fullmatch(label):
-            raise ValueError(f"{label!r} is no label; give letters, digits, '.', '_', '-'")
+            raise ValueError(f"{label!r} is not a label; give letters, digits, '.', '_', '-'")
     ranges = [each for users in label_users.values() for each in parse_users(users)]
     if len(_merged(ranges)) > MAX_RANGES:
         raise ValueError(f"label_users has more than {MAX_RANGES} ranges; give them as 1-999")
@@ -73,7 +73,7 @@ def parse_users(text: str) -> list[Range]:
         first = int(found[1]) if found else 0
         last = int(found[2] or found[1]) if found else 0
         if not 1 <= first <= last <= _LARGEST:
-            raise ValueError(f"{part.strip()!r} is no range of users; give something like 1-999")
+            raise ValueError(f"{part.strip()!r} is not a range of users; give something like 1-999")
         ranges.append((first, last))
     return ranges
 

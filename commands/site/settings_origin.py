@@ -1,4 +1,4 @@
-"""Where each setting came from, and what in the environment or the file is no setting."""
+"""Where each setting came from, and what in the environment or the file is not a setting."""
 
 from __future__ import annotations
 

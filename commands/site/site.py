@@ -163,7 +163,7 @@ class Site:
         """
         recorded = self.folder_source.require_own(context)
         if recorded:
-            self.announce(recorded)
+            self.notify(recorded)
 
     def source_id(self, context: Context) -> str:
         """The UUID of the database, given to it when it is first seen.
@@ -189,7 +189,7 @@ class Site:
             self._source_id = found
         return found
 
-    def announce(self, recorded: list[RecordedEvent], *, is_last: bool = True) -> None:
+    def notify(self, recorded: list[RecordedEvent], *, is_last: bool = True) -> None:
         """After an append: bring the read models along, tell who listens.
 
         The append has committed, so the command has succeeded whatever the read models say.

@@ -222,7 +222,7 @@ def read_store_id(folder: Path) -> str | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError:
-        raise StoreUnknown(f"{folder} is no folder; give another with --backups") from None
+        raise StoreUnknown(f"{folder} is not a folder; give another with --backups") from None
     except (ValueError, OSError) as error:
         raise StoreUnknown(f"{folder / STORE_FILE} cannot be read: {error}") from error
 

@@ -45,7 +45,7 @@ def content_problem(
 ) -> str | None:
     """What SQLite finds wrong with a file that nobody writes; None where all is well.
 
-    `known`: findings that the database had when it was copied, perhaps cut; they are no problem.
+    `known`: findings that the database had when it was copied, perhaps cut; they are not a problem.
     `keys`: of a file that may be encrypted.
 
     Raises:

@@ -1,6 +1,6 @@
 """Two ways to copy a live database while a read transaction holds it still.
 
-Both fill a staged file that exists and is empty; `settle` then makes it one file without
+Both fill a staged file that exists and is empty; `checkpoint_copy` then makes it one file without
 sidecars. Why the copying process is right stands in `copy_process`.
 """
 
@@ -229,7 +229,7 @@ def copy_by_backup_api(
         source.connection.backup(target, pages=max(1, step_bytes // page_bytes), progress=tell)
 
 
-def settle(staged: Path) -> tuple[int, ...]:
+def checkpoint_copy(staged: Path) -> tuple[int, ...]:
     """Take the copied log into the staged file and leave one file in rollback mode.
 
     Returns its shape, as `Source.shape`. The caller flushes it.

@@ -46,7 +46,7 @@ def link(finished: Path, final: Path) -> bool:
     """Give a file a second name; False where the file system has no hard links.
 
     Raises:
-        FileExistsError: something stands there, and is no name that a kill left empty.
+        FileExistsError: something stands there, and is not a name that a kill left empty.
         OSError: it cannot be for another reason.
     """
     try:

@@ -30,12 +30,12 @@ from commands.sqlite.copy import (
     JournalLeft,
     Pace,
     Source,
+    checkpoint_copy,
     copy_by_backup_api,
     copy_by_process,
     copy_encrypted,
     reading,
     require_same_shape,
-    settle,
 )
 from commands.sqlite.encryption import CIPHER
 from commands.sqlite.errors import (
@@ -241,7 +241,7 @@ def stage_copy(
                 chosen, reason = "backup_api", f"the copying process failed: {failure}"
             if chosen == "backup_api":
                 copy_by_backup_api(live, staged, on_progress, pace)
-                settle(staged)
+                checkpoint_copy(staged)
             require_no_foreign_locks(source)  # it may have begun to write meanwhile
     return StagedCopy(staged, chosen, reason)
 
@@ -295,10 +295,10 @@ def _try_process(
     pass_fds: Sequence[int],
     pace: Pace,
 ) -> str | None:
-    """Copy by process and settle; on failure an empty staged file again, and the reason."""
+    """Copy by process and checkpoint; on failure an empty staged file again, and the reason."""
     try:
         log_came_too = copy_by_process(live, staged, on_progress, pass_fds, pace)
-        shape = settle(staged)
+        shape = checkpoint_copy(staged)
         if not log_came_too:
             require_same_shape(live, shape)
     except (CopyFailedError, sqlite3.DatabaseError, FileAccessFailed) as failure:

@@ -33,7 +33,7 @@ def copy_between(
     `spare`: the copy is only kept, so the source goes on.
 
     Raises:
-        InvalidArgument: one of them is no place at all.
+        InvalidArgument: one of them is not a place at all.
         CopyRefused, LedgerError: see `ledger.append.copy`.
     """
     source_url, target_url = _url("FROM", source), _url("TO", target)

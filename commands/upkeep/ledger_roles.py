@@ -19,7 +19,7 @@ def script_of(configuration: Configuration, prefix: str) -> str:
     """The script that makes the roles of a configured ledger; nothing is connected to.
 
     Raises:
-        InvalidArgument: the ledger is a file, or the prefix is no lower-case name.
+        InvalidArgument: the ledger is a file, or the prefix is not a lower-case name.
     """
     require_roles(configuration)
     try:
@@ -40,7 +40,7 @@ def give_roles(site: Site, prefix: str) -> None:
     """Make the roles, and hand over the tables of the ledger and of the read models beside it.
 
     Raises:
-        InvalidArgument: the ledger is a file, or the prefix is no lower-case name.
+        InvalidArgument: the ledger is a file, or the prefix is not a lower-case name.
         LedgerError: this login may not do it; nothing was changed.
     """
     try:

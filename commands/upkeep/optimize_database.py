@@ -54,7 +54,7 @@ def optimize_database(site: Site, context: Context) -> Optimized:
             raise translated(error, path) from error
     after = os.stat(path).st_size
     details = SourceOptimized(source=source, size_before=before, size_after=after)
-    site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
+    site.notify(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
     return Optimized(before, after)
 
 

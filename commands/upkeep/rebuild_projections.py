@@ -32,7 +32,7 @@ def rebuild_projections(
         LedgerBusy: the application holds their database's lock.
     """
     rebuilt = [_details(each) for each in site.read_models.rebuild(name, on_progress)]
-    site.announce(site.ledger.append(context, *(Draft(LEDGER_STREAM, each) for each in rebuilt)))
+    site.notify(site.ledger.append(context, *(Draft(LEDGER_STREAM, each) for each in rebuilt)))
     return rebuilt
 
 
@@ -53,7 +53,7 @@ def roll_back_projection(site: Site, context: Context, name: str) -> ProjectionR
         rows=rows,
         reason="rolled back to the generation that was kept",
     )
-    site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
+    site.notify(site.ledger.append(context, Draft(LEDGER_STREAM, details)))
     return details
 
 

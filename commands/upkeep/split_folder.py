@@ -287,7 +287,7 @@ def _delete_here(site: Site, context: Context, plan: SplitPlan, outcome: SplitOu
 
     recorded, (deletions, stay) = site.ledger.decide_with_result(context, decide)
     if recorded:
-        site.announce(recorded, is_last=False)
+        site.notify(recorded, is_last=False)
     failures = carry_out(site, context, deletions)
     failed = {each.deletion.backup.filename for each in failures}
     outcome.left |= stay | dict.fromkeys(failed, "copied; its file here is deleted later")

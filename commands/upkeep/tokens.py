@@ -169,7 +169,7 @@ def create_token(
         user=None if user is None else str(user),
         expires=expires,
     )
-    site.announce(site.ledger.append(context, Draft(LEDGER_STREAM, details, user)))
+    site.notify(site.ledger.append(context, Draft(LEDGER_STREAM, details, user)))
     made = next(each for each in TokenBook(site.ledger).all() if each.token_id == details.token_id)
     return text, made
 
@@ -204,12 +204,12 @@ def revoke_token(site: Site, context: Context, token_id: str) -> Token:
         expires=found.expires,
     )
     recorded = site.ledger.append(context, Draft(LEDGER_STREAM, details, found.user))
-    site.announce(recorded)
+    site.notify(recorded)
     return _revoked(found, recorded[0].event.timestamp)
 
 
 def token_id_of(text: str) -> str | None:
-    """The id of the token with this text; None where the text is no token."""
+    """The id of the token with this text; None where the text is not a token."""
     if not text.startswith(PREFIX):
         return None
     body = text.removeprefix(PREFIX)

@@ -141,7 +141,7 @@ def record_verification(
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return bool(recorded)
 
 
@@ -203,7 +203,7 @@ def _look_inside(
 def _gone(site: Site, backup: Backup, level: Level) -> Verification:
     """Nothing is gone from a folder that is not there."""
     site.store.require_there()
-    gone = "the file is gone, or is no regular file"
+    gone = "the file is gone, or is not a regular file"
     return Verification(backup, level, None, gone, is_gone=True)
 
 

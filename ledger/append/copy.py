@@ -142,7 +142,7 @@ def copy_ledger(
     source's own head and nodes, may be damaged.
 
     Raises:
-        CopyRefused: both are one, or the target is no earlier state of the source; nothing was
+        CopyRefused: both are one, or the target is not an earlier state of the source; nothing was
             written.
         LedgerBroken: the source contradicts itself; what was copied before is whole.
         LedgerMissing, NotALedger: the source is none, or the target is something else.

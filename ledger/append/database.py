@@ -64,7 +64,7 @@ def database_url(text: str) -> URL:
     """A database URL; `postgresql://` means psycopg 3.
 
     Raises:
-        LedgerError: the text is no database URL.
+        LedgerError: the text is not a database URL.
     """
     shown = masked(text)
     if re.match(r"^postgres[^/]*//[^/?]*@[^/?]*@", text):
@@ -208,7 +208,9 @@ def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta
         raise LedgerMissing(f"there is no ledger at {_place(engine)}; check the path")
     with translated_errors(engine), engine.connect() as connection:
         if not Tables(connection).has(tables.meta.name):
-            raise NotALedger(f"{_place(engine)} is no ledger; check the path, nothing was changed")
+            raise NotALedger(
+                f"{_place(engine)} is not a ledger; check the path, nothing was changed"
+            )
         rows = connection.execute(
             select(tables.meta.c.ledger_id, tables.meta.c.schema_version)
         ).all()

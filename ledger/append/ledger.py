@@ -155,7 +155,7 @@ class Ledger(Application[str]):
 
         Raises:
             ConcurrencyConflict: a stream is not at its draft's expected version.
-            RecordError: a draft is no valid event.
+            RecordError: a draft is not a valid event.
         """
         return self.decide_with_result(context, lambda _locked: (drafts, None), shares_commit=True)[
             0

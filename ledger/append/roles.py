@@ -63,11 +63,11 @@ def role_statements(
     `schema`: the ledger's; by default the one that the session's search path names first.
 
     Raises:
-        ValueError: the prefix is no lower-case name.
+        ValueError: the prefix is not a lower-case name.
     """
     if _PREFIX.fullmatch(prefix) is None or prefix.startswith("pg_"):
         raise ValueError(
-            f"{prefix!r} is no prefix of a role's name; give lower-case letters, digits and _, "
+            f"{prefix!r} is not a prefix of a role's name; give lower-case letters, digits and _, "
             "such as backup_ledger"
         )
     owner, appender, auditor = (f"{prefix}_{each}" for each in ("owner", "appender", "auditor"))
@@ -101,7 +101,7 @@ def make_roles(engine: Engine, prefix: str = ROLE_PREFIX, read_models: Sequence[
     """Run the script.
 
     Raises:
-        ValueError: the prefix is no lower-case name, or the ledger is not on PostgreSQL.
+        ValueError: the prefix is not a lower-case name, or the ledger is not on PostgreSQL.
         LedgerError: this login may not make roles, or does not own the tables.
     """
     require_server(engine.url)

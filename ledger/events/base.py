@@ -27,7 +27,7 @@ def _to_instant(value: Any) -> datetime:
         return parse_instant(value)
     if isinstance(value, datetime):
         return require_aware(value)
-    raise ValueError(f"{value!r} is no instant")
+    raise ValueError(f"{value!r} is not an instant")
 
 
 Instant = Annotated[

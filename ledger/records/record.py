@@ -134,7 +134,7 @@ class Event(BaseModel, Generic[AnyDetails]):
             raise ValueError(f"success of {kind.event_type} is always {kind.success}")
         stream = _STREAMS[kind.stream_kind].fullmatch(self.stream)
         if stream is None:
-            raise ValueError(f"{self.stream!r} is no stream of {kind.event_type}")
+            raise ValueError(f"{self.stream!r} is not a stream of {kind.event_type}")
         if self.resource_id != stream[1]:
             raise ValueError(f"resource_id {self.resource_id!r} is not of stream {self.stream!r}")
         if kind.stream_kind in (SCHEDULE, RETENTION) and stream[1] != "global":
@@ -196,7 +196,7 @@ def decode_event(record: bytes) -> Event:
 
     Raises:
         UnknownEvent: its type or version is not in the registry.
-        RecordError: it is no valid record.
+        RecordError: it is not a valid record.
     """
     start = record.rfind(_TYPE_KEY) + len(_TYPE_KEY)
     kind = REGISTRY.get(record[start : record.find(b'"', start)].decode("ascii", "replace"))

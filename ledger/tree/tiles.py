@@ -29,7 +29,7 @@ _LENGTH = struct.Struct(">H")
 
 
 class TileError(ValueError):
-    """Bytes that are no tile or entry bundle."""
+    """Bytes that are not a tile or entry bundle."""
 
 
 class TilePlace(NamedTuple):
@@ -134,7 +134,7 @@ def decode_bundle(data: bytes) -> list[bytes]:
     """The records of a bundle.
 
     Raises:
-        TileError: the bytes are no bundle.
+        TileError: the bytes are not a bundle.
     """
     records, at = [], 0
     while at < len(data):

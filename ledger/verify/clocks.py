@@ -81,4 +81,4 @@ def _shown(microseconds: int) -> str:
     try:
         return from_microseconds(microseconds).isoformat(timespec="seconds")
     except OverflowError:
-        return f"{microseconds} microseconds after 1970, which is no time,"
+        return f"{microseconds} microseconds after 1970, which is not a valid time,"

@@ -72,7 +72,7 @@ class Report:
 
 
 def erasure_notes(erased: int) -> Iterator[str]:
-    """What is said of erased records; they are no findings."""
+    """What is said of erased records; they are not findings."""
     if erased:
         records = "1 record was" if erased == 1 else f"{erased:,} records were"
         yield (

@@ -69,7 +69,7 @@ def sound_rows(rows: Sequence[Any], after: int) -> SoundRows | None:
         hashes = [sha256(b"\x00" + record).digest() for record in records]
         sizes = map(len, records)
     except TypeError:
-        return None  # a value that is no bytes
+        return None  # a value that is not bytes
     _, its_streams, its_versions, timestamps = zip(*found, strict=True)
     is_sound = (
         positions == tuple(range(after + 1, after + 1 + len(rows)))
@@ -91,7 +91,7 @@ def _matched(
             for event_type, record in zip(types, records, strict=True)
         ]
     except (AttributeError, KeyError, TypeError, UnicodeDecodeError):
-        return None  # no match, an unknown type, or a value that is no text or no bytes
+        return None  # no match, an unknown type, or a value that is not text or not bytes
 
 
 def problems_of(row: Row) -> Iterator[Problem]:
@@ -170,7 +170,9 @@ def _form_problems(record: bytes, fields: dict[str, Any]) -> Iterator[Problem]:
         known = "an event type and version of the registry"
         yield Problem("unknown event", "the event is of an unknown type", known, str(error))
     except RecordError as error:
-        yield Problem("record content", "the record is no valid event", "a valid event", str(error))
+        yield Problem(
+            "record content", "the record is not a valid event", "a valid event", str(error)
+        )
 
 
 class _FullMatch:

@@ -1,6 +1,6 @@
 """When all of history was last verified: remembered beside it, as a reminder.
 
-It is no event. Verifying is a question: it appends nothing, and a reader without the right to
+It is not an event. Verifying is a question: it appends nothing, and a reader without the right to
 write may ask it. And it proves nothing: whoever can write the ledger's database can write this
 row too. It only lets `status` say that nobody has looked for a long time.
 """

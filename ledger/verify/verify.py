@@ -228,7 +228,11 @@ class _Verification:
         if type(row.recorded_at) is not int:
             kind = "column recorded_at"
             self._findings.add(
-                kind, row.position, "recorded_at is no time", "microseconds", row.recorded_at
+                kind,
+                row.position,
+                "recorded_at is not a valid time",
+                "microseconds",
+                row.recorded_at,
             )
         else:
             self._clocks.look_at(row.position, row.recorded_at, timestamp_of(row.record))

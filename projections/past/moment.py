@@ -122,6 +122,6 @@ def _time_of(position: int, microseconds: int) -> datetime:
         return from_microseconds(microseconds)
     except OverflowError as error:
         raise ProjectionError(
-            f"recorded_at of position {position} is {microseconds}, which is no time; run "
+            f"recorded_at of position {position} is {microseconds}, which is not a valid time; run "
             "`backup-ledger audit verify`"
         ) from error

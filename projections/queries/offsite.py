@@ -34,7 +34,7 @@ LIVE = (CopyStatus.OK, CopyStatus.CORRUPT)
 """Copies whose packs and manifest must stay."""
 
 COPIED = (CopyStatus.OK, CopyStatus.COPYING)
-SETTLED = (*COPIED, CopyStatus.DELETING, CopyStatus.DELETED)
+ENDED = (*COPIED, CopyStatus.DELETING, CopyStatus.DELETED)
 """What was deleted there, as by retention, is not copied again."""
 
 
@@ -75,13 +75,13 @@ def copies_with_ids(connection: Connection, copy_ids: Collection[str]) -> dict[s
 
 
 def backups_without_copy(
-    connection: Connection, store: str, repository_id: str, settled: Collection[str] = SETTLED
+    connection: Connection, store: str, repository_id: str, ended: Collection[str] = ENDED
 ) -> list[Backup]:
     """Good backups of a store without a copy at a destination in one of these states, by age."""
     has_copy = exists().where(
         copies.c.backup_id == catalog.c.backup_id,
         copies.c.destination == repository_id,
-        copies.c.status.in_(settled),
+        copies.c.status.in_(ended),
     )
     rows = connection.execute(
         select(catalog)

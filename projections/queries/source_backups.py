@@ -39,12 +39,12 @@ def last_backup_of_source(connection: Connection, source: str) -> Backup | None:
 
 
 def last_whole_of_source(connection: Connection, source: str) -> Backup | None:
-    """The last one that is no unaccepted collapse, whatever became of it."""
+    """The last one that is not an unaccepted collapse, whatever became of it."""
     return _found(connection, _LAST_WHOLE, source)
 
 
 def last_comparable_of_source(connection: Connection, source: str) -> Backup | None:
-    """The last good one that is no unaccepted collapse: what a new one is compared with."""
+    """The last good one that is not an unaccepted collapse: what a new one is compared with."""
     return _found(connection, _LAST_COMPARABLE, source)
 
 

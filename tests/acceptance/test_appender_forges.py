@@ -128,7 +128,7 @@ def test_a_forged_checkpoint_stops_no_signing(place: Place, grown: Logins) -> No
 
 
 def test_a_url_names_the_login(grown: Logins) -> None:
-    """What the attacks above were made with is no owner."""
+    """What the attacks above were made with is not an owner."""
     with closing(psycopg.connect(grown.appender)) as connection:
         found = connection.execute("SELECT current_user, session_user").fetchone()
     assert found == (f"{grown.prefix}_appender", make_url(grown.appender).username)

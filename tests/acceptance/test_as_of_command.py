@@ -197,10 +197,10 @@ def test_a_deleted_backup_is_counted_and_told_to_programs(lived_in: Place) -> No
     [
         ("6", 4, "no position 6; it ends at 5"),
         ("9999999999999999999", 4, "it ends at 5"),
-        ("yesterday", 2, "'yesterday' is no date or time"),
-        ("2025-02-30", 2, "'2025-02-30' is no date or time"),
+        ("yesterday", 2, "'yesterday' is not a date or time"),
+        ("2025-02-30", 2, "'2025-02-30' is not a date or time"),
         ("1.5", 2, "or a position"),
-        ("", 2, "'' is no date or time"),
+        ("", 2, "'' is not a date or time"),
         ("99999999999999999999999", 2, "or a position"),
     ],
 )

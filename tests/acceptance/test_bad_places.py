@@ -226,7 +226,7 @@ def newer_ledger(place: Place) -> None:
     [
         (text_ledger, "is not a ledger, or its header is damaged"),
         (directory_ledger, "ledger.sqlite"),
-        (foreign_ledger, "is no ledger"),
+        (foreign_ledger, "is not a ledger"),
         (newer_ledger, "update backup-ledger"),
     ],
 )

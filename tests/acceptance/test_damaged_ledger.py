@@ -112,7 +112,7 @@ def test_restore_without_any_ledger_into_a_missing_or_damaged_database(begun: Pl
     file = begun.folder / "elsewhere.db"
     shutil.move(begun.backups / "third.db", file)
     shutil.rmtree(begun.backups)
-    begun.database.write_bytes(b"this is no database " * 100)
+    begun.database.write_bytes(b"this is not a database " * 100)
     log = begun.database.with_name("app.db-wal")
     log.write_bytes(b"old log")
     arguments = ("backup", "restore", str(file), "--without-ledger", "--sha256", digest, "--yes")
@@ -120,7 +120,7 @@ def test_restore_without_any_ledger_into_a_missing_or_damaged_database(begun: Pl
     assert (done["mode"], done["reason"], done["restored"]) == ("replace", "damaged", True)
     assert begun.count_cases() == 20
     kept = Path(done["pre_restore_backup"])
-    assert kept.read_bytes().startswith(b"this is no database")
+    assert kept.read_bytes().startswith(b"this is not a database")
     assert (begun.backups / ".sidecars" / kept.name / "database-wal").read_bytes() == b"old log"
     begun.database.unlink()
     assert begun.json(*arguments)["reason"] == "missing"
@@ -152,7 +152,7 @@ def test_sha256_alone_is_refused(begun: Place) -> None:
 
 
 def test_salvage_leaves_what_stands_there(begun: Place) -> None:
-    """A file that exists is never overwritten, and a file that is no ledger is refused."""
+    """A file that exists is never overwritten, and a file that is not a ledger is refused."""
     damage(begun, DAMAGES["header"])
     there = begun.folder / "there.sqlite"
     there.write_text("mine")

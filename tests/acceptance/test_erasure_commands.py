@@ -78,7 +78,7 @@ def test_nobody_to_ask_means_nothing_is_done(lived_in: Place) -> None:
         (("erase", "--ticket", "T"), "name one person"),
         (("erase", "--user", "7", "--actor", "a", "--ticket", "T"), "name one person"),
         (("erase", "--user", "7"), "--ticket"),
-        (("erase", "--user", "x", "--ticket", "T"), "is no user id"),
+        (("erase", "--user", "x", "--ticket", "T"), "is not a user id"),
         (("erase", "--user", "7", "--ticket", " "), "give a ticket"),
         (("ledger", "redact", "999", "--reason", "r", "--ticket", "T"), "no record at position"),
         (("ledger", "redact", "0", "--reason", "r", "--ticket", "T"), "use 1 or more"),
@@ -96,6 +96,6 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 
 def test_nothing_of_a_stranger_is_there(lived_in: Place) -> None:
-    """That is said, and is no failure."""
+    """That is said, and is not a failure."""
     ended = lived_in.done("erase", "--actor", "nobody-we-know", "--ticket", "DSR-2", "--yes")
     assert "There is nothing to erase" in ended.out

@@ -127,7 +127,7 @@ def test_a_checkpoint_that_was_kept_is_compared(kept: Place) -> None:
     [
         (["--checkpoint", "public"], "needs --public-key"),
         (["--checkpoint", "public", "--public-key", "nonsense"], "no public key"),
-        (["--checkpoint", "public", "--public-key", "PUBLIC"], "is no checkpoint"),
+        (["--checkpoint", "public", "--public-key", "PUBLIC"], "is not a checkpoint"),
         (["--checkpoint", "nothing", "--public-key", "PUBLIC"], "nothing cannot be read"),
         (["--public-key", "PRIVATE"], "no public key"),
     ],

@@ -55,7 +55,7 @@ def test_a_flawed_last_backup_is_called_that(place: Place) -> None:
     assert any("last backup" in line and "one.db, flawed" in line for line in said.splitlines())
     assert "integrity finding" in said
     assert place.json("status")["last_backup"]["condition"] == "flawed"
-    place.database.write_bytes(b"this is no database " * 100)
+    place.database.write_bytes(b"this is not a database " * 100)
     assert "backup-ledger backup restore one.db --force" in " ".join(
         place.run("status").out.split()
     )

@@ -91,7 +91,7 @@ def test_a_tampered_record_is_not_proved(office: Office) -> None:
     ],
 )
 def test_another_key_proves_nothing(office: Office, key: str, told: str) -> None:
-    """A wrong key is no proof, however right the way up is."""
+    """A wrong key is not a proof, however right the way up is."""
     with event_of(office) as page:
         page.get_by_label("Public key", exact=True).fill(key)
         page.get_by_role("button", name="Prove it").click()

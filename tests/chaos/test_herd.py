@@ -1,4 +1,4 @@
-"""Schedulers that are started together are no herd: each run has one owner, and all are done."""
+"""Schedulers that are started together are not a herd: each run has one owner, and all are done."""
 
 from __future__ import annotations
 

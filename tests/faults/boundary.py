@@ -60,7 +60,7 @@ class Boundary:
         shown = "spawn" if name == "__init__" else name
 
         def wrapped(*arguments: Any, **options: Any) -> Any:
-            # A descriptor that is opened once more is no path; nor is a pipe a file of ours.
+            # A descriptor that is opened once more is not a path; nor is a pipe a file of ours.
             named = [each for each in paths_in(arguments) if not isinstance(each, int)]
             found = [os.path.abspath(os.fsdecode(each)) for each in named]
             concerned = [path for path in found if f"{path}{os.sep}".startswith(self._folder)]

@@ -133,7 +133,7 @@ def test_all_addresses_together_have_a_limit_too() -> None:
 def test_only_a_trusted_proxy_is_believed(
     peer: str, headers: dict[str, str], client: str, scheme: str
 ) -> None:
-    """The last address that is no proxy's; what stands before it anybody can have written."""
+    """The last address that is not a proxy's; what stands before it anybody can have written."""
     scope: dict[str, Any] = {
         "type": "http",
         "client": (peer, 1),

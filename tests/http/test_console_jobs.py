@@ -44,7 +44,7 @@ def test_each_kind_of_job_is_told_in_sentences_with_links(place: Place) -> None:
 
 
 def test_a_backup_that_cannot_be_is_refused_before_a_job_begins(place: Place) -> None:
-    """A name that is no name, a user whom nobody knows, a role that may not."""
+    """A name that is not a name, a user whom nobody knows, a role that may not."""
     client, auditor = log_in(place, "operator"), log_in(place, "auditor")
     for fields, status in (({"filename": "../x"}, 422), ({"user": "x"}, 422)):
         form = fields_of(client, "/console/backups") | fields

@@ -119,7 +119,7 @@ def test_who_follows_hears_of_events_and_of_running_work(waiting: Place) -> None
 
 
 def test_a_user_hears_nothing_of_others_and_the_stream_ends_at_the_logout(waiting: Place) -> None:
-    """Events of another user are no news; a page that is left open keeps no session alive."""
+    """Events of another user are not news; a page that is left open keeps no session alive."""
     world, user = waiting.world, log_in(waiting, "user", 1)
     hidden = fields_of(user, "/console")
     served, caller = waiting.app.state.served, Caller.user(1)

@@ -123,7 +123,7 @@ def test_a_user_who_floods_is_told_so_and_the_ledger_stays_small(place: Place) -
 
 
 def test_one_callers_jobs_do_not_fill_the_queue(place: Place) -> None:
-    """Four that are not over, of a caller who is no operator."""
+    """Four that are not over, of a caller who is not an operator."""
     jobs, gate = place.app.state.served.jobs, threading.Event()
     auditor = Caller("b", "auditor")
     try:

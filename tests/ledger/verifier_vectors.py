@@ -121,7 +121,7 @@ def texts() -> Iterator[tuple[str, bytes, bool]]:
     yield "no size", checkpoint(""), False
     yield "a short root", checkpoint(root=text(b"x" * 31)), False
     yield "a long root", checkpoint(root=text(b"x" * 33)), False
-    yield "a root that is no base64", checkpoint(root="root"), False
+    yield "a root that is not base64", checkpoint(root="root"), False
     yield "no records, and another root", checkpoint("0"), False
     yield "an empty extension", checkpoint(more="a\n\nb\n"), False
     yield "another origin", checkpoint(name="example.com/other"), False
@@ -150,7 +150,7 @@ def proofs() -> Iterator[tuple[str, bytes, int, bytes, bool]]:
     one = checkpoint("1", text(leaf_hash(RECORDS[0])))
     yield "the only record", RECORDS[0], 0, file([], "0", note=one), True
     yield "empty extra data", record, 2, file(extra="extra "), False
-    yield "extra data that is no base64", record, 2, file(extra="extra ?"), False
+    yield "extra data that is not base64", record, 2, file(extra="extra ?"), False
     yield "extra data twice", record, 2, file(extra="extra AA==\nextra AA=="), False
     yield "another record", RECORDS[3], 2, file(), False
     yield "another place", record, 3, file(), False

@@ -18,7 +18,7 @@ from commands.health import roster as schedulers_module
 from commands.health.presence import Presence, count_others_ready, count_schedulers
 from commands.health.roster import schedulers_of
 from commands.recovery import expired_claims
-from commands.recovery.expired_claims import settle_expired
+from commands.recovery.expired_claims import resolve_expired_claims
 from commands.runs import schedules as run_schedules
 from commands.runs.claim import claim_due
 from commands.scheduler.check import CheckReport, check
@@ -124,7 +124,7 @@ def test_a_backup_that_is_recorded_while_its_claim_is_settled_is_not_abandoned(
         return found
 
     monkeypatch.setattr(expired_claims, "backups_of_runs", recorded_meanwhile)
-    assert settle_expired(second, second.context(actors.SYSTEM)) == (1, 0)
+    assert resolve_expired_claims(second, second.context(actors.SYSTEM)) == (1, 0)
     served.close()
     served.open("act")
     served.check()

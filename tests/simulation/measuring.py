@@ -46,7 +46,7 @@ class Office:
         site = world.open()
         for first in range(1, users + 1, SETTINGS_AT_ONCE):
             some = range(first, min(first + SETTINGS_AT_ONCE, users + 1))
-            site.announce(site.ledger.append(world.context(), *map(due_at_three, some)))
+            site.notify(site.ledger.append(world.context(), *map(due_at_three, some)))
         world.close()
         self._options = {"database": str(world.database), "ledger": url, "projections": url}
         self._engine = open_engine(database_url(url))

@@ -275,7 +275,7 @@ def _checkpoint_in(path: Path) -> Given:
     except OSError as error:
         raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
     except NoteError as error:
-        raise InvalidArgument(f"{path} is no checkpoint: {error}") from error
+        raise InvalidArgument(f"{path} is not a checkpoint: {error}") from error
     return Given(f"the given checkpoint {path}", data)
 
 

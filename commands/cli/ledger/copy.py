@@ -51,7 +51,7 @@ def copy(
 
     Record for record, root for root; each record is hashed on the way. A copy that was cut short
     goes on when it is called again; one that is complete takes in what came since. A target that
-    is no earlier state of the source is refused, and left alone.
+    is not an earlier state of the source is refused, and left alone.
 
     Off-site destinations are only read afterwards, by the source as by the copy: whichever goes on
     is attached again (`offsite attach NAME`). For a copy that is only kept say --spare.

@@ -128,7 +128,7 @@ def _told(served: ServedSite, backup: Backup) -> list[Line]:
 
 
 def _shown_to_user(line: Line, caller: Caller) -> str:
-    """Who acted, where that is no name of somebody else's."""
+    """Who acted, where that is not a name of somebody else's."""
     if line.event is None:
         return line.who
     actor = line.event.actor

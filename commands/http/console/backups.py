@@ -115,7 +115,7 @@ def verify(
     backup = own_backup(caller, served, filename, context)
     level = visit.form.get("level", "integrity")
     if level not in LEVELS:
-        raise HTTPException(422, f"{level[:40]!r} is no level; give one of {', '.join(LEVELS)}")
+        raise HTTPException(422, f"{level[:40]!r} is not a level; give one of {', '.join(LEVELS)}")
 
     def work(_job: Job, tell: Tell) -> VerificationShape:
         found = verify_backup(served.site, context, backup, level, on_progress=tell)  # type: ignore[arg-type]

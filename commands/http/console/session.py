@@ -218,7 +218,7 @@ async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form; the last one of a name counts.
 
     Raises:
-        HTTPException: 415 where it is no form, 422 where it cannot be read.
+        HTTPException: 415 where it is not a form, 422 where it cannot be read.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM:

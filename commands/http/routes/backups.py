@@ -83,7 +83,7 @@ class HoldInput(BaseModel):
 
 
 class AcceptInput(BaseModel):
-    """Why the database holds less, or why its findings are no trouble; nothing is needed."""
+    """Why the database holds less, or why its findings are not trouble; nothing is needed."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"example": {"reason": "the archive was moved"}}

@@ -35,7 +35,7 @@ router = APIRouter(route_class=LedgerRoute, tags=["settings"])
 UserId = Annotated[int, Path(ge=1, le=MAX_USER_ID)]
 OwnUser = Annotated[
     int | None,
-    Query(ge=1, le=MAX_USER_ID, description="Whose; needed by a caller who is no user."),
+    Query(ge=1, le=MAX_USER_ID, description="Whose; needed by a caller who is not a user."),
 ]
 
 

@@ -65,7 +65,7 @@ class AtAnySite:
 
 
 def create_front(sites: ServedSites) -> FastAPI:
-    """The application of everything that is no site's own."""
+    """The application of everything that is not a site's own."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -112,7 +112,7 @@ def _start(claim: Claim) -> None:
             )
         return [abandoned_collect(destination), *drafts]
 
-    site.announce(site.ledger.decide(claim.context, decide))
+    site.notify(site.ledger.decide(claim.context, decide))
 
 
 def _is_alive(site: Site, locked: LockedHead, collect_id: str) -> bool:
@@ -140,7 +140,7 @@ def _end(claim: Claim) -> None:
         claim.require_held(locked)
         return [Draft(claim.stream, details)]
 
-    claim.site.announce(claim.site.ledger.decide(claim.context, decide))
+    claim.site.notify(claim.site.ledger.decide(claim.context, decide))
 
 
 def _fail(claim: Claim, error: BaseException) -> None:
@@ -156,4 +156,4 @@ def _fail(claim: Claim, error: BaseException) -> None:
 
     recorded = claim.site.ledger.decide(claim.context, decide)
     if recorded:
-        claim.site.announce(recorded)
+        claim.site.notify(recorded)

@@ -122,7 +122,7 @@ def _record_refusal(
     details = CollectFailed(collect_id=str(uuid4()), error_type=type(error).__name__)
     stream = destination_stream(destination.repository_id)
     draft = Draft(stream, details, error_message=message_of(error))
-    site.announce(site.ledger.append(context, draft))
+    site.notify(site.ledger.append(context, draft))
 
 
 def is_append_only(site: Site, destination: Destination) -> bool:
@@ -150,7 +150,7 @@ def _condemn(claim: Claim, look: Look, now: datetime) -> CollectPlan:
         recorded, is_decided = site.ledger.decide_with_result(claim.context, decide)
         if is_decided:
             if recorded:
-                site.announce(recorded)
+                site.notify(recorded)
             claim.copies_condemned = len(plan.copies)
             claim.packs_condemned = sum(len(group.packs) for group in plan.condemned)
             return plan

@@ -125,7 +125,7 @@ def _copy_deleted(site: Site, copy: OffsiteCopy, outcome: DeletionOutcome) -> Dr
 def _delete_packs(claim: Claim, look: Look, packs: Sequence[str], outcome: DeletionOutcome) -> None:
     if not packs:
         return
-    witness = _announce(claim, packs)
+    witness = _begin_deletion(claim, packs)
     for batch in _batches(packs, AT_ONCE):
         _check(claim, witness.require)
         look.store.delete_all([pack_path(bytes.fromhex(name)) for name in batch])
@@ -151,7 +151,7 @@ def _delete_packs(claim: Claim, look: Look, packs: Sequence[str], outcome: Delet
         claim.deleted_bytes += freed
 
 
-def _announce(claim: Claim, packs: Sequence[str]) -> _Witness:
+def _begin_deletion(claim: Claim, packs: Sequence[str]) -> _Witness:
     """packs_deletion_started, under the lock: everything in it is condemned."""
     parts = list(_batches(packs, MAX_ENTRIES))
 
@@ -177,7 +177,7 @@ def _announce(claim: Claim, packs: Sequence[str]) -> _Witness:
         ]
 
     recorded = claim.site.ledger.decide(claim.context, decide)
-    claim.site.announce(recorded, is_last=False)
+    claim.site.notify(recorded, is_last=False)
     return _Witness.of(recorded[-1])
 
 
@@ -192,7 +192,7 @@ def _record(claim: Claim, drafts: Sequence[Draft]) -> None:
         claim.require_held(locked)
         return list(drafts)
 
-    claim.site.announce(claim.site.ledger.decide(claim.context, decide), is_last=False)
+    claim.site.notify(claim.site.ledger.decide(claim.context, decide), is_last=False)
 
 
 def _batches(things: Sequence[Any], most: int) -> Iterator[list[Any]]:

@@ -149,7 +149,7 @@ def decode_manifest(body: bytes | memoryview, name: str) -> Manifest:
     """Read a manifest's body; every number in it is held to the format.
 
     Raises:
-        RepositoryDamaged: the bytes are no manifest of version 1.
+        RepositoryDamaged: the bytes are not a manifest of version 1.
     """
     try:
         return _decode(memoryview(body).toreadonly(), name)

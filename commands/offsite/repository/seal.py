@@ -124,7 +124,7 @@ def decompress(frame: bytes | memoryview, size: int, name: str) -> bytes:
     """The content of one frame, which must have this size.
 
     Raises:
-        RepositoryDamaged: it is no frame, or has another size.
+        RepositoryDamaged: it is not a frame, or has another size.
     """
     decompressor = zstd.ZstdDecompressor()
     try:

@@ -169,7 +169,7 @@ def _record(site: Site, context: Context, look: Look, found: _Found) -> Adopted:
 
     recorded, problem = site.ledger.decide_with_result(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return Adopted(details.copy_id, details.filename, problem)
 
 

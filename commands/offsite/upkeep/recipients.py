@@ -140,7 +140,7 @@ def _change(
 
     recorded, recipients = site.ledger.decide_with_result(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     about = parse_repository(store.get(REPOSITORY), store.place)
     prints = tuple(sorted(fingerprint(about.salt, each) for each in recipients))
     store.put(REPOSITORY, replace(about, recipients=prints).to_bytes())

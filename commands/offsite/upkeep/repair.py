@@ -125,7 +125,7 @@ def _delete(
 
     recorded = site.ledger.decide(context, decide)
     if recorded:
-        site.announce(recorded)
+        site.notify(recorded)
     return bool(recorded)
 
 

@@ -180,7 +180,7 @@ class PostgreSQLBackend(Backend):
         """Each transaction says it itself."""
 
     def fold_alone(self, connection: Connection, seconds: float) -> None:
-        # Other projectors are no application that keeps its lock: each has it for a moment.
+        # Other projectors are not an application that keeps its lock: each has it for a moment.
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(seconds * 1_000)}")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({PROJECTOR_LOCK})")
 

@@ -50,7 +50,7 @@ BEFORE = content(users=100, cases=900)
     ],
 )
 def test_tables_and_rows_are_compared(now: Content, told: list[str]) -> None:
-    """Half of the rows is no collapse, less than half is; these words are a contract."""
+    """Half of the rows is not a collapse, less than half is; these words are a contract."""
     assert collapse_between(BEFORE, now) == told
 
 

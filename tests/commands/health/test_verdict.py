@@ -66,7 +66,7 @@ def test_a_look_changes_nothing(well: World) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"this is no database " * 100, "is not a SQLite database"),
+        (b"this is not a database " * 100, "is not a SQLite database"),
         (b"", "is empty"),
         (b"x", "is too short to be a SQLite database"),
     ],

@@ -1,6 +1,6 @@
 """`age` and `zstd`: those of the system, or small stand-ins with the same libraries' formats.
 
-A stand-in is no proof that the real program reads our files, so .ci/run installs both where it can.
+A stand-in is not a proof that the real program reads our files, so .ci/run installs both if it can.
 """
 
 from __future__ import annotations

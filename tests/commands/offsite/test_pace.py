@@ -30,7 +30,7 @@ def change(offsite: Offsite, **settings: str | int | None) -> None:
 
 
 def test_a_destinations_own_pace_counts_before_the_sites(make_offsite: MakeOffsite) -> None:
-    """0 of its own is no limit, whatever the site's is."""
+    """0 of its own is not a limit, whatever the site's is."""
     offsite = make_offsite(upload_mb_per_second=3)
     offsite.add()
     assert upload_bytes_per_second(offsite.world.site, offsite.nas) == 3_000_000
@@ -41,7 +41,7 @@ def test_a_destinations_own_pace_counts_before_the_sites(make_offsite: MakeOffsi
 
 
 def test_each_pack_keeps_the_pace(tmp_path: Path) -> None:
-    """What was read without sending is no credit: the only pack takes its own time."""
+    """What was read without sending is not a credit: the only pack takes its own time."""
     repository, path = Repository(tmp_path), tmp_path / "a.db"
     path.write_bytes(Random(1).randbytes(200_000))
     begun = monotonic()

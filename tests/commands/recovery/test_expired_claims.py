@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from commands.recovery import expired_claims
-from commands.recovery.expired_claims import settle_expired
+from commands.recovery.expired_claims import resolve_expired_claims
 from commands.runs import batches as together
 from commands.runs import run as run_backups
 from commands.runs.claim import Claim, claim_due
@@ -65,7 +65,7 @@ def test_recorded_backups_are_published_and_finished_and_the_rest_is_tried_again
     """Two batches: four that are finished; one that is, and three that are abandoned."""
     second = abandoned.open("act")
     with counted_appends() as appends:
-        settled = settle_expired(second, second.context(actors.SYSTEM))
+        settled = resolve_expired_claims(second, second.context(actors.SYSTEM))
     assert settled == (RECORDED, USERS - RECORDED)
     # Announcements of retention, of which there are none; ends; and those of the abandoned.
     assert sorted(appends) == sorted([0, 2 * 4, 0, 2 * 1, 3])
@@ -100,7 +100,7 @@ def test_a_claim_that_was_renewed_meanwhile_stays_its_owners(
     second = abandoned.open("act")
     with monkeypatch.context() as patched:
         patched.setattr(expired_claims, "_take_over", renewed_just_before)
-        finished, gone = settle_expired(second, second.context(actors.SYSTEM))
+        finished, gone = resolve_expired_claims(second, second.context(actors.SYSTEM))
     assert finished + gone == USERS - 2
     with second.ledger.engine.connect() as connection:
         assert len(all_leases(connection)) == 2
@@ -120,8 +120,8 @@ def test_one_claim_that_cannot_be_settled_keeps_none_of_the_others_open(
     second = abandoned.open("act")
     with monkeypatch.context() as patched:
         patched.setattr(expired_claims, "_claim_of", fail_for_seven)
-        assert settle_expired(second, second.context(actors.SYSTEM)) == (RECORDED, 2)
-    assert settle_expired(second, second.context(actors.SYSTEM)) == (0, 1)
+        assert resolve_expired_claims(second, second.context(actors.SYSTEM)) == (RECORDED, 2)
+    assert resolve_expired_claims(second, second.context(actors.SYSTEM)) == (0, 1)
     assert ends(abandoned)["BackupAbandoned"] == users(6, 8)
 
 

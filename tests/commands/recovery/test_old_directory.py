@@ -119,7 +119,7 @@ def test_nothing_is_changed_moved_or_made_by_adopting(former: World) -> None:
 
 
 def test_adopted_files_become_private(former: World) -> None:
-    """They hold a whole application's data; what is no backup keeps its mode."""
+    """They hold a whole application's data; what is not a backup keeps its mode."""
     (former.backups / "notes.txt").chmod(0o644)
     adopt(former)
     for backup in former.present():

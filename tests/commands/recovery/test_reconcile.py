@@ -135,7 +135,7 @@ def test_file_that_is_gone_is_reported_missing_once(one: World) -> None:
 
 @pytest.mark.parametrize("how", ["link", "folder"])
 def test_something_else_at_its_name_is_not_the_backup(one: World, how: str) -> None:
-    """A symbolic link is never followed, a folder is no file: missing."""
+    """A symbolic link is never followed, a folder is not a file: missing."""
     path = one.backups / "one.db"
     path.unlink()
     if how == "link":

@@ -102,7 +102,7 @@ def test_what_cannot_be_recorded_together_is_recorded_alone(
     require_whole(herd.site)
 
 
-@pytest.mark.parametrize("where", ["announce_retention", "_done"])
+@pytest.mark.parametrize("where", ["begin_retention", "_done"])
 def test_where_the_ledger_is_away_no_run_is_failed_and_the_next_check_ends_them(
     herd: World, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

@@ -143,7 +143,7 @@ def full_disk(site: Site) -> Iterator[None]:
 @contextmanager
 def damaged(path: Path) -> Iterator[None]:
     with moved(path):
-        path.write_bytes(b"this is no database " * 500)
+        path.write_bytes(b"this is not a database " * 500)
         try:
             yield
         finally:

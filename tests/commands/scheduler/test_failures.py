@@ -104,7 +104,7 @@ def test_retention_that_fails_does_not_fail_the_run(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its error is recorded beside the completed run, for that user only."""
-    retain = complete_runs.announce_retention
+    retain = complete_runs.begin_retention
 
     def fail_for_two(site: Any, context: Any, orders: Any) -> Any:
         if any(order.user_id == 2 for order in orders):
@@ -112,7 +112,7 @@ def test_retention_that_fails_does_not_fail_the_run(
         return retain(site, context, orders)
 
     three_due(world)
-    monkeypatch.setattr(complete_runs, "announce_retention", fail_for_two)
+    monkeypatch.setattr(complete_runs, "begin_retention", fail_for_two)
     assert world.check() == CheckReport(completed=3)
     (failed,) = world.events_of(RetentionFailed)
     assert (failed.user_id, failed.details.error_type) == ("2", "RuntimeError")

@@ -169,7 +169,7 @@ def test_every_iana_name_is_a_zone() -> None:
     ],
 )
 def test_a_text_that_is_no_iana_name_is_refused(name: str) -> None:
-    """Folders, paths, files that are no zone, and rubbish all get the same short answer."""
+    """Folders, paths, files that are not a zone, and rubbish all get the same short answer."""
     with pytest.raises(UnknownTimeZone, match="use an IANA name") as refused:
         zone(name)
     assert len(str(refused.value)) < 400

@@ -58,7 +58,7 @@ def test_first_settings_have_the_former_defaults(world: World) -> None:
 
 
 def test_change_records_only_what_changed(world: World) -> None:
-    """Before and after hold the fields concerned; a value that is the same is no change."""
+    """Before and after hold the fields concerned; a value that is the same is not a change."""
     world.configure(keep_count=7)
     schedule = world.configure(keep_count=3, frequency="daily")
     (details,) = world.recorded(SettingsUpdated)
@@ -67,7 +67,7 @@ def test_change_records_only_what_changed(world: World) -> None:
 
 
 def test_same_values_again_record_nothing(world: World) -> None:
-    """Saving a form without a change is no event."""
+    """Saving a form without a change is not an event."""
     world.configure(keep_count=7)
     with world.watched() as types:
         world.configure(keep_count=7, enabled=True, backup_time=None)
@@ -193,7 +193,7 @@ def test_paused_schedule_is_not_due_until_it_is_resumed(world: World) -> None:
 
 
 def test_pausing_twice_records_once(world: World) -> None:
-    """What is so already is no event."""
+    """What is so already is not an event."""
     world.configure()
     for _ in range(2):
         pause(world.site, world.context(), 1)

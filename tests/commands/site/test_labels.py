@@ -47,7 +47,7 @@ def test_whom_a_machine_serves() -> None:
 @pytest.mark.parametrize("text", ["", "x", "0", "5-1", "1,,2", "-3", "1-", "1 2", "9" * 20])
 def test_what_is_no_range_of_users(text: str) -> None:
     """It is named."""
-    with pytest.raises(ValueError, match="is no range of users"):
+    with pytest.raises(ValueError, match="is not a range of users"):
         parse_users(text)
 
 
@@ -56,8 +56,8 @@ def test_what_is_no_range_of_users(text: str) -> None:
     [
         (("offce",), LABELS, "label 'offce' has no users in label_users"),
         (("office",), {}, "there are: none"),
-        ((), {"a b": "1"}, "'a b' is no label"),
-        ((), {"a": "1-"}, "is no range of users"),
+        ((), {"a b": "1"}, "'a b' is not a label"),
+        ((), {"a": "1-"}, "is not a range of users"),
         ((), {"a": ",".join(str(2 * n + 1) for n in range(501))}, "more than 500 ranges"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The marker beside a database: an unmounted folder is no new beginning."""
+"""The marker beside a database: an unmounted folder is not a new beginning."""
 
 from __future__ import annotations
 

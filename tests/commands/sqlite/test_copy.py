@@ -13,10 +13,10 @@ from commands.sqlite import copy_process
 from commands.sqlite.connections import sidecar
 from commands.sqlite.copy import (
     CopyFailedError,
+    checkpoint_copy,
     copy_by_process,
     reading,
     require_same_shape,
-    settle,
 )
 from commands.sqlite.files import create_private
 from commands.sqlite.snapshot import stage_copy, take_snapshot
@@ -104,7 +104,7 @@ def test_copy_without_the_log_must_be_what_the_transaction_sees(
             os.close(create_private(copy))
             with reading(source, 1.0) as live:
                 copy_by_process(replace(live, uses_wal=False), copy, None)
-                shape = settle(copy)
+                shape = checkpoint_copy(copy)
                 if number == 0:
                     require_same_shape(live, shape)
                     assert is_consistent(copy)

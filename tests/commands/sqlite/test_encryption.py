@@ -55,7 +55,7 @@ def test_an_encrypted_database_is_told_from_other_files(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t (x)")
     others = {
         "plain.db": (tmp_path / "plain.db").read_bytes(),
-        "text.db": b"this is no database " * 2_048,
+        "text.db": b"this is not a database " * 2_048,
         "zeros.db": bytes(8_192),
         "cut.db": os.urandom(8_191),
         "half.db": os.urandom(512) + b"0" * 512,
@@ -206,6 +206,6 @@ def test_an_encrypted_database_without_tables_is_refused(tmp_path: Path) -> None
         connection.execute("PRAGMA user_version=1")
     with pytest.raises(NoTables, match=r"app\.db has no table"):
         snapshot_of(tmp_path / "app.db", tmp_path / "copy.db", keys_with(tmp_path, KEY))
-    (tmp_path / "text.db").write_bytes(b"this is no database " * 2_048)
+    (tmp_path / "text.db").write_bytes(b"this is not a database " * 2_048)
     with pytest.raises(NotADatabase):
         snapshot_of(tmp_path / "text.db", tmp_path / "copy.db", keys_with(tmp_path, KEY))

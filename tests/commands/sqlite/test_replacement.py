@@ -115,7 +115,7 @@ def test_missing_target_is_made_private_without_old_sidecars(tmp_path: Path, bac
 
 @pytest.mark.parametrize("damage", ["text", "truncated", "schema"])
 def test_damaged_target_is_replaced(tmp_path: Path, backup: Path, damage: str) -> None:
-    """Whatever SQLite cannot read is no obstacle; the former permissions stay."""
+    """Whatever SQLite cannot read is not an obstacle; the former permissions stay."""
     target = build(tmp_path / "live.db", journal="delete")
     content = bytearray(target.read_bytes())
     if damage == "text":

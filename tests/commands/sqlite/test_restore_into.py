@@ -136,7 +136,7 @@ def test_reader_holds_up_a_restore_in_rollback_mode_only(target: Path, backup: P
 
 
 def test_restore_waits_for_a_writer_that_ends(target: Path, backup: Path) -> None:
-    """A lock that goes away in time is no error; the deadline is the injected clock's."""
+    """A lock that goes away in time is not an error; the deadline is the injected clock's."""
 
     def monotonic() -> Iterator[float]:
         yield 0.0  # the start

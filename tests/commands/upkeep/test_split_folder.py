@@ -159,7 +159,7 @@ def test_database_that_leaves_may_be_gone(mixed: World) -> None:
 
 
 def test_folder_of_another_database_is_refused(mixed: World) -> None:
-    """Mixing the next two is no way out."""
+    """Mixing the next two is not a way out."""
     third = make_database(mixed.folder / "third.db")
     places = {"database": third, "backups": mixed.folder / "thirds"}
     mixed.open("begin", **{"ledger": None, "projections": None} | places)

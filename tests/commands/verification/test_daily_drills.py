@@ -89,7 +89,7 @@ def test_a_drill_counts_against_what_was_kept_at_creation(
     lying = BackupCreated(**(created.model_dump() | changed | {"filename": "lie.db"}))
     os.link(world.backups / "one.db", world.backups / "lie.db")
     draft = Draft(backup_stream("00000000-0000-4000-8000-000000000001"), lying)
-    world.site.announce(world.site.ledger.append(world.context(), draft))
+    world.site.notify(world.site.ledger.append(world.context(), draft))
     [lie] = [each for each in world.present() if each.filename == "lie.db"]
     assert look_closely(world.site, lie, "integrity").is_good
     assert look_closely(world.site, lie, "drill").problem == says

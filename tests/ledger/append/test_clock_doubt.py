@@ -63,12 +63,12 @@ def doubts(ledger: Ledger, now: datetime) -> str | None:
 def test_a_clock_is_in_doubt_until_it_is_where_it_was_or_has_gone_on_for_a_day(
     recorded: Callable[..., Ledger], moments: list[datetime], now: datetime, is_in_doubt: bool
 ) -> None:
-    """Two months off are no jump; a year is."""
+    """Two months off are not a jump; a year is."""
     assert (doubts(recorded(*moments), now) is not None) == is_in_doubt
 
 
 def test_whoever_appends_first_records_the_jump(recorded: Callable[..., Ledger]) -> None:
-    """Once, before what was to be said; a clock that runs is no jump."""
+    """Once, before what was to be said; a clock that runs is not a jump."""
     ledger = recorded(NOW, NOW + DAY, UNIX, UNIX + HOUR, NOW + DAY)
     jumps = [
         (each.event.details.before, each.event.details.now)

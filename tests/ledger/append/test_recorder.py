@@ -152,7 +152,7 @@ def test_recorded_at_follows_a_clock_that_is_more_than_an_hour_behind(
 
 
 def test_a_head_that_is_behind_the_events_is_reported_as_broken(ledger: Ledger) -> None:
-    """Trying again would never help, so it is no conflict."""
+    """Trying again would never help, so it is not a conflict."""
     ledger.log_recorder.insert_events(some(1, 3))
     with ledger.engine.begin() as connection:
         old = connection.execute(head.select()).one()

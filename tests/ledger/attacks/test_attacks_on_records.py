@@ -77,12 +77,12 @@ def test_a_column_is_filled_with_bytes_that_are_no_text(attacker: Attacker) -> N
 def test_the_time_of_a_record_is_made_unreadable(attacker: Attacker, value: Any) -> None:
     """recorded_at may be any whole number, but nothing else."""
     attacker.run("UPDATE ledger_events SET recorded_at = :v WHERE position = 5", v=value)
-    finding(report_on(attacker.path), "recorded_at is no time", 5)
+    finding(report_on(attacker.path), "recorded_at is not a valid time", 5)
 
 
 @pytest.mark.both_databases
 def test_the_time_of_a_record_is_moved(attacker: Attacker) -> None:
-    """It is not hashed, so this is no proof of anything: a note, and it is said to be open."""
+    """It is not hashed, so this is not a proof of anything: a note, and it is said to be open."""
     attacker.run(
         "UPDATE ledger_events SET recorded_at = recorded_at - 9000000000 WHERE position = 5"
     )
@@ -314,11 +314,11 @@ def test_a_record_is_rewritten_as_other_bytes_for_the_same_json(attacker: Attack
         ({"event_type": "backup_scheduler.nothing_happened"}, "the event is of an unknown type"),
         ({"schema_version": 99}, "the event is of an unknown type"),
         ({"note": "harmless"}, "the record has not exactly the keys of a record"),
-        ({"success": False}, "the record is no valid event"),
-        ({"timestamp": "2025-02-30T00:00:00.000000Z"}, "the record is no valid event"),
-        ({"user_id": 1}, "the record is no valid event"),
+        ({"success": False}, "the record is not a valid event"),
+        ({"timestamp": "2025-02-30T00:00:00.000000Z"}, "the record is not a valid event"),
+        ({"user_id": 1}, "the record is not a valid event"),
         ({"stream": "schedule/2"}, "the column stream contradicts the record"),
-        ({"details": {}}, "the record is no valid event"),
+        ({"details": {}}, "the record is not a valid event"),
     ],
     ids=str,
 )

@@ -222,7 +222,7 @@ def test_its_own_tree_agrees_with_the_letter(size: int) -> None:
 
 
 def test_called_in_the_wrong_way_it_says_how(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2, for no key, too much, and for what is no key."""
+    """Exit code 2, for no key, too much, and for what is not a key."""
     for arguments in ([], ["a", "b", "c"], ["nonsense"], [PUBLIC.to_text() + "="]):
         assert main(arguments) == 2
         assert "usage:" in capsys.readouterr().err

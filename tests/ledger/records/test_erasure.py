@@ -98,7 +98,7 @@ def test_a_file_name_stays_where_it_is_not_to_go() -> None:
 
 @pytest.mark.parametrize("change", ["missing", "more", "details", "actor_id"])
 def test_what_was_kept_has_exactly_its_keys(change: str) -> None:
-    """Anything else is no redaction that this software made."""
+    """Anything else is not a redaction that this software made."""
     kept = kept_of(event(draft(HoldPlaced)), {})
     if change == "missing":
         del kept["timestamp"]

@@ -109,7 +109,7 @@ def test_other_values_in_a_record_get_a_yes_only_where_they_are_valid(
 @pytest.mark.parametrize("day", ["02-29", "02-30", "04-31", "13-01", "00-10", "01-00", "12-32"])
 @pytest.mark.parametrize("year", ["2024", "2025", "0000", "1900"])
 def test_only_days_of_the_calendar_get_a_yes(year: str, day: str) -> None:
-    """A leap day may wait for the full check; a day that never was is no valid time."""
+    """A leap day may wait for the full check; a day that never was is not a valid time."""
     text = re.sub(r'"2025-01-13(T[^"]*)"', rf'"{year}-{day}\1"', GOLDEN_LINES[0].decode())
     assert not says_yes(text) or is_valid(text)
     assert f"{year}-{day}" in text

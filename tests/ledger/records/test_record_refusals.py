@@ -108,7 +108,7 @@ def test_a_wrong_envelope_field_is_refused(changes: dict[str, Any]) -> None:
 
 
 def test_success_belongs_to_the_event_type() -> None:
-    """A loss that claims to be a success is no valid record, nor a failure without a message."""
+    """A loss that claims to be a success is not a valid record, nor a failure without a message."""
     with pytest.raises(RecordError, match="success"):
         decode_event(altered(BACKUP_LINE, success=True))
     with pytest.raises(RecordError, match="error_message"):

@@ -215,7 +215,7 @@ class TestWitnesses:
             cosign_checkpoint(data, LOG_VKEY, WITNESS, TIME_SECONDS)
 
     def test_a_witness_does_not_cosign_twice_nor_with_a_log_key(self) -> None:
-        """One cosignature a witness, and a log's key is no witness."""
+        """One cosignature a witness, and a log's key is not witness."""
         once = cosign_checkpoint(SIGNED, LOG_VKEY, WITNESS, TIME_SECONDS)
         with pytest.raises(NoteError, match="twice"):
             cosign_checkpoint(once, LOG_VKEY, WITNESS, TIME_SECONDS + 1)

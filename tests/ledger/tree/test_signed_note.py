@@ -341,7 +341,7 @@ class TestNotes:
         "data", [b"", b"\n", b"\n\n", b"a\n", b"a\n\n", b"\n\n\n", b"a\n\nb\n", b"\xff\n\n\xff\n"]
     )
     def test_what_has_no_text_and_signatures_is_refused(self, data: bytes) -> None:
-        """Pieces of a note are no note."""
+        """Pieces of a note are not a note."""
         with pytest.raises(NoteError):
             Note.from_bytes(data)
 

@@ -41,14 +41,14 @@ function base64(text, what) {
   try {
     raw = atob(text);
   } catch {
-    throw new Wrong(`${what} is no base64`);
+    throw new Wrong(`${what} is not base64`);
   }
   if (btoa(raw) !== text) throw new Wrong(`${what} is not spelled the one way that base64 has`);
   return Uint8Array.from(raw, (each) => each.charCodeAt(0));
 }
 
 function decimal(text, what) {
-  if (!/^(0|[1-9][0-9]{0,18})$/.test(text)) throw new Wrong(`${what} is no number`);
+  if (!/^(0|[1-9][0-9]{0,18})$/.test(text)) throw new Wrong(`${what} is not a number`);
   if (BigInt(text) > MAX_SIZE) throw new Wrong(`${what} is too large`);
   return BigInt(text);
 }
@@ -57,7 +57,7 @@ function utf8(bytes, what) {
   try {
     return decoder.decode(bytes);
   } catch {
-    throw new Wrong(`${what} is no text`);
+    throw new Wrong(`${what} is not text`);
   }
 }
 
@@ -66,7 +66,7 @@ function parseProof(text) {
   const at = text.indexOf("\n\n");
   if (at < 0) throw new Wrong("the proof has no checkpoint");
   const [header, ...lines] = text.slice(0, at).split("\n");
-  if (header !== "c2sp.org/tlog-proof@v1") throw new Wrong("this is no proof file");
+  if (header !== "c2sp.org/tlog-proof@v1") throw new Wrong("this is not a proof file");
   if (lines[0]?.startsWith("extra ") && !base64(lines.shift().slice(6), "the extra data").length) {
     throw new Wrong("the extra data is empty");
   }
@@ -104,7 +104,7 @@ function parseSignature(line) {
 async function parseCheckpoint(note) {
   const { text, signatures } = parseNote(note);
   const [origin, size, root, ...rest] = text.slice(0, -1).split("\n");
-  if (root === undefined || !origin || rest.includes("")) throw new Wrong("this is no checkpoint");
+  if (root === undefined || !origin || rest.includes("")) throw new Wrong("this is not a checkpoint");
   const found = { text, signatures, origin, size: decimal(size, "the checkpoint's size"), root: base64(root, "the root") };
   if (found.root.length !== 32 || (found.size === 0n && hex(found.root) !== hex(await sha256()))) {
     throw new Wrong("the checkpoint has no root that fits its size");
@@ -115,7 +115,7 @@ async function parseCheckpoint(note) {
 // `name+hex(id)+base64(type + key)`; the id must be that of the name and the key.
 async function parseKey(text, type = ED25519) {
   const [name, hash, ...rest] = text.split("+");
-  if (!NAME.test(name) || !rest.length) throw new Wrong("this is no public key of a ledger: name+hash+key");
+  if (!NAME.test(name) || !rest.length) throw new Wrong("this is not a public key of a ledger: name+hash+key");
   const bytes = base64(rest.join("+"), "the key");
   if (bytes[0] !== type || bytes.length !== 33) throw new Wrong(`this is no Ed25519 key of type ${type}`);
   const id = (await sha256(encoder.encode(`${name}\n`), bytes)).slice(0, 4);
@@ -142,7 +142,7 @@ async function isSigned(key, signature, text) {
     imported = await crypto.subtle.importKey("raw", key.bytes, "Ed25519", false, ["verify"]);
   } catch (error) {
     if (error.name === "NotSupportedError") return null;
-    throw new Wrong("the key is no point of the curve");
+    throw new Wrong("the key is not a point of the curve");
   }
   return crypto.subtle.verify("Ed25519", imported, signature, encoder.encode(text));
 }

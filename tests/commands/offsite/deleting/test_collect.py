@@ -271,7 +271,7 @@ def test_an_older_ledger_that_is_put_back_meanwhile_deletes_nothing_more(
     world = deleting.offsite.world
     world.advance(hours=25)
     packs = deleting.offsite.objects("packs/")
-    announce = collecting.delete_due.__globals__["_announce"]
+    announce = collecting.delete_due.__globals__["_begin_deletion"]
 
     def announced(*arguments: object) -> object:
         witness = announce(*arguments)
@@ -282,7 +282,7 @@ def test_an_older_ledger_that_is_put_back_meanwhile_deletes_nothing_more(
         return witness
 
     with monkeypatch.context() as patched:
-        patched.setitem(collecting.delete_due.__globals__, "_announce", announced)
+        patched.setitem(collecting.delete_due.__globals__, "_begin_deletion", announced)
         with pytest.raises(RepositoryForked, match="another ledger was put in its place"):
             deleting.collect()
     assert deleting.offsite.objects("packs/") == packs
