@@ -92,11 +92,14 @@ def read_credentials(site: Site, name: str) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise InvalidArgument(f"{path} can be read by others; make it private: chmod 600")
-        tables = tomllib.loads(read_given(path, MAX_CREDENTIALS_BYTES).decode())
+        is_private = not stat.S_IMODE(path.stat().st_mode) & 0o077
+        content = read_given(path, MAX_CREDENTIALS_BYTES) if is_private else b""
     except OSError as error:
         raise InvalidArgument(f"{path} cannot be read: {error.strerror}") from error
+    if not is_private:
+        raise InvalidArgument(f"{path} can be read by others; make it private: chmod 600")
+    try:
+        tables = tomllib.loads(content.decode())
     except ValueError:
         raise InvalidArgument(f"{path} is not TOML with a table for each destination") from None
     return {key: str(value) for key, value in tables.get(name, {}).items()}

@@ -20,6 +20,8 @@ _IN_OUR_WORDS = (
     (r"Input should be greater than (\S+)", r"use more than \1"),
     (r"Input should be less than (\S+)", r"use less than \1"),
     (r"Input should be ('.*)", r"use \1"),
+    (r"\S+ is not in the range x>=(\S+?)(?=[.;]|$)", r"use \1 or more"),
+    (r"\S+ is not in the range (\S+?)<=x<=(\S+?)(?=[.;]|$)", r"use \1 to \2"),
     (r"String should have at least (\d+) characters?", r"use at least \1 characters"),
     (r"String should match pattern '\^https\?://.*", "use an address that begins with https://"),
     (r"String should match pattern '\^\(\[01\]\[0-9\].*", "use a time of day, such as 07:00"),

@@ -63,7 +63,7 @@ def unknown(*command: str, after: tuple[str, ...] = ()) -> list[Case]:
     wrong = ("../app.db", "a\0b", "")
     return [
         *(case(NOT_FOUND, "there is no backup", *command, name, *after) for name in absent),
-        *(case(USAGE, "no plain file name", *command, name, *after) for name in wrong),
+        *(case(USAGE, "not a plain file name", *command, name, *after) for name in wrong),
     ]
 
 
@@ -95,7 +95,9 @@ BACKUPS = [
     case(USAGE, "give a reason", "backup", "hold", "one.db", "--reason", "  "),
     case(USAGE, "4096", "backup", "hold", "one.db", "--reason", "x" * 5_000),
     case(USAGE, "has passed", "backup", "hold", "one.db", "--reason", "x", "--until", "2001-01-01"),
-    case(USAGE, "no date or time", "backup", "hold", "one.db", "--reason", "x", "--until", "soon"),
+    case(
+        USAGE, "not a date or time", "backup", "hold", "one.db", "--reason", "x", "--until", "soon"
+    ),
 ]
 USER_IDS = (
     "0",
@@ -133,7 +135,7 @@ SETTINGS = [
         for count in ("0", "31", "-1", "99999999999999999999")
     ),
     case(USAGE, "--keep", "settings", "set", "1", "--keep", "many"),
-    case(USAGE, "no frequency", "settings", "set", "1", "--frequency", "hourly"),
+    case(USAGE, "not a valid frequency", "settings", "set", "1", "--frequency", "hourly"),
     case(USAGE, "no time zone", "settings", "set", "1", "--timezone", "Mars/Base"),
     case(USAGE, "no time zone", "settings", "set", "1", "--timezone", "../../etc/passwd"),
     case(NOT_FOUND, "has no backup settings", "settings", "show", "9"),
@@ -147,10 +149,10 @@ OTHERS = [
     case(USAGE, "'many'", "retention", "apply", "many", "--global"),
     case(USAGE, "days_old", "retention", "cleanup-protected", "--days", "-1"),
     *(
-        case(USAGE, "no date or time", "audit", "log", "--since", moment)
+        case(USAGE, "not a date or time", "audit", "log", "--since", moment)
         for moment in ("yesterday", "2025-13-01", "2025-01-13T25:00", "20250113", "", "2025-02-30")
     ),
-    case(USAGE, "no date or time", "audit", "log", "--until", "0001-01-01T00:00+14:00"),
+    case(USAGE, "not a date or time", "audit", "log", "--until", "0001-01-01T00:00+14:00"),
     case(USAGE, "--limit", "audit", "log", "--limit", "0"),
     case(NOT_FOUND, "nothing is recorded", "audit", "history", "backup/../x"),
     case(NOT_FOUND, "nothing is recorded", "audit", "history", "\x1b[31m"),

@@ -126,10 +126,10 @@ def test_a_checkpoint_that_was_kept_is_compared(kept: Place) -> None:
     ("options", "says"),
     [
         (["--checkpoint", "public"], "needs --public-key"),
-        (["--checkpoint", "public", "--public-key", "nonsense"], "no public key"),
+        (["--checkpoint", "public", "--public-key", "nonsense"], "not a public key"),
         (["--checkpoint", "public", "--public-key", "PUBLIC"], "is not a checkpoint"),
         (["--checkpoint", "nothing", "--public-key", "PUBLIC"], "nothing cannot be read"),
-        (["--public-key", "PRIVATE"], "no public key"),
+        (["--public-key", "PRIVATE"], "not a public key"),
     ],
 )
 def test_wrong_keys_and_checkpoints_are_usage_errors(
@@ -300,7 +300,7 @@ def test_a_bundle_that_is_not_there_is_not_found(kept: Place) -> None:
     missing = kept.run("audit", "verify-bundle", "nothing", "--public-key", public())
     require_clear(missing, NOT_FOUND, "nothing")
     bad = kept.run("audit", "verify-bundle", "backups", "--public-key", "nonsense")
-    require_clear(bad, USAGE, "no public key")
+    require_clear(bad, USAGE, "not a public key")
 
 
 @pytest.mark.parametrize("command", ["verify", "checkpoint", "prove"])

@@ -208,7 +208,7 @@ def test_a_prefix_is_a_name(place: Place) -> None:
     """Nothing else reaches the script."""
     for prefix in ("", "A", "a b", "a;drop", "pg_own", "a" * 51):
         ended = place.run("--ledger", "postgresql://x/y", "ledger", "roles", "--prefix", prefix)
-        require_clear(ended, USAGE, "no prefix of a role's name")
+        require_clear(ended, USAGE, "not a prefix of a role's name")
 
 
 def test_work_goes_on_on_the_copy(place: Place, postgresql: Server) -> None:

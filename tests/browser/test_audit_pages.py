@@ -87,7 +87,7 @@ def test_a_tampered_record_is_not_proved(office: Office) -> None:
     [
         ("example.com/other+aaaaaaaa+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "wrongly"),
         ("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", "the key of"),
-        ("nonsense", "no public key"),
+        ("nonsense", "not a public key"),
     ],
 )
 def test_another_key_proves_nothing(office: Office, key: str, told: str) -> None:
@@ -139,7 +139,7 @@ def test_the_log_is_filtered_and_a_story_is_told(office: Office) -> None:
         page.get_by_role("link", name=re.compile("^position ")).first.click()
         expect(page.get_by_text("Settings created")).to_be_visible()
         page.goto(f"{office.address}/console/audit?since=yesterday")
-        expect(page.get_by_role("alert")).to_contain_text("no date or time")
+        expect(page.get_by_role("alert")).to_contain_text("not a date or time")
 
 
 def test_the_slider_travels(office: Office) -> None:

@@ -53,7 +53,8 @@ ResourceOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="One thing: a stream, or the type or id of it.")
 ]
 TextOption = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="With this text in its details.")
+    str | None,
+    typer.Option("--text", metavar="TEXT", help="With this text in its details."),
 ]
 AsOfOption = Annotated[
     str | None,
