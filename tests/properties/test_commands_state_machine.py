@@ -32,7 +32,7 @@ from commands.site.configuration import load_configuration
 from commands.site.opening import open_site
 from commands.site.site import Site
 from commands.verification.verify import verify_backup
-from ledger.append.clock_doubt import HOUR, YEAR
+from ledger.append.clock_doubt import HOUR, YEAR, clock_doubt
 from ledger.append.ledger import RecordedEvent
 from ledger.clock import ManualClock, to_microseconds
 from ledger.events.restoring import RestoreStarted
@@ -220,7 +220,11 @@ class Commands(RuleBasedStateMachine):
     def both_clean_ups_run(self) -> None:
         held = {backup.backup_id for backup in self.present() if backup.holds}
         clean_up_empty(self.site, self.context())
-        clean_up_old_protected(self.site, self.context(), 3)
+        try:
+            clean_up_old_protected(self.site, self.context(), 3)
+        except Refused:  # by age, which nobody can tell while the clock is in doubt
+            with self.site.ledger.engine.connect() as ledger:
+                assert clock_doubt(ledger, to_microseconds(self.clock.now())) is not None
         assert held <= {backup.backup_id for backup in self.present()}
 
     @precondition(has_backups)
