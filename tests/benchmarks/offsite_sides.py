@@ -135,9 +135,12 @@ class _Watched:
 
     def _watch(self) -> None:
         children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+        own = Path("/proc/self/cmdline").read_bytes()
         while not self._ended.wait(0.02):
             with suppress(OSError, ValueError, IndexError):
                 for child in children.read_text().split():
+                    if Path(f"/proc/{child}/cmdline").read_bytes() == own:
+                        continue  # forked just now: its memory is still ours
                     for line in Path(f"/proc/{child}/status").read_text().splitlines():
                         if line.startswith("VmHWM"):
                             self.peak_mb = max(self.peak_mb, int(line.split()[1]) / 1024)
