@@ -16,6 +16,7 @@ from commands.audit.keys import read_private_key
 from commands.audit.sign_checkpoint import keep_copy
 from commands.audit.witness_policy import witness_policy
 from commands.audit.witness_states import witness_states
+from commands.errors import CommandError
 from ledger.append.database import translated_errors, writing
 from ledger.append.kept_checkpoints import (
     KeptCheckpoint,
@@ -25,6 +26,7 @@ from ledger.append.kept_checkpoints import (
     with_cosignatures,
 )
 from ledger.append.ledger import Draft
+from ledger.errors import LedgerError
 from ledger.events.housekeeping import CheckpointCosigned, WitnessRefused
 from ledger.tree.checkpoint import open_checkpoint
 from ledger.tree.signed_note import NoteError
@@ -88,6 +90,23 @@ def cosign_newest(site: Site, context: Context) -> Cosigned | None:
         _put_outside(configuration, key, kept)
     _record(site, context, key, kept, done, refusals)
     return Cosigned(tuple(done), refusals)
+
+
+def with_witnesses(site: Site, context: Context, kept: KeptCheckpoint) -> KeptCheckpoint:
+    """A checkpoint just signed with the cosignatures that can be had now, for what is given away.
+
+    Witnesses that do not answer are named in the log: their refusal stops nothing.
+    """
+    configuration = site.configuration
+    try:
+        cosign_newest(site, context)
+    except (CommandError, LedgerError) as error:
+        logger.warning("a checkpoint that is given away was not cosigned: %s", error)
+    if configuration.checkpoint_key is None or not configuration.witnesses:
+        return kept
+    key = read_private_key(configuration.checkpoint_key).verifier()
+    with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
+        return with_cosignatures(connection, kept, key, witness_policy(configuration).keys)
 
 
 def _has(kept: KeptCheckpoint, key: VerifierKey, witness: Witness) -> bool:

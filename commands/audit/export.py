@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from commands.audit.cosign import cosign_newest
+from commands.audit.cosign import with_witnesses
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import NOT_FOUND, CommandError, TargetExists
 from commands.sqlite.errors import FileInTheWay
@@ -18,7 +18,6 @@ from commands.sqlite.files import create_private, file_error, flush_directory, f
 from commands.sqlite.publishing import publish_new
 from ledger.append.database import translated_errors
 from ledger.append.ledger import Draft
-from ledger.errors import LedgerError
 from ledger.events.housekeeping import EvidenceExported
 from ledger.evidence.bundle import Choice, Written, write_bundle, write_zip
 from ledger.vocabulary import LEDGER_STREAM
@@ -63,7 +62,7 @@ def export_evidence(
         raise TargetExists(f"{out} exists already and is left alone; choose another name")
     engine = site.ledger.engine
     kept = sign_checkpoint(engine, key, site.clock, site.configuration.checkpoint_folder)
-    _ask_witnesses(site, context)
+    kept = with_witnesses(site, context, kept)
     staging = _staging_beside(out)
     try:
         folder = staging / "bundle"
@@ -83,14 +82,6 @@ def export_evidence(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Exported(out, written, kept)
-
-
-def _ask_witnesses(site: Site, context: Context) -> None:
-    """So that the bundle's own checkpoint is cosigned; it says itself by whom, and by whom not."""
-    try:
-        cosign_newest(site, context)
-    except (CommandError, LedgerError) as error:
-        logger.warning("the bundle's checkpoint was not cosigned: %s", error)
 
 
 def _staging_beside(out: Path) -> Path:

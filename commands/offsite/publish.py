@@ -9,6 +9,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from commands.audit.cosign import with_witnesses
 from commands.audit.keys import read_private_key
 from commands.audit.sign_checkpoint import has_news, sign_checkpoint
 from commands.errors import CommandError
@@ -19,6 +20,7 @@ from commands.offsite.log.place import LogPlace
 from commands.offsite.log.tiles import write_log
 from commands.offsite.repository.layout import LEDGER
 from commands.offsite.repository.seal import Sealer
+from commands.site import actors
 from ledger.append.leases_and_names import claim_lease, end_lease
 from ledger.errors import LedgerError
 
@@ -47,6 +49,7 @@ def publish_ledger(site: Site, destination: Destination) -> int:
         store = open_session(site, destination)
         folder = site.configuration.checkpoint_folder
         kept = sign_checkpoint(site.ledger.engine, read_private_key(key_path), site.clock, folder)
+        kept = with_witnesses(site, site.context(actors.SYSTEM), kept)
         sealer = Sealer(destination.recipients)
         size = write_log(site.ledger.engine, LogPlace(store, LEDGER, sealer), kept)
     remember_published(site, destination, size)

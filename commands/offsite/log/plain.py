@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands.audit.cosign import with_witnesses
 from commands.audit.keys import read_private_key
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import InvalidArgument
@@ -20,6 +21,7 @@ from commands.offsite.repository.folder_store import FolderStore
 from commands.offsite.repository.layout import REPOSITORY
 from commands.offsite.repository.opening import open_store
 from commands.offsite.repository.seal import Sealer
+from commands.site import actors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +60,7 @@ def publish_log(
     _require_ours(site, store)
     folder = site.configuration.checkpoint_folder
     kept = sign_checkpoint(site.ledger.engine, signer, site.clock, folder)
+    kept = with_witnesses(site, site.context(actors.SYSTEM), kept)
     return write_log(site.ledger.engine, LogPlace(store, "", sealer), kept)
 
 

@@ -22,6 +22,7 @@ from commands.health.facts import verdict_of
 from commands.notifications.incidents import incident_of
 from commands.offsite.add import NewDestination, add_destination
 from commands.offsite.destinations import find_destination
+from commands.offsite.log.plain import publish_log
 from commands.offsite.publish import publish_if_behind
 from commands.scheduler.checks import Checks
 from commands.scheduler.witnessing import WitnessThread
@@ -329,6 +330,22 @@ def test_a_ledger_that_is_published_does_not_grow_by_itself(
         publish_if_behind(site, find_destination(site, "nas"))
         sizes.append(site.ledger.log_recorder.head().size)
     assert sizes[-1] == sizes[-2] == sizes[-3], sizes
+
+
+def test_what_is_published_carries_them_where_witnesses_answer(
+    signing: World, key_path: Path, tmp_path: Path, witnesses: list[Witness]
+) -> None:
+    """Whoever reads there need not ask us; and a witness that is away stops no publication."""
+    key, policy = read_private_key(key_path), witness_policy(signing.site.configuration)
+    publish_log(signing.site, str(tmp_path / "log"))
+    note = (tmp_path / "log" / "checkpoint").read_bytes()
+    first = open_checkpoint(note, key.verifier(), policy.keys, quorum=3).checkpoint
+    for each in witnesses:
+        each.answers = [(500, b"")]
+    signing.configure(1, keep_count=9)
+    publish_log(signing.site, str(tmp_path / "log"))
+    note = (tmp_path / "log" / "checkpoint").read_bytes()
+    assert open_checkpoint(note, key.verifier()).checkpoint.size > first.size
 
 
 def test_who_refused_is_asked_again_after_an_interval(
