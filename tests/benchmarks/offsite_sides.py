@@ -9,7 +9,7 @@ import os
 import sqlite3
 import subprocess
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -76,10 +76,8 @@ class Ours:
         if digest is None:
             job = self.repository.job(path)
         else:
-            size = path.stat().st_size
-            job = self.repository.job(
-                Path(os.devnull), path=str(path), size=size, sha256=digest, filename=path.name
-            )
+            empty = self.repository.job(Path(os.devnull))
+            job = replace(empty, path=str(path), size=path.stat().st_size, sha256=digest)
         with _Watched() as watched:
             result = run_copy(job)
         self.repository.jobs[job.copy_id], self.repository.results[job.copy_id] = job, result
@@ -135,12 +133,12 @@ class _Watched:
 
     def _watch(self) -> None:
         children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-        own = Path("/proc/self/cmdline").read_bytes()
+        ours = Path("/proc/self/cmdline").read_bytes()
         while not self._ended.wait(0.02):
             with suppress(OSError, ValueError, IndexError):
                 for child in children.read_text().split():
-                    if Path(f"/proc/{child}/cmdline").read_bytes() == own:
-                        continue  # forked just now: its memory is still ours
+                    if Path(f"/proc/{child}/cmdline").read_bytes() == ours:
+                        continue  # it has not begun its program, and has our memory until then
                     for line in Path(f"/proc/{child}/status").read_text().splitlines():
                         if line.startswith("VmHWM"):
                             self.peak_mb = max(self.peak_mb, int(line.split()[1]) / 1024)

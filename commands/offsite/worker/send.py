@@ -165,10 +165,18 @@ class _Sender:
             self._resolve()
             self.pages_used = self._count_pages()
             leaving = self._index.hardly_used(self._job.source, self.pages_used)
-            if self._job.share and leaving:
+            if self._job.share and leaving and self._kept_most():
                 self._leave(leaving, descriptor, executor)
                 self.pages_used = self._count_pages()
         return bytes(blocks)
+
+    def _kept_most(self) -> bool:
+        """Whether three quarters of the pages are those of earlier copies.
+
+        Where more change from copy to copy, what is left of a pack changes too before it is needed
+        again, and sending it now would be for nothing.
+        """
+        return 4 * self.new_chunks * self._chunk_bytes < self._job.size
 
     def manifest(self) -> bytes:
         """The manifest's object."""

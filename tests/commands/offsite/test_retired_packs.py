@@ -56,6 +56,19 @@ def test_a_pack_of_which_less_than_half_is_used_is_left(
     assert repository.fetched() == path.read_bytes()
 
 
+def test_a_copy_with_many_new_pages_leaves_a_pack_to_the_next_one(
+    repository: Repository, tmp_path: Path
+) -> None:
+    """What is left of a pack changes as well where so much does, so it is not sent before."""
+    path = tmp_path / "file"
+    first = repository.copy(write(path, *numbered(0, 10)))
+    much = repository.copy(write(path, *numbered(0, 4), *numbered(4, 10, day=1)))
+    assert much.new_pages == 6
+    assert set(first.pack_names) < set(much.pack_names)
+    assert repository.copy(path).new_pages == 4
+    assert repository.fetched() == path.read_bytes()
+
+
 def test_pages_of_several_packs_are_left_at_once_each_sent_once(
     repository: Repository, tmp_path: Path
 ) -> None:
@@ -78,6 +91,7 @@ def test_a_file_that_changes_while_a_pack_is_left_gives_no_copy(
 ) -> None:
     path = write(tmp_path / "file", *numbered(0, 10))
     repository.copy(path)
+    repository.copy(write(path, *numbered(0, 5), *numbered(5, 10, day=1)))
     write(path, *numbered(0, 4), *numbered(4, 10, day=1))
     monkeypatch.setattr(os, "pread", changed_page(os.pread))
     with pytest.raises(BackupChangedError):
