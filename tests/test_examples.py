@@ -85,6 +85,7 @@ def answers(address: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_application_backs_itself_up_while_it_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

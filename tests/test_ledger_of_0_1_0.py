@@ -75,6 +75,7 @@ def _as_kept(row: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+@pytest.mark.slow
 def test_its_proof_still_holds(site: Site) -> None:
     """Every record, column, node and the root, as that version left them, then grown."""
     engine = site.ledger.engine
@@ -86,6 +87,7 @@ def test_its_proof_still_holds(site: Site) -> None:
     assert set(later) <= {"ledger.source_moved", "ledger.projection_rebuilt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", KEYS)
 def test_its_read_models_say_what_they_said(site: Site, table: str) -> None:
     """As they were found, and folded again from the first event."""
@@ -106,6 +108,7 @@ def test_read_models_that_are_gone_come_back(site: Site, tmp_path: Path) -> None
     again.close()
 
 
+@pytest.mark.slow
 def test_life_goes_on(site: Site) -> None:
     """Settings change, runs that are due are taken, and the proof holds."""
     configure(site, site.context(operator()), 4, {"keep_count": 2})

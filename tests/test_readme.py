@@ -32,6 +32,7 @@ def application_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     BackupScheduler.reset_instance()
 
 
+@pytest.mark.slow
 def test_the_readmes_python_runs(
     application_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

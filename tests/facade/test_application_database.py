@@ -66,6 +66,7 @@ def test_former_settings_become_events_and_keep_their_values(db_path: Path) -> N
     session.get_bind().dispose()  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_an_uncommitted_write_of_the_application_delays_only_the_table(
     application: Application,
 ) -> None:
@@ -80,6 +81,7 @@ def test_an_uncommitted_write_of_the_application_delays_only_the_table(
     assert stored.scalar_one() == 6
 
 
+@pytest.mark.slow
 def test_the_sessions_transaction_is_never_touched(application: Application) -> None:
     """What the application has not committed is still its own to roll back."""
     application.session.execute(text("INSERT INTO cases (user_id, title) VALUES (1, 'maybe')"))
@@ -90,6 +92,7 @@ def test_the_sessions_transaction_is_never_touched(application: Application) -> 
     assert count == 50
 
 
+@pytest.mark.slow
 def test_restoring_an_older_application_database_rolls_no_history_back(
     application: Application, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_what_keeps_the_scheduler_from_its_first_check_is_raised_by_start(
     assert not application.scheduler.is_running
 
 
+@pytest.mark.slow
 def test_it_can_be_started_again(application: Application) -> None:
     """After a stop, and after it was forgotten as the one of the process."""
     application.scheduler.check_interval = 300

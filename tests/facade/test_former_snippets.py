@@ -119,6 +119,7 @@ def test_start_runs_what_was_missed_and_stop_ends_it(application: Application) -
     ]
 
 
+@pytest.mark.slow
 def test_the_audit_logger_hears_the_documented_shape(application: Application) -> None:
     """The snippet "Audit Log Example"."""
     scheduler = application.scheduler
@@ -181,6 +182,7 @@ def test_backups_are_listed_newest_first_and_private(application: Application) -
     assert service.get_database_size() == application.db_path.stat().st_size
 
 
+@pytest.mark.slow
 def test_a_restore_brings_the_rows_back_and_keeps_the_current_ones(
     application: Application,
 ) -> None:
@@ -210,6 +212,7 @@ def test_deleting_protected_backups_needs_force(application: Application) -> Non
     assert service.get_backup_by_filename(backup.filename) is None
 
 
+@pytest.mark.slow
 def test_retention_by_hand_deletes_what_its_summary_says(application: Application) -> None:
     """The snippet "Manual Retention Application"."""
     service, policy = application.backup_service, application.retention_policy
@@ -224,6 +227,7 @@ def test_retention_by_hand_deletes_what_its_summary_says(application: Applicatio
     assert len(service.list_backups()) == 3
 
 
+@pytest.mark.slow
 def test_one_users_retention_leaves_the_others_alone(application: Application) -> None:
     """The former service deleted another user's backups here."""
     scheduler = application.scheduler

@@ -187,6 +187,7 @@ def test_a_refusal_is_recorded_once_and_harms_nobody(
     assert state.reason == reason or state.cosigned_size is not None
 
 
+@pytest.mark.slow
 def test_a_witness_that_is_gone_is_named_by_status_until_it_is_back(
     signing: World, witnesses: list[Witness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +224,7 @@ def test_a_witness_that_saw_another_history_is_a_bad_finding(
     assert finding.is_bad
 
 
+@pytest.mark.slow
 def test_another_history_is_told_at_once_and_an_absence_is_not(
     signing: World, witnesses: list[Witness]
 ) -> None:

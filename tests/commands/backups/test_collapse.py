@@ -116,6 +116,7 @@ def whole_ones(world: World) -> list[BackupCreated]:
     return [each for each in created if each.row_count >= 300 and each.filename in names]
 
 
+@pytest.mark.slow
 def test_the_last_backup_before_a_collapse_stays(emptied: World) -> None:
     """However many nights go by; and its reason is recorded."""
     (whole,) = whole_ones(emptied)
@@ -127,6 +128,7 @@ def test_the_last_backup_before_a_collapse_stays(emptied: World) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_backup_of_a_collapse_says_what_it_is_compared_with(emptied: World) -> None:
     """Never with another collapse: that one is no better."""
     created = emptied.recorded(BackupCreated)
@@ -135,6 +137,7 @@ def test_every_backup_of_a_collapse_says_what_it_is_compared_with(emptied: World
     assert created[3].warnings == ["rows fell from 300 to 0"]
 
 
+@pytest.mark.slow
 def test_status_tells_of_a_collapse_until_it_is_accepted(emptied: World) -> None:
     """With the words of the warning, and both ways out."""
     newest = present(emptied)[0].filename
@@ -155,6 +158,7 @@ def test_after_accepting_retention_goes_on(emptied: World) -> None:
     assert emptied.recorded(BackupCreated)[-1].warnings == []
 
 
+@pytest.mark.slow
 def test_accepting_one_accepts_those_that_hold_as_much(emptied: World) -> None:
     """Its own night and the nights after it; each has an event of its own."""
     first = emptied.recorded(BackupCreated)[-2].filename
@@ -175,6 +179,7 @@ def test_a_restore_ends_a_collapse(emptied: World) -> None:
     assert whole.filename not in [each.filename for each in present(emptied)]
 
 
+@pytest.mark.slow
 def test_a_restore_elsewhere_ends_nothing(emptied: World) -> None:
     """A person only had a look."""
     (whole,) = whole_ones(emptied)
@@ -183,6 +188,7 @@ def test_a_restore_elsewhere_ends_nothing(emptied: World) -> None:
     assert [each.filename for each in whole_ones(emptied)] == [whole.filename]
 
 
+@pytest.mark.slow
 def test_a_later_backup_that_is_whole_ends_a_collapse(emptied: World) -> None:
     """The application has its rows again."""
     fill_cases(emptied.database, 290)
@@ -191,6 +197,7 @@ def test_a_later_backup_that_is_whole_ends_a_collapse(emptied: World) -> None:
     assert status_facts(emptied.site, emptied.clock.now())["findings"] == []
 
 
+@pytest.mark.slow
 def test_each_owner_keeps_one_from_before_a_collapse(world: World) -> None:
     """Also where their last good backups are of different nights."""
     fill_cases(world.database, 300)
@@ -214,6 +221,7 @@ def test_an_ordinary_backup_has_nothing_to_accept(world: World) -> None:
     assert world.recorded(BackupAccepted) == []
 
 
+@pytest.mark.slow
 def test_accepting_twice_is_refused(emptied: World) -> None:
     newest = present(emptied)[0].filename
     accept_backup(emptied.site, emptied.context(), newest)

@@ -74,6 +74,7 @@ def test_a_hook_that_fails_is_recorded_with_what_it_said(make_world: MakeWorld) 
     assert event.error_message == "it ended with exit code 3"
 
 
+@pytest.mark.slow
 def test_a_hook_ends_in_time_with_its_children(make_world: MakeWorld, tmp_path: Path) -> None:
     """One that hangs keeps nobody waiting, and leaves nothing behind that writes later."""
     late = tmp_path / "late"

@@ -305,6 +305,7 @@ def test_accepted_findings_are_not_told_again(world: World) -> None:
     assert (details.condition, details.warnings) == ("flawed", [])
 
 
+@pytest.mark.slow
 def test_flawed_backup_is_restored_only_by_force(world: World) -> None:
     """Or elsewhere, to look at it."""
     make_flawed(world.database)

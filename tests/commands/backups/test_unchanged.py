@@ -30,6 +30,7 @@ def sharing(make_world: MakeWorld) -> World:
     return make_world(share_unchanged=True)
 
 
+@pytest.mark.slow
 def test_unchanged_database_is_kept_once_and_a_changed_one_again(sharing: World) -> None:
     """The event says with which backup the file is shared; the list says it counts once."""
     first = take(sharing, "1.db")
@@ -104,6 +105,7 @@ def test_herd_shares_with_the_file_of_its_first_user(make_world: MakeWorld) -> N
     require_whole(world.site)
 
 
+@pytest.mark.slow
 def test_a_herd_that_dies_before_its_shared_file_has_names_is_published_by_the_next_process(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

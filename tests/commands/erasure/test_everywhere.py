@@ -27,6 +27,7 @@ from tests.commands.erasure.office import ANNA, SECRETS, USER, erase_all, fill
 from tests.commands.world import MIDNIGHT, World
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 def test_the_past_is_what_it_was_but_for_the_texts(world: World) -> None:
     """At every position, of all and of one user; also before the erasure."""
@@ -47,6 +48,7 @@ def test_the_past_is_what_it_was_but_for_the_texts(world: World) -> None:
         assert {each.user_id for each in own.backups} <= {1}
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 def test_a_copy_carries_erased_records(world: World, tmp_path: Path) -> None:
     """The same root, names and leases; and what was erased since it was begun goes there, too."""
@@ -91,6 +93,7 @@ def test_states_that_were_kept_are_folded_again(world: World) -> None:
     assert site.ledger.load(stream, evolve_schedule, SCHEDULE_FORM) == before
 
 
+@pytest.mark.slow
 def test_a_restore_lists_the_erasures_that_are_younger_than_its_backup(world: World) -> None:
     """They are to be repeated in the database that comes back."""
     fill(world)

@@ -95,6 +95,7 @@ def old_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_of_older_records_a_guess_can_be_confirmed_where_their_id_is_known(
     old_folder: Path,
 ) -> None:

@@ -43,6 +43,7 @@ def without_texts(rows: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[
     }
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 def test_what_a_person_left_is_erased_and_all_else_stays(world: World) -> None:
     """The history is whole, the read models are the same but for the texts, live and rebuilt."""
@@ -67,6 +68,7 @@ def test_what_a_person_left_is_erased_and_all_else_stays(world: World) -> None:
     assert rows_of(world) == after
 
 
+@pytest.mark.slow
 def test_the_bytes_are_nowhere_in_the_folder(world: World) -> None:
     """Not in the ledger, its log, its free pages, the read models, or what was kept of them."""
     fill(world)
@@ -129,6 +131,7 @@ def test_kept_says_what_folds_need_and_nothing_personal(world: World) -> None:
     assert row.leaf_hash.hex() == redacted.leaf_hash
 
 
+@pytest.mark.slow
 def test_a_redaction_may_lose_ticket_and_reason_and_nothing_else(world: World) -> None:
     """Who erased what stays known; what was kept can be read through both."""
     fill(world)

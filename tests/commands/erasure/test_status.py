@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from commands.backups.delete import delete_backup
 from commands.backups.hold import release_holds
 from commands.erasure.find import Person
@@ -16,6 +18,7 @@ def test_nothing_was_erased(world: World) -> None:
     assert remaining(world.site, world.clock.now()) == []
 
 
+@pytest.mark.slow
 def test_the_last_older_backup_is_gone_as_retention_says(world: World) -> None:
     """Not before; and the answer is a bound that holds when the nights have passed."""
     fill(world)
@@ -37,6 +40,7 @@ def test_the_last_older_backup_is_gone_as_retention_says(world: World) -> None:
     assert not found.is_unknown
 
 
+@pytest.mark.slow
 def test_where_no_rule_deletes_it_the_date_is_unknown(world: World) -> None:
     """Held without an end; a schedule that does not run; a backup of nobody's."""
     fill(world)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
+
 from commands.backups.take import take_backup
 from commands.health.causes import causes_of_failures, on_days
 from commands.health.facts import status_facts
@@ -25,6 +27,7 @@ def night(world: World, *, is_away: bool) -> None:
     world.advance(hours=21)
 
 
+@pytest.mark.slow
 def test_runs_that_failed_for_one_reason_are_one_cause(make_world: MakeWorld) -> None:
     """How many runs of how many users, on which days, and whether it is over."""
     world = make_world()

@@ -38,6 +38,7 @@ def texts(offsite: Offsite) -> list[str]:
     return [each.text for each in found if each.kind == "offsite"]
 
 
+@pytest.mark.slow
 def test_a_backup_that_waits_too_long_for_its_copy_is_late(offsite: Offsite) -> None:
     """Within offsite_overdue_hours nothing is said; after the copy neither."""
     first, world = offsite.backup("one"), offsite.world
@@ -52,6 +53,7 @@ def test_a_backup_that_waits_too_long_for_its_copy_is_late(offsite: Offsite) -> 
     assert (facts["name"], facts["copies"], facts["missing"]) == ("nas", 1, 1)
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_a_finding_until_there_is_a_good_one(offsite: Offsite) -> None:
     backup, world = offsite.backup("one"), offsite.world
     offsite.copy(backup)

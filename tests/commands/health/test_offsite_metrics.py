@@ -30,6 +30,7 @@ def test_without_a_destination_there_are_names_and_no_numbers(make_offsite: Make
     assert read(make_offsite().world) == {}
 
 
+@pytest.mark.slow
 def test_what_is_there_what_is_missing_and_how_old_it_is(offsite: Offsite) -> None:
     world = offsite.world
     found = read(world)
@@ -52,6 +53,7 @@ def test_what_is_there_what_is_missing_and_how_old_it_is(offsite: Offsite) -> No
     assert 0 < found["offsite_ledger_lag_events", "nas"] < 10
 
 
+@pytest.mark.slow
 def test_failures_are_counted_and_damage_shows(offsite: Offsite, tmp_path: Path) -> None:
     world = offsite.world
     backup = offsite.backup("one")

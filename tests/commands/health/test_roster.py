@@ -48,6 +48,7 @@ def states(site: Site) -> list[tuple[str, str, int]]:
     return [(each.instance, each.state, each.runs) for each in schedulers_of(site)]
 
 
+@pytest.mark.slow
 def test_a_scheduler_is_idle_working_stuck_or_gone(world: World) -> None:
     """Its lock shows that it is there, its leases what it does and whether it stands still."""
     site, watcher = world.open(), world.open("act")

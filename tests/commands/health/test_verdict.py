@@ -95,6 +95,7 @@ def test_a_database_that_is_gone_is_named(well: World) -> None:
     assert "is missing" in only(well, "database").text
 
 
+@pytest.mark.slow
 def test_a_collapsed_backup_is_not_what_to_put_back(well: World) -> None:
     """The database was emptied, backed up, and then destroyed."""
     fill_cases(well.database, 200)
@@ -123,6 +124,7 @@ def test_a_database_whose_content_is_in_its_wal_is_well(well: World) -> None:
         connection.rollback()
 
 
+@pytest.mark.slow
 def test_a_backup_by_hand_that_failed_is_named_until_one_succeeds(well: World) -> None:
     """The newest attempt counts."""
     away = well.database.rename(well.folder / "away")
@@ -143,6 +145,7 @@ def test_a_name_that_is_taken_is_no_failure_of_backups(well: World) -> None:
     assert findings(well) == {}
 
 
+@pytest.mark.slow
 def test_without_a_schedule_nothing_is_backed_up_by_itself(world: World) -> None:
     """No schedule, one that is disabled, one that is paused."""
     world.open()
@@ -158,6 +161,7 @@ def test_without_a_schedule_nothing_is_backed_up_by_itself(world: World) -> None
     assert findings(world) == {}
 
 
+@pytest.mark.slow
 def test_a_backup_from_the_future_is_named_and_is_not_the_last(well: World) -> None:
     """The machine's clock ran two weeks ahead for a while."""
     well.advance(days=14)
@@ -170,6 +174,7 @@ def test_a_backup_from_the_future_is_named_and_is_not_the_last(well: World) -> N
     assert "future" not in findings(well)
 
 
+@pytest.mark.slow
 def test_what_a_restore_kept_is_not_the_last_backup(well: World) -> None:
     """It is what the database held before."""
     well.advance(minutes=1)
@@ -179,6 +184,7 @@ def test_what_a_restore_kept_is_not_the_last_backup(well: World) -> None:
     assert facts["backups"]["count"] == 2
 
 
+@pytest.mark.slow
 def test_only_what_a_restore_kept_is_no_good_backup(well: World) -> None:
     well.advance(minutes=1)
     restore_backup(well.site, well.context(), "one.db")
@@ -200,6 +206,7 @@ def test_files_that_came_or_went_unnoticed_are_named(well: World) -> None:
     assert list(findings(well)) == ["missing"]
 
 
+@pytest.mark.slow
 def test_the_newest_backups_warnings_are_heard(well: World) -> None:
     """For as long as no newer backup of the owner is without one."""
     with closing(sqlite3.connect(well.database)) as connection:
@@ -227,6 +234,7 @@ def test_a_ledger_that_was_changed_is_named_at_once_where_it_is_small(well: Worl
     assert "backup-ledger audit verify" in found.advice
 
 
+@pytest.mark.slow
 def test_a_ledger_that_nobody_verified_for_long_is_named(well: World) -> None:
     """Never, or long ago; after a verification it is well again."""
     well.advance(days=VERIFY_WITHIN.days + 1)
@@ -237,6 +245,7 @@ def test_a_ledger_that_nobody_verified_for_long_is_named(well: World) -> None:
     assert "was not verified for 31 days" in findings(well)["ledger"].text
 
 
+@pytest.mark.slow
 def test_a_large_ledger_must_be_verified_by_somebody(well: World) -> None:
     """It is too large to be looked at in passing."""
     well.site.ledger.append(
@@ -247,6 +256,7 @@ def test_a_large_ledger_must_be_verified_by_somebody(well: World) -> None:
     assert findings(well) == {}
 
 
+@pytest.mark.slow
 def test_what_the_last_verification_found_stays_until_one_finds_nothing(well: World) -> None:
     well.site.ledger.append(
         well.context(), *(Draft("ledger", FILLING) for _ in range(VERIFIED_AT_SIGHT))

@@ -63,6 +63,7 @@ def test_a_schedule_is_late_by_its_own_rhythm(
     assert watched(world)["late_schedules",] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 def test_ages_restores_and_the_database(world: World) -> None:
     """Infinite for what never happened; a database that is gone has no size."""
@@ -129,6 +130,7 @@ def test_promtool_would_find_nothing(world: World) -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_query_finds_something_in_real_numbers(world: World) -> None:
     """Of each selector in alerts and dashboard: the metric is there and has these labels."""
     samples = [

@@ -47,6 +47,7 @@ def test_a_digest_comes_once_a_day_and_nothing_before(daily: World, receiver: Re
     assert "gone.db" in receiver.messages[0]["message"]
 
 
+@pytest.mark.slow
 def test_a_digest_says_all_is_well_where_status_does(daily: World, receiver: Receiver) -> None:
     """And then only."""
     (title,) = digests(daily, receiver)
@@ -54,6 +55,7 @@ def test_a_digest_says_all_is_well_where_status_does(daily: World, receiver: Rec
     assert "Schedules: 1 enabled of 1" in receiver.messages[0]["message"]
 
 
+@pytest.mark.slow
 def test_what_persists_is_repeated_every_day(daily: World, receiver: Receiver) -> None:
     """The database is missing for three days: each digest says so, and with what helps."""
     away = daily.database.rename(daily.folder / "away")
@@ -70,6 +72,7 @@ def test_what_persists_is_repeated_every_day(daily: World, receiver: Receiver) -
     assert digests(daily, receiver)[-1].endswith(": all is well")
 
 
+@pytest.mark.slow
 def test_a_digest_says_what_is_over(daily: World, receiver: Receiver) -> None:
     """Once, in the next digest of the same process."""
     notifier, away = Notifier(daily.site), daily.database.rename(daily.folder / "away")
@@ -87,6 +90,7 @@ def test_a_digest_says_what_is_over(daily: World, receiver: Receiver) -> None:
     assert "No longer so" not in next_digest()
 
 
+@pytest.mark.slow
 def test_a_digest_goes_out_although_status_cannot_be_made(
     daily: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

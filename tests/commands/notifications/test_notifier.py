@@ -57,6 +57,7 @@ def test_nothing_is_told_of_what_came_before(make_world: MakeWorld, receiver: Re
     assert "early.db" not in receiver.messages[0]["message"]
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_after_the_last_retry_and_once(told: World, receiver: Receiver) -> None:
     """Five retries pass in silence; then one message names the user and what to do."""
     fail_for_good(told, 1)
@@ -72,6 +73,7 @@ def test_a_failure_is_told_after_the_last_retry_and_once(told: World, receiver: 
     assert [each.targets for each in told.recorded(NotificationSent)] == [1]
 
 
+@pytest.mark.slow
 def test_a_scheduled_backup_with_a_warning_is_told_once(told: World, receiver: Receiver) -> None:
     """Of a collapse with the way to accept it; two users share the file, and the message."""
     fill_cases(told.database, 300)
@@ -94,6 +96,7 @@ def test_a_scheduled_backup_with_a_warning_is_told_once(told: World, receiver: R
     assert len(receiver.messages) == 1, "who takes one by hand reads the warning there"
 
 
+@pytest.mark.slow
 def test_what_came_together_is_one_message(told: World, receiver: Receiver) -> None:
     """A herd of failures is counted, and the first ten are named."""
     fail_for_good(told, *range(1, 15))
@@ -123,6 +126,7 @@ def test_a_target_that_is_down_is_tried_again(told: World, receiver: Receiver) -
     assert "gone.db" in receiver.messages[0]["message"]
 
 
+@pytest.mark.slow
 def test_a_target_that_stays_down_is_given_up(told: World, receiver: Receiver) -> None:
     """After the fifth try; later things are told all the same."""
     notifier = Notifier(told.site)

@@ -67,6 +67,7 @@ def test_a_fork_is_told_at_once(told: Offsite, receiver: Receiver) -> None:
     assert "find out who else uses it" in body
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_told(told: Offsite, receiver: Receiver) -> None:
     told.copy(told.backup("one"))
     (pack,) = told.objects("packs/")

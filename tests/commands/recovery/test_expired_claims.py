@@ -59,6 +59,7 @@ def users(first: int, last: int) -> set[str]:
     return {str(user_id) for user_id in range(first, last + 1)}
 
 
+@pytest.mark.slow
 def test_recorded_backups_are_published_and_finished_and_the_rest_is_tried_again(
     abandoned: World,
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_snapshot_that_fails_is_recorded_for_each_of_a_herd_in_few_appends(
     assert {world.schedule(user).next_attempt for user in range(1, USERS + 1)} == {2}
 
 
+@pytest.mark.slow
 def test_a_run_whose_lease_somebody_deleted_is_settled_all_the_same(
     abandoned: World, caplog: pytest.LogCaptureFixture
 ) -> None:

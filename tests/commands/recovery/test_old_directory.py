@@ -133,6 +133,7 @@ def test_what_cannot_be_named_is_reported(former: World) -> None:
     assert (former.backups / FOREIGN).exists()
 
 
+@pytest.mark.slow
 def test_copy_without_its_log_is_restored_as_far_as_it_goes(former: World) -> None:
     """It lacks what was in the log only; SQLite says it is whole."""
     adopt(former)

@@ -157,6 +157,7 @@ def test_missing_file_that_comes_back_is_good_if_its_content_is(one: World) -> N
     require_whole(one.site)
 
 
+@pytest.mark.slow
 def test_missing_file_that_comes_back_different_is_corrupt(one: World) -> None:
     """Its name is taken, so it cannot be adopted; that it is there and wrong is recorded."""
     (one.backups / "one.db").unlink()

@@ -45,6 +45,7 @@ def test_backup_of_another_application_is_refused_and_nothing_is_touched(world: 
     assert [each.error_type for each in world.recorded(RestoreFailed)] == ["OtherSource"]
 
 
+@pytest.mark.slow
 def test_it_can_be_forced_and_written_elsewhere(world: World) -> None:
     """Forced, the former content is kept all the same."""
     adopt(world, "wiki.db", "CREATE TABLE pages (text); INSERT INTO pages VALUES ('x')")
@@ -58,6 +59,7 @@ def test_it_can_be_forced_and_written_elsewhere(world: World) -> None:
     assert [each.forced for each in world.recorded(RestoreCompleted)] == [False, True]
 
 
+@pytest.mark.slow
 def test_older_schema_of_the_same_application_is_restored(world: World) -> None:
     """An adopted file with a table in common, whatever else was migrated since."""
     adopt(world, "old.db", "CREATE TABLE Cases (id INTEGER PRIMARY KEY); CREATE TABLE gone (x)")

@@ -58,6 +58,7 @@ def test_missing_database_keeps_its_log_where_one_was_left(one: World) -> None:
     assert len(titles_in(one.database)) == 20
 
 
+@pytest.mark.slow
 def test_damaged_database_gives_its_mode_to_the_new_file(one: World) -> None:
     """And a transaction makes no new file."""
     assert restore_backup(one.site, one.context(), "one.db").arrived is None

@@ -43,6 +43,7 @@ def moved_on(world: World) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_database_has_the_backups_content_and_the_former_is_kept(moved_on: World) -> None:
     """The pre-restore copy is a protected backup of its own."""
     outcome = restore_backup(moved_on.site, moved_on.context(), "first.db")
@@ -56,6 +57,7 @@ def test_database_has_the_backups_content_and_the_former_is_kept(moved_on: World
     require_whole(moved_on.site)
 
 
+@pytest.mark.slow
 def test_every_step_of_a_restore_is_recorded(moved_on: World) -> None:
     """Verified, kept, started, completed: one correlation, the backup's owner."""
     context = moved_on.context()
@@ -138,6 +140,7 @@ def test_missing_file_is_noticed_and_recorded(moved_on: World) -> None:
     assert moved_on.present() == []  # still missing: a second look does not bring it back
 
 
+@pytest.mark.slow
 def test_locked_database_is_waited_for_and_left_untouched(moved_on: World) -> None:
     """Busy: exit 5, recorded as busy."""
     moved_on.close()
@@ -165,6 +168,7 @@ def test_missing_database_is_made_again(moved_on: World) -> None:
     require_whole(moved_on.site)
 
 
+@pytest.mark.slow
 def test_damaged_database_is_kept_as_it_is_with_its_sidecars(moved_on: World) -> None:
     """No snapshot can be taken of it, so its bytes are kept, marked corrupt and protected."""
     break_database(moved_on.database)
@@ -187,6 +191,7 @@ def test_damaged_database_is_kept_as_it_is_with_its_sidecars(moved_on: World) ->
     require_whole(moved_on.site)
 
 
+@pytest.mark.slow
 def test_empty_database_file_is_filled(moved_on: World) -> None:
     """To SQLite an empty file is a database without content."""
     for path in moved_on.folder.glob("app.db*"):
@@ -249,6 +254,7 @@ def test_database_behind_a_symbolic_link_is_restored_where_it_is(moved_on: World
     assert titles_in(real) == OLD
 
 
+@pytest.mark.slow
 def test_pre_restore_copies_are_never_overwritten(moved_on: World) -> None:
     """Two restores in one second keep two copies."""
     for _ in range(2):
@@ -257,6 +263,7 @@ def test_pre_restore_copies_are_never_overwritten(moved_on: World) -> None:
     assert {f"{stem}.db", f"{stem}_2.db"} <= moved_on.files()
 
 
+@pytest.mark.slow
 def test_restored_read_models_catch_up_by_themselves(moved_on: World) -> None:
     """They live in the restored database, so they went back in time; history did not."""
     moved_on.close()
@@ -287,6 +294,7 @@ def test_backup_deleted_meanwhile_is_not_restored(
     assert titles_in(Path(moved_on.database)) == NEW
 
 
+@pytest.mark.slow
 def test_forgotten_reader_ends_in_busy_and_the_database_stays(make_world: MakeWorld) -> None:
     """In rollback-journal mode the open read transaction of another process is not broken."""
     world = make_world(restore_wait_seconds=0.2)

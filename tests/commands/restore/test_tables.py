@@ -72,6 +72,7 @@ def put_back(world: World, *tables: str, mode: TableMode = "in_place") -> Any:
     return restore_backup(world.site, world.context(), "first.db", tables=wanted)
 
 
+@pytest.mark.slow
 def test_rows_are_put_in_place_and_those_added_since_stay(changed: World) -> None:
     """Values of a unique column that changed places do so again; other tables stay."""
     outcome = put_back(changed, "bills", "clients")
@@ -89,6 +90,7 @@ def test_rows_are_put_in_place_and_those_added_since_stay(changed: World) -> Non
     assert changed.recorded(RestoreCompleted) == []  # of a whole backup
 
 
+@pytest.mark.slow
 def test_exactly_as_it_was(changed: World) -> None:
     """Rows added since are gone; a table without a key goes by rowid."""
     put_back(changed, "bills", "words", mode="exact")
@@ -97,6 +99,7 @@ def test_exactly_as_it_was(changed: World) -> None:
     assert [each.rows_removed for each in changed.recorded(TableRestored)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_beside_the_others(changed: World) -> None:
     """Under a name of its own, with its keys; nothing else changes. A second time is refused."""
     before = rows(changed, "bills")
@@ -120,6 +123,7 @@ def test_a_table_that_was_dropped_is_made_again(changed: World) -> None:
     assert "bills_by_client" in names
 
 
+@pytest.mark.slow
 def test_the_plan_says_what_is_then_done(changed: World) -> None:
     """And changes nothing."""
     content = changed.backups / "first.db"
@@ -172,6 +176,7 @@ def test_what_is_in_the_way_leaves_everything_as_it_was(
     assert changed.recorded(TableRestored) == []
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_busy_and_untouched(make_world: MakeWorld) -> None:
     """After the wait that is configured."""
     world = make_world(restore_wait_seconds=0.1)
@@ -192,6 +197,7 @@ def test_a_damaged_database_takes_no_tables(changed: World) -> None:
         put_back(changed, "bills")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_done", [True, False])
 def test_killed_before_or_after_its_commit_recovery_says_which(
     changed: World, monkeypatch: pytest.MonkeyPatch, is_done: bool

@@ -43,6 +43,7 @@ def four(world: World) -> World:
     return world
 
 
+@pytest.mark.slow
 def test_oldest_beyond_the_count_are_deleted_and_recorded(four: World) -> None:
     """The owner's only; the event names what stays and why, and what went."""
     by_name = {backup.filename: backup.backup_id for backup in four.present()}
@@ -158,6 +159,7 @@ def test_only_good_one_beside_a_corrupt_protected_one_is_spared(world: World) ->
     assert world.files() == {"x.db"}
 
 
+@pytest.mark.slow
 def test_file_that_cannot_be_deleted_is_reported_and_the_rest_goes(four: World) -> None:
     """delete_error names it; it is not counted as deleted; the next check tries again."""
     path = four.backups / "0.db"
@@ -211,6 +213,7 @@ def test_hold_placed_between_plan_and_lock_is_seen(
     assert four.files() == {"0.db", "3.db", "other.db"}
 
 
+@pytest.mark.slow
 def test_backup_taken_between_plan_and_lock_counts(
     four: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +240,7 @@ def test_flood_of_new_backups_cannot_push_out_the_young_good_ones(four: World) -
     assert {each.rule for each in four.recorded(DeletionStarted)} == {"keep 1, 1 days"}
 
 
+@pytest.mark.slow
 def test_other_stores_backups_are_not_judged(four: World) -> None:
     """Two folders, one ledger: each folder's retention sees its own."""
     ledger = str(four.backups / "ledger.sqlite")
@@ -249,6 +253,7 @@ def test_other_stores_backups_are_not_judged(four: World) -> None:
     assert len(four.files()) == 5
 
 
+@pytest.mark.slow
 def test_a_clock_that_ran_ahead_once_costs_no_later_backup(world: World) -> None:
     """What it dated takes no place, and goes when its time by position has come."""
     world.configure(1, keep_count=2)

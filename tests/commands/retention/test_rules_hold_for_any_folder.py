@@ -67,6 +67,7 @@ def test_every_backup_that_is_there_is_kept_with_a_reason_or_deleted(
     assert deleted_places == sorted(deleted_places)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_a_guarded_backup_is_never_deleted(
@@ -78,6 +79,7 @@ def test_a_guarded_backup_is_never_deleted(
         assert each.created_at <= NOW - timedelta(days=days) or days == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_every_source_that_has_a_good_backup_still_has_one_afterwards(
@@ -91,6 +93,7 @@ def test_every_source_that_has_a_good_backup_still_has_one_afterwards(
     assert bool(left) == bool(good)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(folders(), keep_counts, days_within)
 def test_the_newest_good_ones_are_kept_before_older_ones(

@@ -180,6 +180,7 @@ def test_lease_taken_over_meanwhile_drops_only_that_entry(
     assert [each.shared_with is None for each in created] == [True, False]
 
 
+@pytest.mark.slow
 def test_run_with_a_recorded_backup_is_finished_by_another(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +318,7 @@ def test_time_of_an_earlier_boot_is_never_believed(world: World) -> None:
     assert is_over(site, Lease("a", other.instance, soon), now)
 
 
+@pytest.mark.slow
 def test_abandoned_run_counts_as_an_attempt(world: World) -> None:
     """Five times abandoned and once more: then the slot is given up for the next one."""
     world.configure()

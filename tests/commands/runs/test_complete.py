@@ -37,6 +37,7 @@ def next_night(world: World) -> None:
     world.advance(days=1)
 
 
+@pytest.mark.slow
 def test_a_herd_ends_in_few_appends_and_each_run_is_told_by_itself(herd: World) -> None:
     """Each event has its own run as correlation and cause, whatever it was appended with."""
     herd.check()

@@ -146,6 +146,7 @@ def test_tampered_row_disturbs_nobody_else(world: World, assignment: str) -> Non
     assert len([each for each in world.events_of(BackupCompleted) if each.user_id == "1"]) == 2
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_folded_on_are_folded_again(world: World) -> None:
     """The read models heal by themselves, and say why."""
     three_due(world)

@@ -227,6 +227,7 @@ def test_a_change_during_a_run_stands(world: World, monkeypatch: pytest.MonkeyPa
     assert (world.schedule().next_backup_at, world.schedule().next_slot) == (noon, noon)
 
 
+@pytest.mark.slow
 def test_no_retry_comes_at_or_after_the_next_slot(make_world: MakeWorld) -> None:
     """The next slot takes over, with a first attempt of its own."""
     world = make_world()

@@ -59,6 +59,7 @@ def test_a_clock_that_begins_in_1970_says_nothing_false(
     assert [each.now.year for each in world.recorded(ClockJumped)][:1] == [1970]
 
 
+@pytest.mark.slow
 def test_a_clock_that_was_ahead_once_and_is_behind_later_runs_no_slot_twice(world: World) -> None:
     """The slot that it stood at is still to come, and is restored."""
     world.configure(1, backup_time="03:00", keep_count=2)
@@ -110,6 +111,7 @@ def test_two_months_off_are_no_jump(world: World) -> None:
     assert world.recorded(ClockJumped) == []
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_by_age_while_the_clock_is_in_doubt(world: World) -> None:
     """Backups go on; a day later retention catches up."""
     world.configure(1, keep_count=1)

@@ -60,6 +60,7 @@ def walked(frequency: str, at: str, day: date, now: datetime, zone: str) -> list
     return slots
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     frequencies,

@@ -45,6 +45,7 @@ def walked(slots: CronSlots, moment: datetime, count: int) -> list[datetime]:
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(EXPRESSIONS), MOMENTS)
 def test_in_utc_slots_are_those_of_the_library(expression: str, moment: datetime) -> None:
@@ -149,6 +150,7 @@ def test_a_late_run_stands_for_the_slots_before_its_own() -> None:
     )
 
 
+@pytest.mark.slow
 def test_years_of_minutes_are_counted_quickly() -> None:
     """A machine that was off for long: leap days and changes of the clock are right."""
     slots = CronSlots("* * * * *", BERLIN)
@@ -156,6 +158,7 @@ def test_years_of_minutes_are_counted_quickly() -> None:
     assert count == (5 * 365 + 2) * 1440
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"spread_seconds": 1_800, "calendar_months": True}])
 def test_the_scheduler_runs_what_the_preview_shows(
     make_world: MakeWorld, options: dict[str, object]

@@ -103,6 +103,7 @@ def test_a_local_time_is_the_instant_that_the_table_says(
     assert found.tzinfo is UTC
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(zone_and_day, any_time)
 def test_the_instant_is_the_first_at_which_the_clocks_show_that_time_or_later(
@@ -238,6 +239,7 @@ def test_the_nominal_slot_is_found_again(
     assert nominal_slot(utc(next_backup_at), at, name) == utc(slot)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(zone_and_day, any_time, st.integers(0, 86_399))
 @example(("Pacific/Apia", date(2011, 12, 30)), time(), 0)

@@ -130,6 +130,7 @@ def test_a_user_of_an_unknown_zone_can_still_be_changed(
     assert world.check().failed == failures
 
 
+@pytest.mark.slow
 def test_an_unknown_zone_stops_no_rebuild_and_no_restore(zone_is_gone: World) -> None:
     """Folds never ask the machine; rows are the same with any time zone database."""
     world = zone_is_gone

@@ -84,6 +84,7 @@ def test_labels_come_from_the_file_and_the_environment(
     assert 12 not in served
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 def test_each_machine_claims_what_it_serves(make_world: MakeWorld) -> None:
     """Between them everybody is served once; a batch full of others' users hides nobody."""

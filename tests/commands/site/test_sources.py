@@ -212,6 +212,7 @@ def test_mixed_folder_belongs_to_the_source_of_the_newest_backup(world: World) -
         world.open("act", database=world.folder / "billing.db")
 
 
+@pytest.mark.slow
 def test_backup_of_another_source_needs_force_though_tables_are_shared(world: World) -> None:
     """What it was made of is known, and decides; forced, that is recorded."""
     mixed(world)
@@ -229,6 +230,7 @@ def test_backup_of_another_source_needs_force_though_tables_are_shared(world: Wo
     assert [each.forced for each in world.recorded(RestoreCompleted)] == [True]
 
 
+@pytest.mark.slow
 def test_backup_of_another_source_is_foreign_where_the_database_is_gone_or_damaged(
     world: World,
 ) -> None:

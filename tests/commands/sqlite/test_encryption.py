@@ -76,6 +76,7 @@ def test_the_first_key_that_fits_opens_it(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM cases").fetchone() == (20,)
 
 
+@pytest.mark.slow
 def test_a_wrong_key_is_told_from_a_damaged_file(tmp_path: Path) -> None:
     """SQLCipher says the same of both; but a wrong key fits no page at all."""
     path = make_encrypted(tmp_path / "app.db")
@@ -127,6 +128,7 @@ def test_a_snapshot_is_the_same_with_and_without_the_key(tmp_path: Path, journal
     assert total_of(tmp_path / "one.db") == TOTAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_copies_under_a_writer_hold_one_state_each(tmp_path: Path, journal: str) -> None:
     """It commits and checkpoints all the time; no copy sees half of a transfer."""

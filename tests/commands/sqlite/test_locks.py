@@ -135,6 +135,7 @@ def test_descriptor_that_was_opened_and_closed_would_have_dropped_the_lock(place
         application.execute("ROLLBACK")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 @pytest.mark.parametrize("forgotten", ["BEGIN", "BEGIN IMMEDIATE"])
 def test_restore_onto_a_forgotten_connection_is_busy_and_touches_no_byte(
@@ -163,6 +164,7 @@ def test_restore_onto_a_forgotten_connection_is_busy_and_touches_no_byte(
     assert "new since the backup" not in titles_in(world.database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgotten", ["BEGIN", "BEGIN IMMEDIATE"])
 def test_replacement_below_a_forgotten_connection_is_busy_and_touches_no_byte(
     make_world: MakeWorld, forgotten: str

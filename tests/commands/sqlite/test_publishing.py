@@ -94,6 +94,7 @@ def test_name_that_a_kill_left_empty_is_taken_over(
     assert final.read_bytes() == b"content"
 
 
+@pytest.mark.slow
 def test_backups_and_restores_work(world: World, links: str, tmp_path: Path) -> None:
     """Take, restore, restore elsewhere; the folder is whole and nothing is left over."""
     site, context = world.site, world.context()

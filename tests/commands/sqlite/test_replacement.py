@@ -51,6 +51,7 @@ def test_another_page_size_needs_replacement_in_wal_mode_only(tmp_path: Path, ta
         assert state(target) == (0, "delete", True)
 
 
+@pytest.mark.slow
 def test_target_open_elsewhere_is_not_replaced(tmp_path: Path, backup: Path) -> None:
     """In WAL mode even a connection at rest counts; nothing is changed."""
     target = build(tmp_path / "live.db")

@@ -48,6 +48,7 @@ def journal_of(path: Path) -> str:
     return state(path)[1]
 
 
+@pytest.mark.slow
 def test_restore_brings_the_backups_content_and_keeps_the_journal_mode(
     target: Path, backup: Path
 ) -> None:
@@ -69,6 +70,7 @@ def test_restore_brings_the_backups_content_and_keeps_the_journal_mode(
     assert not any(sidecar(backup, suffix).exists() for suffix in SIDECAR_SUFFIXES)
 
 
+@pytest.mark.slow
 def test_lock_taken_right_after_the_restore_is_no_failure(target: Path, backup: Path) -> None:
     """The new content is in: somebody who locks it then must not make it look undone."""
     before = schema_version(target)
@@ -111,6 +113,7 @@ def test_open_connection_of_our_own_process_goes_on_with_the_new_content(
         assert holds(connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 def test_target_locked_by_a_writer_is_busy_and_untouched(
     target: Path, backup: Path, statement: str
@@ -124,6 +127,7 @@ def test_target_locked_by_a_writer_is_busy_and_untouched(
     assert state(target)[::2] == (3, True)
 
 
+@pytest.mark.slow
 def test_reader_holds_up_a_restore_in_rollback_mode_only(target: Path, backup: Path) -> None:
     """In WAL mode readers keep what they see; else the restore waits for them, and says busy."""
     with process("hold", target, "BEGIN"):
@@ -135,6 +139,7 @@ def test_reader_holds_up_a_restore_in_rollback_mode_only(target: Path, backup: P
     assert state(target)[0] == (8 if journal_of(target) == "wal" else 3)
 
 
+@pytest.mark.slow
 def test_restore_waits_for_a_writer_that_ends(target: Path, backup: Path) -> None:
     """A lock that goes away in time is not an error; the deadline is the injected clock's."""
 
@@ -151,6 +156,7 @@ def test_restore_waits_for_a_writer_that_ends(target: Path, backup: Path) -> Non
     assert state(target)[0] == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", JOURNALS)
 def test_restore_of_another_file_drops_no_lock_of_our_own_process(
     tmp_path: Path, target: Path, backup: Path, mode: str
@@ -169,6 +175,7 @@ def test_restore_of_another_file_drops_no_lock_of_our_own_process(
     assert len(answers) > 3
 
 
+@pytest.mark.slow
 def test_looking_at_a_target_drops_no_lock_of_our_own_process(target: Path, backup: Path) -> None:
     """needs_replacement, schema_version and a refused restore leave the application's lock."""
     with closing(sqlite3.connect(target, isolation_level=None)) as connection:

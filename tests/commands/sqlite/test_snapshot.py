@@ -64,6 +64,7 @@ def test_snapshot_is_consistent_while_a_writer_commits_and_checkpoints(
     assert len(seen) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BOTH)
 def test_snapshot_is_consistent_in_rollback_journal_mode(
     tmp_path: Path, staged: Path, engine: Engine
@@ -89,6 +90,7 @@ def test_plain_copy_of_a_live_database_is_not_consistent(tmp_path: Path) -> None
     assert not is_consistent(copy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BOTH)
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_snapshot_drops_no_lock_of_our_own_process(
@@ -194,6 +196,7 @@ def test_snapshot_leaves_the_source_as_it_was(tmp_path: Path, staged: Path, engi
     assert not any(sidecar(source, suffix).exists() for suffix in SIDECAR_SUFFIXES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", ["000", "777"])
 def test_staged_file_is_private_whatever_the_umask(
     tmp_path: Path, staged: Path, umask: str
@@ -304,6 +307,7 @@ def test_failure_of_the_caller_leaves_nothing(tmp_path: Path, staged: Path, engi
     assert list(staged.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 def test_read_only_source_is_copied_and_unreadable_one_is_an_error(

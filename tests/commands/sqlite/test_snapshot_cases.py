@@ -141,6 +141,7 @@ def test_auto_vacuum_with_free_pages(
     assert rows(staged, "SELECT count(*) FROM things") == [(150,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BOTH)
 def test_reader_of_another_process_hinders_nobody(
     tmp_path: Path, staged: Path, engine: Engine
@@ -175,6 +176,7 @@ def test_brake_sleeps_for_what_was_copied_too_early() -> None:
     assert brake.chunk_bytes < copy_process.Brake(0).chunk_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", BOTH)
 def test_limited_copy_is_whole(tmp_path: Path, staged: Path, engine: Engine) -> None:
     """With a limit, and with niceness, in small pieces."""

@@ -26,6 +26,7 @@ def test_a_backup_without_room_is_refused_recorded_and_leaves_nothing(world: Wor
     assert world.staged() == []
 
 
+@pytest.mark.slow
 def test_a_restore_without_room_touches_nothing(world: World) -> None:
     """Not even the copy that is kept first is made."""
     take_backup(world.site, world.context(), filename="first.db")

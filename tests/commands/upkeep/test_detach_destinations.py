@@ -24,6 +24,7 @@ def source_of(offsite: Offsite) -> str:
     return str(offsite.world.backups / "ledger.sqlite")
 
 
+@pytest.mark.slow
 def test_both_only_read_until_one_is_attached(
     make_offsite: MakeOffsite,  # noqa: F811
     tmp_path: Path,

@@ -62,6 +62,7 @@ def new_site(world: World) -> Site:
     return world.open("act", **{"ledger": None, "projections": None} | places)
 
 
+@pytest.mark.slow
 def test_each_database_has_its_backups_in_the_end(mixed: World) -> None:
     """With owner, kind, time and digest; the old ledger says where they went."""
     before = {each.filename: each for each in mixed.present()}
@@ -88,6 +89,7 @@ def test_each_database_has_its_backups_in_the_end(mixed: World) -> None:
     assert owner.source_id == before["theirs1.db"].source
 
 
+@pytest.mark.slow
 def test_schedules_are_set_there_as_they_are_here(mixed: World) -> None:
     """Both databases were backed up by them, or were meant to be."""
     assert split(mixed).users == [1, 2]
@@ -109,6 +111,7 @@ def test_plan_changes_nothing(mixed: World) -> None:
     assert not plan.folder.exists()
 
 
+@pytest.mark.slow
 def test_split_that_was_cut_short_goes_on(mixed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything was copied, nothing deleted: the next one copies nothing, and deletes."""
 
@@ -126,6 +129,7 @@ def test_split_that_was_cut_short_goes_on(mixed: World, monkeypatch: pytest.Monk
     require_whole(mixed.site)
 
 
+@pytest.mark.slow
 def test_damaged_file_stays_where_it_is(mixed: World) -> None:
     """What is not what was recorded is not passed on as if it were; the others go."""
     path = mixed.backups / "theirs1.db"
@@ -139,6 +143,7 @@ def test_damaged_file_stays_where_it_is(mixed: World) -> None:
     assert mixed.staged() == []
 
 
+@pytest.mark.slow
 def test_held_backup_is_in_both(mixed: World) -> None:
     """A hold is an order to keep it: here, and there with the same hold."""
     hold_id = place_hold(mixed.site, mixed.context(), "theirs1.db", "court")
@@ -150,6 +155,7 @@ def test_held_backup_is_in_both(mixed: World) -> None:
     assert [each["hold_id"] for each in held.holds] == [hold_id]
 
 
+@pytest.mark.slow
 def test_database_that_leaves_may_be_gone(mixed: World) -> None:
     """Then its backups are needed most."""
     (mixed.folder / "billing.db").unlink()
@@ -158,6 +164,7 @@ def test_database_that_leaves_may_be_gone(mixed: World) -> None:
     assert len(mixed.present()) == 2
 
 
+@pytest.mark.slow
 def test_folder_of_another_database_is_refused(mixed: World) -> None:
     """Mixing the next two is not a way out."""
     third = make_database(mixed.folder / "third.db")
@@ -169,6 +176,7 @@ def test_folder_of_another_database_is_refused(mixed: World) -> None:
     assert mixed.files() == {"ours.db", "theirs1.db", "theirs2.db"}
 
 
+@pytest.mark.slow
 def test_it_has_to_be_said_which_one_leaves(mixed: World) -> None:
     """An unknown one is refused, and a folder of one database has nothing to split."""
     with pytest.raises(InvalidArgument, match=r"billing\.db"):
@@ -178,6 +186,7 @@ def test_it_has_to_be_said_which_one_leaves(mixed: World) -> None:
         split(mixed)
 
 
+@pytest.mark.slow
 def test_database_that_stays_is_what_it_was(mixed: World) -> None:
     """A split opens neither database."""
     split(mixed)

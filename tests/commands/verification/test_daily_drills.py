@@ -288,6 +288,7 @@ verify_backup(site, site.context(operator()), backup, "drill", on_progress=die)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["copying", "counting"])
 def test_a_killed_drill_leaves_only_what_recovery_removes(world: World, moment: str) -> None:
     """No event, a scratch file of a dead owner; the next start clears it."""
@@ -334,6 +335,7 @@ def test_over_sixty_days_every_kept_backup_is_drilled_in_time(make_world: MakeWo
     assert world.staged() == []
 
 
+@pytest.mark.slow
 def test_drills_wait_for_due_backups_and_for_their_budget(make_world: MakeWorld) -> None:
     """A due run comes first; a check that has read enough leaves the rest to the next one."""
     world = make_world(drill_days=1, drill_mb_per_check=1)

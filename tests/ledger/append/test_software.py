@@ -52,6 +52,7 @@ def test_a_new_ledger_knows_who_made_it(ledger: Ledger) -> None:
     assert read_meta(ledger.engine).software_version == software_version()
 
 
+@pytest.mark.slow
 def test_a_ledger_of_0_1_0_is_read_as_it_is_and_brought_along_by_whoever_acts(
     ledger: Ledger,
 ) -> None:

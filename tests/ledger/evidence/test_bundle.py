@@ -59,6 +59,7 @@ def test_a_good_bundle_is_judged_good(bundles: dict[str, Path], name: str) -> No
     assert ("not that nothing that matters was left out" in verdict.said) == (name != "whole")
 
 
+@pytest.mark.slow
 def test_a_bundle_holds_the_records_byte_for_byte(
     bundles: dict[str, Path], attacker: Attacker
 ) -> None:

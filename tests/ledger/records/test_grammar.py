@@ -72,6 +72,7 @@ def test_golden_records_are_recognised_at_first_sight(line: bytes) -> None:
     assert found == ([event_type] if expected else [])
 
 
+@pytest.mark.slow
 @given(lines, edits)
 @settings(max_examples=400)
 @example(GOLDEN_LINES[0].decode() + "\n", [])

@@ -195,6 +195,7 @@ def test_bytes_that_are_no_record_are_refused(data: bytes) -> None:
         decode_event(data)
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5))
 def test_any_value_in_any_place_gives_a_record_error_at_worst(value: Any) -> None:
     """No type of value slips past the checks as another error."""

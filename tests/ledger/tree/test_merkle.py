@@ -163,6 +163,7 @@ class TestProofs:
                 ours = inclusion_proof(index, size, stored)
                 assert theirs == [stored.leaves[index], *ours]
 
+    @pytest.mark.slow
     def test_large_consistency_proofs_are_those_of_the_rfc(
         self, slow: SlowTree, stored: StoredTree, other_library: InmemoryTree
     ) -> None:

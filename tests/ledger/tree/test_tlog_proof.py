@@ -129,6 +129,7 @@ class TestForm:
 
 
 class TestAttacks:
+    @pytest.mark.slow
     def test_a_proof_file_changed_by_one_byte_is_refused(self) -> None:
         """Every bit of every byte counts, from the header to the last newline."""
         data = FILE.encode()

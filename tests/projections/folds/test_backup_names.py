@@ -134,6 +134,7 @@ def test_a_known_kind_protects_whatever_the_name(kind: Kind, protected: bool) ->
     assert is_protected("pre_migration_x.db", kind)
 
 
+@pytest.mark.slow
 @given(any_str)
 def test_classifying_never_fails(name: str) -> None:
     """A directory may hold any name; only a scheduled one has an owner."""

@@ -192,6 +192,7 @@ def test_many_differences_are_all_named(
     assert [each.key for each in found[3:]] == list(range(1, len(found) - 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [
@@ -216,6 +217,7 @@ def test_rows_of_a_table_that_is_gone_are_missing(
     assert differences(told, ledger) == []
 
 
+@pytest.mark.slow
 def test_read_models_that_were_never_folded_miss_every_row(
     ledger: Ledger, models: ReadModels
 ) -> None:

@@ -22,6 +22,7 @@ from tests.projections.stories import tell
 from tests.sample_events import CONTEXT, NEXT, draft
 
 
+@pytest.mark.slow
 @pytest.mark.both_databases
 @pytest.mark.parametrize("name", [None, "backup_runs", "audit_trail"])
 def test_a_rebuild_gives_the_same_rows(

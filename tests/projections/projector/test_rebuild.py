@@ -54,6 +54,7 @@ def begun(models: ReadModels, ledger: Ledger, *names: str) -> Rebuild:
     return rebuild
 
 
+@pytest.mark.slow
 def test_readers_keep_the_old_rows_until_the_new_ones_take_over(
     ledger: Ledger, models: ReadModels, models_path: Path, small_batches: int
 ) -> None:
@@ -71,6 +72,7 @@ def test_readers_keep_the_old_rows_until_the_new_ones_take_over(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
+@pytest.mark.slow
 def test_commands_go_on_while_it_is_built(
     ledger: Ledger, models: ReadModels, small_batches: int
 ) -> None:
@@ -90,6 +92,7 @@ def test_commands_go_on_while_it_is_built(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_cut_short(
     ledger: Ledger, models: ReadModels, open_models: OpenReadModels, small_batches: int
 ) -> None:
@@ -108,6 +111,7 @@ def test_it_goes_on_where_it_was_cut_short(
     assert rows_of(other) == folded_in_memory(ledger)
 
 
+@pytest.mark.slow
 def test_two_processes_build_one_together(
     ledger: Ledger, models: ReadModels, open_models: OpenReadModels, small_batches: int
 ) -> None:
@@ -203,6 +207,7 @@ def test_one_that_is_being_built_can_be_dropped(ledger: Ledger, models: ReadMode
         rebuild.advance()
 
 
+@pytest.mark.slow
 def test_indexes_and_keys_are_the_same_afterwards(
     ledger: Ledger, models: ReadModels, models_path: Path
 ) -> None:
@@ -315,6 +320,7 @@ def test_a_reader_sees_the_old_or_the_new_and_nothing_between(
     assert seen == {expected}
 
 
+@pytest.mark.slow
 def test_an_event_that_cannot_be_read_leaves_the_old_one_serving(
     ledger: Ledger, models: ReadModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:

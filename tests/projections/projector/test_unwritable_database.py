@@ -52,6 +52,7 @@ def paused(models: ReadModels) -> bool | None:
     return None if schedule is None else schedule.paused
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("mode", ["delete", "wal"])
@@ -79,6 +80,7 @@ def test_answers_come_from_memory_while_the_application_holds_a_lock(
     assert taken_heals(models) == []
 
 
+@pytest.mark.slow
 def test_the_first_answer_under_a_lock_comes_in_about_two_seconds(
     ledger: Ledger,
     open_models: OpenReadModels,
@@ -104,6 +106,7 @@ def test_the_first_answer_under_a_lock_comes_in_about_two_seconds(
     assert "cannot be written now" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_lock_at_the_very_first_look_is_no_obstacle(
     ledger: Ledger, open_models: OpenReadModels, app: sqlite3.Connection, app_path: Path
@@ -119,6 +122,7 @@ def test_a_lock_at_the_very_first_look_is_no_obstacle(
     assert rows_of(models) == folded_in_memory(ledger)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_readers_stay_patient_after_a_lock_that_was_not_waited_for(
     ledger: Ledger, open_models: OpenReadModels, app: sqlite3.Connection, app_path: Path
@@ -166,6 +170,7 @@ def test_a_file_that_is_no_database_gives_way_and_is_kept(
     assert models_path.with_name(f"{models_path.name}.damaged-1").read_text() == text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("impatient")
 def test_a_rebuild_that_cannot_write_says_that_it_is_busy(
     ledger: Ledger, open_models: OpenReadModels, app: sqlite3.Connection, app_path: Path
