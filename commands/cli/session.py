@@ -94,7 +94,9 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
         if site.is_new:
             note(f"A ledger begins in {configuration.backups_folder}")
         found = (
-            _resolve(site, context, adopt=adopt or site.is_new) if mode not in QUESTIONS else None
+            _recover_and_adopt(site, context, adopt=adopt or site.is_new)
+            if mode not in QUESTIONS
+            else None
         )
         if site.is_new and found is not None and found.adopted:
             note(f"Adopted {count(len(found.adopted), 'older backup')} that stood there")
@@ -177,7 +179,7 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CommandError("nothing was done, as you said no")
 
 
-def _resolve(site: Site, context: Context, *, adopt: bool) -> Reconciliation | None:
+def _recover_and_adopt(site: Site, context: Context, *, adopt: bool) -> Reconciliation | None:
     """Finish what a killed process began, before anything new."""
     if adopt:
         return adopt_files(site, context)

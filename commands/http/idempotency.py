@@ -96,7 +96,7 @@ class RequestBook:
             facts = {"request": sha256(request).hexdigest()}
             correlation_id = str(UUID(bytes=name[:16], version=4))
             if kept is not None:
-                self._resolve(kept, facts["request"], correlation_id)
+                self._replay(kept, facts["request"], correlation_id)
             facts["position"] = self._site.ledger.log_recorder.head().size  # type: ignore[assignment]
             _write(descriptor, facts)
         except BaseException:
@@ -104,7 +104,7 @@ class RequestBook:
             raise
         return OpenRequest(path, descriptor, correlation_id, facts)
 
-    def _resolve(self, kept: dict[str, Any], request: str, correlation_id: str) -> None:
+    def _replay(self, kept: dict[str, Any], request: str, correlation_id: str) -> None:
         if kept["request"] != request:
             raise HTTPException(422, "this Idempotency-Key was used for another request; make one")
         if "status" in kept:

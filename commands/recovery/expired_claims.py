@@ -66,7 +66,7 @@ class _Committed(NamedTuple):
 
 
 def resolve_expired_claims(site: Site, context: Context) -> tuple[int, int]:
-    """Settle every claim that is over; how many were finished, how many abandoned."""
+    """End every claim that is over; how many were finished, how many abandoned."""
     with site.ledger.engine.connect() as connection:
         leases = all_leases(connection)
         now = lease_now(connection, site.clock.monotonic())
@@ -108,20 +108,20 @@ def _scheduler_of(site: Site, run: Run) -> str | None:
 
 
 def resolve_claims_of(site: Site, context: Context, owner: str) -> None:
-    """Settle the claims of an owner who is known to be dead."""
+    """End the claims of an owner who is known to be dead."""
     with site.ledger.engine.connect() as connection:
         leases = [lease for lease in all_leases(connection) if lease.owner == owner]
     resolve_claims(site, context, leases)
 
 
 def give_up(site: Site) -> None:
-    """Settle what this process was doing when it was stopped at once; nobody waits for leases."""
+    """End what this process was doing when it was stopped at once; nobody waits for leases."""
     site.owner.leases.clear()
     resolve_claims_of(site, site.context(SYSTEM), site.instance)
 
 
 def resolve_claims(site: Site, context: Context, leases: Sequence[Lease]) -> tuple[int, int]:
-    """Settle these claims, many at a time; how many were finished, how many abandoned."""
+    """End these claims, many at a time; how many were finished, how many abandoned."""
     resolved = _Resolved()
     for some in batches(leases):
         batch = batch_with_fallback(some, partial(_resolve, site, context, resolved))

@@ -71,11 +71,11 @@ def recover(site: Site) -> Recovered:
 
 def _recover_folder(site: Site, folder: Path, recovered: Recovered) -> None:
     if folder.name == site.instance:
-        _resolve(site, folder, recovered, site.owner.at_work_on)
+        _clear_staging(site, folder, recovered, site.owner.at_work_on)
         return
     with dead_owner(folder) as is_dead:
         if is_dead:
-            _resolve(site, folder, recovered)
+            _clear_staging(site, folder, recovered)
             resolve_claims_of(site, site.context(SYSTEM), folder.name)
             abandon_dead_copies(site, site.context(SYSTEM), folder.name)
             _remove_folder(folder)
@@ -123,7 +123,7 @@ def _open_deletion(site: Site, backup: Backup) -> DeletionStarted | None:
     return started
 
 
-def _resolve(
+def _clear_staging(
     site: Site, folder: Path, recovered: Recovered, at_work_on: Collection[str] = ()
 ) -> None:
     """A staging folder where nobody works: publish what is in the ledger, remove the rest."""

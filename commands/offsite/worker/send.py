@@ -162,7 +162,7 @@ class _Sender:
             if os.read(descriptor, 1) or whole.hexdigest() != self._job.sha256:
                 raise BackupChangedError(whole.hexdigest())
             self._end_pack(executor)
-            self._resolve()
+            self._wait_for_pack()
             self.pages_used = self._count_pages()
             leaving = self._index.hardly_used(self._job.source, self.pages_used)
             if self._job.share and leaving and self._kept_most():
@@ -272,7 +272,7 @@ class _Sender:
             to = divmod(at, self._frame_chunks)
             self._columns.put(row, array("I", (now,)), array("I", to[:1]), bytes(to[1:]))
         self._end_pack(executor)
-        self._resolve()
+        self._wait_for_pack()
         self._drop(leaving)
 
     def _drop(self, leaving: set[int]) -> None:
@@ -315,7 +315,7 @@ class _Sender:
         """Send the open pack, once the one before is with the store and in the index."""
         if self._open is None:
             return
-        self._resolve()
+        self._wait_for_pack()
         number, pack = self._open
         pack.end_frame()  # here: the next pack's frames need the compressor meanwhile
         self._sending = (number, pack, executor.submit(self._send, pack))
@@ -330,7 +330,7 @@ class _Sender:
         self.sent_bytes += len(content)
         return sealed
 
-    def _resolve(self) -> None:
+    def _wait_for_pack(self) -> None:
         """Wait for the pack on its way; it goes into the index once the store has it."""
         if self._sending is None:
             return
