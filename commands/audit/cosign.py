@@ -92,16 +92,18 @@ def cosign_newest(site: Site, context: Context) -> Cosigned | None:
     return Cosigned(tuple(done), refusals)
 
 
-def with_witnesses(site: Site, context: Context, kept: KeptCheckpoint) -> KeptCheckpoint:
-    """A checkpoint just signed with the cosignatures that can be had now, for what is given away.
-
-    Witnesses that do not answer are named in the log: their refusal stops nothing.
-    """
-    configuration = site.configuration
+def ask_witnesses(site: Site, context: Context) -> None:
+    """Have the newest checkpoint cosigned before it is given away; trouble stops nothing."""
     try:
         cosign_newest(site, context)
     except (CommandError, LedgerError) as error:
         logger.warning("a checkpoint that is given away was not cosigned: %s", error)
+
+
+def with_witnesses(site: Site, context: Context, kept: KeptCheckpoint) -> KeptCheckpoint:
+    """A checkpoint just signed with the cosignatures that can be had now, to publish it."""
+    configuration = site.configuration
+    ask_witnesses(site, context)
     if configuration.checkpoint_key is None or not configuration.witnesses:
         return kept
     key = read_private_key(configuration.checkpoint_key).verifier()

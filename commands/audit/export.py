@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -10,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from commands.audit.cosign import with_witnesses
+from commands.audit.cosign import ask_witnesses
 from commands.audit.sign_checkpoint import sign_checkpoint
 from commands.errors import NOT_FOUND, CommandError, TargetExists
 from commands.sqlite.errors import FileInTheWay
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from ledger.append.ledger import Context
     from ledger.tree.signed_note import SignerKey
 
-logger = logging.getLogger("backup_ledger.witnesses")
 ZIP_SUFFIX = ".zip"
 
 
@@ -62,7 +60,7 @@ def export_evidence(
         raise TargetExists(f"{out} exists already and is left alone; choose another name")
     engine = site.ledger.engine
     kept = sign_checkpoint(engine, key, site.clock, site.configuration.checkpoint_folder)
-    kept = with_witnesses(site, context, kept)
+    ask_witnesses(site, context)
     staging = _staging_beside(out)
     try:
         folder = staging / "bundle"
