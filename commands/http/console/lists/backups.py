@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from commands.errors import InvalidArgument
 from commands.http.callers import Anybody
-from commands.http.console.lists.csv import csv_answer, every_row
+from commands.http.console.lists.csv import list_as_csv
 from commands.http.console.lists.listing import Listing, Paged, Text, listing, owners_of
 from commands.http.console.page import BASE, page
 from commands.http.console.retention_outlook import fates_of
@@ -22,7 +22,7 @@ from projections.queries.catalog import PRESENT
 from projections.queries.lists import BackupsWanted, Place, backups_list, count_backups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from commands.http.callers import Caller
     from commands.http.served_site import ServedSite
@@ -65,18 +65,14 @@ def save(request: Request, caller: Anybody, served: Served, asked: AskedOf) -> R
     found, which = chosen_backups(served, caller, asked)
     if found.problems:
         return backups_page(request, caller, served, asked)
-    site = served.site
-
-    def read(wanted: Any) -> list[Backup]:
-        with site.read_models.reading() as connection:
-            return backups_list(connection, which, wanted)
-
-    def rows() -> Iterator[list[Any]]:
-        for part in every_row(read, found.wanted(), place_in(found.order)):
-            names = user_names(site, [each.user_id for each in part])
-            yield [(*_cells(each), names.get(each.user_id or 0, "")) for each in part]
-
-    return csv_answer("backups.csv", (*COLUMNS, "holds", "warnings", "user_name"), rows())
+    return list_as_csv(
+        served.site,
+        found,
+        (*COLUMNS, "holds", "warnings"),
+        lambda connection, wanted: backups_list(connection, which, wanted),
+        place_in(found.order),
+        _cells,
+    )
 
 
 def backups_page(

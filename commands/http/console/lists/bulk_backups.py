@@ -123,8 +123,7 @@ def _checked(act: str, form: dict[str, str]) -> None:
 
 def _matching(served: ServedSite, caller: Caller, query: dict[str, str], head: int) -> list[str]:
     found, which = chosen_backups(served, caller, asked_again(Asked, query), head)
-    if found.problems:
-        raise InvalidArgument(next(iter(found.problems.values())))
+    found.require_sound()
     with served.site.read_models.reading() as connection:
         rows = backups_list(connection, which, replace(Wanted(found.order), limit=MAX_ROWS + 1))
     return [each.filename for each in rows if each.status != "deleted"]

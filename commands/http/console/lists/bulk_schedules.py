@@ -60,8 +60,7 @@ def _user(text: str) -> int:
 def _matching(served: ServedSite, caller: Caller, query: dict[str, str], head: int) -> list[str]:
     del head  # the number of schedules is compared, and they do not come and go
     found, which = chosen_schedules(served, caller, asked_again(Asked, query))
-    if found.problems:
-        raise InvalidArgument(next(iter(found.problems.values())))
+    found.require_sound()
     with served.site.read_models.reading() as connection:
         rows = schedules_list(connection, which, Wanted(found.order, limit=MAX_ROWS + 1))
     return [str(each.user_id) for each in rows]

@@ -9,10 +9,15 @@ from starlette.responses import StreamingResponse
 
 from commands.reporting.csv_cells import csv_lines
 from commands.reporting.json_values import as_json
+from commands.schedules.user_names import user_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sqlalchemy import Connection
+
+    from commands.http.console.lists.listing import Listing
+    from commands.site.site import Site
     from projections.queries.lists import Place, Wanted
 
 ROWS_AT_ONCE = 1_000
@@ -28,6 +33,29 @@ def every_row(
         if len(rows) < ROWS_AT_ONCE:
             return
         part = replace(part, place=value(rows[-1]))
+
+
+def list_as_csv(
+    site: Site,
+    found: Listing,
+    columns: Sequence[str],
+    read: Callable[[Connection, Wanted], list[Any]],
+    place: Callable[[Any], Place],
+    cells: Callable[[Any], Sequence[Any]],
+) -> StreamingResponse:
+    """All rows of a list of things that have a `user_id`, each with that user's name behind it."""
+
+    def read_part(wanted: Wanted) -> list[Any]:
+        with site.read_models.reading() as connection:
+            return read(connection, wanted)
+
+    def parts() -> Iterator[list[Sequence[Any]]]:
+        for part in every_row(read_part, found.wanted(), place):
+            names = user_names(site, [row.user_id for row in part])
+            yield [(*cells(row), names.get(row.user_id or 0, "")) for row in part]
+
+    filename = f"{found.path.rpartition('/')[2]}.csv"
+    return csv_answer(filename, (*columns, "user_name"), parts())
 
 
 def csv_answer(

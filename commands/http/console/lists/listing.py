@@ -68,6 +68,11 @@ class Listing:
             self.problems[name] = str(error)
             return otherwise
 
+    def require_sound(self) -> None:
+        """Raises InvalidArgument, with the first thing that is wrong with what was asked."""
+        for problem in self.problems.values():
+            raise InvalidArgument(problem)
+
     def wanted(self, limit: int = PAGE) -> Wanted:
         """The page that is asked for, and one row more."""
         asked = self.asked

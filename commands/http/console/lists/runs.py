@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from commands.errors import InvalidArgument
 from commands.http.callers import Anybody
-from commands.http.console.lists.csv import csv_answer, every_row
+from commands.http.console.lists.csv import list_as_csv
 from commands.http.console.lists.listing import Listing, Paged, Text, listing, owners_of
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
@@ -22,7 +22,7 @@ from projections.queries.lists import Place, Wanted, count_runs
 from projections.queries.schedules import runs_list
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from sqlalchemy import Connection
 
@@ -60,18 +60,14 @@ def save(request: Request, caller: Anybody, served: Served, asked: AskedOf) -> R
     found, owners, outcome = _chosen(served, caller, asked)
     if found.problems:
         return _runs_page(request, caller, served, asked)
-    site = served.site
-
-    def read(wanted: Wanted) -> list[Run]:
-        with site.read_models.reading() as connection:
-            return _rows(connection, owners, outcome, wanted)
-
-    def rows() -> Iterator[list[Any]]:
-        for part in every_row(read, found.wanted(), _place):
-            names = user_names(site, [each.user_id for each in part])
-            yield [(*_VALUES(each), names.get(each.user_id, "")) for each in part]
-
-    return csv_answer("runs.csv", (*COLUMNS, "user_name"), rows())
+    return list_as_csv(
+        served.site,
+        found,
+        COLUMNS,
+        lambda connection, wanted: _rows(connection, owners, outcome, wanted),
+        _place,
+        _VALUES,
+    )
 
 
 def _runs_page(request: Request, caller: Caller, served: ServedSite, asked: Asked) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse
 
 from commands.errors import InvalidArgument
 from commands.http.callers import Anybody, Reader
-from commands.http.console.lists.csv import csv_answer, every_row
+from commands.http.console.lists.csv import list_as_csv
 from commands.http.console.lists.listing import Listing, Paged, Text, listing, owners_of
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
@@ -26,7 +26,7 @@ from projections.queries.overview import STATES, State
 from projections.queries.schedules import orphaned_users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from commands.http.callers import Caller
     from commands.http.served_site import ServedSite
@@ -66,18 +66,14 @@ def save(request: Request, caller: Reader, served: Served, asked: AskedOf) -> Re
     found, which = chosen_schedules(served, caller, asked)
     if found.problems:
         return schedules_page(request, caller, served, asked)
-    site = served.site
-
-    def read(wanted: Any) -> list[Schedule]:
-        with site.read_models.reading() as connection:
-            return schedules_list(connection, which, wanted)
-
-    def rows() -> Iterator[list[Any]]:
-        for part in every_row(read, found.wanted(), place_in(found.order)):
-            names = user_names(site, [each.user_id for each in part])
-            yield [(*_VALUES(each), names.get(each.user_id, "")) for each in part]
-
-    return csv_answer("schedules.csv", (*COLUMNS, "user_name"), rows())
+    return list_as_csv(
+        served.site,
+        found,
+        COLUMNS,
+        lambda connection, wanted: schedules_list(connection, which, wanted),
+        place_in(found.order),
+        _VALUES,
+    )
 
 
 def schedules_page(
