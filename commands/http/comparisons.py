@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from commands.backups.find import find_recorded
-from commands.backups.naming import filename_of
-from commands.errors import BackupNotFound
 from commands.reporting.humanize import count
-from commands.restore.difference import comparing
+from commands.restore.compared import Sides, require_table
 from commands.restore.plan import plan_restore
 from commands.restore.restore import for_tables, restore_backup
 from commands.restore.tables import TablesWanted, plan_tables
@@ -17,15 +14,12 @@ from commands.shapes.differences import outcome_shape, row_shape, table_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from commands.http.jobs import Job, Tell
     from commands.http.served_site import ServedSite
     from commands.restore.tables import TableOutcome
-    from commands.site.site import Site
     from ledger.append.ledger import Context
 
-LIVE = "live"
 SHOWN_ROWS = 100
 """Rows of each kind that are shown of a table: removed, added, changed."""
 MAX_CELL = 500
@@ -41,23 +35,19 @@ def compare_work(
     Raises:
         BackupNotFound: one of them is not there.
     """
-    site = served.site
-    (old, old_name), (new, new_name) = _path_of(site, older), _path_of(site, newer)
-    names = (old_name, new_name)
-    wait = site.configuration.snapshot_wait_seconds if new_name == LIVE else None
+    sides = Sides.of(served.site, older, newer)
 
     def work(_job: Job, tell: Tell) -> dict[str, Any]:
         tell("comparing", 0, 0)
-        shown: dict[str, Any] = {"older": old_name, "newer": new_name}
-        with comparing(old, new, live_wait_seconds=wait, keys=site.keys) as comparison:
+        shown: dict[str, Any] = {"older": sides.names[0], "newer": sides.names[1]}
+        with sides.comparing() as comparison:
             if table is None:
                 found = comparison.everything()
-                tables = [table_shape(each, names) for each in found.tables]
+                tables = [table_shape(each, sides.names) for each in found.tables]
                 return shown | {"tables": tables, "not_compared": found.not_compared}
-            if comparison.forms(table) == (None, None):
-                raise BackupNotFound(f"there is no table {table!r} in either of them")
+            require_table(comparison, table)
             rows = [row_shape(each) for each in comparison.rows(table, SHOWN_ROWS)]
-            one = table_shape(comparison.table(table), names)
+            one = table_shape(comparison.table(table), sides.names)
             rows = [_cut(row) for row in rows]
             return shown | {"tables": [one | {"rows": rows}], "not_compared": {}}
 
@@ -110,16 +100,6 @@ def _tables(
         "wanted": list(wanted.names),
         "tables": tables,
     }
-
-
-def _path_of(site: Site, name: str) -> tuple[Path, str]:
-    if name == LIVE:
-        return site.database, LIVE
-    filename = filename_of(site, name)
-    find_recorded(site, filename)
-    if not site.store.has(filename):
-        raise BackupNotFound(f"the file of backup {filename!r} is missing; choose another backup")
-    return site.store.path(filename), filename
 
 
 def _cut(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.cli.options import JsonOption
-from commands.cli.session import Session, opened
+from commands.cli.session import opened
 from commands.reporting.humanize import count
 from commands.reporting.terminal import add_row, new_table, say, show_table, write_json
+from commands.restore import LIVE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from commands.restore.difference import Comparison, RowChange, TableDifference
 
-LIVE = "live"
 SHOWN_ROWS = 20
 NameA = Annotated[
     str,
@@ -48,43 +46,17 @@ def diff(
       backup-ledger backup diff @2025-01-12 latest
       backup-ledger backup diff latest --table invoices
     """
-    from commands.restore.difference import comparing
+    from commands.restore.compared import Sides, require_table
 
     with opened(ctx, "read") as session:
-        old, old_name = _path_of(session, older)
-        new, new_name = _path_of(session, newer)
-        wait = session.site.configuration.snapshot_wait_seconds if newer == LIVE else None
-        with comparing(old, new, live_wait_seconds=wait, keys=session.site.keys) as comparison:
+        sides = Sides.of(session.site, older, newer)
+        with sides.comparing() as comparison:
+            for table in tables or ():
+                require_table(comparison, table)
             if tables:
-                _show_rows(
-                    comparison, _known(comparison, tables), (old_name, new_name), as_json=as_json
-                )
+                _show_rows(comparison, tables, sides.names, as_json=as_json)
             else:
-                _show_tables(comparison, (old_name, new_name), as_json=as_json)
-
-
-def _path_of(session: Session, name: str) -> tuple[Path, str]:
-    from commands.backups.find import find_recorded
-    from commands.backups.naming import filename_of
-    from commands.errors import BackupNotFound
-
-    site = session.site
-    if name == LIVE:
-        return site.database, LIVE
-    filename = filename_of(site, name)
-    find_recorded(site, filename)
-    if not site.store.has(filename):
-        raise BackupNotFound(f"the file of backup {filename!r} is missing; choose another backup")
-    return site.store.path(filename), filename
-
-
-def _known(comparison: Comparison, tables: list[str]) -> list[str]:
-    from commands.errors import BackupNotFound
-
-    for each in tables:
-        if comparison.forms(each) == (None, None):
-            raise BackupNotFound(f"there is no table {each!r} in either of them")
-    return tables
+                _show_tables(comparison, sides.names, as_json=as_json)
 
 
 def _show_tables(comparison: Comparison, names: tuple[str, str], *, as_json: bool) -> None:

@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from commands.http.callers import Operator, Reader
 from commands.http.comparisons import (
-    LIVE,
     compare_work,
     plan_tables_work,
     restore_tables_work,
@@ -19,6 +18,7 @@ from commands.http.ledger_route import Command, LedgerRoute, NoBody
 from commands.http.routes.backups import MAX_NAME, own_backup
 from commands.http.schema import also
 from commands.http.served_site import Served
+from commands.restore import LIVE
 from commands.restore.tables import TablesWanted
 from commands.shapes.jobs import CompareBackupsJob, PlanTablesJob, RestoreTablesJob
 from ledger.vocabulary import TableMode

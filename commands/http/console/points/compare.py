@@ -9,12 +9,13 @@ from starlette.responses import RedirectResponse
 
 from commands.errors import CommandError
 from commands.http.callers import Reader
-from commands.http.comparisons import LIVE, compare_work
+from commands.http.comparisons import compare_work
 from commands.http.console.job import job_page
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
 from commands.http.served_site import Served
+from commands.restore import LIVE
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/compare"
