@@ -13,7 +13,7 @@ from commands.offsite.repository.layout import COPIES, PACK_LIST_SUFFIX
 from ledger.vocabulary import CopyStatus
 from projections.queries.offsite import (
     COPIED,
-    ENDED,
+    HANDLED,
     backups_without_copy,
     copies_at,
     copy_locked,
@@ -40,7 +40,7 @@ def missing_backups(
             connection,
             site.store.store_id,
             destination.repository_id,
-            COPIED if even_deleted else ENDED,
+            COPIED if even_deleted else HANDLED,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from commands.schedules.cron import CronSlots
@@ -88,7 +89,7 @@ def _where_it_was(site: Site, schedule: Schedule, now: datetime) -> NextRun | No
         return None
     if schedule.open_run_id is not None or not rhythm.is_too_far(now, due):
         return None
-    for slot in (rhythm.slot_of(was_at), *moved_from(site, schedule)):
+    for slot in chain([rhythm.slot_of(was_at)], moved_from(site, schedule)):
         at = slot + rhythm.offset
         if at > now and not rhythm.is_too_far(at, now):
             return NextRun(at, slot)

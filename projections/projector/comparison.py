@@ -1,8 +1,8 @@
 """What is stored, beside what the ledger adds up to: row by row, in one snapshot.
 
-The fold goes as far as the stored rows stand, so being behind is not difference; nor is a row that
-waits to lose what was erased since. Both sides are read in the order of their keys, a few rows at a
-time. Nothing is written, and nothing healed.
+The fold goes as far as the stored rows stand, so being behind is not a difference; nor is a row
+that waits to lose what was erased since. Both sides are read in the order of their keys, a few rows
+at a time. Nothing is written, and nothing healed.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ LIVE = (CopyStatus.OK, CopyStatus.CORRUPT)
 """Copies whose packs and manifest must stay."""
 
 COPIED = (CopyStatus.OK, CopyStatus.COPYING)
-ENDED = (*COPIED, CopyStatus.DELETING, CopyStatus.DELETED)
+HANDLED = (*COPIED, CopyStatus.DELETING, CopyStatus.DELETED)
 """What was deleted there, as by retention, is not copied again."""
 
 
@@ -75,13 +75,13 @@ def copies_with_ids(connection: Connection, copy_ids: Collection[str]) -> dict[s
 
 
 def backups_without_copy(
-    connection: Connection, store: str, repository_id: str, ended: Collection[str] = ENDED
+    connection: Connection, store: str, repository_id: str, handled: Collection[str] = HANDLED
 ) -> list[Backup]:
     """Good backups of a store without a copy at a destination in one of these states, by age."""
     has_copy = exists().where(
         copies.c.backup_id == catalog.c.backup_id,
         copies.c.destination == repository_id,
-        copies.c.status.in_(ended),
+        copies.c.status.in_(handled),
     )
     rows = connection.execute(
         select(catalog)
