@@ -13,6 +13,7 @@ from commands.shapes.problem import JobProblem
 from commands.shapes.projections import Comparison, RebuiltShape
 from commands.shapes.restore import RestoreResult
 from commands.shapes.shape import Shape
+from commands.shapes.trouble import DueVerified, RanNowShape, ReconciledShape
 from commands.shapes.verification import VerificationShape
 
 State = Literal["queued", "running", "done", "failed"]
@@ -105,6 +106,59 @@ class RestoreTablesJob(JobShape):
     result: RestoredTables | None
 
 
+class RunNowJob(JobShape):
+    kind: Literal["run_now"]
+    result: RanNowShape | None
+
+
+class VerifyDueJob(JobShape):
+    kind: Literal["verify_due"]
+    result: DueVerified | None
+
+
+class ReconcileJob(JobShape):
+    kind: Literal["reconcile"]
+    result: ReconciledShape | None
+
+
+class RowOutcome(Shape):
+    """`name`: a file name, or a user's number. `text`: what was done, or why it was refused."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+class ManyRows(Shape):
+    """What became of an act on many backups or schedules: a sentence, and each row's outcome."""
+
+    ok: bool
+    message: str
+    rows: list[RowOutcome]
+
+
+class BulkBackupsJob(JobShape):
+    kind: Literal["bulk_backups"]
+    result: ManyRows | None
+
+
+class BulkSchedulesJob(JobShape):
+    kind: Literal["bulk_schedules"]
+    result: ManyRows | None
+
+
+class RestoredBeside(Shape):
+    """A backup that was restored into a new file, in a sentence."""
+
+    ok: bool
+    message: str
+
+
+class RestoreBesideJob(JobShape):
+    kind: Literal["restore_beside"]
+    result: RestoredBeside | None
+
+
 AnyJob = (
     TakeBackupJob
     | VerifyBackupJob
@@ -119,9 +173,14 @@ AnyJob = (
     | CompareBackupsJob
     | PlanTablesJob
     | RestoreTablesJob
-    | JobShape
+    | RunNowJob
+    | VerifyDueJob
+    | ReconcileJob
+    | BulkBackupsJob
+    | BulkSchedulesJob
+    | RestoreBesideJob
 )
-"""A kind that no route starts (a page of the console does) is shown as the last one."""
+"""Every kind; acts on many rows and restoring beside are started by the console's pages alone."""
 
 
 class JobList(Shape):

@@ -51,3 +51,45 @@ class TroubleShape(Shape):
     findings: list[FindingShape]
     not_looked_at: list[str]
     causes: list[CauseShape]
+
+
+class RanNowShape(Shape):
+    """What running what waits came to, in runs and users.
+
+    `taken`: users who had no retry left and got a backup. `left`: users whose next run is the next
+    try. `problem`: the first.
+    """
+
+    completed: int
+    failed: int
+    taken: int
+    left: int
+    problem: str | None
+
+
+class BadBackup(Shape):
+    """A backup that is not good, or could not be checked, and why."""
+
+    filename: str
+    problem: str | None
+
+
+class DueVerified(Shape):
+    """What verifying the backups that are due came to. `ok`: none was bad."""
+
+    ok: bool
+    good: int
+    bad: list[BadBackup]
+
+
+class ReconciledShape(Shape):
+    """File names by what became of each when the folder was compared with the catalog.
+
+    `adopted`: taken into the ledger. `missing`: not in the folder. `back`: there again.
+    `left_alone`: not backups.
+    """
+
+    adopted: list[str]
+    missing: list[str]
+    back: list[str]
+    left_alone: list[str]

@@ -157,6 +157,9 @@ def _offsite(ask: Ask, client: httpx.Client, world: World) -> None:
 
 def _ledger(ask: Ask, client: httpx.Client) -> None:
     ask("GET /trouble")
+    for path in ("/trouble/run", "/trouble/verify", "/trouble/reconcile"):
+        done = finished(client, ask(f"POST {path}"))
+        assert done["state"] == "done", done
     ask("GET /audit/log", "/audit/log?limit=1")
     ask("GET /audit/events/{position}", "/audit/events/1")
     started = ask("POST /audit/verify")

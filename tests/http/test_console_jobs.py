@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
+from commands.http.console.watching.job_outcome import KINDS
+from commands.reporting.json_values import as_json
+from commands.shapes.jobs import AnyJob, JobList
 from tests.http.conftest import Place
 from tests.http.test_console import fields_of, job_page, log_in
 
@@ -35,6 +39,12 @@ def test_each_kind_of_job_is_told_in_sentences_with_links(place: Place) -> None:
     assert "row for row" in did("/console/projections/backup_catalog/diff")
     assert "folded anew" in did("/console/projections/backup_catalog/rebuild")
     assert "whole" in did("/console/audit/verify")
+    assert "was restored into" in did("/console/backups/mine.db/beside", filename="copy")
+    chosen = {"number": "1", "names": '["mine.db"]', "confirmed": "yes", "reason": "audit"}
+    assert "1 backup held" in did("/console/backups/bulk", act="hold", **chosen)
+    raw = client.get("/console/api/jobs").json()
+    typed = [as_json(each.result) for each in JobList.model_validate(raw).jobs]
+    assert typed == [each["result"] for each in raw["jobs"]]
     path = site.store.path("mine.db")
     path.chmod(0o600)
     path.write_bytes(b"x" * path.stat().st_size)
@@ -55,3 +65,9 @@ def test_a_backup_that_cannot_be_is_refused_before_a_job_begins(place: Place) ->
     form = fields_of(user, "/console/backups") | {"user": "2"}
     assert user.post("/console/backups", data=form).status_code == 403
     assert client.get("/console/api/jobs").json()["jobs"] == []
+
+
+def test_every_kind_of_job_has_a_type_in_the_schema() -> None:
+    """Also those that only pages of the console start."""
+    typed = [get_args(each.model_fields["kind"].annotation) for each in get_args(AnyJob)]
+    assert sorted(kind for (kind,) in typed) == sorted(KINDS)

@@ -36,6 +36,8 @@ WRITES = [
     ("POST", "/database/projections/audit_trail/rebuild"),
     ("POST", "/database/offsite/nas/copy"),
     ("POST", "/database/offsite/nas/collect"),
+    ("POST", "/database/trouble/run"),
+    ("POST", "/database/trouble/reconcile"),
 ]
 WRITTEN = {"reason": "x", "backup_filename": "a.db", "tables": ["cases"]}
 BEYOND_A_USER = [
@@ -58,6 +60,10 @@ BEYOND_A_USER = [
     ("GET", "/database/offsite/nas"),
     ("POST", "/database/offsite/nas/verify"),
     ("POST", "/database/projections/audit_trail/diff"),
+    ("GET", "/database/trouble"),
+    ("POST", "/database/trouble/run"),
+    ("POST", "/database/trouble/verify"),
+    ("POST", "/database/trouble/reconcile"),
     ("POST", "/database/retention/cleanup-empty"),
     ("GET", "/metrics"),
 ]

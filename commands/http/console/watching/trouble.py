@@ -13,9 +13,9 @@ from commands.http.console.overview_facts import overview_of_user, page_of_kind
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.watching.advice import ADVICE, DEEDS, Deed
-from commands.http.console.watching.deeds import reconcile_work, run_now_work, verify_due_work
 from commands.http.console.watching.job_outcome import backup_page
 from commands.http.ledger_route import Command
+from commands.http.routes.trouble import reconcile_work, run_now_work, verify_due_work
 from commands.http.served_site import Served, ServedSite
 from ledger.vocabulary import BackupStatus
 from projections.queries.lists import BackupsWanted, Order, Wanted, backups_list
