@@ -22,6 +22,8 @@ _ROUTES = {
     "settings list": "GET /settings",
     "settings set": "PUT /settings/{user_id}",
 }
+_PATH = re.compile(r"(?<![\w/.:])/(?:[^/\s'\"`]+/)+(?=[^/\s])")
+"""What stands before the name of a file whose path is given."""
 _WITHOUT_ROUTE = "the command line on the server"
 
 
@@ -31,10 +33,13 @@ def over_http(text: str) -> str:
 
 
 def without_folders(text: str, folders: tuple[str, ...]) -> str:
-    """The same message with names alone where it has a path on the server."""
+    """The same message with names alone where it has a path on the server.
+
+    `folders`: those that are known, also with spaces; of any other path the last name stays.
+    """
     for each in sorted(folders, key=len, reverse=True):
         text = text.replace(f"{each}/", "").replace(each, "the server's folder")
-    return text
+    return _PATH.sub("", text)
 
 
 def _route(found: re.Match[str]) -> str:

@@ -96,10 +96,14 @@ def started(job: Job) -> Located:
 
 
 class JobBoard:
-    """Jobs of one process; two run at once, the newest two hundred are kept."""
+    """Jobs of one process; two run at once, the newest two hundred are kept.
 
-    def __init__(self, clock: Clock) -> None:
+    `shown_to`: a sentence as a caller gets it.
+    """
+
+    def __init__(self, clock: Clock, shown_to: Callable[[Caller, str], str]) -> None:
         self._clock = clock
+        self._shown_to = shown_to
         self._jobs: dict[str, Job] = {}
         self._lock = Lock()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="backup-ledger-job")
@@ -154,12 +158,22 @@ class JobBoard:
 
         job.state = "running"
         try:
-            job.result = as_json(work(job, tell))
+            job.result = self._shown(job.caller, as_json(work(job, tell)))
         except Exception as error:  # noqa: BLE001  (it is what the job came to)
-            job.problem = problem_shape(error)
+            job.problem = self._shown(job.caller, problem_shape(error))
             job.ended_at, job.state = self._clock.now(), "failed"
         else:
             job.ended_at, job.state = self._clock.now(), "done"
+
+    def _shown(self, caller: Caller, value: Any) -> Any:
+        """JSON with each sentence as the caller gets it."""
+        if isinstance(value, str):
+            return self._shown_to(caller, value)
+        if isinstance(value, dict):
+            return {name: self._shown(caller, each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._shown(caller, each) for each in value]
+        return value
 
     def _forget(self) -> None:
         over = [each for each in self._jobs.values() if each.is_over]

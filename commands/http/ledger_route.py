@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from commands.http.advice import over_http, without_folders
+from commands.http.advice import over_http
 from commands.http.callers import READING, Caller, caller_of
 from commands.http.idempotency import AlreadyAnswered, OpenRequest
 from commands.http.problems import answer_to
@@ -88,11 +88,10 @@ class LedgerRoute(APIRoute):
     def failed(self, request: Request, error: Exception) -> Response:
         """What is answered to an error: in routes, and to a user without paths of the server."""
         caller: Caller | None = getattr(request.state, "backup_ledger_caller", None)
-        if caller is None or caller.user_id is None:
+        if caller is None:
             return answer_to(error, over_http)
-        site = request.state.backup_ledger.site
-        folders = (str(site.configuration.backups_folder), str(site.database.parent))
-        return answer_to(error, lambda text: without_folders(over_http(text), folders))
+        served: ServedSite = request.state.backup_ledger
+        return answer_to(error, lambda text: over_http(served.shown_to(caller, text)))
 
 
 def require_known_parameters(request: Request) -> None:

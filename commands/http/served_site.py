@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from commands.backups.unrecorded import unrecorded_files
 from commands.health.facts import verdict_of
 from commands.health.presence import present_among
+from commands.http.advice import without_folders
 from commands.http.callers import caller_of
 from commands.http.daily_counts import History
 from commands.http.downloads import Downloads
@@ -24,6 +25,7 @@ from projections.queries.audit import newest_matching_resources
 if TYPE_CHECKING:
     from commands.backups.unrecorded import UnrecordedFile
     from commands.health.verdict import Verdict
+    from commands.http.callers import Caller
     from commands.site.site import Site
     from ledger.append.ledger import Context
 
@@ -47,7 +49,7 @@ class ServedSite:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.jobs = JobBoard(self.site.clock)
+        self.jobs = JobBoard(self.site.clock, self.shown_to)
         self.downloads = Downloads(self.site.clock)
         self.requests = RequestBook(self.site)
         self.history = History(self.site)
@@ -55,6 +57,16 @@ class ServedSite:
         self._files: tuple[int, int, list[UnrecordedFile]] | None = None
         self._verdict_lock = threading.Lock()
         self.limits = CallerLimits(self.site)
+
+    def shown_to(self, caller: Caller, text: str) -> str:
+        """A sentence as the caller gets it: a user learns no path of the server, names alone."""
+        if caller.user_id is None:
+            return text
+        site = self.site
+        folders = [str(site.database.parent)] if site.configuration.database else []
+        if site.configuration.names_a_folder:
+            folders.append(str(site.configuration.backups_folder))
+        return without_folders(text, tuple(folders))
 
     def asking(self) -> Context:
         """The context of a question: it has a time, and records nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from commands.http.advice import over_http
+from commands.http.advice import over_http, without_folders
 from tests.http.conftest import Place
 
 
@@ -26,6 +26,20 @@ from tests.http.conftest import Place
 def test_a_command_becomes_its_route(told: str, over: str) -> None:
     """The rest of the message stays."""
     assert over_http(told) == over
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("there is no database at /srv/my app/app.db", "there is no database at app.db"),
+        ("/srv/my app cannot be written", "the server's folder cannot be written"),
+        ("it was at '/old/place/app.db' before", "it was at 'app.db' before"),
+        ("1/2 of it; see https://example.com/a/b", "1/2 of it; see https://example.com/a/b"),
+    ],
+)
+def test_a_path_becomes_its_last_name(told: str, shown: str) -> None:
+    """Also one that no setting names any more; addresses and fractions stay."""
+    assert without_folders(told, ("/srv/my app",)) == shown
 
 
 def test_no_problem_names_a_command(place: Place) -> None:

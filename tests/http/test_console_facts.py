@@ -176,9 +176,10 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     found = overview_of_all(served, world.clock.now())
     assert found.tone == "bad"
     assert [each.text for each in found.warnings] == [
-        *status_facts(site, world.clock.now())["warnings"],
-        "no scheduler runs; start one: backup-ledger run, or serve --with-scheduler",
+        *(each["text"] for each in status_facts(site, world.clock.now())["findings"]),
+        "no scheduler runs: nothing is backed up by itself",
     ]
+    assert all(each.where for each in found.warnings)
     kinds = [each["kind"] for each in status_facts(site, world.clock.now())["findings"]]
     assert kinds == ["overdue", "missing", "no_backup"]
     assert [each.user_id for each in found.troubled] == [1]

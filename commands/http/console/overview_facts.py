@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from commands.health.finding import Finding
 from commands.health.schedules import OVERDUE
 from commands.http.console.page import BASE
 from commands.http.daily_counts import STORAGE_DAYS, first_of_year, since_first
@@ -24,12 +25,12 @@ from projections.queries.overview import (
 from projections.queries.schedules import schedule_of
 
 if TYPE_CHECKING:
-    from commands.health.finding import Finding
     from commands.http.served_site import ServedSite
     from projections.folds.schedule import Schedule
 
-"""A run that is due for longer than this has no scheduler that would take it."""
 SHOWN = 8
+NO_SCHEDULER = "no_scheduler"
+"""A kind of finding that only the console has."""
 
 
 class Warning_(NamedTuple):  # noqa: N801  (the built-in one is something else)
@@ -83,9 +84,22 @@ def overview_of_all(served: ServedSite, now: datetime) -> Overview:
         ("Users", f"{counts['enabled']:,}", f"of {counts['total']:,} with a schedule"),
     ]
     unique = list({each.user_id: each for each in troubled}.values())[:SHOWN]
-    verdict = served.recent_verdict()
-    found = [*map(_shown, verdict.findings), *_no_scheduler(counts, is_alive=is_alive)]
-    return Overview(found, facts, unique, storage, outcomes, verdict.not_looked_at)
+    is_unserved = bool(counts["enabled"]) and not is_alive
+    found = [_shown(each) for each in console_findings(served, is_unserved=is_unserved)]
+    not_looked_at = served.recent_verdict().not_looked_at
+    return Overview(found, facts, unique, storage, outcomes, not_looked_at)
+
+
+def console_findings(served: ServedSite, *, is_unserved: bool) -> list[Finding]:
+    """Those of `status`, and what only a service can say, which is there all the time.
+
+    `is_unserved`: there are schedules, and no scheduler runs.
+    """
+    found = list(served.recent_verdict().findings)
+    if is_unserved:
+        text = "no scheduler runs: nothing is backed up by itself"
+        found.append(Finding(NO_SCHEDULER, text, "start one: backup-ledger run"))
+    return found
 
 
 def overview_of_user(served: ServedSite, user_id: int, now: datetime) -> Overview:
@@ -159,15 +173,8 @@ def page_of_kind(kind: str) -> str | None:
 
 
 def _shown(finding: Finding) -> Warning_:
-    return Warning_(str(finding), page_of_kind(finding.kind), finding.is_bad)
-
-
-def _no_scheduler(counts: dict[str, int], *, is_alive: bool) -> list[Warning_]:
-    """What only a service can say, which is there all the time."""
-    if is_alive or not counts["enabled"]:
-        return []
-    text = "no scheduler runs; start one: backup-ledger run, or serve --with-scheduler"
-    return [Warning_(text, None)]
+    where = page_of_kind(finding.kind) or f"{BASE}/trouble"
+    return Warning_(finding.text, where, finding.is_bad)
 
 
 _PAGES = {
@@ -189,6 +196,7 @@ _PAGES = {
     "clock": "audit",
     "warnings": "backups",
     "offsite": "offsite",
+    "witness": "audit?type=ledger.witness_refused",
     "failed": "audit?type=backup_catalog.backup_error",
 }
 """Kind of finding -> page of the console; the others have none."""

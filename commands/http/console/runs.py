@@ -9,6 +9,7 @@ from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.watching.work import works_of_runs
 from commands.http.problems import not_found
+from commands.http.routes.runs import runs_shown
 from commands.http.served_site import Served
 from ledger.vocabulary import RunOutcome
 from projections.queries.catalog import backups_with_ids
@@ -29,6 +30,7 @@ def show(request: Request, caller: Anybody, served: Served, run_id: str) -> Resp
         )
     if found is None or not caller.owns(found.user_id):
         raise not_found(f"there is no run {run_id[:100]!r}")
+    (found,) = runs_shown(served, caller, [found])
     backup = made.get(found.backup_id or "")
     is_running = found.outcome == RunOutcome.RUNNING
     (work,) = works_of_runs(served.site, [found]) if is_running else (None,)

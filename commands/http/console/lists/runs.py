@@ -14,6 +14,7 @@ from commands.http.console.lists.listing import Listing, Paged, Text, listing, o
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.watching.work import works_of_runs
+from commands.http.routes.runs import runs_shown
 from commands.http.served_site import Served
 from commands.schedules.user_names import user_names
 from ledger.vocabulary import RunOutcome
@@ -64,7 +65,9 @@ def save(request: Request, caller: Anybody, served: Served, asked: AskedOf) -> R
         served.site,
         found,
         COLUMNS,
-        lambda connection, wanted: _rows(connection, owners, outcome, wanted),
+        lambda connection, wanted: runs_shown(
+            served, caller, _rows(connection, owners, outcome, wanted)
+        ),
         _place,
         _VALUES,
     )
@@ -88,7 +91,7 @@ def _runs_page(request: Request, caller: Caller, served: ServedSite, asked: Aske
         422 if found.problems else 200,
         listing=found,
         asked=asked,
-        runs=rows,
+        runs=runs_shown(served, caller, rows),
         works={each.id: each for each in works_of_runs(served.site, running)},
         names=user_names(served.site, [each.user_id for each in rows]),
         backups=made,

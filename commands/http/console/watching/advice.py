@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from commands.http.console.overview_facts import NO_SCHEDULER
 from commands.http.console.page import BASE
 
 
@@ -21,6 +22,8 @@ LOOK_AGAIN = Deed("Compare folder and catalog", f"{BASE}/trouble/reconcile")
 TAKE = Deed("Take a backup now", f"{BASE}/backups")
 DEEDS: dict[str, tuple[Deed, ...]] = {
     "overdue": (RUN_NOW,),
+    "scheduler": (RUN_NOW,),
+    NO_SCHEDULER: (RUN_NOW,),
     "failing": (RUN_NOW,),
     "missing": (LOOK_AGAIN,),
     "gone": (LOOK_AGAIN,),
@@ -32,8 +35,9 @@ DEEDS: dict[str, tuple[Deed, ...]] = {
     "ledger": (Deed("Verify the ledger", f"{BASE}/audit/verify", READERS),),
 }
 ADVICE = {
-    "database": "Bring the database back, or correct its path. Runs that failed are tried again by "
-    "themselves for half an hour; after that, run them here.",
+    "database": "Bring the database back, correct its path, or restore its last good "
+    "backup. Runs that failed are tried again by themselves for half an hour; after that, run "
+    "them here.",
     "store": "See that the folder is mounted and can be written to.",
     "schedules": "Make a schedule, or enable or resume one.",
     "overdue": "See that a scheduler runs. What is overdue can also be run here, once.",
@@ -52,6 +56,23 @@ ADVICE = {
     "collapse": "If the database was meant to hold less, accept the backup. If not, restore the "
     "one before it.",
     "warnings": "Open each one. If what it says is known, accept it.",
+    "scheduler": "On the machine of that scheduler, see its log for why, and start one. What is "
+    "overdue can also be run here, once.",
+    NO_SCHEDULER: "Start one on the machine of this service. What is overdue can also be run here, "
+    "once.",
+    "ledger": "Verify it; the page of that job names each problem.",
+    "read_models": "The older rows go on to serve. If their database is locked or read-only, free "
+    "it; then rebuild the projection.",
+    "clock": "Check the clock of the machine. Nothing is deleted by age until the clock has passed "
+    "that time, or a day was recorded without another jump.",
+    "future": "Check the clock of the machine. Retention does not count such a backup until then.",
+    "offsite": "Copy what is missing, or see what would be deleted there. A damaged copy is "
+    "replaced from a good backup on the machine of this service.",
+    "witness": "Ask whoever runs that witness; the audit log has each refusal.",
+    "source": "Give each database a folder of its own, on the machine of this service.",
+    "marker": "If that ledger is not used any more, remove the file beside the database; if it "
+    "cannot be written, let this service write in the database's folder.",
+    "left_over": "Look at what the database holds, then remove the files on the machine.",
     "own": "Whoever runs this service was told as well. The next try comes by itself.",
 }
-"""By kind of finding; the others' own advice is shown."""
+"""By kind of finding; what `status` advises beside is a command, which nobody types here."""

@@ -1,7 +1,8 @@
-"""What is wrong, by cause, with what to do about it; of `status`'s findings, and no others."""
+"""What is wrong, by cause, with what to do about it: the findings of `status` and the overview."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import APIRouter, Request, Response
@@ -9,7 +10,11 @@ from starlette.responses import RedirectResponse
 
 from commands.health.causes import Cause, causes_of_failures
 from commands.http.callers import Anybody, Caller, Operator, Reader
-from commands.http.console.overview_facts import overview_of_user, page_of_kind
+from commands.http.console.overview_facts import (
+    console_findings,
+    overview_of_user,
+    page_of_kind,
+)
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.watching.advice import ADVICE, DEEDS, Deed
@@ -18,6 +23,7 @@ from commands.http.ledger_route import Command
 from commands.http.routes.trouble import reconcile_work, run_now_work, verify_due_work
 from commands.http.served_site import Served, ServedSite
 from ledger.vocabulary import BackupStatus
+from projections.queries.health import schedule_counts
 from projections.queries.lists import BackupsWanted, Order, Wanted, backups_list
 
 if TYPE_CHECKING:
@@ -61,7 +67,10 @@ class Trouble(NamedTuple):
 def show(request: Request, caller: Anybody, served: Served) -> Response:
     now, site = served.site.clock.now(), served.site
     with site.read_models.reading() as connection:
-        causes = causes_of_failures(connection, now, caller.user_id)
+        causes = [
+            replace(each, message=served.shown_to(caller, each.message))
+            for each in causes_of_failures(connection, now, caller.user_id)
+        ]
     lasting = tuple(each for each in causes if not each.is_over)
     if caller.user_id is None:
         troubles, not_looked_at = _of_all(served, caller, lasting)
@@ -99,10 +108,11 @@ def look_again(caller: Operator, context: Command, served: Served) -> Response:
 def _of_all(
     served: ServedSite, caller: Caller, lasting: tuple[Cause, ...]
 ) -> tuple[list[Trouble], tuple[str, ...]]:
-    verdict = served.recent_verdict()
     troubles = []
     with served.site.read_models.reading(at_head=False) as connection:
-        for each in verdict.findings:
+        has_schedules = schedule_counts(connection, served.site.clock.now())["enabled"] > 0
+        is_unserved = has_schedules and not served.is_scheduler_alive()
+        for each in console_findings(served, is_unserved=is_unserved):
             deeds = DEEDS.get(each.kind, ())
             where = page_of_kind(each.kind)
             troubles.append(
@@ -110,14 +120,14 @@ def _of_all(
                     each.kind,
                     each.text.partition(":")[0] if each.kind in NAMED else each.text,
                     "bad" if each.is_bad else "warn",
-                    ADVICE.get(each.kind, each.advice),
+                    ADVICE.get(each.kind, ""),
                     where,
                     tuple(deed for deed in deeds if caller.role in deed.roles),
                     tuple(_concerned(served, connection, each.kind)),
                     lasting if each.kind == "failing" else (),
                 )
             )
-    return troubles, verdict.not_looked_at
+    return troubles, served.recent_verdict().not_looked_at
 
 
 def _of_user(served: ServedSite, caller: Caller, lasting: tuple[Cause, ...]) -> list[Trouble]:
