@@ -51,6 +51,9 @@ def test_a_deleted_backups_address_tells_its_story(place: Place) -> None:
         verify_backup(world.site, world.context(), taken(world, "gone"), "integrity")
         delete_backup(world.site, world.context(), "gone.db")
     taken(world, "kept")
+    taken(world, "again")
+    delete_backup(world.site, world.context(), "again.db")
+    taken(world, "again")
     reader, owner = log_in(place, "auditor"), log_in(place, "user", 1)
     text = reader.get("/console/backups/gone.db").text
     who = world.context().actor.id
@@ -62,5 +65,9 @@ def test_a_deleted_backups_address_tells_its_story(place: Place) -> None:
     assert f"· {who}" not in own
     assert "/audit" not in own
     assert log_in(place, "user", 2).get("/console/backups/gone.db").status_code == 404
+    again = " ".join(reader.get("/console/backups/again.db").text.split())
+    assert "Deleted backups of this name" in again
+    assert f"by {who}: somebody asked for it." in again
+    assert "Deleted backups" not in reader.get("/console/backups/kept.db").text
     assert reader.get("/console/backups/never.db").status_code == 404
     assert 'href="/console/backups/gone.db"' in reader.get("/console/backups?status=deleted").text

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STORY = 100
 """Events of a backup that are told: the newest."""
+FORMER = 20
+"""Deleted backups of one name whose stories are told: the newest."""
 REASONS = {
     "retention": "retention had no more use for it",
     "cleanup_empty": "it was empty, and the empty ones were cleaned up",
@@ -46,7 +48,7 @@ class Damage(NamedTuple):
     instead: Backup | None
 
 
-def damage_of(served: ServedSite, backup: Backup) -> Damage | None:
+def damage_of(served: ServedSite, caller: Caller, backup: Backup) -> Damage | None:
     """None where it is not known to be damaged or missing."""
     if backup.status not in (BackupStatus.CORRUPT, BackupStatus.MISSING):
         return None
@@ -64,6 +66,7 @@ def damage_of(served: ServedSite, backup: Backup) -> Damage | None:
     text = "its file is not in the folder any more"
     if corrupt is not None:
         text = corrupt.problem or "its bytes are not the ones that were recorded"
+        text = served.shown_to(caller, text)
     source, instead = backup.source or served.site.known_source_id(), None
     if source is not None:
         with served.site.read_models.reading(at_head=False) as connection:
@@ -96,24 +99,34 @@ def deleted_page(
 
     A name may have been given again and again: the newest of them comes first.
     """
+    ended = former_backups(served, caller, filename)
+    if not ended:
+        return None
+    return page(request, caller, "deleted.html", filename=filename, ended=ended)
+
+
+def former_backups(served: ServedSite, caller: Caller, filename: str) -> list[Ended]:
+    """The caller's deleted backups of a name with their stories: the newest few, newest first."""
     site = served.site
     with site.read_models.reading() as connection:
         named = [
             each
             for each in backups_named(connection, filename)
-            if each.store == site.store.store_id and caller.owns(each.user_id)
+            if each.store == site.store.store_id
+            and each.status == BackupStatus.DELETED
+            and caller.owns(each.user_id)
         ]
-    if not named or any(each.status != BackupStatus.DELETED for each in named):
-        return None
     named.sort(key=lambda each: each.position, reverse=True)
-    ended = [_ended(served, caller, each) for each in named]
-    return page(request, caller, "deleted.html", filename=filename, ended=ended)
+    return [_ended(served, caller, each) for each in named[:FORMER]]
 
 
 def _ended(served: ServedSite, caller: Caller, backup: Backup) -> Ended:
     lines = _told(served, backup)
     if caller.user_id is not None:
-        lines = [line._replace(who=_shown_to_user(line, caller)) for line in lines]
+        lines = [
+            line._replace(who=_shown_to_user(line, caller), told=served.shown_to(caller, line.told))
+            for line in lines
+        ]
     for line in reversed(lines):
         if line.event is not None and isinstance(line.event.details, DeletionStarted):
             details = line.event.details

@@ -14,7 +14,7 @@ from commands.backups.accept import accept_backup, can_be_accepted
 from commands.backups.delete import delete_backup
 from commands.backups.hold import may_release, place_hold, release_holds
 from commands.http.callers import Anybody, Caller, Operator, Writer
-from commands.http.console.backup_story import damage_of, deleted_page
+from commands.http.console.backup_story import damage_of, deleted_page, former_backups
 from commands.http.console.job import job_page
 from commands.http.console.offsite import copies_shown
 from commands.http.console.page import BASE, done, page
@@ -171,7 +171,8 @@ def _details(
         may_release=any(may_release(each, caller.actor) for each in backup.holds_at(now)),
         levels=LEVELS,
         copies=copies_shown(served, backup),
-        damage=damage_of(served, backup),
+        damage=damage_of(served, caller, backup),
+        former=former_backups(served, caller, filename),
         problem=problem,
         may_change=caller.role != "auditor",
         may_restore=caller.role == "operator",
