@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 _UNITS = (
     ("year", timedelta(days=365)),
@@ -13,6 +13,7 @@ _UNITS = (
     ("minute", timedelta(minutes=1)),
     ("second", timedelta(seconds=1)),
 )
+MICROSECOND = timedelta(microseconds=1)
 _KILO = 1_000
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB", "ZB")
 _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9:]+)?)?")
@@ -69,8 +70,8 @@ def count(number: int, thing: str, things: str | None = None) -> str:
     return f"1 {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"
 
 
-def parse_moment(text: str) -> datetime:
-    """A moment that a person typed, in UTC; without a zone it means UTC.
+def parse_moment(text: str, where: tzinfo = UTC) -> datetime:
+    """A moment that a person typed, in UTC; without a zone it means that of `where`.
 
     Raises:
         ValueError: it is no ISO date or time.
@@ -80,17 +81,21 @@ def parse_moment(text: str) -> datetime:
         raise wrong
     try:
         moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=where)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise wrong from None
 
 
-def parse_moment_end(text: str) -> datetime:
+def parse_moment_end(text: str, where: tzinfo = UTC) -> datetime:
     """The same of a moment up to which is asked: a date alone means the end of its day.
+
+    That is its last microsecond, so that it may be asked for with the end included.
 
     Raises:
         ValueError: it is not an ISO date or time.
     """
-    moment = parse_moment(text)
-    is_date = len(text) == len("2025-01-13")
-    return moment + timedelta(days=1, microseconds=-1) if is_date else moment
+    moment = parse_moment(text, where)
+    if len(text) != len("2025-01-13"):
+        return moment
+    day = datetime.fromisoformat(text)  # its end is where the next day of that zone begins
+    return (day + timedelta(days=1)).replace(tzinfo=where).astimezone(UTC) - MICROSECOND

@@ -204,7 +204,7 @@ def test_a_years_squares_are_its_days() -> None:
     assert len(chart.days) == 52 * 7 + 4
     assert [each.tone for each in chart.days[-4:]] == ["", "bad", "warn", "ok"]
     assert chart.days[-1].about == "2025-03-20: 2 completed"
-    assert chart.about == "In the year up to 2025-03-20: 3 completed, 3 failed."
+    assert chart.about == "In the year up to 2025-03-20 (days are UTC): 3 completed, 3 failed."
     assert [(each.name, each.counts["failed"]) for each in chart.by_month] == [("March 2025", 3)]
     assert len({(each.x, each.y) for each in chart.days}) == len(chart.days)
     assert tone_of(Counter(missed=1)) == "bad"

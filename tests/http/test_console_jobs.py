@@ -38,7 +38,12 @@ def test_each_kind_of_job_is_told_in_sentences_with_links(place: Place) -> None:
     assert f'href="/console/backups/{kept.filename}/restore">Undo' in restored
     assert "row for row" in did("/console/projections/backup_catalog/diff")
     assert "folded anew" in did("/console/projections/backup_catalog/rebuild")
-    assert "whole" in did("/console/audit/verify")
+    verified = did("/console/audit/verify")
+    assert "whole" in verified
+    assert "on the page Projections" in verified
+    assert 'href="/console/audit" aria-current="page"' in verified
+    for sign in ("--", "`"):
+        assert sign not in re.sub(r"<[^>]*>", " ", verified.partition("<main")[2])
     assert "was restored into" in did("/console/backups/mine.db/beside", filename="copy")
     chosen = {"number": "1", "names": '["mine.db"]', "confirmed": "yes", "reason": "audit"}
     assert "1 backup held" in did("/console/backups/bulk", act="hold", **chosen)

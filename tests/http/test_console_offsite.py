@@ -36,6 +36,9 @@ def copied(place: Place, tmp_path: Path) -> Place:
 def test_the_page_says_what_is_there_and_what_is_not(copied: Place) -> None:
     text = log_in(copied, "auditor").get("/console/offsite").text
     assert "1 missing" in text
+    assert "would come back from nas, as it was in one.db" in text
+    assert "1 backup not copied yet would be lost" in text
+    assert "Nobody has looked at that copy" in text
     assert "two.db" in text
     assert "every copy is kept" in text
     assert "unproved" in text
@@ -44,7 +47,9 @@ def test_the_page_says_what_is_there_and_what_is_not(copied: Place) -> None:
 
 
 def test_without_a_destination_it_says_what_to_do(place: Place) -> None:
-    assert "offsite add --help" in log_in(place, "operator").get("/console/offsite").text
+    text = log_in(place, "operator").get("/console/offsite").text
+    assert "offsite add --help" in text
+    assert "Every backup would be lost with it" in text
 
 
 def test_copying_and_verifying_are_jobs(copied: Place) -> None:

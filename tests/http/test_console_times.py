@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from commands.http import create_app
+from commands.schedules.settings import pause, resume
 from ledger.clock import ManualClock
 from projections.folds.run import Run
 from projections.queries.schedules import runs_page
@@ -122,8 +123,72 @@ def test_a_visitor_chooses_in_whose_zone_times_are(spring: Place) -> None:
     assert shown(tokyo) == "2025-03-29 10:30 JST"
     assert "times are yours, Asia/Tokyo" in tokyo
     assert "03-29 10:30" in rows_of(client, path)[1]  # and the schedule's own zone stays
+    points = client.get("/console/restore-points?until=2025-03-28").text
+    assert "Moment (Asia/Tokyo)" in points
+    assert "2025-03-28 14:59 UTC" in points  # the end of that day in Tokyo
     assert "is not known here" in choose(times="local", zone="<b>")
     assert "is not a choice" in choose(times="mars")
     assert shown(choose(times="schedule")) == "2025-03-29 02:30 CET"
     client.headers["Cookie"] = f"{session}; backup_ledger_times=local:../../x"
     assert shown(client.get(path).text) == "2025-03-29 02:30 CET"
+
+
+def test_typed_times_are_in_the_readers_zone_and_a_date_is_all_of_its_day(spring: Place) -> None:
+    """In the audit log and the time machine: 13:00 in Berlin is 12:00 in UTC."""
+    auditor = log_in(spring, "auditor")
+    audit = "/console/audit?type=backup_scheduler.settings_created"
+    for asked, is_found in (
+        ("since=2025-03-28+12:00", True),
+        ("since=2025-03-28+12:01", False),
+        ("since=2025-03-28&until=2025-03-28", True),
+        ("since=2025-03-01&until=2025-03-27", False),
+    ):
+        text = auditor.get(f"{audit}&{asked}").text
+        assert ("Nothing of this is recorded" not in text) is is_found, asked
+        assert ("Verify the whole ledger</b>" in text) is not is_found
+    auditor.headers["Cookie"] += "; backup_ledger_times=local:Europe/Berlin"
+    text = auditor.get(f"{audit}&since=2025-03-28+13:00").text
+    assert "Since (Europe/Berlin)" in text
+    assert "2025-03-28 12:00 UTC" in text
+    assert "Nothing of this is recorded" not in text
+    assert "Nothing of this" in auditor.get(f"{audit}&since=2025-03-28+13:01").text
+    before = auditor.get("/console/time-machine?at=2025-03-28+12:59").text
+    assert "before the first event" in before
+    assert "2025-03-28 12:00 UTC" in auditor.get("/console/time-machine?at=2025-03-28").text
+
+
+def test_a_schedule_says_since_when_and_why_it_stands_still(spring: Place) -> None:
+    """Paused with its note, disabled, failing: the event, its actor and its time."""
+    world, client = spring.world, log_in(spring, "operator")
+    where = re.compile(r'<p class="notice (\w+) wrap">(.*?)</p>', re.DOTALL)
+
+    def reason(of: httpx.Client) -> tuple[str, str] | None:
+        found = where.search(of.get("/console/schedules/1").text.partition("Where it stands")[2])
+        return None if found is None else (found[1], re.sub(r"<[^>]*>", "", found[2]))
+
+    assert reason(client) is None
+    pause(world.site, world.context(), 1, "moving house")
+    found = reason(client)
+    assert found is not None
+    assert found[0] == "warn"
+    assert found[1].startswith("2025-03-28 13:00:00 CET, ")
+    assert "moving house" in found[1]
+    own = reason(log_in(spring, "user", 1))
+    assert own is not None
+    assert own[1].startswith("2025-03-28 13:00:00 CET, an operator: ")
+    resume(world.site, world.context(), 1)
+    assert reason(client) is None
+    world.configure(1, enabled=False)
+    disabled = reason(client)
+    assert disabled is not None
+    assert "enabled" in disabled[1]
+    world.configure(1, enabled=True)
+    world.database.rename(world.folder / "away.db")
+    world.advance(days=1)
+    world.check()
+    (world.folder / "away.db").rename(world.database)
+    client = log_in(spring, "operator")
+    failing = reason(client)
+    assert failing is not None
+    assert failing[0] == "bad"
+    assert "there is no database" in failing[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
@@ -15,36 +15,32 @@ from commands.audit.log_cells import COLUMNS, record_cells
 from commands.http.callers import Reader
 from commands.http.console.job import job_page
 from commands.http.console.lists.csv import ROWS_AT_ONCE, csv_answer
-from commands.http.console.page import BASE, page
+from commands.http.console.page import BASE, page, reader_zone
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import number_of
 from commands.http.console.session import Here
+from commands.http.console.watching.event_lines import lines_of
 from commands.http.ledger_route import Command
 from commands.http.problems import not_found
 from commands.http.routes.audit import MAX_TEXT, ExportInput, export_work, verify_work
-from commands.http.served_site import Served, ServedSite
-from commands.reporting.humanize import parse_moment
-from commands.reporting.sentences import backups_mentioned, told_with_subject, who
-from ledger.errors import RecordError
+from commands.http.served_site import Served
+from commands.reporting.humanize import MICROSECOND, parse_moment, parse_moment_end
 from ledger.events import REGISTRY
-from ledger.records.record import decode_event
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
-from projections.queries.catalog import backups_with_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from zoneinfo import ZoneInfo
 
-    from ledger.append.reading import StoredRecord
-    from ledger.records.record import Event
 
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/audit"
 PAGE = 100
 STORY = 500
 GROUPS = {
+    "One type": sorted(REGISTRY, key=lambda each: each.partition(".")[2]),
     "Everything of": sorted({f"{each.partition('.')[0]}." for each in REGISTRY}),
-    "One type": sorted(REGISTRY),
 }
 
 
@@ -60,15 +56,15 @@ class Asked(BaseModel):
     text: Annotated[str, Query(max_length=MAX_TEXT)] = ""
     cursor: Annotated[int | None, Query(ge=1, le=MAX_USER_ID)] = None
 
-    def filter(self) -> AuditFilter:
-        """The same as the ledger is asked.
+    def filter(self, where: ZoneInfo) -> AuditFilter:
+        """The same as the ledger is asked. `where`: the zone of times that name none.
 
         Raises:
             HTTPException: 422, a time or a user is none.
         """
         return AuditFilter(
-            since=_moment(self.since),
-            until=_moment(self.until),
+            since=_moment(self.since, where),
+            until=_end(self.until, where),
             event_type=self.type or None,
             user_id=_user(self.user),
             failed_only=bool(self.failed),
@@ -82,22 +78,13 @@ class Asked(BaseModel):
         return {name: value for name, value in values.items() if value}
 
 
-class Line(NamedTuple):
-    """One event in words. `event`: None where the record cannot be read."""
-
-    position: int
-    event: Event | None
-    told: str
-    who: str
-
-
 @router.get(PLACE)
 def newest(
     request: Request, caller: Reader, served: Served, asked: Annotated[Asked, Query()]
 ) -> Response:
     kept, problem = asked.kept(), None
     try:
-        wanted = asked.filter()
+        wanted = asked.filter(reader_zone(request, caller))
     except HTTPException as error:  # the other fields stay as they were filled in
         wanted, problem = AuditFilter(), str(error.detail)
     number = 1 if problem else PAGE
@@ -114,6 +101,8 @@ def newest(
         problem=problem,
         lines=[] if problem else lines_of(served, found.records),
         asked=asked,
+        since=wanted.since,
+        until=wanted.until,
         is_filtered=bool(kept),
         groups=GROUPS,
         size=served.site.ledger.log_recorder.head().size,
@@ -130,7 +119,7 @@ def save(
 ) -> Response:
     """All that matches, newest first."""
     try:
-        wanted = asked.filter()
+        wanted = asked.filter(reader_zone(request, caller))
     except HTTPException:
         return newest(request, caller, served, asked)
 
@@ -168,33 +157,12 @@ def verify(caller: Reader, served: Served) -> Response:
 
 
 @router.post(f"{PLACE}/export")
-def export(caller: Reader, context: Command, served: Served, visit: Here) -> Response:
-    choice = _export_input(visit.form).choice()
+def export(
+    request: Request, caller: Reader, context: Command, served: Served, visit: Here
+) -> Response:
+    choice = _export_input(visit.form, reader_zone(request, caller)).choice()
     job = served.jobs.start("export", caller, export_work(served, context, choice))
     return RedirectResponse(job_page(job), 303)
-
-
-def lines_of(served: ServedSite, records: Sequence[StoredRecord]) -> list[Line]:
-    """Records in words; a backup is called by its file's name."""
-    events = [_decoded(each) for each in records]
-    mentioned = {name for event in events if event is not None for name in backups_mentioned(event)}
-    with served.site.read_models.reading(at_head=False) as connection:
-        found = backups_with_ids(connection, mentioned)
-    names = {name: each.filename for name, each in found.items()}
-    return [_line(record, event, names) for record, event in zip(records, events, strict=True)]
-
-
-def _line(record: StoredRecord, event: Event | None, names: dict[str, str]) -> Line:
-    if event is None:
-        return Line(record.position, None, "This record cannot be read.", "—")
-    return Line(record.position, event, told_with_subject(event, names), who(event))
-
-
-def _decoded(record: StoredRecord) -> Event | None:
-    try:
-        return decode_event(record.record)
-    except RecordError:
-        return None
 
 
 def _user(text: str) -> int | None:
@@ -203,18 +171,26 @@ def _user(text: str) -> int | None:
     return number_of(text[:18])
 
 
-def _moment(text: str) -> datetime | None:
+def _moment(text: str, where: ZoneInfo) -> datetime | None:
     if not text:
         return None
     try:
-        return parse_moment(text)
+        return parse_moment(text, where)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
 
 
-def _export_input(form: dict[str, str]) -> ExportInput:
+def _end(text: str, where: ZoneInfo) -> datetime | None:
+    """The moment before which it is asked: a date means all of its day."""
+    moment = _moment(text, where)
+    is_date = moment is not None and len(text) == len("2025-01-13")
+    return parse_moment_end(text, where) + MICROSECOND if is_date else moment
+
+
+def _export_input(form: dict[str, str], where: ZoneInfo) -> ExportInput:
     wanted: dict[str, Any] = {name: form[name] for name in _NUMBERS if form.get(name)}
-    wanted |= {name: _moment(form[name]) for name in ("since", "until") if form.get(name)}
+    wanted |= {"since": _moment(form.get("since", ""), where)}
+    wanted |= {"until": _end(form.get("until", ""), where)}
     try:
         return ExportInput.model_validate(wanted)
     except ValidationError as error:

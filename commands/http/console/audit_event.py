@@ -10,9 +10,10 @@ from starlette.responses import RedirectResponse
 
 from commands.audit.log import neighbours_in_stream, record_at, records_of_command
 from commands.http.callers import Reader
-from commands.http.console.audit import PLACE, lines_of
+from commands.http.console.audit import PLACE
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
+from commands.http.console.watching.event_lines import lines_of
 from commands.http.problems import not_found
 from commands.http.routes.audit import Position, sign_now, signed_size
 from commands.http.served_site import Served

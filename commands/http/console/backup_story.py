@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastapi import Request, Response
 
 from commands.audit.log import stream_records
-from commands.http.console.audit import Line, lines_of
 from commands.http.console.page import page
+from commands.http.console.watching.event_lines import Line, lines_of, shown_to_caller
 from ledger.events.catalog import BackupCorrupt, BackupMissing, BackupVerified, DeletionStarted
 from ledger.vocabulary import BackupStatus, backup_stream
 from projections.queries.catalog import backups_named, last_good_backup_of_user
@@ -122,11 +122,7 @@ def former_backups(served: ServedSite, caller: Caller, filename: str) -> list[En
 
 def _ended(served: ServedSite, caller: Caller, backup: Backup) -> Ended:
     lines = _told(served, backup)
-    if caller.user_id is not None:
-        lines = [
-            line._replace(who=_shown_to_user(line, caller), told=served.shown_to(caller, line.told))
-            for line in lines
-        ]
+    lines = [shown_to_caller(served, caller, line) for line in lines]
     for line in reversed(lines):
         if line.event is not None and isinstance(line.event.details, DeletionStarted):
             details = line.event.details
@@ -138,13 +134,3 @@ def _ended(served: ServedSite, caller: Caller, backup: Backup) -> Ended:
 def _told(served: ServedSite, backup: Backup) -> list[Line]:
     records = stream_records(served.site, backup_stream(backup.backup_id), STORY)
     return lines_of(served, records)
-
-
-def _shown_to_user(line: Line, caller: Caller) -> str:
-    """Who acted, where that is not a name of somebody else's."""
-    if line.event is None:
-        return line.who
-    actor = line.event.actor
-    if actor.kind == "user":
-        return "you" if actor.id == caller.id else "another user"
-    return {"operator": "an operator", "auditor": "an auditor"}.get(actor.kind, line.who)

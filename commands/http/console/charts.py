@@ -137,7 +137,7 @@ def year_chart(outcomes: Mapping[date, Counter[str]], last: date) -> YearChart:
         tuple(months),
         weekdays,
         tuple(Month(name, counts) for name, counts in reversed(by_month.items()) if counts),
-        f"In the year up to {last}: {_numbers(total) or 'no runs'}.",
+        f"In the year up to {last} (days are UTC): {_numbers(total) or 'no runs'}.",
     )
 
 

@@ -44,6 +44,7 @@ def show(request: Request, caller: Anybody, served: Served, job_id: str) -> Resp
         "job.html",
         job=job,
         kind=kind_of(job),
+        under=kind_of(job).back,
         work=work_of_job(job),
         took=None if job.ended_at is None else duration(job.ended_at - job.created_at),
         outcome=outcome_of(job, caller),

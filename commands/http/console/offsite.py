@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.responses import RedirectResponse
@@ -61,13 +61,22 @@ class Card:
         return round(100 * self.found.sent_bytes / self.whole_bytes) if self.whole_bytes else None
 
 
+class Tonight(NamedTuple):
+    """The newest copy that is good, and where it is."""
+
+    found: DestinationStatus
+    copy: OffsiteCopy
+
+
 @router.get(PLACE)
 def show(request: Request, caller: Reader, served: Served) -> Response:
+    cards = _cards(served)
     return page(
         request,
         caller,
         "offsite.html",
-        cards=_cards(served),
+        cards=cards,
+        tonight=_tonight(cards),
         levels=LEVELS,
         most=SHOWN_MISSING,
         may_change=caller.role == "operator",
@@ -137,6 +146,15 @@ def _cards(served: ServedSite) -> list[Card]:
 
     size = served.site.ledger.log_recorder.head().size
     return [_card(each, size) for each in destination_statuses(served.site)]
+
+
+def _tonight(cards: list[Card]) -> Tonight | None:
+    """From where the database would come back if this machine were lost; None: from nowhere."""
+    there = [(card, copy) for card in cards for copy in card.found.copies if copy.completed_at]
+    if not there:
+        return None
+    card, copy = max(there, key=lambda each: each[1].started_at)
+    return Tonight(card.found, copy)
 
 
 def _card(found: DestinationStatus, ledger_size: int) -> Card:

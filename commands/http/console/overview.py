@@ -14,6 +14,7 @@ from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.console.watching.work import running_work
 from commands.http.served_site import Served
+from commands.schedules.user_names import user_names
 from ledger.vocabulary import MAX_USER_ID
 from projections.queries.overview import schedules_in_state
 
@@ -47,6 +48,7 @@ def show(
         overview=found,
         works=running_work(served, caller),
         users=None if users is None else users[:USERS],
+        names=user_names(served.site, [each.user_id for each in (*found.troubled, *(users or ()))]),
         more=users is not None and len(users) > USERS,
         paged=bool(after or user),
         asked_user=user,

@@ -19,6 +19,8 @@ from ledger.append.software import software_version
 from projections.queries.schedules import schedule_of
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from fastapi import Request
     from starlette.responses import Response
 
@@ -135,14 +137,18 @@ ENVIRONMENT = _environment()
 def page(
     request: Request, caller: Caller | None, template: str, status: int = 200, **context: Any
 ) -> HTMLResponse:
-    """A template's page. `caller`: None before anybody is known."""
+    """A template's page. `caller`: None before anybody is known.
+
+    `under`, where it is given: the place of the navigation that the page belongs to, as a path.
+    """
     visit = getattr(request.state, "console_visit", None)
     now = context.pop("now", None) or state_of(request).clock.now()
     places = [] if caller is None else _places_of(request, caller)
+    under = context.pop("under", None) or request.url.path
     body = ENVIRONMENT.get_template(template).render(
         caller=caller,
         navigation=places,
-        here=_here(request, places),
+        here=_here(under, places),
         csrf="" if visit is None else visit.session.csrf,
         can_leave=state_of(request).door.lets_out,
         form_key=secrets.token_urlsafe(12),
@@ -193,6 +199,12 @@ def referring_page(request: Request) -> str | None:
     return path + (f"?{found.query}" if found.query else "")
 
 
+def reader_zone(request: Request, caller: Caller) -> ZoneInfo:
+    """The zone of times that the visitor types: the one in which the page shows times."""
+    view = times.view_of(request.cookies, caller.user_id, partial(_zone_of, request))
+    return view.zone_for(None)
+
+
 def address_of_console(request: Request) -> Address:
     """Where browsers find the console that is asked."""
     return cast("Address", request.scope.get(ADDRESS, _OWN_ADDRESS))
@@ -220,9 +232,8 @@ def _places_of(request: Request, caller: Caller) -> list[Place]:
     ]
 
 
-def _here(request: Request, places: list[Place]) -> str | None:
-    """The navigation's entry that a page belongs to."""
-    path = request.url.path
+def _here(path: str, places: list[Place]) -> str | None:
+    """The navigation's entry that the page at a path belongs to."""
     under = [each.path for each in places if path == each.path or path.startswith(each.path + "/")]
     return max(under, key=len, default=None)
 

@@ -10,12 +10,14 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse
 
+from commands.audit.log import stream_records
 from commands.errors import InvalidSettings, UnknownUser
 from commands.http.callers import Anybody, Caller, Reader, Writer
 from commands.http.console.page import BASE, done, page
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.session import Here
 from commands.http.console.times.view import zone_named, zoned
+from commands.http.console.watching.event_lines import Line, lines_of, shown_to_caller
 from commands.http.ledger_route import Command
 from commands.http.problems import not_found
 from commands.http.routes.settings import UserId
@@ -33,18 +35,21 @@ from commands.schedules.settings import (
     resume,
     with_changes,
 )
-from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency
+from ledger.events.scheduling import BackupFailed, SchedulePaused, SettingsUpdated
+from ledger.vocabulary import KEEP_COUNT_MAX, KEEP_COUNT_MIN, BackupFrequency, schedule_stream
 from projections.folds.schedule import KEEP_FIELDS, SETTINGS_FIELDS, Schedule
 
 router = APIRouter(route_class=ConsoleRoute)
 RUNS_AHEAD = 10
+LOOKED_AT = 200
+"""Events of a schedule among which the reason of its state is looked for: the newest."""
 PLACE = f"{BASE}/schedules"
 KEEPS_LONGER = {
-    "keep_within_days": ("Younger than so many days", KEEP_DAYS_MAX),
-    "keep_daily": ("The newest of so many days", KEEP_PERIODS_MAX),
-    "keep_weekly": ("Of so many weeks", KEEP_PERIODS_MAX),
-    "keep_monthly": ("Of so many months", KEEP_PERIODS_MAX),
-    "keep_yearly": ("Of so many years", KEEP_PERIODS_MAX),
+    "keep_within_days": ("All of the last days", KEEP_DAYS_MAX),
+    "keep_daily": ("One a day, for days", KEEP_PERIODS_MAX),
+    "keep_weekly": ("One a week, for weeks", KEEP_PERIODS_MAX),
+    "keep_monthly": ("One a month, for months", KEEP_PERIODS_MAX),
+    "keep_yearly": ("One a year, for years", KEEP_PERIODS_MAX),
 }
 """What stays beside the newest ones: label and limit of each field."""
 Digits = Annotated[str, Query(pattern="^[0-9]{0,18}$", description="A user's number, or nothing.")]
@@ -179,6 +184,7 @@ def _edit_page(
         problem=problem,
         runs=runs,
         why_none=why_none,
+        reason=_reason(served, caller, schedule),
         where=where,
         clock=zoned(served.site.clock.now(), where, "%H:%M"),
         by_days=_is_by_days(served, values),
@@ -189,6 +195,36 @@ def _edit_page(
         keeps_any=any(values[name] not in (0, "", "0") for name in KEEPS_LONGER),
         may_change=caller.role != "auditor",
     )
+
+
+def _reason(served: ServedSite, caller: Caller, schedule: Schedule | None) -> Line | None:
+    """The event since which it stands still, or fails; None where it does neither."""
+    if schedule is None:
+        return None
+    if not schedule.enabled:
+        is_reason = _disables
+    elif schedule.paused:
+        is_reason = _pauses
+    elif schedule.failures:
+        is_reason = _fails
+    else:
+        return None
+    records = stream_records(served.site, schedule_stream(schedule.user_id), LOOKED_AT)
+    lines = [each for each in lines_of(served, records) if is_reason(each)]
+    return shown_to_caller(served, caller, lines[-1]) if lines else None
+
+
+def _disables(line: Line) -> bool:
+    details = None if line.event is None else line.event.details
+    return isinstance(details, SettingsUpdated) and details.after.get("enabled") is False
+
+
+def _pauses(line: Line) -> bool:
+    return line.event is not None and isinstance(line.event.details, SchedulePaused)
+
+
+def _fails(line: Line) -> bool:
+    return line.event is not None and isinstance(line.event.details, BackupFailed)
 
 
 def _is_by_days(served: ServedSite, values: dict[str, Any]) -> bool:

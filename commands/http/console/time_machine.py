@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from commands.http.callers import Reader
-from commands.http.console.page import BASE, page
+from commands.http.console.page import BASE, page, reader_zone
 from commands.http.console.route import ConsoleRoute
 from commands.http.console.schedules import Digits, number_of
 from commands.http.served_site import Served
-from commands.reporting.humanize import parse_moment, size
+from commands.reporting.humanize import parse_moment_end, size
 from ledger.clock import format_instant
 from ledger.vocabulary import MAX_USER_ID, BackupStatus
 from projections.past.as_of import AsOf, as_of, moment_of
@@ -63,7 +63,7 @@ def show(
     asked: int | datetime = head if position is None else position
     if at:
         try:
-            asked = parse_moment(at)
+            asked = parse_moment_end(at, reader_zone(request, caller))
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
     there = moment_of(ledger, asked).position

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from commands.errors import InvalidArgument
 from commands.http.callers import Anybody
 from commands.http.console.lists.listing import Listing, Paged, Text, listing, owners_of
-from commands.http.console.page import BASE, page
+from commands.http.console.page import BASE, page, reader_zone
 from commands.http.console.route import ConsoleRoute
 from commands.http.served_site import Served
 from commands.reporting.humanize import parse_moment_end
@@ -64,12 +64,16 @@ class Month:
 def show(
     request: Request, caller: Anybody, served: Served, asked: Annotated[Asked, Query()]
 ) -> Response:
-    site, now = served.site, served.site.clock.now()
+    site, now, where = served.site, served.site.clock.now(), reader_zone(request, caller)
     found = listing(PLACE, asked, ("made",), "-made")
     owners = owners_of(site, caller, asked.user, found, "backups")
     owner = found.checked("user", lambda: _one(owners))
     day = found.checked("day", lambda: date.fromisoformat(asked.day)) if asked.day else None
-    until = found.checked("until", lambda: parse_moment_end(asked.until)) if asked.until else None
+    until = (
+        found.checked("until", lambda: parse_moment_end(asked.until, where))
+        if asked.until
+        else None
+    )
     first = found.checked("month", lambda: _month_of(asked.month), None) if asked.month else None
     first = first or (day or until or now).replace(day=1)
     begin = datetime(first.year, first.month, 1, tzinfo=UTC)

@@ -112,7 +112,12 @@ def _differing(found: dict[str, Any], _caller: Caller) -> Outcome:
     return Outcome(f"{count(number, 'table')} {'differs' if number == 1 else 'differ'}.")
 
 
-def _planned(_found: dict[str, Any], _caller: Caller) -> Outcome:
+def _planned(found: dict[str, Any], _caller: Caller) -> Outcome:
+    if not any(
+        each["is_new"] or each["rows_added"] or each["rows_changed"] or each["rows_removed"]
+        for each in found["tables"]
+    ):
+        return Outcome("Nothing would change: the table has these rows already.")
     return Outcome("Nothing was done yet. This is what would change:")
 
 
@@ -172,7 +177,21 @@ def _ledger_verified(found: dict[str, Any], _caller: Caller) -> Outcome:
 
 
 def _not_checked(names: list[str]) -> list[str]:
-    return [f"Not checked: {each}" for each in names]
+    """The same words as on the command line, but for what is typed there."""
+    shown = []
+    for each in names:
+        text = each
+        for command, words in _TYPED.items():
+            text = text.replace(command, words)
+        shown.append(f"Not checked: {text}")
+    return shown
+
+
+_TYPED = {
+    "backup files are checked by `backup verify`": "verify the backups on their pages",
+    "compare them with `projections diff`": "compare them on the page Projections",
+    "with --checkpoint FILE --public-key VKEY, or set": "on the machine, or set",
+}
 
 
 def _exported(found: dict[str, Any], _caller: Caller) -> Outcome:
