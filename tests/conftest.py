@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,11 +84,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return collection_path.relative_to(TESTS).as_posix() in SLOW_FOLDERS or None
 
 
+@pytest.hookimpl(optionalhook=True, wrapper=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """`-n auto` of the whole suite: one more than cores, as whole systems often wait."""
+    cores = yield
+    return cores if config.option.markexpr == "not slow" else cores + 1
+
+
+def is_in_slow_folder(item: pytest.Item) -> bool:
+    return any(each.as_posix() in SLOW_FOLDERS for each in item.path.relative_to(TESTS).parents)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what the quick inner loop (`-m "not slow"`) leaves out by its folder."""
+    """Mark what the quick inner loop (`-m "not slow"`) leaves out by its folder.
+
+    It comes first: what is short is left for the end, so that all processes end together.
+    """
+    items.sort(key=is_in_slow_folder, reverse=True)
     for item in items:
-        folders = {each.as_posix() for each in item.path.relative_to(TESTS).parents}
-        if folders & SLOW_FOLDERS or "postgresql" in getattr(item, "fixturenames", ()):
+        if is_in_slow_folder(item) or "postgresql" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
 
 
