@@ -14,6 +14,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.util import LRUCache
 
 from ledger.append.backend import (
     BACKEND,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from sqlalchemy import Column, Connection, Table
-    from sqlalchemy.engine import URL, Engine
+    from sqlalchemy.engine import URL, Dialect, Engine
 
 # Through sqlite_master, because a pragma alone may answer from a schema that is out of date.
 _HAS_COLUMN = Prepared(
@@ -52,6 +53,16 @@ _SIZE = text("SELECT page_count * page_size FROM pragma_page_count(), pragma_pag
 
 
 _DIALECT = sqlite.dialect()
+_COMPILED: LRUCache[Any, Any] = LRUCache(1_000)
+"""Statements as SQL, of all engines: to compile them takes longer than most take to run."""
+
+
+@cache
+def _known_dialect() -> Dialect:
+    """The dialect of all engines (one is part of the key), which has seen this SQLite."""
+    engine = create_engine("sqlite://")
+    with engine.connect():
+        return engine.dialect
 
 
 @cache
@@ -77,7 +88,7 @@ class SQLiteBackend(Backend):
 
     def open(self, url: URL, options: Opening) -> Engine:
         connecting = {"timeout": options.busy_seconds, "factory": SQLiteConnection}
-        engine = create_engine(url, connect_args=connecting, execution_options={BACKEND: self})
+        engine = self._engine(url, connect_args=connecting)
         synchronous = "FULL" if options.durable else "NORMAL"
 
         @event.listens_for(engine, "connect")
@@ -98,10 +109,14 @@ class SQLiteBackend(Backend):
             # SQLite keeps a database without a name in memory for as long as it is small.
             return sqlite3.connect("" if spills else ":memory:", check_same_thread=False)
 
-        options = {BACKEND: self}
-        return create_engine(
-            "sqlite://", poolclass=StaticPool, creator=connect, execution_options=options
-        )
+        return self._engine("sqlite://", poolclass=StaticPool, creator=connect)
+
+    def _engine(self, url: URL | str, **arguments: Any) -> Engine:
+        """An engine that finds what another one of this process has compiled."""
+        options = {BACKEND: self, "compiled_cache": _COMPILED}
+        engine = create_engine(url, execution_options=options, **arguments)
+        engine.dialect = _known_dialect()
+        return engine
 
     def file_of(self, url: URL) -> str:
         return url.database or ""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import ColumnClause, select, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.ext.compiler import compiles
 
 from ledger.append.database import create_ledger, database_url, open_engine, read_meta
 from ledger.append.ledger import Ledger
@@ -239,3 +241,25 @@ def test_a_missing_driver_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(LedgerError, match=r"install backup-ledger\[postgresql\]"):
         open_engine(database_url("postgresql://host/ledger"))
+
+
+def test_what_one_engine_compiled_another_finds(engine_at: OpenEngine, tmp_path: Path) -> None:
+    """Each answers from its own file all the same."""
+    compiled: list[str] = []
+
+    class Counted(ColumnClause[int]):
+        inherit_cache = True
+
+    @compiles(Counted)  # type: ignore[no-untyped-call, untyped-decorator]
+    def _(element: Counted, _compiler: object, **_options: object) -> str:
+        compiled.append(element.name)
+        return "user_version"
+
+    statement = select(Counted("user_version")).select_from(text("pragma_user_version"))
+    for number in (1, 2):
+        with sqlite3.connect(tmp_path / f"{number}") as connection:
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.close()
+        with engine_at(tmp_path / f"{number}").connect() as opened:
+            assert opened.scalar(statement) == number
+    assert compiled == ["user_version"]
