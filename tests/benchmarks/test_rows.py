@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import backup_rows, offsite_month, offsite_rows, postgresql_rows
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
+from tests.benchmarks import backup_rows, growth, offsite_month, offsite_rows, postgresql_rows
 from tests.benchmarks.__main__ import BENCHMARKS
+from tests.benchmarks.growth_picture import picture
 from tests.benchmarks.measuring import Sizes
+from tests.load.place import Size, build
 
 NEXT_TO_NOTHING = Sizes(
     events=100,
@@ -62,3 +66,26 @@ def test_the_picture_of_a_month_ends_with_each_sides_size() -> None:
     assert "restic, 150 MB" in drawn
     assert "whole files, zstd, 900 MB" in drawn
     assert drawn.count("<path") == 3
+
+
+@pytest.mark.slow
+def test_what_is_measured_for_growth_can_be_done(tmp_path: Path) -> None:
+    build(tmp_path, Size(events=100, users=3, kept=growth.KEPT))
+    site = open_site(Configuration(database=tmp_path / "app.db"), "act")
+    works = growth.works_of(site)
+    head = site.ledger.log_recorder.head().size
+    for work in works.values():
+        work()
+    assert {*works, "offsite"} == {*growth.CURVES}
+    assert site.ledger.log_recorder.head().size > head
+    site.close()
+
+
+def test_growth_is_told_as_a_power_of_the_size() -> None:
+    alike, square = {"1000": 2.0, "10000": 2.0}, {"1000": 0.5, "10000": 50.0, "100000": 5_000.0}
+    assert growth.powers_of(alike) == [0]
+    assert growth.powers_of(square) == pytest.approx([2, 2])
+    drawn = picture({"list": alike, "verify": square})
+    assert drawn.count("<circle") == 5
+    assert drawn.count('class="ours"') == drawn.count('class="work"') == 2
+    assert growth.CURVES["verify"].label in drawn

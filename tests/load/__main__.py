@@ -47,6 +47,7 @@ PATHS = {
     "metrics": "/metrics",
     "console: overview": "/console",
     "console: users, page of 25": "/console?after=5000",
+    "console: trouble": "/console/trouble",
     "console: schedules": "/console/schedules",
     "console: schedules by last backup": "/console/schedules?sort=-last",
     "console: schedules of a name": "/console/schedules?user=son+77",
@@ -63,8 +64,16 @@ PATHS = {
     "console: runs of a user": "/console/runs?user=7",
     "console: restore points": "/console/restore-points",
     "console: restore points of a user": "/console/restore-points?user=7",
+    "console: comparing": "/console/compare",
+    "console: off-site": "/console/offsite",
     "console: time machine": "/console/time-machine",
     "console: audit page of 100": "/console/audit",
+    "console: audit page of a user's type": (
+        "/console/audit?user=7&type=backup_catalog.backup_deleted"
+    ),
+    "console: audit page of failures": "/console/audit?failed=true",
+    "console: audit page with a text": "/console/audit?text=user77_",
+    "console: projections": "/console/projections",
 }
 
 
