@@ -51,10 +51,10 @@ ConfigOption = Annotated[
 ]
 SiteOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Which database, where the settings have several [sites]."),
+    typer.Option(metavar="NAME", help="Which database, if the settings have several [sites]."),
 ]
 QuietOption = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Say nothing on stdout where nothing happened.")
+    bool, typer.Option("-q", "--quiet", help="Print nothing on stdout if nothing happened.")
 ]
 
 
@@ -90,15 +90,17 @@ def backup_ledger(  # noqa: PLR0913, PLR0917  (options are parameters)
     config: ConfigOption = None,
     site: SiteOption = None,
     quiet: QuietOption = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show it and exit."),
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """Scheduled, verified backups of a SQLite database, with a ledger of all that was done.
+    """Scheduled, verified backups of a SQLite database, with a ledger of everything that was done.
 
-    These options may stand before the command or after it. They can also be set in the
+    These options can be given before or after the command. They can also be set in the
     environment, as BACKUP_LEDGER_DATABASE, or in backup-ledger.toml in the current folder.
 
     \b
@@ -121,7 +123,7 @@ app.command(
 )(demo)
 app.command("run", short_help="Run the scheduler.", epilog=EXIT_CODES)(run)
 app.command("serve", short_help="Serve the HTTP API and console.", epilog=EXIT_CODES)(serve)
-app.command("status", short_help="Say what needs attention.", epilog=EXIT_CODES)(status)
+app.command("status", short_help="Show what needs attention.", epilog=EXIT_CODES)(status)
 app.add_typer(settings.app, name="settings", help="Manage backup schedules.")
 app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
 app.add_typer(offsite.app, name="offsite", help="Manage off-site copies, encrypted and verified.")
@@ -129,7 +131,7 @@ app.add_typer(retention.app, name="retention", help="Preview and apply retention
 app.add_typer(audit.app, name="audit", help="Read, prove, verify and export the history.")
 app.add_typer(projections.app, name="projections", help="Rebuild and compare the read models.")
 app.add_typer(ledger.app, name="ledger", help="Begin, copy, split and salvage ledgers.")
-app.add_typer(erasure.app, name="erase", help="Erase a person's records; say what remains.")
+app.add_typer(erasure.app, name="erase", help="Erase a person's records; show what remains.")
 app.add_typer(config_group.app, name="config", help="Show and check the configuration.")
-app.add_typer(notify.app, name="notify", help="Try out notifications.")
+app.add_typer(notify.app, name="notify", help="Test and preview notifications.")
 app.add_typer(tokens.app, name="tokens", help="Manage API tokens.")

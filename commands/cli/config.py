@@ -32,7 +32,7 @@ def config() -> None:
 def show(
     ctx: typer.Context,
     everything: Annotated[
-        bool, typer.Option("--all", help="Those that have their default, too.")
+        bool, typer.Option("--all", help="Include settings that have their default.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,9 +64,9 @@ def show(
 
 @app.command(epilog=EXIT_CODES)
 def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Check the settings, and that what they name is there.
+    """Check the settings and the files that they name.
 
-    Changes nothing and opens no database. Exit code 3 where something does not fit.
+    Changes nothing and opens no database. The exit code is 3 if something is wrong.
 
     \b
     Example:

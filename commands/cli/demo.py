@@ -11,7 +11,7 @@ import typer
 def demo(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[FOLDER]", help="The folder to make; by default a new one here."),
+        typer.Argument(metavar="[FOLDER]", help="The folder to create [default: a new one here]."),
     ] = None,
 ) -> None:
     """Simulate six weeks of backups in seconds, on a sample database, and explain each step.

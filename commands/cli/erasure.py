@@ -32,10 +32,11 @@ def erase(
     ctx: typer.Context,
     user: Annotated[
         int | None,
-        typer.Option("--user", metavar="N", parser=parse_user_id, help="All of this user's."),
+        typer.Option("--user", metavar="N", parser=parse_user_id, help="All records of this user."),
     ] = None,
     actor: Annotated[
-        str | None, typer.Option("--actor", metavar="A", help="All that this person did.")
+        str | None,
+        typer.Option("--actor", metavar="A", help="All records of what this person did."),
     ] = None,
     ticket: TicketOption = None,
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why.")] = ON_REQUEST,
@@ -70,7 +71,8 @@ def erase(
 def redact(
     ctx: typer.Context,
     positions: Annotated[
-        list[int], typer.Argument(metavar="POSITION...", min=1, help="As `audit log` shows them.")
+        list[int],
+        typer.Argument(metavar="POSITION...", min=1, help="Positions, as `audit log` shows them."),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why.")],
     ticket: Annotated[
@@ -81,8 +83,8 @@ def redact(
 ) -> None:
     """Erase records: their bytes go, their hashes stay.
 
-    Only what can hold personal data goes; what the history needs is kept in the event that says
-    who erased it and why. It cannot be undone. To erase all of a person's, see `erase`.
+    Only fields that can hold personal data are erased; the rest is kept in an event that names who
+    erased them and why. This cannot be undone. To erase everything about a person, use `erase`.
 
     \b
     Examples:
@@ -98,7 +100,7 @@ def redact(
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show each erasure, and until when older backups remain.
 
-    Those can still hold what was erased.
+    Older backups can still contain what was erased.
 
     \b
     Example:

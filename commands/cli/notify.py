@@ -25,7 +25,7 @@ def notify() -> None:
 def send_test(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Send a test message to every target.
 
-    Exit code 1 where a target did not take it; the message is recorded either way.
+    The exit code is 1 if a target did not accept it. The message is recorded either way.
 
     \b
     Example:
@@ -49,7 +49,7 @@ def send_test(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def preview(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Show what would be told now; nothing is sent or recorded.
+    """Show what would be sent now; nothing is sent or recorded.
 
     \b
     Example:

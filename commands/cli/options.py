@@ -100,13 +100,13 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 RateOption = Annotated[
     float | None,
     typer.Option(
-        "--max-mb-per-second", metavar="N", min=0, help="Copy no faster; 0 is without a limit."
+        "--max-mb-per-second", metavar="N", min=0, help="Limit the copying speed; 0: no limit."
     ),
 ]
 LogFormatOption = Annotated[
     str | None,
     typer.Option(
-        "--log-format", metavar="text|json", help="json: one JSON object a line on stderr."
+        "--log-format", metavar="text|json", help="json: one JSON object per line on stderr."
     ),
 ]
-NoteOption = Annotated[str | None, typer.Option("--note", help="Why; for the ledger.")]
+NoteOption = Annotated[str | None, typer.Option("--note", help="The reason, for the ledger.")]

@@ -35,10 +35,10 @@ MAX_SHOWN = 50
 
 @app.command("list", epilog=EXIT_CODES)
 def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
-    """List the read models and where each stands.
+    """List the read models and the position of each.
 
-    `root` is the ledger's root at the position that the rows were folded to. NAME@VERSION are
-    generations that do not serve: one that is being built, or one that was kept.
+    `root` is the ledger's root at the position that the rows have reached. NAME@VERSION is a
+    generation that is not in use: one that is being built, or one that was kept.
 
     \b
     Example:
@@ -72,10 +72,10 @@ def list_projections(ctx: typer.Context, in_json: JsonOption = False) -> None:
 def rebuild(
     ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOption = False
 ) -> None:
-    """Fold one read model, or all, again from the first event.
+    """Rebuild one read model, or all, from the first event.
 
-    Readers keep the old rows until the new ones take over. What was cut short is continued. The
-    old rows are kept: see `rollback` and `drop`.
+    Readers use the old rows until the new ones are complete. An interrupted rebuild is continued.
+    The old rows are kept: see `rollback` and `drop`.
 
     \b
     Examples:
@@ -107,9 +107,9 @@ def rollback(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
     in_json: JsonOption = False,
 ) -> None:
-    """Let the generation before serve again, and keep the other.
+    """Switch back to the previous generation, and keep the other.
 
-    After an update that went wrong: go back to the older software, then give this command.
+    After a failed upgrade, install the older software, then run this command.
 
     \b
     Example:
@@ -134,7 +134,7 @@ def drop(
     ],
     in_json: JsonOption = False,
 ) -> None:
-    """Drop a generation that does not serve. The ledger can always give it back.
+    """Drop a generation that is not in use. It can always be rebuilt.
 
     \b
     Example:
@@ -150,7 +150,7 @@ def drop(
 
 @app.command(epilog=EXIT_CODES)
 def diff(ctx: typer.Context, name: ProjectionArgument = None, in_json: JsonOption = False) -> None:
-    """Fold into memory and compare with what is stored, row by row. Exit code 3 if they differ.
+    """Compare the stored rows with the ledger, row by row. Exit code 3 if they differ.
 
     \b
     Example:

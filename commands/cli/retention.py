@@ -38,7 +38,7 @@ def preview(
 ) -> None:
     """Show what `apply` would keep and delete.
 
-    With reasons; changes nothing.
+    Shows the reasons; changes nothing.
 
     \b
     Examples:
@@ -69,8 +69,8 @@ def apply(
 ) -> None:
     """Delete the oldest backups beyond KEEP.
 
-    Never the last good one, nor one that is protected, held or being restored. Damaged ones do
-    not count as kept. Every keep and every delete is recorded with its reasons.
+    Never deletes the last good backup, nor one that is protected, held or being restored. Damaged
+    backups do not count as kept. Each decision is recorded with its reasons.
 
     \b
     Examples:
@@ -98,7 +98,7 @@ def apply(
 
 @app.command("cleanup-empty", epilog=EXIT_CODES)
 def cleanup_empty(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Delete backups of zero bytes, protected ones too.
+    """Delete backups of zero bytes, even protected ones.
 
     \b
     Example:
@@ -122,7 +122,7 @@ def cleanup_protected(
 ) -> None:
     """Delete old protected backups.
 
-    Those are the ones made before a migration or a restore.
+    Protected backups are those made before a migration or a restore.
 
     \b
     Example:

@@ -40,10 +40,10 @@ def run(
 ) -> None:
     """Take the backups that are due, now and from now on.
 
-    What became due while nothing ran is caught up. A backup that fails is tried again later and
-    disturbs no other. Ctrl-C (or SIGTERM) stops after the running backup; twice stops at once.
-    With --once, exit code 1 when a backup failed or was abandoned. Where the settings have several
-    [sites], each has its own scheduler in this process; `max_running` of them copy at once.
+    Runs that were missed are caught up. A failed backup is tried again later and does not delay
+    others. Ctrl-C (or SIGTERM) stops after the running backup; twice stops at once. With --once,
+    the exit code is 1 if a backup failed or was abandoned. If the settings have several [sites],
+    each has its own scheduler in this process; `max_running` of them copy at once.
 
     \b
     Examples:

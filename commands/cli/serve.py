@@ -24,22 +24,25 @@ if TYPE_CHECKING:
 def serve(
     ctx: typer.Context,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where to listen; others need tokens.")
+        str, typer.Option(metavar="ADDRESS", help="The address to listen on.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 for any free one.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port; 0 for any free one.")
+    ] = 8080,
     prefix: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Before each route [default: /database].")
+        str | None,
+        typer.Option(metavar="PATH", help="The prefix of every route [default: /database]."),
     ] = None,
     with_scheduler: Annotated[
-        bool, typer.Option("--with-scheduler", help="Take what is due, too, as `run` does.")
+        bool, typer.Option("--with-scheduler", help="Also run the scheduler, as `run` does.")
     ] = False,
     log_format: LogFormatOption = None,
 ) -> None:
     """Serve the HTTP API and console. Needs the extra: backup-ledger[http].
 
-    Every request needs a token. The first start makes one for an operator and prints it once, on
-    stderr; make the others with `tokens create`. Where the settings have several [sites], each is
-    at /sites/NAME, and /console shows all of them.
+    Every request needs a token. The first start creates one for an operator and prints it once, on
+    stderr; create others with `tokens create`. If the settings have several [sites], each is at
+    /sites/NAME, and /console shows all of them.
 
     \b
     Examples:

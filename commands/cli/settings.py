@@ -37,17 +37,17 @@ EnabledOption = Annotated[
 ]
 FrequencyOption = Annotated[str | None, typer.Option(help="daily, weekly or monthly.")]
 TimeOption = Annotated[
-    str | None, typer.Option(metavar="HH:MM", help="When, 00:00 to 23:59, in the time zone.")
+    str | None, typer.Option(metavar="HH:MM", help="The time, 00:00 to 23:59, in the time zone.")
 ]
 CountOption = Annotated[
     int | None, typer.Option(metavar="N", parser=parse_integer, help="How many to keep, 1 to 30.")
 ]
 ZoneOption = Annotated[
-    str | None, typer.Option(metavar="ZONE", help="Whose HH:MM, such as Europe/Berlin.")
+    str | None, typer.Option(metavar="ZONE", help="The time zone, such as Europe/Berlin.")
 ]
 CronOption = Annotated[
     str | None,
-    typer.Option(metavar="EXPR", help="Five fields, such as '30 2 * * 1-5', in that zone."),
+    typer.Option(metavar="EXPR", help="A cron expression, such as '30 2 * * 1-5'."),
 ]
 WeekdayOption = Annotated[
     str | None,
@@ -55,7 +55,7 @@ WeekdayOption = Annotated[
 ]
 HourlyOption = Annotated[bool, typer.Option("--hourly", help="At the start of every hour.")]
 RunNowOption = Annotated[
-    bool, typer.Option("--run-now", help="Take a first backup of the user at once.")
+    bool, typer.Option("--run-now", help="Make a first backup for the user now.")
 ]
 HOURLY = "0 * * * *"
 LOCAL = "%a %Y-%m-%d %H:%M"
@@ -84,9 +84,9 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
 ) -> None:
     """Create or change a user's settings.
 
-    What is not given stays as it is. New settings are daily at 03:00 UTC and keep 7. A change
-    that is refused is recorded too. A cron expression takes the place of frequency and time,
-    until one of them is set again.
+    Options that are not given stay as they are. New settings are daily at 03:00 UTC and keep 7. A
+    refused change is recorded, too. A cron expression replaces frequency and time until one of them
+    is set again.
 
     \b
     Examples:
@@ -174,7 +174,7 @@ def _on_weekdays(site: Site, user: int, days: str, time: str | None) -> dict[str
 
 @app.command(epilog=EXIT_CODES)
 def show(ctx: typer.Context, user: UserArgument, as_json: JsonOption = False) -> None:
-    """Show a user's settings and where their runs stand.
+    """Show a user's settings and the state of their runs.
 
     \b
     Example:
@@ -228,7 +228,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
 def pause(
     ctx: typer.Context, user: UserArgument, note: NoteOption = None, as_json: JsonOption = False
 ) -> None:
-    """Suspend a user's runs until `resume`; the settings stay.
+    """Pause a user's runs until `resume`; the settings stay.
 
     \b
     Example:
@@ -245,7 +245,7 @@ def pause(
 def resume(
     ctx: typer.Context, user: UserArgument, note: NoteOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take a user's runs up again, from now on.
+    """Resume a user's runs, from now on.
 
     \b
     Example:
@@ -267,7 +267,7 @@ def preview(
 ) -> None:
     """Show a user's next runs, if each runs on time.
 
-    What is odd about one stands beside it.
+    Anything unusual about a run is shown beside it.
 
     \b
     Example:

@@ -27,7 +27,7 @@ def create(
     role: Annotated[str, typer.Option(help="user, operator or auditor.")],
     user: Annotated[
         int | None,
-        typer.Option("--user", metavar="N", parser=parse_user_id, help="Whose, for role user."),
+        typer.Option("--user", metavar="N", parser=parse_user_id, help="The user, for role user."),
     ] = None,
     expires: Annotated[
         datetime | None,
@@ -37,9 +37,9 @@ def create(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token, and print it: this once, as only its hash is kept.
+    """Create a token, and print it once; only its hash is kept.
 
-    The token stands alone on the last line. `serve` lets nobody in without one.
+    The last line is the token. `serve` refuses requests without one.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def create(
 @app.command("list", epilog=EXIT_CODES)
 @for_each_site
 def list_tokens(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """List every token ever made; what it is itself is not known.
+    """List all tokens, without their secrets.
 
     \b
     Example:
@@ -95,7 +95,7 @@ def revoke(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="As `tokens list` shows it.")],
     as_json: JsonOption = False,
 ) -> None:
-    """End a token at once.
+    """Revoke a token at once.
 
     \b
     Example:

@@ -44,8 +44,8 @@ def as_of(
 ) -> None:
     """Show settings, backups and what was due, as they were then.
 
-    It is told from the ledger alone, up to the last position that was written by then, and says
-    so where the clock was set back before that. `orphan` in --json is as of today.
+    The answer comes from the ledger alone, up to the last position that was written by then, and
+    warns if the clock was set back before that. `orphan` in --json is as of today.
 
     \b
     Examples:

@@ -21,16 +21,14 @@ KeyOption = Annotated[
 ]
 WitnessKeyOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--witness-key", metavar="VKEY", help="A witness's public key; may be given repeatedly."
-    ),
+    typer.Option("--witness-key", metavar="VKEY", help="A witness's public key; may be repeated."),
 ]
 QuorumOption = Annotated[
     int | None,
     typer.Option(
         "--quorum",
         metavar="N",
-        help="So many of the given witnesses must have cosigned [over half].",
+        help="How many of these witnesses must have cosigned [default: over half].",
     ),
 ]
 _BOUND_HELP = f"a position, or an {MOMENT_HELP}"
@@ -44,21 +42,21 @@ def export(
     ],
     key: KeyOption,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="FROM", help=f"From here on: {_BOUND_HELP}.")
+        str | None, typer.Option("--from", metavar="FROM", help=f"The first: {_BOUND_HELP}.")
     ] = None,
     last: Annotated[
         str | None,
-        typer.Option("--to", metavar="TO", help="Up to this position, or before this time."),
+        typer.Option("--to", metavar="TO", help="The last position, or the time at which to end."),
     ] = None,
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a bundle of evidence for an auditor.
 
-    It can be checked without this software.
+    The bundle can be checked without this software.
 
-    Without --from, --to and --user it is the whole ledger. A part proves what it contains, not
-    that nothing that matters was left out. The export itself is recorded.
+    Without --from, --to and --user it contains the whole ledger. A part proves what it contains,
+    not that nothing was left out. The export itself is recorded.
 
     \b
     Examples:
@@ -101,9 +99,8 @@ def verify_bundle(
 ) -> None:
     """Check a bundle of evidence.
 
-    With our own copy of verify_evidence.py, never the one in the bundle.
-
-    No program from the bundle is run. Needs no ledger. Exit code 3 where something is wrong.
+    Runs this software's own copy of verify_evidence.py, never the one in the bundle. Needs no
+    ledger. The exit code is 3 if something is wrong.
 
     \b
     Example:

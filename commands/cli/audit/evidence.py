@@ -59,23 +59,21 @@ def verify(
     ctx: typer.Context,
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="FILE", help="A checkpoint that you kept elsewhere; may be given repeatedly."
-        ),
+        typer.Option(metavar="FILE", help="A checkpoint that you kept elsewhere; may be repeated."),
     ] = None,
     public_key: PublicKeyOption = None,
     witness_key: WitnessKeyOption = None,
     quorum: QuorumOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute the whole history and say what does not fit.
+    """Recompute the whole history and report what is wrong.
 
-    Every record, column, hash, node and checkpoint is looked at; nothing is repaired. The
-    configured checkpoint_key, every file of checkpoint_folder and the keys of the configured
-    witnesses are used without being named. With --witness-key, too few cosignatures are a finding.
-    Exit code 3 where something is found. It also says what it did not check. Of a damaged ledger
-    file it says which records can still be read, page by page, and how to get to a good ledger.
-    In --json, root and hashes are lower-case hex.
+    Checks every record, column, hash, node and checkpoint; repairs nothing. Uses the configured
+    checkpoint_key, every file of checkpoint_folder and the keys of the configured witnesses. With
+    --witness-key, too few cosignatures are a finding. The exit code is 3 if something is found. The
+    command also reports what it did not check. If the ledger's file is damaged, it reports which
+    records can still be read, and how to get back to a good ledger. In --json, root and hashes are
+    lower-case hex.
 
     \b
     Examples:
@@ -117,11 +115,10 @@ def verify(
 
 
 def checkpoint(ctx: typer.Context, key: KeyOption, as_json: JsonOption = False) -> None:
-    """Sign the ledger as it is now, and print that.
+    """Sign the ledger as it is now; print the checkpoint.
 
-    The checkpoint is kept in the ledger as well.
-
-    Keep what it prints in another place: it is what a rewritten ledger cannot agree with.
+    The ledger keeps the checkpoint, too. Keep the printed one in another place: a rewritten ledger
+    cannot match it.
 
     \b
     Example:
@@ -153,16 +150,17 @@ def prove(
     ctx: typer.Context,
     position: Annotated[
         int,
-        typer.Argument(metavar="POSITION", parser=parse_integer, help="Of the record, from 1."),
+        typer.Argument(
+            metavar="POSITION", parser=parse_integer, help="The record's position, from 1."
+        ),
     ],
     key: KeyOption,
     as_json: JsonOption = False,
 ) -> None:
     """Print the proof that a record is in the ledger.
 
-    Its form is that of a C2SP .tlog-proof file.
-
-    Together with the record's bytes and the public key it can be checked by anyone, offline.
+    The format is C2SP tlog-proof. With it, the record's bytes and the public key, anyone can check
+    the record offline.
 
     \b
     Example:
@@ -192,14 +190,14 @@ def prove(
 
 def keygen(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Of the ledger, such as example.com/backups.")
+        str, typer.Argument(metavar="NAME", help="The ledger's name, such as example.com/backups.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file, made 0600.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="A new file, with mode 0600.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key for signing; print its public half.
+    """Create a signing key; print its public half.
 
-    A file that exists is never overwritten. A new key needs a new name.
+    An existing file is never overwritten. A new key needs a new name.
 
     \b
     Example:
@@ -220,13 +218,11 @@ def rotate_key(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The new key: a new file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Replace the key that signs checkpoints by a new one.
+    """Replace the key that signs checkpoints.
 
-    The last line is the public half of the new key.
-
-    The old key signs a checkpoint that names the new key, and from then on only the new one
-    signs: whoever trusts the old key can follow. Set checkpoint_key to the new file afterwards,
-    and give the public key to auditors and witnesses.
+    The last line is the public half of the new key. The old key signs a checkpoint that names the
+    new one; from then on only the new one signs. Afterward, set checkpoint_key to the new file, and
+    give the public key to auditors and witnesses.
 
     \b
     Example:

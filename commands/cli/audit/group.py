@@ -39,34 +39,36 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 SinceOption = Annotated[
     datetime | None,
-    typer.Option(metavar="TIME", parser=parse_moment, help=f"From then on: {moments.MOMENT_HELP}."),
+    typer.Option(
+        metavar="TIME", parser=parse_moment, help=f"From this time on: {moments.MOMENT_HELP}."
+    ),
 ]
 UntilOption = Annotated[
     datetime | None,
-    typer.Option(metavar="TIME", parser=parse_moment, help="Before then (not at it)."),
+    typer.Option(metavar="TIME", parser=parse_moment, help="Events before this time."),
 ]
 TypeOption = Annotated[
     str | None,
-    typer.Option("--type", metavar="TYPE", help="This type, or all that begin with `NAME.`"),
+    typer.Option("--type", metavar="TYPE", help="This event type, or all that begin with `NAME.`"),
 ]
 ResourceOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="One thing: a stream, or the type or id of it.")
+    str | None, typer.Option(metavar="NAME", help="One resource: its stream, type or id.")
 ]
 TextOption = Annotated[
     str | None,
-    typer.Option("--text", metavar="TEXT", help="With this text in its details."),
+    typer.Option("--text", metavar="TEXT", help="Only events with this text in their details."),
 ]
 AsOfOption = Annotated[
     str | None,
-    typer.Option(metavar="TIME|POSITION", help="As the log stood then; a number is a position."),
+    typer.Option(metavar="TIME|POSITION", help="The log as it was then; a number is a position."),
 ]
 LimitOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Only the N newest [50 without --json].")
 ]
 JsonLinesOption = Annotated[
-    bool, typer.Option("--json", help='A line an event: {"position":N,"record":{..}}.')
+    bool, typer.Option("--json", help='One line per event: {"position":N,"record":{..}}.')
 ]
-CsvOption = Annotated[bool, typer.Option("--csv", help="A row an event, for a spreadsheet.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="One row per event, for a spreadsheet.")]
 
 TERMINAL_LIMIT = 50
 FOLLOW_SECONDS = 0.5
@@ -80,12 +82,12 @@ def log(  # noqa: PLR0913, PLR0917  (options are parameters)
     until: UntilOption = None,
     user: UserOption = None,
     event_type: TypeOption = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only what failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failures.")] = False,
     resource: ResourceOption = None,
     text: TextOption = None,
     as_of: AsOfOption = None,
     limit: LimitOption = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Then wait for more.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events.")] = False,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -140,7 +142,7 @@ def history(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the story of one thing, first to last.
+    """Show the history of one thing, first to last.
 
     \b
     Examples:

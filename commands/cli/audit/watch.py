@@ -42,16 +42,15 @@ def watch(  # noqa: PLR0917  (options are parameters)
     ],
     state: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="What was seen last [one for each ledger, in your home]."
-        ),
+        typer.Option(metavar="FILE", help="Where the last checkpoint is kept [in your home]."),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Look once and end: for cron.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Check once and end, for cron.")] = False,
     every: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=86_400, help="How often to look.")
+        float, typer.Option(metavar="SECONDS", min=1, max=86_400, help="How often to check.")
     ] = 300.0,
     silent_hours: Annotated[
-        float, typer.Option(metavar="HOURS", min=0.01, help="Alarm without a new checkpoint.")
+        float,
+        typer.Option(metavar="HOURS", min=0.01, help="Alarm after this long without a checkpoint."),
     ] = 48.0,
     token_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An access token for the service.")
@@ -60,12 +59,11 @@ def watch(  # noqa: PLR0917  (options are parameters)
 ) -> None:
     """Watch a ledger from outside; raise an alarm on a fork.
 
-    A fork is a history that does not continue the one that was seen.
-
-    For an auditor or a second machine. The last checkpoint that was seen is kept in a file of
-    yours; each look checks the signature of the newest one, and the proof that it continues the
-    kept one. A fork, a rollback, a wrong signature or a silent log ends it with exit code 3, and
-    what was found is kept beside the file. Exit code 1: it could not be seen.
+    A fork is a history that does not continue the one that was seen before. Run this as an auditor
+    or on a second machine. It keeps the last checkpoint that it saw in a file of yours, and checks
+    the signature of each new one and the proof that it continues the last. A fork, a rollback, a
+    wrong signature or a silent log ends the command with exit code 3; the evidence is kept beside
+    the file. Exit code 1: the ledger could not be read.
 
     \b
     Examples:

@@ -21,11 +21,11 @@ def accept(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept a backup that holds much less, or is flawed.
+    """Accept a backup that has much less data, or is flawed.
 
-    Of a database that lost tables or most of its rows, retention keeps the last backup from
-    before that until you accept what came after it. Accepting a flawed backup silences the
-    warnings of the same integrity findings; it stays flawed.
+    When a database loses tables or most of its rows, retention keeps the last backup from before
+    until you accept a later one. Accepting a flawed backup silences warnings about the same
+    integrity findings; it stays flawed.
 
     \b
     Example:

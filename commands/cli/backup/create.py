@@ -30,11 +30,13 @@ def create(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="File name; by default one with the time."),
+        typer.Argument(metavar="NAME", help="The file name [default: one with the time]."),
     ] = None,
     user: Annotated[
         int | None,
-        typer.Option("--user", metavar="N", parser=parse_user_id, help="Whose backup it is."),
+        typer.Option(
+            "--user", metavar="N", parser=parse_user_id, help="The user who owns the backup."
+        ),
     ] = None,
     pre_migration: Annotated[
         bool, typer.Option("--pre-migration", help="Protect it: retention never deletes it.")
@@ -42,10 +44,10 @@ def create(
     max_mb_per_second: RateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a verified backup now.
+    """Make a verified backup now.
 
-    The copy is consistent while the application goes on writing, checked with SQLite's
-    integrity_check, hashed, and flushed to the disk before it counts.
+    The copy is consistent while the application keeps writing. It is checked with SQLite's
+    integrity_check, hashed and flushed to disk before it counts.
 
     \b
     Examples:

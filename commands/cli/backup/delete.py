@@ -22,12 +22,12 @@ def delete(
     ctx: typer.Context,
     name: NameArgument,
     force: Annotated[
-        bool, typer.Option("--force", help="A protected one, too. Never one that is held.")
+        bool, typer.Option("--force", help="Delete a protected one, too; never a held one.")
     ] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete one backup. Asks first, unless --yes is given.
+    """Delete one backup. Asks for confirmation unless --yes is given.
 
     \b
     Example:
@@ -52,7 +52,7 @@ def delete(
 def hold(
     ctx: typer.Context,
     name: NameArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Why; the auditor will want to know.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the auditor.")],
     until: Annotated[
         datetime | None,
         typer.Option(
@@ -61,7 +61,7 @@ def hold(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Keep a backup from being deleted by anybody.
+    """Keep a backup from being deleted by anyone.
 
     The hold lasts until it is released, or until its end.
 
@@ -84,7 +84,7 @@ def hold(
 
 
 def release(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
-    """Release all holds of a backup, so that it may be deleted again.
+    """Release all holds of a backup, so that it can be deleted again.
 
     \b
     Example:

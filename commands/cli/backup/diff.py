@@ -37,8 +37,8 @@ def diff(
 ) -> None:
     """Compare a backup with another one, or with the database.
 
-    Rows are told apart by primary key, or by rowid where there is none. Nothing is changed and
-    nothing is recorded. With --table, the first rows of each kind are shown; with --json, all.
+    Rows are matched by primary key, or by rowid if there is none. Nothing is changed or recorded.
+    --table shows the first changed rows of each kind; with --json, all of them.
 
     \b
     Examples:

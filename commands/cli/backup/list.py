@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from projections.folds.backup import Backup
 
 
-EverythingOption = Annotated[bool, typer.Option("--all", help="Deleted and missing ones too.")]
+EverythingOption = Annotated[bool, typer.Option("--all", help="Include deleted and missing ones.")]
 SinceOption = Annotated[
     datetime | None,
-    typer.Option(metavar="TIME", parser=parse_moment, help="Made at or after this; UTC."),
+    typer.Option(metavar="TIME", parser=parse_moment, help="Made at or after this time, UTC."),
 ]
-LimitOption = Annotated[int | None, typer.Option(metavar="N", min=1, help="The N newest of them.")]
+LimitOption = Annotated[int | None, typer.Option(metavar="N", min=1, help="At most the N newest.")]
 KindOption = Annotated[BackupKind | None, typer.Option(help="Only of this kind.")]
 StatusOption = Annotated[
-    BackupStatus | None, typer.Option(help="Only these; deleted and missing ones as well.")
+    BackupStatus | None, typer.Option(help="Only this status, even deleted or missing.")
 ]
 NONE_FITS = "No backup fits; without options, all are listed."
 
@@ -59,11 +59,11 @@ def list_backups(  # noqa: PLR0917  (options)
     status: StatusOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what is there, newest first.
+    """List backups, newest first.
 
-    A question: nothing is recorded. Files in the folder that are not in the ledger yet are named,
-    also where there is no ledger. Without a folder, where only the ledger on a server is named,
-    backups of all folders are listed.
+    Nothing is recorded. Files in the folder that are not in the ledger yet are listed, too, even if
+    there is no ledger. If only a ledger on a server is named, and no folder, backups of all folders
+    are listed.
 
     \b
     Examples:
@@ -141,7 +141,7 @@ def newest_first(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def show(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) -> None:
-    """Show all that is known of one backup.
+    """Show everything that is known about one backup.
 
     \b
     Example:

@@ -10,10 +10,10 @@ from commands.reporting.terminal import say, show_facts, write_json
 
 
 def reconcile(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Make catalog and folder agree.
+    """Bring the catalog in line with the folder.
 
     Adopts unknown files and reports missing ones. Also finishes what a killed process left:
-    publishes, deletes, judges open restores.
+    backups, deletions and restores.
 
     \b
     Example:

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
 ToOption = Annotated[
     Path | None, typer.Option("--to", metavar="PATH", help="Write a new file instead.")
 ]
-PlanOption = Annotated[bool, typer.Option("--plan", help="Only say what would happen.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Even a backup of another database.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Only show what would happen.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Restore even a backup of another database.")
+]
 WithoutLedgerOption = Annotated[
     bool,
     typer.Option("--without-ledger", help="NAME is a file; neither read nor write the ledger."),
@@ -68,16 +70,14 @@ def restore(  # noqa: PLR0913, PLR0917 - one parameter an option
 ) -> None:
     """Restore a backup, or some of its tables.
 
-    It goes into the database, or elsewhere with --to.
+    It replaces the database's content, or writes a new file with --to. An off-site copy is fetched
+    first with --from, or with --identity if the backup's own file is missing or damaged.
 
-    With --from, or with --identity where its own file is gone or damaged, an off-site copy is
-    fetched first.
+    The backup is verified first. What the database holds now is first kept as a protected backup.
+    The command asks for confirmation unless --yes or --to is given.
 
-    The backup is verified first. What the database holds now is kept before it is replaced, as a
-    protected backup. Asks first, unless --yes or --to is given.
-
-    With the ledger gone or damaged, --without-ledger restores a file whose SHA-256 you know: as
-    carefully, but nothing is recorded, and it says what it could not check.
+    If the ledger is lost or damaged, --without-ledger restores a file whose SHA-256 you know, just
+    as carefully. Nothing is recorded, and the command reports what it could not check.
 
     \b
     Examples:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TableOption = Annotated[
     list[str] | None,
-    typer.Option("--table", metavar="T", help="Put back this table alone; may be repeated."),
+    typer.Option("--table", metavar="T", help="Restore only this table; may be repeated."),
 ]
 BesideOption = Annotated[
     bool, typer.Option("--beside", help="With --table: write `<table>_restored` instead.")

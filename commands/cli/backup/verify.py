@@ -59,10 +59,10 @@ def verify(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that backups still are what was recorded.
+    """Check that backups are still what was recorded.
 
-    Each check is recorded, one by one: what was checked before an interrupt counts. Exit code 3
-    when one is damaged or gone, 1 when one could not be checked.
+    Each check is recorded at once, so an interrupted command loses nothing. The exit code is 3 if a
+    backup is damaged or missing, 1 if one could not be checked.
 
     \b
     Examples:

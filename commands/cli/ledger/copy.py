@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SpareOption = Annotated[
     bool,
     typer.Option(
-        "--spare", help="The copy is only kept: the source goes on with its destinations."
+        "--spare", help="The copy is only kept; the source continues with its destinations."
     ),
 ]
 PrefixOption = Annotated[
@@ -32,7 +32,7 @@ def copy(
         str, typer.Argument(metavar="FROM", help="URL, or the path of a ledger in SQLite.")
     ],
     target: Annotated[
-        str, typer.Argument(metavar="TO", help="The same; made where nothing is there.")
+        str, typer.Argument(metavar="TO", help="URL or path; created if it does not exist.")
     ],
     up_to: Annotated[
         int | None,
@@ -40,8 +40,7 @@ def copy(
             "--up-to",
             metavar="POSITION",
             min=1,
-            help="Only the records up to this one: a ledger with unreadable records at its end "
-            "goes on without them in the copy.",
+            help="Copy only the records up to this one, to leave out unreadable ones at the end.",
         ),
     ] = None,
     spare: SpareOption = False,
@@ -49,15 +48,15 @@ def copy(
 ) -> None:
     """Copy a ledger, SQLite to PostgreSQL or back.
 
-    Record for record, root for root; each record is hashed on the way. A copy that was cut short
-    goes on when it is called again; one that is complete takes in what came since. A target that
-    is not an earlier state of the source is refused, and left alone.
+    Each record is hashed while it is copied. An interrupted copy continues when you repeat it; a
+    complete one adds what is new. A target that is not an earlier state of the source is refused
+    and left alone.
 
-    Off-site destinations are only read afterwards, by the source as by the copy: whichever goes on
-    is attached again (`offsite attach NAME`). For a copy that is only kept say --spare.
+    Afterward, both only read off-site destinations, until you run `offsite attach NAME` on the one
+    that continues. Use --spare for a copy that is only kept.
 
-    The source may be in use: the copy is of the moment at which it began. Before work moves to
-    the copy, stop all work on the source and copy once more.
+    The source may be in use: the copy shows the moment at which it began. Before you move to the
+    copy, stop all work on the source and copy once more.
 
     \b
     Examples:
@@ -111,11 +110,11 @@ def _show(done: Copied, *, is_whole: bool) -> None:
 
 
 def roles(ctx: typer.Context, prefix: PrefixOption = ROLE_PREFIX) -> None:
-    """Print the script that makes roles on PostgreSQL.
+    """Print the script that creates roles on PostgreSQL.
 
-    An owner, an appender (no UPDATE, DELETE or TRUNCATE of what was recorded) and an auditor
-    (reads, nothing else). Nobody logs in as one: make your logins members. Nothing is connected
-    to; `ledger init --roles` runs the same script.
+    The roles are an owner, an appender (which cannot update, delete or truncate records) and an
+    auditor (which only reads). They have no login: make your logins members. This command connects
+    to nothing; `ledger init --roles` runs the same script.
 
     \b
     Examples:

@@ -34,24 +34,24 @@ def init(
         bool,
         typer.Option(
             "--new",
-            help="Also where a ledger is there without its folder's .store file, or the other way "
-            "round: what is missing is made anew.",
+            help="Create whichever is missing: the ledger, or the folder's .store file.",
         ),
     ] = False,
     roles: Annotated[
         bool,
         typer.Option(
-            "--roles", help="On PostgreSQL: make the roles of `ledger roles`, too; also later."
+            "--roles",
+            help="On PostgreSQL: also create the roles of `ledger roles`; can be repeated.",
         ),
     ] = False,
     prefix: PrefixOption = ROLE_PREFIX,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the ledger of a backups folder.
+    """Create the ledger of a backups folder.
 
-    And its .store file; old backups in the folder are adopted. `settings set` and `backup create`
-    do this by themselves in a folder that has neither. Questions, the scheduler, retention and
-    restore never do: an unmounted folder looks empty, too.
+    Also creates its .store file and adopts old backups in the folder. `settings set` and `backup
+    create` do this automatically in a folder that has neither. Other commands never do, because an
+    unmounted folder looks empty, too.
 
     \b
     Examples:

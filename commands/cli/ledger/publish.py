@@ -22,7 +22,7 @@ def publish(
     ],
     key: Annotated[
         Path | None,
-        typer.Option("--key", metavar="FILE", help="Signs the checkpoint; else checkpoint_key."),
+        typer.Option("--key", metavar="FILE", help="The key that signs [default: checkpoint_key]."),
     ] = None,
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Encrypt the records to each --recipient.")
@@ -36,9 +36,9 @@ def publish(
 ) -> None:
     """Publish the ledger, for others to check.
 
-    As C2SP tlog-tiles: a signed checkpoint, hash tiles, and the records. Called again it adds what
-    came since. Whoever can read there reads every record; with --sealed only who has a key does,
-    and all others can still check that nothing was rewritten.
+    Writes C2SP tlog-tiles: a signed checkpoint, hash tiles, and the records. Repeated, it adds what
+    is new. Anyone with access to the place can read every record. With --sealed only those who have
+    a key can; all others can still check that nothing was rewritten.
 
     \b
     Examples:

@@ -23,17 +23,17 @@ def salvage(
     records: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write every record that can be read to a new file, a line each."
+            metavar="FILE", help="Write every readable record to a new file, one per line."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new ledger of the records that a damaged file still holds.
+    """Make a new ledger from the readable records of a damaged one.
 
     The file is read page by page, with its write-ahead log, and not changed. Each record is proved
-    by its own hash. The new ledger ends before the first record that is lost: it is an earlier
-    state of the old one, with the same id, and backups that were made later are adopted by
-    `backup reconcile`. Records behind the gap are only in --records.
+    by its own hash. The new ledger ends before the first lost record: it is an earlier state of the
+    old one, with the same id. `backup reconcile` adopts backups that were made later. Records after
+    the gap are only in --records.
 
     \b
     Examples:

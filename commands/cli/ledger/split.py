@@ -27,16 +27,16 @@ def split(
         Path | None,
         typer.Option("--to", metavar="DIR", help="Its new backups folder [default: beside it]."),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would happen.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would happen.")] = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a folder apart that holds backups of two databases.
+    """Split a folder that has backups of two databases.
 
-    Version 0.1.0 could mix them. The folder and its ledger stay with the database of its newest
-    backup. The backups of the other one are copied into a folder and a ledger of its own, compared
-    with what was recorded, and only then deleted here; holds and schedules are set there, too. Stop
-    the schedulers first. A split that was cut short goes on when it is called again.
+    Version 0.1.0 could mix them. The folder and its ledger stay with the database of the newest
+    backup. The other database's backups are copied to a folder and ledger of their own, compared
+    with the recorded digests, and only then deleted here; holds and schedules go along. Stop the
+    schedulers first. An interrupted split continues when you repeat it.
 
     \b
     Examples:

@@ -23,40 +23,48 @@ RecipientOption = Annotated[
     typer.Option("--recipient", metavar="age1...", help="Who can read the copies; repeat it."),
 ]
 OneRecipientOption = Annotated[
-    bool, typer.Option("--one-recipient", help="One key is enough; lost, every copy is lost.")
+    bool,
+    typer.Option("--one-recipient", help="Accept a single key; if it is lost, so is every copy."),
 ]
 ClearOption = Annotated[
-    bool, typer.Option("--clear", help="Do NOT encrypt: whoever can read there reads all.")
+    bool,
+    typer.Option(
+        "--clear", help="Do NOT encrypt: anyone with access to the place can read the copies."
+    ),
 ]
 ShareOption = Annotated[
     bool,
     typer.Option(
         "--share/--no-share",
-        help="Copies share pages. --no-share: each copy whole, in packs of its own.",
+        help="Whether copies share pages; --no-share sends each copy whole.",
     ),
 ]
 MirrorOption = Annotated[
     bool,
     typer.Option(
         "--new-repository-id",
-        help="The place holds a mirror of another destination; make it one by itself.",
+        help="The place is a mirror of another destination; give it an identity of its own.",
     ),
 ]
 StoreOption = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="KEY=VALUE", help="Of the store, such as region=eu-1."),
+    typer.Option(
+        "--option", metavar="KEY=VALUE", help="An option of the store, such as region=eu-1."
+    ),
 ]
 
 
 def keygen(
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the private key goes.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE", help="The file for the private key.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key for off-site copies: an age identity, 0600.
+    """Create a key for off-site copies (an age identity).
 
-    The recipient (age1...), which encrypts and may be shown to anyone, stands alone on the last
-    line. Keep the identity away from the machine that makes backups: who has it reads every copy,
-    and without it nobody does. Make two, and keep them in two places.
+    The last line is the recipient (age1...), the public key that encrypts. Keep the identity away
+    from the machine that makes backups: it opens every copy, and without it nobody can. Create two,
+    and keep them in two places.
 
     \b
     Examples:
@@ -79,7 +87,7 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
     url: Annotated[
         str, typer.Argument(metavar="URL", help="file:///folder, s3://bucket/prefix, gs://, az://.")
     ],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call it.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The destination's name.")],
     recipient: RecipientOption = None,
     identity: IdentityOption = None,
     one_recipient: OneRecipientOption = False,
@@ -93,8 +101,8 @@ def add(  # noqa: PLR0913, PLR0917  (one option each)
 ) -> None:
     """Add a destination of off-site copies.
 
-    Each recipient is proved before anything is encrypted to it: by its identity, which is read
-    now and not stored, or in a terminal by a code that you decrypt elsewhere.
+    Each recipient is tested before anything is encrypted to it: with its identity, which is read
+    now and not stored, or in a terminal with a code that you decrypt elsewhere.
 
     \b
     Examples:

@@ -19,13 +19,13 @@ def set_(
     name: DestinationArgument,
     upload_mb_per_second: Annotated[
         float | None,
-        typer.Option(metavar="N", min=0, help="Send no faster; 0: no limit."),
+        typer.Option(metavar="N", min=0, help="Limit the upload speed; 0: no limit."),
     ] = None,
     window: Annotated[
         str | None,
         typer.Option(
             metavar="FROM-UNTIL",
-            help="When the scheduler copies there, UTC, such as 22:00-06:00; none: at all times.",
+            help="When the scheduler copies there, UTC, such as 22:00-06:00; none: at any time.",
         ),
     ] = None,
     settings: Any = None,
@@ -34,7 +34,7 @@ def set_(
 ) -> None:
     """Change settings of a destination.
 
-    A number of 0 takes a setting back. Without --keep every copy is kept.
+    The number 0 removes a setting. Without --keep every copy is kept.
 
     \b
     Examples:
@@ -94,8 +94,8 @@ def remove(
 def attach(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = False) -> None:
     """Let this ledger copy to a destination that it only reads.
 
-    A ledger that `offsite recover` made only reads, because the machine that it replaces may live.
-    Attach it once you are sure that no other machine uses the destination.
+    A ledger that `offsite recover` made only reads, because the machine that it replaces may still
+    run. Attach it once you are sure that no other machine uses the destination.
 
     \b
     Example:

@@ -24,15 +24,15 @@ def collect(
     ctx: typer.Context,
     to: ToOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")
+        bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete off-site copies that retention lets go.
+    """Delete off-site copies that retention does not keep.
 
-    Copies go by the destination's own retention (`offsite set NAME --keep N ...`), and packs that
-    no copy needs any more. Both are condemned first, and deleted after a grace: the next collect
-    does that, or the scheduler. Nothing is downloaded, and no key is needed.
+    Deletes copies by the destination's own retention (`offsite set NAME --keep N ...`), and packs
+    that no copy needs. Both are condemned first, and deleted after a grace period by the next
+    collect or the scheduler. Nothing is downloaded, and no key is needed.
 
     \b
     Examples:

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def copy(
     ctx: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Which backups.")
+        list[str] | None, typer.Argument(metavar="NAME", help="The backup's name.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also those whose copy there was deleted.")
+        bool, typer.Option("--all", help="Include backups whose copy was deleted.")
     ] = False,
     to: ToOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy backups off-site.
 
-    By default all good ones that have no copy yet. Only pages that the destination does not have
-    are sent. A copy that was interrupted sends the rest next time.
+    By default all good backups that have no copy yet. Only pages that the destination lacks are
+    sent. An interrupted copy sends the rest next time.
 
     \b
     Examples:

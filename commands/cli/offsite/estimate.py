@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 
 def estimate(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Say what a destination would hold after a month.
+    """Estimate what a destination would hold after a month.
 
-    The backups that are here are read, and nothing is sent. Beside it stands what whole copies
-    would take.
+    Reads the local backups, sends nothing, and shows the size of whole copies for comparison.
 
     \b
     Examples:

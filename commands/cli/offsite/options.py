@@ -22,7 +22,7 @@ IdentityOption = Annotated[
 ]
 FromOption = Annotated[
     str | None,
-    typer.Option("--from", metavar="DESTINATION", help="Fetch the off-site copy that is there."),
+    typer.Option("--from", metavar="DESTINATION", help="Fetch the off-site copy from there."),
 ]
 ToOption = Annotated[
     str | None, typer.Option("--to", metavar="NAME", help="Only this destination.")

@@ -36,19 +36,21 @@ GraceOption = Annotated[
 ]
 PromiseOption = Annotated[
     int | None,
-    _number("With a lock: days for which a new copy is promised (half of --lock-days).", _BUCKET),
+    _number(
+        "With a lock: days that a new copy is promised for [default: half of --lock-days].", _BUCKET
+    ),
 ]
 LockOption = Annotated[
-    int | None, _number("Object Lock keeps each object for N days from its PUT on.", _BUCKET)
+    int | None, _number("Object Lock keeps each object for N days after its PUT.", _BUCKET)
 ]
 NoncurrentOption = Annotated[
-    int | None, _number("A rule removes noncurrent versions after N days.", _BUCKET)
+    int | None, _number("The bucket's rule removes noncurrent versions after N days.", _BUCKET)
 ]
 VersionedOption = Annotated[
     bool | None,
     typer.Option(
         "--versioned/--not-versioned",
-        help="The bucket keeps versions: what is deleted is hidden.",
+        help="Whether the bucket keeps versions, which hides deleted objects instead.",
         rich_help_panel=_BUCKET,
     ),
 ]

@@ -33,15 +33,15 @@ def recipients(
     recipient: Annotated[str, typer.Argument(metavar="age1...", help="The public key.")],
     identity: IdentityOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Remove it although copies need it; recorded.")
+        bool, typer.Option("--force", help="Remove it even if copies need it; recorded.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Change who can read new copies.
 
-    A new recipient is proved first, as with `offsite add`; the next copy of each database is then
-    sent whole once. Removing one changes nothing that is there: its key still reads old copies and
-    the pages that new ones share with them.
+    A new recipient is tested first, as with `offsite add`; the next copy of each database is then
+    sent whole, once. Removing a recipient changes nothing at the destination: its key still reads
+    old copies and the pages that new ones share with them.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def recover(  # noqa: PLR0917  (one option each)
     ctx: typer.Context,
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the copies are.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The place of the copies.")],
     into: Annotated[Path, typer.Option("--into", metavar="FOLDER", help="A new backups folder.")],
     identity: IdentityOption = None,
     public_key: Annotated[
@@ -34,16 +34,16 @@ def recover(  # noqa: PLR0917  (one option each)
         typer.Option(
             "--checkpoint",
             metavar="FILE",
-            help="A checkpoint that was kept elsewhere; what is there must continue it. May be "
-            "repeated; those in checkpoint_folder are looked at, too.",
+            help="A checkpoint that was kept elsewhere, which the recovered ledger must continue. "
+            "May be repeated; those in checkpoint_folder are used, too.",
         ),
     ] = None,
     option: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the ledger again on a bare machine, from off-site.
+    """Recover the ledger on a new machine, from off-site.
 
-    It comes from what lies beside the copies. Then every backup is known, and each can be fetched:
+    The ledger is published beside the copies. Once it is recovered, each backup can be fetched:
     backup-ledger --backups FOLDER backup restore NAME --from DESTINATION --identity FILE --to PATH
 
     \b

@@ -42,7 +42,7 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = False) -> None:
-    """Show a destination: its settings, its keys, its copies.
+    """Show a destination's settings, keys and copies.
 
     \b
     Example:
@@ -89,7 +89,7 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
 
 
 def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Say for each destination what is there and what is missing.
+    """Show what each destination has and what it lacks.
 
     \b
     Examples:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def repair(ctx: typer.Context, to: ToOption = None, as_json: JsonOption = False) -> None:
     """Replace damaged off-site copies.
 
-    A new copy is made of each backup whose file is still here as it was recorded; then the damaged
-    one goes. What cannot be replaced is named, and the exit code is 3.
+    Each backup whose file is still good is copied again; then the damaged copy is deleted. Copies
+    that cannot be replaced are listed, and the exit code is 3.
 
     \b
     Examples:
@@ -85,8 +85,8 @@ def adopt(
 ) -> None:
     """Record copies that this ledger does not know.
 
-    A ledger that is older than a destination finds copies there that it has no record of, and
-    deletes nothing until they are adopted. They are read with a key.
+    A ledger that is older than a destination finds copies there that it does not know, and deletes
+    nothing until they are adopted. Reading them needs a key.
 
     \b
     Examples:
@@ -135,10 +135,10 @@ def reindex(
     identity: IdentityOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the list of known pages again.
+    """Rebuild the list of known pages.
 
-    Without it the next copy of each database is sent whole: a lost list costs bytes, never data.
-    Making it again reads every pack there, with a key.
+    Without the list, the next copy of each database is sent whole. Rebuilding it reads every pack
+    there, with a key.
 
     \b
     Examples:

@@ -48,7 +48,7 @@ def verify(
     due: Annotated[
         bool,
         typer.Option(
-            "--due", help="Only what is due, each at its level, as the scheduler does it."
+            "--due", help="Only what is due, each copy at its level, as the scheduler does."
         ),
     ] = False,
     part: Annotated[
@@ -59,7 +59,7 @@ def verify(
 ) -> None:
     """Check what is off-site.
 
-    Exit code 3 where something is damaged.
+    The exit code is 3 if something is damaged.
 
     \b
     Examples:

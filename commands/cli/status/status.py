@@ -24,25 +24,23 @@ MAX_NAMES_SHOWN = 5
 @for_each_site
 def status(
     ctx: typer.Context,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Stay, and look again and again; q ends it.")
-    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep refreshing; q ends it.")] = False,
     every: Annotated[
         float,
         typer.Option(
-            "--every", metavar="SECONDS", min=0.2, max=3600, help="How often --watch looks."
+            "--every", metavar="SECONDS", min=0.2, max=3600, help="How often --watch refreshes."
         ),
     ] = 5.0,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit code 3 where something needs attention.")
+        bool, typer.Option("--check", help="Exit code 3 if something needs attention.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer at a glance: is everything all right? What is not is named, with what to do.
+    """Show at a glance whether all is well, and what to do about each problem.
 
-    Looks at the database's header, the backups folder, the schedulers, and when the ledger was
-    last verified. Ends with exit code 0 whatever it finds, with --check in 3 where it found
-    something. Programs read `findings` of --json.
+    Checks the database's header, the backups folder, the schedulers, and when the ledger was last
+    verified. The exit code is 0; with --check it is 3 if there is a problem. Programs read
+    `findings` in --json.
 
     \b
     Examples:
