@@ -14,7 +14,7 @@ from commands.reporting.humanize import count, minute
 from ledger.events.catalog import BackupNotCreated
 from ledger.vocabulary import EVERYTHING, BackupKind, BackupStatus
 from projections.queries.audit import AuditFilter, newest_matching
-from projections.queries.catalog import PRESENT, backup_with_id
+from projections.queries.catalog import PRESENT, backup_with_id, in_store
 from projections.tables.columns import backup_catalog as catalog
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _HINTS = (
     ("corrupt", "damaged", "see: backup-ledger backup list"),
     ("deleting", "still to be deleted", "finish it: backup-ledger backup reconcile"),
 )
+_NOT_DELETED = tuple(status for status in BackupStatus if status != BackupStatus.DELETED)
 _OF_THE_DATABASE = catalog.c.kind != BackupKind.PRE_RESTORE
 """A copy that a restore kept of what it replaced is not a backup of what the database holds."""
 
@@ -94,7 +95,7 @@ def folder_findings(look: Look) -> Iterator[Finding]:
         return
     there = set(names)
     known = select(catalog.c.filename, catalog.c.backup_id, catalog.c.status).where(
-        catalog.c.store == site.store.store_id, catalog.c.status != BackupStatus.DELETED
+        in_store(site.store.store_id), catalog.c.status.in_(_NOT_DELETED)
     )
     rows = look.connection.execute(known).all()
     gone = [

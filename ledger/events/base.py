@@ -69,7 +69,7 @@ class Details(BaseModel):
     erased ones.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     event_type: ClassVar[str]
     action: ClassVar[str]

@@ -60,6 +60,8 @@ def standing(engine: Engine, ledger: Ledger, *, in_full: bool = True) -> list[St
             (each, each.label, each.state, each.table_name, each.problem)
             for each in read_generations(connection)
         ]
+        roots = {each.position for each, *_ in every} if in_full else set()
+        root_of = {position: _root(history, position) for position in roots}
         return [
             Standing(
                 name=label,
@@ -68,7 +70,7 @@ def standing(engine: Engine, ledger: Ledger, *, in_full: bool = True) -> list[St
                 position=each.position,
                 lag=size - each.position,
                 rows=_rows(connection, place) if in_full and place in present else None,
-                root=_root(history, each.position) if in_full else None,
+                root=root_of.get(each.position),
                 problem=problem,
             )
             for each, label, state, place, problem in every

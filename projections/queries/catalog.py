@@ -26,14 +26,18 @@ def backups_of_store(
     connection: Connection, store: str | None, statuses: Collection[str] | None = PRESENT
 ) -> list[Backup]:
     """Backups of one store (None: of all), newest first; every status for None."""
-    conditions = [] if store is None else [catalog.c.store == store]
+    conditions = [] if store is None else [in_store(store)]
     if statuses is not None:
         conditions.append(catalog.c.status.in_(statuses))
     return _backups(connection, *conditions)
 
 
 def in_store(store: str) -> ColumnElement[bool]:
-    """The same without the store's index, which has every row and is taken for the best one."""
+    """Select one store's backups without the store's index.
+
+    That index leads to every row of the store, deleted backups too, and SQLite prefers it: 3,500
+    backups beside 170,000 deleted ones took 166 ms with it, and take 3 ms by status.
+    """
     return catalog.c.store.concat("") == store
 
 

@@ -16,6 +16,7 @@ from ledger.vocabulary import BackupStatus, CopyStatus, copy_stream, destination
 from projections.folds.backup import Backup
 from projections.folds.offsite_copy import OffsiteCopy, evolve_copy
 from projections.folds.offsite_destination import Destination, evolve_destination
+from projections.queries.catalog import in_store
 from projections.queries.locked import fold_locked
 from projections.tables.columns import backup_catalog as catalog
 from projections.tables.columns import offsite_copies as copies
@@ -85,7 +86,7 @@ def backups_without_copy(
     )
     rows = connection.execute(
         select(catalog)
-        .where(catalog.c.store == store, catalog.c.status == BackupStatus.OK, ~has_copy)
+        .where(in_store(store), catalog.c.status == BackupStatus.OK, ~has_copy)
         .order_by(catalog.c.position)
     )
     return [Backup(**row) for row in rows.mappings()]
