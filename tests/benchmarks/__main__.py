@@ -35,6 +35,8 @@ BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     "rebuild_memory": projection_rows.rebuild_memory,
     "due_query": projection_rows.due_query,
     "scheduler_start": command_line_rows.scheduler_start,
+    "run_once_start": command_line_rows.run_once_start,
+    "status_start": command_line_rows.status_start,
     "schedule_load": projection_rows.schedule_load,
     "shared_herd": backup_rows.shared_herd,
     "backup_snapshot": backup_rows.snapshot,

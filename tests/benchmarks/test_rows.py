@@ -27,6 +27,7 @@ NEXT_TO_NOTHING = Sizes(
 
 ALIKE = {
     "help",
+    "run_once_start",
     "rebuild_memory",
     *backup_rows.BY_KIND,
     *postgresql_rows.BY_WRITERS,
