@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.place import PROGRAM, Place
+from tests.acceptance.place import PROGRAM, Place, make_database
 
 HOSTILE = "why \x1b]0;title\x07 \x9b31m red \x7f \u202e end"
 COMMANDS = (
@@ -26,10 +26,24 @@ COMMANDS = (
     "audit log",
     "audit verify",
 )
+BUFFERINGS = [
+    *((command, "") for command in COMMANDS),
+    *((command, "1") for command in ("--help", "backup list", "audit log --json")),
+]
+"""By whom it is printed; without the interpreter's buffer for one of each."""
 
 
 @pytest.fixture
 def begun(place: Place) -> Place:
+    place.done("backup", "create", "one")
+    return place
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place for questions, which change nothing."""
+    place = Place(tmp_path_factory.mktemp("asked"))
+    make_database(place.database)
     place.done("backup", "create", "one")
     return place
 
@@ -50,22 +64,20 @@ def ended(place: Place, command: str, redirected: str, **environment: str) -> tu
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(("command", "unbuffered"), BUFFERINGS)
 def test_full_output_is_one_line_and_exit_code_1(
-    begun: Place, command: str, unbuffered: str
+    asked: Place, command: str, unbuffered: str
 ) -> None:
     """Whoever prints, and whether the interpreter buffers or not."""
-    code, said = ended(begun, command, ">/dev/full", PYTHONUNBUFFERED=unbuffered)
+    code, said = ended(asked, command, ">/dev/full", PYTHONUNBUFFERED=unbuffered)
     errors = [line for line in said.splitlines() if not line.startswith("Not checked: ")]
     assert code == 1, said
     assert len(errors) == 1
     assert errors[0].startswith("Error: standard output cannot be written: No space left")
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("command", COMMANDS)
-def test_closed_pipe_is_silent_and_141(begun: Place, command: str, unbuffered: str) -> None:
+@pytest.mark.parametrize(("command", "unbuffered"), BUFFERINGS)
+def test_closed_pipe_is_silent_and_141(asked: Place, command: str, unbuffered: str) -> None:
     """As of any command that SIGPIPE ends."""
     # The reader is gone before the command begins to write.
     reader, writer = os.pipe()
@@ -73,8 +85,8 @@ def test_closed_pipe_is_silent_and_141(begun: Place, command: str, unbuffered: s
     chosen = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     finished = subprocess.run(
         [PROGRAM, *command.split()],
-        env=chosen | begun.environment | {"PYTHONUNBUFFERED": unbuffered},
-        cwd=begun.folder,
+        env=chosen | asked.environment | {"PYTHONUNBUFFERED": unbuffered},
+        cwd=asked.folder,
         stdin=subprocess.DEVNULL,
         stdout=writer,
         stderr=subprocess.PIPE,

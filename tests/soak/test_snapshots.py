@@ -8,7 +8,7 @@ from tests.commands.sqlite_writers import build, is_consistent
 from tests.soak.snapshots import copy_plainly, soak, soak_swapped
 
 SNAPSHOTS = 6
-SECONDS = 6
+SECONDS = 3
 TRIES = 20
 
 

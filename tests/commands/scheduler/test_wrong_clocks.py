@@ -19,6 +19,8 @@ from tests.commands.world import World
 
 UNIX = datetime(1970, 1, 1, 3, 0, 40, tzinfo=UTC)
 DAY = timedelta(days=1)
+DAYS = {"daily": 5, "weekly": 22, "monthly": 65}
+"""Two slots or more of each."""
 
 
 def run_days(world: World, days: int) -> None:
@@ -32,25 +34,25 @@ def slots_run(world: World) -> Counter[datetime]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
-@pytest.mark.parametrize("days_in_1970", [0, 40])
+@pytest.mark.parametrize("frequency", DAYS)
+@pytest.mark.parametrize("stays", [False, True])
 def test_a_clock_that_begins_in_1970_says_nothing_false(
-    world: World, frequency: str, days_in_1970: int
+    world: World, frequency: str, stays: bool
 ) -> None:
     """No slot is missed since 1970, none runs twice, and the rhythm stays as it was."""
     world.configure(1, frequency=frequency, backup_time="03:00", keep_count=2)
     world.advance(hours=4)
     world.check()
-    run_days(world, 65)
+    run_days(world, DAYS[frequency])
     before, present = world.clock.now(), world.schedule().next_slot
     assert present is not None
     world.move_to(UNIX)
     world.check()
-    run_days(world, days_in_1970)
+    run_days(world, DAYS[frequency] if stays else 0)
     world.move_to(before + timedelta(hours=1))
     world.check()
     assert world.schedule().next_slot == present
-    run_days(world, 65)
+    run_days(world, DAYS[frequency])
     assert world.recorded(SlotsMissed) == []
     assert set(slots_run(world).values()) == {1}
     recent = sorted(slot for slot in slots_run(world) if slot.year > 1970)
