@@ -45,6 +45,15 @@ def folded_in_memory(ledger: Ledger, up_to: int | None = None) -> Rows:
     return rows
 
 
+def folded_one_by_one(ledger: Ledger, end: int) -> Iterator[Rows]:
+    """What the rows should be at each position from 0 on: the same models, brought along."""
+    models = ReadModels.in_memory(ledger)
+    for position in range(end + 1):
+        assert models.catch_up(position)
+        yield rows_of(models)
+    models.close()
+
+
 def taken_heals(models: ReadModels) -> list[Healed]:
     """What was healed and not recorded yet, as if it were recorded now."""
     healed = models.heals()
