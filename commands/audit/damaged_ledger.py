@@ -185,7 +185,7 @@ def _notes(found: Salvage) -> Iterator[str]:
         "backups can be restored meanwhile: `backup-ledger backup restore FILE --without-ledger "
         "--sha256 HEX`"
     )
-    yield f"the way back to a good ledger: {GUIDE}"
+    yield f"how to get a good ledger again: {GUIDE}"
 
 
 def _file_of(url: URL) -> Path | None:

@@ -20,7 +20,7 @@ from commands.http import health
 from commands.http.advice import over_http
 from commands.http.authentication import Authentication, authenticated
 from commands.http.console import console_routes
-from commands.http.console.session import Door, Sessions
+from commands.http.console.session import SessionAuth, Sessions
 from commands.http.documentation import documentation
 from commands.http.middleware.access_log import AccessLog
 from commands.http.middleware.admission import Admission
@@ -83,7 +83,7 @@ def create_app(
     app.state.served = served
     app.state.clock = served.site.clock
     app.state.authentication = authentication
-    app.state.door = Door(served.site.clock, authentication, sessions)
+    app.state.door = SessionAuth(served.site.clock, authentication, sessions)
     app.state.prefix = prefix
     app.router.routes += _routes(prefix)
     app.add_middleware(Compression)

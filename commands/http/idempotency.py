@@ -72,7 +72,7 @@ class OpenRequest:
             self.descriptor = -1
 
 
-class RequestBook:
+class IdempotencyStore:
     """The keys that one site was given."""
 
     def __init__(self, site: Site) -> None:

@@ -95,7 +95,7 @@ def started(job: Job) -> Located:
     return Located(job.shape(), 202, JOB, job_id=job.job_id)
 
 
-class JobBoard:
+class JobQueue:
     """Jobs of one process; two run at once, the newest two hundred are kept.
 
     `shown_to`: a sentence as a caller gets it.

@@ -16,8 +16,8 @@ from commands.http.advice import without_folders
 from commands.http.callers import caller_of
 from commands.http.daily_counts import History
 from commands.http.downloads import Downloads
-from commands.http.idempotency import RequestBook
-from commands.http.jobs import JobBoard
+from commands.http.idempotency import IdempotencyStore
+from commands.http.jobs import JobQueue
 from commands.http.limits import CallerLimits
 from commands.site.actors import SYSTEM
 from projections.queries.audit import newest_matching_resources
@@ -49,9 +49,9 @@ class ServedSite:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.jobs = JobBoard(self.site.clock, self.shown_to)
+        self.jobs = JobQueue(self.site.clock, self.shown_to)
         self.downloads = Downloads(self.site.clock)
-        self.requests = RequestBook(self.site)
+        self.requests = IdempotencyStore(self.site)
         self.history = History(self.site)
         self._verdict: tuple[int, float, Verdict] | None = None
         self._files: tuple[int, int, list[UnrecordedFile]] | None = None

@@ -36,24 +36,26 @@ class NotificationQueue:
         self._fold(self._site.ledger.records(after=self._position))
 
     def add(
-        self, topic: str, count: int, positions: tuple[int, int], is_untold: Callable[[], bool]
+        self, topic: str, count: int, positions: tuple[int, int], is_unnotified: Callable[[], bool]
     ) -> Notification | None:
         """Claim a new message; None where another process claimed it first.
 
-        `is_untold`: asked while the head is locked, with the state brought up to it.
+        `is_unnotified`: asked while the head is locked, with the state brought up to it.
         """
-        return self._claim(str(uuid4()), topic, count, positions, is_untold)
+        return self._claim(str(uuid4()), topic, count, positions, is_unnotified)
 
     def take_over(self, tried: Notification) -> Notification | None:
         """Claim another try of a message; None where another process did."""
         before = (tried.attempts, tried.tried_at)
 
-        def is_untold() -> bool:
+        def is_unnotified() -> bool:
             found = self.state.open.get(tried.notification_id)
             return found is not None and (found.attempts, found.tried_at) == before
 
         positions = (tried.first_position, tried.last_position)
-        return self._claim(tried.notification_id, tried.topic, tried.count, positions, is_untold)
+        return self._claim(
+            tried.notification_id, tried.topic, tried.count, positions, is_unnotified
+        )
 
     def record_outcome(
         self, notification: Notification, targets: int, failed: Mapping[str, str]
@@ -87,7 +89,7 @@ class NotificationQueue:
         topic: str,
         count: int,
         positions: tuple[int, int],
-        is_untold: Callable[[], bool],
+        is_unnotified: Callable[[], bool],
     ) -> Notification | None:
         details = NotificationQueued(
             notification_id=notification_id,
@@ -99,7 +101,7 @@ class NotificationQueue:
 
         def decide(locked: LockedHead) -> list[Draft]:
             self._fold(locked.records_after(self._position))
-            return [Draft(LEDGER_STREAM, details)] if is_untold() else []
+            return [Draft(LEDGER_STREAM, details)] if is_unnotified() else []
 
         recorded = self._site.ledger.decide(self._site.context(actors.SYSTEM), decide)
         if not recorded:

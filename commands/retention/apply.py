@@ -29,8 +29,8 @@ from projections.queries.locked import (
     backups_being_restored,
     backups_locked,
     birth_positions,
+    concerned_backup_ids,
     events_after,
-    new_backups,
     position_of,
 )
 from projections.queries.schedules import schedule_of
@@ -235,7 +235,7 @@ def _by_id(backups: Sequence[Backup]) -> dict[str, Backup]:
 def _as_of_now(site: Site, locked: LockedHead, before: _Known) -> _Known:
     """The same, with what was appended since."""
     owners = {user: dict(backups) for user, backups in before.backups.items()}
-    newer = backups_locked(locked, new_backups(events_after(locked, before.position)))
+    newer = backups_locked(locked, concerned_backup_ids(events_after(locked, before.position)))
     born_at = birth_positions(locked.connection, newer)
     for backup_id, backup in newer.items():
         if backup is None or backup.store != site.store.store_id:

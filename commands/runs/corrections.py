@@ -36,7 +36,7 @@ _LONGEST_STEP = {
     BackupFrequency.MONTHLY: timedelta(days=30),
 }
 _LONGEST_WAIT = timedelta(days=33)
-"""A month, the user's offset, and a day for zones: a slot that is further ahead is no next one."""
+"""A month, the user's offset, and a day for zones: a slot that is further ahead is not the next."""
 
 
 def correct_next_runs(site: Site, context: Context) -> int:

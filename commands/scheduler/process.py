@@ -13,7 +13,7 @@ from commands.scheduler.check import CheckReport
 from commands.scheduler.checks import Checks
 from commands.scheduler.offsite_copies import OffsiteThread
 from commands.scheduler.recording import record_start, record_stop
-from commands.scheduler.wake import Alarm
+from commands.scheduler.wake import Waker
 from commands.scheduler.witnessing import WitnessThread
 from ledger.errors import LedgerBusy
 
@@ -48,7 +48,7 @@ def run_scheduler(
     with (
         NotifierThread(site) as notifier,
         Presence(site, lambda: checks.readiness.problem) as presence,
-        Alarm(site, stop) as alarm,
+        Waker(site, stop) as alarm,
         OffsiteThread(site) as offsite,
         WitnessThread(site) as witnesses,
         _recorded(site, interval, once=once),

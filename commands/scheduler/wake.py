@@ -18,7 +18,7 @@ PAUSE_SECONDS = 1.0
 logger = logging.getLogger("backup_ledger.scheduler")
 
 
-class Alarm:
+class Waker:
     """Waits for the next check. A server tells of appends; files are looked at by the interval."""
 
     def __init__(self, site: Site, stop: Event) -> None:

@@ -214,7 +214,7 @@ def copy_by_backup_api(
         sqlite3.Error: as SQLite says it.
     """
     page_bytes = int(pragma(source.connection, "page_size"))
-    brake = copy_process.Brake(pace.bytes_per_second)
+    brake = copy_process.RateLimiter(pace.bytes_per_second)
     step_bytes = min(BACKUP_STEP_BYTES, brake.chunk_bytes)
 
     def tell(_status: int, remaining: int, total: int) -> None:

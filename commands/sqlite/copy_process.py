@@ -94,7 +94,7 @@ class EarlyFlush(threading.Thread):
         self.join()
 
 
-class Brake:
+class RateLimiter:
     """Keeps a copy under a rate in bytes a second, on the average since it was made; 0: none."""
 
     def __init__(
@@ -114,20 +114,20 @@ class Brake:
         return BRAKED_CHUNK_BYTES if self.bytes_per_second else CHUNK_BYTES
 
     def wait(self, done: int) -> None:
-        """Sleep until so many bytes may have been copied."""
+        """Sleep until this many bytes may have been copied."""
         if self.bytes_per_second:
             early = done / self.bytes_per_second - (self.monotonic() - self.begun)
             if early > 0:
                 self.sleep(early)
 
 
-NO_BRAKE = Brake(0)
+UNLIMITED = RateLimiter(0)
 
 
 class Meter:
     """Says how far the copy is; a broken pipe (the parent is gone) ends this process."""
 
-    def __init__(self, total: int, brake: Brake = NO_BRAKE) -> None:
+    def __init__(self, total: int, brake: RateLimiter = UNLIMITED) -> None:
         self.done = 0
         self.total = total
         self.brake = brake
@@ -298,7 +298,7 @@ def copy_database(
     has_index = mode == "locked" and hold_still(source, source_path, wait_seconds)
     log = None if mode == "none" else open_log(source_path + "-wal")
     log_bytes = os.fstat(log).st_size if log is not None else 0
-    meter = Meter(found.st_size + log_bytes, Brake(bytes_per_second))
+    meter = Meter(found.st_size + log_bytes, RateLimiter(bytes_per_second))
     staged = os.open(staged_path, os.O_WRONLY)
     early = EarlyFlush(staged)
     early.start()

@@ -230,7 +230,7 @@ def _newest_details(kind: type[Details], fields: dict[str, Any]) -> Details:
 
 
 def cut_text(text: str, limit_bytes: int = MAX_ERROR_MESSAGE_BYTES) -> str:
-    """At most so many bytes of UTF-8, cut on a character; lone surrogates become "?"."""
+    """At most this many bytes of UTF-8, cut on a character; lone surrogates become "?"."""
     data = text.encode("utf-8", "replace")
     return data[:limit_bytes].decode("utf-8", "ignore")
 

@@ -98,7 +98,7 @@ class ReadModels:
     ) -> ReadModels:
         """Read models in the database at a URL; they may be the application's own.
 
-        `projections`: which there are; by default all of the catalogue.
+        `projections`: which there are; by default all of the catalog.
         """
         engine = open_engine(
             url,

@@ -41,7 +41,7 @@ class Standing:
 
 
 def standing(engine: Engine, ledger: Ledger, *, in_full: bool = True) -> list[Standing]:
-    """Those that serve, in the catalogue's order, then the others.
+    """Those that serve, in the catalog's order, then the others.
 
     `in_full`: with numbers of rows and roots, which take longer the larger everything is.
     """

@@ -128,7 +128,7 @@ def position_of(connection: Connection) -> int:
     return min((row[0] for row in _POSITIONS.run(connection, {}).fetchall()), default=0)
 
 
-def new_backups(tail: Iterable[tuple[int, Event]]) -> list[str]:
+def concerned_backup_ids(tail: Iterable[tuple[int, Event]]) -> list[str]:
     """Ids of the backups that these events concern."""
     found = (event.resource_id for _, event in tail if event.stream.startswith("backup/"))
     return list(dict.fromkeys(found))

@@ -101,7 +101,7 @@ def destination_locked(locked: LockedHead, repository_id: str) -> Destination | 
 
 
 def condemned_packs(connection: Connection, repository_id: str) -> set[str]:
-    """Every pack of a destination that was ever condemned, as the ledger has it: for ever."""
+    """Every pack of a destination that was ever condemned, as the ledger has it: permanently."""
     rows = connection.execute(
         select(*_RECORD).where(
             events.c.stream == destination_stream(repository_id),

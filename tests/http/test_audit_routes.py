@@ -240,8 +240,8 @@ def test_runs_are_paged_newest_first_with_each_filter(place: Place) -> None:
     client = place.client()
     page = client.get("/database/runs?limit=2").json()
     rest = client.get(f"/database/runs?limit=2&cursor={page['next_cursor']}").json()
-    everybodys = page["runs"] + rest["runs"]
-    assert sorted(each["user_id"] for each in everybodys) == [1, 2, 3]
+    all_users = page["runs"] + rest["runs"]
+    assert sorted(each["user_id"] for each in all_users) == [1, 2, 3]
     own = place.client("user", 2).get("/database/runs").json()["runs"]
     assert [each["user_id"] for each in own] == [2]
     operator = place.client("operator")

@@ -117,7 +117,7 @@ class TokenReader(Protocol):
     def count_failure(self, request: Request) -> int: ...
 
 
-class Door:
+class SessionAuth:
     """The dependency that lets visitors in, and checks that a form is one of our own pages'."""
 
     lets_out = True
@@ -187,9 +187,9 @@ class Door:
             raise LoginNeeded from None
 
 
-def door_of(request: Request) -> Door:
+def door_of(request: Request) -> SessionAuth:
     """The door of the application that is asked."""
-    return cast("Door", state_of(request).door)
+    return cast("SessionAuth", state_of(request).door)
 
 
 async def visitor(request: Request) -> Caller:

@@ -128,7 +128,7 @@ def disable_own(
     response_model=SettingsPage,
     summary="Everybody's settings, by user, in pages",
 )
-def everybodys(
+def all_users(
     _caller: Reader,
     served: Served,
     cursor: Annotated[int, Query(ge=0, le=MAX_USER_ID)] = 0,

@@ -16,7 +16,7 @@ from commands.http.callers import Caller
 from commands.http.console import login, static_files
 from commands.http.console.page import BASE, page
 from commands.http.console.route import ConsoleRoute
-from commands.http.console.session import COOKIE, Door, LoginNeeded
+from commands.http.console.session import COOKIE, LoginNeeded, SessionAuth
 from commands.http.health import everything, readiness
 from commands.http.ledger_route import LedgerRoute
 from commands.http.problems import problem, status_of
@@ -82,7 +82,7 @@ def create_front(sites: ServedSites) -> FastAPI:
         exception_handlers=ANSWERS,
     )
     app.state.clock = sites.clock
-    app.state.door = Door(sites.clock, AtAnySite(sites), sites.sessions)
+    app.state.door = SessionAuth(sites.clock, AtAnySite(sites), sites.sessions)
     app.include_router(_health(sites))
     app.include_router(_console(sites))
     return app

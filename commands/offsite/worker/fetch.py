@@ -15,7 +15,7 @@ from commands.offsite.repository.packs import Pack, PackEntry, decode_pack_list,
 from commands.offsite.repository.seal import Opener, decompress, decompress_whole
 from commands.offsite.worker.jobs import FetchJob, FetchResult
 from commands.offsite.worker.received_packs import ReceivedPacks
-from commands.sqlite.copy_process import Brake
+from commands.sqlite.copy_process import RateLimiter
 from commands.sqlite.files import create_private
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def fetch_copy(
     try:
         os.truncate(descriptor, job.size)
         received_packs = ReceivedPacks(store, job.kept_packs, needed_bytes=job.size)
-        writer = _Writer(received_packs, manifest, opener, descriptor, Brake(job.bytes_per_second))
+        writer = _Writer(
+            received_packs, manifest, opener, descriptor, RateLimiter(job.bytes_per_second)
+        )
         writer.write(on_progress)
         received += received_packs.received_bytes
         os.fsync(descriptor)
@@ -85,7 +87,7 @@ class _Writer:
         manifest: Manifest,
         opener: Opener,
         descriptor: int,
-        brake: Brake,
+        brake: RateLimiter,
     ) -> None:
         self._packs, self._manifest, self._opener = packs, manifest, opener
         self._descriptor, self._brake = descriptor, brake

@@ -37,7 +37,7 @@ from commands.offsite.worker.jobs import CopyJob, CopyResult
 from commands.offsite.worker.pages_used import pages_used
 from commands.offsite.worker.reconcile_packs import join_recipients, reconcile_packs
 from commands.offsite.worker.taken_over import TakenOver
-from commands.sqlite.copy_process import Brake
+from commands.sqlite.copy_process import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -324,7 +324,7 @@ class _Sender:
 
     def _send(self, pack: OpenPack) -> Pack:
         sealed, content = pack.sealed()
-        brake = Brake(self._job.bytes_per_second)  # its own: no pack makes up for a slow one
+        brake = RateLimiter(self._job.bytes_per_second)  # its own: no pack makes up for a slow one
         self._store.put(pack_path(sealed.name), content)
         brake.wait(len(content))
         self.sent_bytes += len(content)
@@ -360,7 +360,7 @@ class _Sender:
 
 
 def _read(descriptor: int, count: int) -> bytes:
-    """Exactly so many bytes, or fewer at the end of the file."""
+    """Exactly this many bytes, or fewer at the end of the file."""
     piece = os.read(descriptor, count)
     while len(piece) < count:
         more = os.read(descriptor, count - len(piece))

@@ -195,7 +195,7 @@ FUNCTION_NAMES = tuple(_FUNCTIONS)
 
 
 class ServerTrigger(NamedTuple):
-    """A trigger on PostgreSQL. `bits`: its kind, as the server's own catalogue has it."""
+    """A trigger on PostgreSQL. `bits`: its kind, as the server's own catalog has it."""
 
     name: str
     table: str

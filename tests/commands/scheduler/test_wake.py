@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from commands.scheduler.wake import Alarm
+from commands.scheduler.wake import Waker
 from ledger.append.backend import backend_of
 from tests.commands.world import World
 
@@ -19,7 +19,7 @@ def test_an_append_that_makes_work_due_ends_the_wait(world: World) -> None:
     world.configure(1)
     waiting, stop, done = world.open("act"), threading.Event(), threading.Event()
     is_server = backend_of(waiting.ledger.engine).notifies
-    with Alarm(waiting, stop) as alarm:
+    with Waker(waiting, stop) as alarm:
 
         def wait() -> None:
             alarm.wait(3_600.0 if is_server else 0.01)
@@ -41,7 +41,7 @@ def test_an_append_that_makes_work_due_ends_the_wait(world: World) -> None:
 def test_a_stop_ends_the_wait(world: World) -> None:
     """Whether or not anything is due."""
     stop = threading.Event()
-    with Alarm(world.open(), stop) as alarm:
+    with Waker(world.open(), stop) as alarm:
         thread = threading.Thread(target=alarm.wait, args=(3_600.0,))
         thread.start()
         stop.set()

@@ -87,7 +87,7 @@ def test_log_that_grows_faster_than_it_is_copied_ends_the_copy_all_the_same(
                 writer.write(bytes(2 * count))
 
         descriptor, copied = os.open(log, os.O_RDONLY), tmp_path / "copied"
-        meter = GrowingMeter(1, copy_process.Brake(1e12))
+        meter = GrowingMeter(1, copy_process.RateLimiter(1e12))
         assert copy_process.copy_log(descriptor, str(copied), meter, len(before))
         os.close(descriptor)
     assert copied.read_bytes() == before

@@ -106,9 +106,9 @@ def with_a_name_of_bytes(path: Path) -> Path:
         connection.execute("INSERT INTO later VALUES (1), (2), (3)")
         connection.execute("PRAGMA writable_schema=ON")
         connection.execute(
-            "UPDATE sqlite_schema SET name=CAST(?1 AS TEXT), tbl_name=CAST(?1 AS TEXT), "
-            "sql=CAST(?2 AS TEXT) WHERE name='later'",
-            (NAME, b'CREATE TABLE "%s" (x)' % quoted),
+            "UPDATE sqlite_schema SET name=CAST(:name AS TEXT), tbl_name=CAST(:name AS TEXT), "
+            "sql=CAST(:sql AS TEXT) WHERE name='later'",
+            {"name": NAME, "sql": b'CREATE TABLE "%s" (x)' % quoted},
         )
         connection.commit()
     return path

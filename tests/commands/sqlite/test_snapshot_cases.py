@@ -167,13 +167,13 @@ def test_database_in_exclusive_mode_is_busy(tmp_path: Path, staged: Path) -> Non
 def test_brake_sleeps_for_what_was_copied_too_early() -> None:
     """Ten bytes a second: after thirty bytes in one second, two more; never when it is late."""
     now, slept = [100.0], []
-    brake = copy_process.Brake(10, lambda: now[0], slept.append)
+    brake = copy_process.RateLimiter(10, lambda: now[0], slept.append)
     now[0] = 101.0
     brake.wait(30)
     now[0] = 200.0
     brake.wait(40)
     assert slept == [2.0]
-    assert brake.chunk_bytes < copy_process.Brake(0).chunk_bytes
+    assert brake.chunk_bytes < copy_process.RateLimiter(0).chunk_bytes
 
 
 @pytest.mark.slow
