@@ -117,6 +117,7 @@ class YearsOfUse:
             yield self._event(BackupDeleted, oldest, user, now, **where)
             self._use.unlink(filename)
         ended = {"run_id": run, "backup_id": backup_id, "filename": name, "next_backup_at": later}
+        ended |= {each: made[each] for each in ("sha256", "size") if each in made}
         yield self._event(BackupCompleted, schedule, user, now, slot=now, **ended)
 
     def _event(
