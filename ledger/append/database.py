@@ -124,7 +124,9 @@ def open_engine(
         LedgerError: the database's driver is not installed.
     """
     options = Opening(busy_seconds, durable, own_cache_kib, for_read_models)
-    return backend_for(url).open(url, options)
+    backend = backend_for(url)
+    tables.redactions.dialect_kwargs[f"{backend.name}_where"] = tables.IS_REDACTION
+    return backend.open(url, options)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, create_engine, event, literal_column, select, text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from ledger.append.backend import (
@@ -274,6 +273,8 @@ class PostgreSQLBackend(Backend):
         return statement.with_for_update(skip_locked=True)
 
     def insert(self, table: Table) -> Any:
+        from sqlalchemy.dialects import postgresql  # asyncio and five drivers: only for a server
+
         return postgresql.insert(table)
 
     @property
