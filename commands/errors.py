@@ -30,7 +30,7 @@ class CommandError(Exception):
 
 
 class StoreUnknown(CommandError, OSError):
-    """The backups folder cannot be recognised, or has no ledger where one must be."""
+    """The backups folder cannot be recognized, or has no ledger where one must be."""
 
 
 class NoDatabase(CommandError, ValueError):

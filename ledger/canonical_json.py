@@ -71,7 +71,7 @@ def parse_json(data: bytes) -> Any:
         if _SURROGATE.search(data):
             _encode(value).encode()
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"the bytes are no JSON: {error}") from error
+        raise RecordError(f"the bytes are not JSON: {error}") from error
     return value
 
 

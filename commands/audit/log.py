@@ -143,7 +143,7 @@ def record_at(site: Site, position: int) -> StoredRecord | None:
     return next(_at_positions(site, [position]), None)
 
 
-def neighbours_in_stream(site: Site, stream: str, version: int) -> tuple[int | None, int | None]:
+def neighbors_in_stream(site: Site, stream: str, version: int) -> tuple[int | None, int | None]:
     """The positions of the event before and of the one after in a stream."""
     with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:
         wanted = events.c.stream_version.in_((version - 1, version + 1))
@@ -197,14 +197,14 @@ def _has_text(record: StoredRecord, text: str) -> bool:
 
 
 def _at_positions(site: Site, positions: Sequence[int]) -> Iterator[StoredRecord]:
-    """The records at these positions, which ascend; neighbours are read together."""
+    """The records at these positions, which ascend; neighbors are read together."""
     engine = site.ledger.engine
-    for first, last in _neighbours(positions):
+    for first, last in _neighbors(positions):
         with translated_errors(engine), engine.connect() as connection:
             yield from read_records(connection, after=first - 1, up_to=last)
 
 
-def _neighbours(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _neighbors(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Ascending numbers as ranges without holes, none longer than a page."""
     start = 0
     for index in range(1, len(positions) + 1):

@@ -50,7 +50,7 @@ def find_backup(site: Site, filename: str) -> Backup:
     if backup is None or backup.status == BackupStatus.DELETED:
         if unrecorded_file(site, filename) is not None:
             raise BackupNotFound(
-                f"{filename!r} stands in {site.store.folder}, but is not in the ledger yet; "
+                f"{filename!r} is in {site.store.folder}, but not in the ledger yet; "
                 "record it: backup-ledger backup reconcile"
             )
         raise BackupNotFound(

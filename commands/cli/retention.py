@@ -138,7 +138,7 @@ def cleanup_protected(
 def _require_scope(user: int | None, *, everybody: bool) -> None:
     if (user is None) != everybody:
         raise typer.BadParameter(
-            "give either --user N or --global, so that nobody's backups go by mistake",
+            "give either --user N or --global, so that no backups are deleted by mistake",
             param_hint="--user / --global",
         )
 

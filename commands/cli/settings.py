@@ -221,7 +221,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
         elif schedules:
             show_settings(schedules, orphans, session.context.now)
         else:
-            say("Nobody has settings yet; make some: backup-ledger settings set 1")
+            say("There are no settings yet; create some: backup-ledger settings set 1")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -47,7 +47,7 @@ def lifetime_of_backup(
     if not runs(schedule) or schedule.next_backup_at is None:
         return Lifetime(None, "its user's schedule does not run")
     if not backup.is_good:
-        why = "it is not good, and such a backup goes only once better ones displace it"
+        why = "it is not good, and is deleted only once there are better ones"
         return Lifetime(None, why)
     newer = sum(
         each.user_id == backup.user_id

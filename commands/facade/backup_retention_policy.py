@@ -44,7 +44,7 @@ class BackupRetentionPolicy:
         self, keep_count: int, user_id: int | None = None
     ) -> RetentionSummary:
         """What applying it would do; changes nothing but to adopt unknown files."""
-        return await asyncio.to_thread(self._summarise, keep_count, user_id)
+        return await asyncio.to_thread(self._summarize, keep_count, user_id)
 
     async def cleanup_empty_backups(self) -> int:
         """Delete backups of zero bytes; how many."""
@@ -59,7 +59,7 @@ class BackupRetentionPolicy:
         deletions = apply_retention(site, context, keep_count, user_id).deleted
         return len(deletions)
 
-    def _summarise(self, keep_count: int, user_id: int | None) -> RetentionSummary:
+    def _summarize(self, keep_count: int, user_id: int | None) -> RetentionSummary:
         site, context = self._ready(user_id)
         return RetentionSummary.of(preview_retention(site, context, keep_count, user_id))
 

@@ -35,9 +35,9 @@ ABOUT = {
     "offsite_missing_backups": "Good backups that have no copy there yet.",
     "offsite_backup_lag_seconds": "Age of the oldest backup without a copy there; 0 without any.",
     "offsite_newest_copy_age_seconds": "Age of the newest copy; infinite where there is none.",
-    "offsite_verification_age_seconds": "Since a copy was last looked at; infinite for never.",
+    "offsite_verification_age_seconds": "Time since a copy was last verified; infinite if never.",
     "offsite_ledger_lag_events": "Events that are not published there yet.",
-    "offsite_sent_bytes_total": "Sent for every copy that was ever completed.",
+    "offsite_sent_bytes_total": "Bytes sent for all copies ever completed.",
     "offsite_failures_total": "Copies that failed; each is tried again.",
 }
 

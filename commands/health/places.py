@@ -98,7 +98,7 @@ def database_findings(look: Look) -> Iterator[Finding]:
     if database is None:
         return
     if last is None:
-        advice = "there is no good backup to put back; look for one elsewhere"
+        advice = "there is no good backup to restore; look for one elsewhere"
     else:
         _newest, fuller = open_collapse(look) or (None, None)
         if fuller is not None and fuller.status == BackupStatus.OK:

@@ -30,7 +30,7 @@ OVERDUE = timedelta(minutes=10)
 
 MAX_OVERDUE = 100
 _TROUBLE = {
-    "stuck": ("is there, but stands still; others take its runs over", "look at its machine"),
+    "stuck": ("is connected, but stuck; others take over its runs", "look at its machine"),
     "not ready": (
         "claims nothing: its database or folder is not there",
         "see: backup-ledger audit log --type backup_scheduler.check_error",

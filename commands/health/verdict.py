@@ -34,7 +34,7 @@ class Verdict:
             number = len(self.findings)
             return f"{count(number, 'problem')} need{'s' if number == 1 else ''} attention:"
         if self.not_looked_at:
-            return f"No problem was found; not looked at: {', '.join(self.not_looked_at)}."
+            return f"No problem was found; not checked: {', '.join(self.not_looked_at)}."
         return "All is well."
 
     def as_json(self) -> dict[str, Any]:

@@ -117,7 +117,7 @@ class IdempotencyStore:
             raise AlreadyAnswered(
                 problem(
                     409,
-                    "the service was stopped during this request; what it did stands in the "
+                    "the service was stopped during this request; what it did is in the "
                     f"ledger at positions {', '.join(map(str, done[:20]))}",
                     positions=done,
                 )

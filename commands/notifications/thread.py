@@ -91,4 +91,4 @@ class NotifierThread:
         try:
             self._notifier.look()
         except Exception:
-            logger.exception("nobody could be told")
+            logger.exception("no notification could be sent")

@@ -168,7 +168,7 @@ def _require_sound(site: Site, wanted: NewDestination) -> None:
     if not wanted.recipients:
         raise DestinationRefused(
             "to whom is it encrypted? give --recipient age1... (see: backup-ledger offsite keygen "
-            "--out FILE), at least two; --clear stores backups as anybody can read them"
+            "--out FILE), at least two; --clear stores backups that anyone can read"
         )
     if len(set(wanted.recipients)) != len(wanted.recipients):
         raise DestinationRefused("the same recipient was given twice")
@@ -188,7 +188,7 @@ def _require_free(site: Site, wanted: NewDestination) -> None:
             raise DestinationConflict(f"destination {wanted.name!r} exists already: {each.url}")
         if _overlap(each, wanted.url):
             raise DestinationConflict(
-                f"{wanted.url} is, contains or lies within destination {each.name!r} ({each.url}); "
+                f"{wanted.url} is, contains or is inside destination {each.name!r} ({each.url}); "
                 "give a place of its own"
             )
 

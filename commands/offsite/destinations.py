@@ -175,7 +175,7 @@ def require_earlier(site: Site, note: bytes, place: str) -> None:
     if published.size > size:
         raise RepositoryForked(
             f"{place} was written by a later state of this ledger ({published.size} records, here "
-            f"are {size}): an older ledger was put back, or another machine goes on with it; "
+            f"are {size}): an older ledger was put back, or another machine uses it; "
             "nothing was touched"
         )
     with translated_errors(site.ledger.engine), site.ledger.engine.connect() as connection:

@@ -79,7 +79,7 @@ def _lease(site: Site, destination: Destination) -> Iterator[None]:
         is_ours = claim_lease(locked.connection, name, owner, monotonic, seconds)
     if not is_ours:
         raise DestinationConflict(
-            f"the ledger is being published to {destination.name!r} by somebody else already"
+            f"the ledger is being published to {destination.name!r} by another process already"
         )
     try:
         with site.owner.working_under(name):

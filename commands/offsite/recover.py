@@ -149,7 +149,7 @@ def _require_continues(
         if records.root_at(each.size) != each.root:
             raise RepositoryForked(
                 f"the ledger at {place} is not the one of a kept checkpoint of {each.size} "
-                "records: somebody rewrote it; nothing was made"
+                "records: it was rewritten; nothing was created"
             )
 
 

@@ -62,7 +62,7 @@ def reconcile(
     """Recover, then make the catalog and the folder agree; everything is recorded.
 
     Raises:
-        StoreUnknown: the folder cannot be recognised; then nothing counts as missing.
+        StoreUnknown: the folder cannot be recognized; then nothing counts as missing.
     """
     store = site.store
     store.require_there()

@@ -71,7 +71,7 @@ def _require_own(folder: Path) -> None:
     writable = found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX
     if writable:
         raise Refused(
-            f"anybody can write to {folder}, and root does not act there; take that away: chmod "
+            f"anyone can write to {folder}, and root does not act there; change that: chmod "
             f"o-w {folder}"
         )
 

@@ -44,7 +44,7 @@ class FoundFile:
 
 
 class Store:
-    """A backups folder that is recognised by the UUID in its `.store` file."""
+    """A backups folder that is recognized by the UUID in its `.store` file."""
 
     def __init__(self, folder: Path, store_id: str) -> None:
         self.folder = folder

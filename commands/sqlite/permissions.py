@@ -72,7 +72,7 @@ def give(path: Path, belongings: Belongings) -> None:
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise FileAccessFailed(f"{shown(path)} was replaced by somebody: it is a link now")
+            raise FileAccessFailed(f"{shown(path)} was replaced: it is a link now")
         try:
             os.fchown(descriptor, belongings.owner, belongings.group)
         except PermissionError:

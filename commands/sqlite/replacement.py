@@ -100,7 +100,7 @@ def sole_access(
 ) -> Iterator[None]:
     """Hold SQLite's exclusive lock on the target, where it can be taken.
 
-    It cannot on a missing file, nor on one that SQLite does not recognise: those are let through.
+    It cannot on a missing file, nor on one that SQLite does not recognize: those are let through.
 
     Raises:
         DatabaseBusy: somebody else had the target open for all of `wait_seconds`.

@@ -308,7 +308,7 @@ def append_rows(
         found = read_head(connection)
         if found.size != after:
             raise CopyRefused(
-                f"somebody else writes to the target, which now holds {found.size} records; stop "
+                f"another program writes to the target, which now holds {found.size} records; stop "
                 "them, then copy again"
             )
         frontier, completed = found.frontier.append_leaves([row.leaf_hash for row in rows])

@@ -1,4 +1,4 @@
-"""Connecting to the ledger's database, making one, and recognising one."""
+"""Connecting to the ledger's database, making one, and recognizing one."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def _require_room(connection: Connection, backend: Backend) -> None:
 
 
 def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta:
-    """Recognise the ledger behind an engine, whose tables may be of an older version.
+    """Recognize the ledger behind an engine, whose tables may be of an older version.
 
     Raises:
         LedgerMissing: there is no such file; none is made.

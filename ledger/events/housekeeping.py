@@ -38,7 +38,7 @@ class ClockJumped(_LedgerDetails):
 
 
 class SourceRegistered(_LedgerDetails):
-    """A source is recognised by its store and real path."""
+    """A source is recognized by its store and real path."""
 
     event_type = "ledger.source_registered"
     schema_version = 2

@@ -211,7 +211,7 @@ def decode_event(record: bytes) -> Event:
 def _decode_step_by_step(record: bytes) -> Event:
     fields = parse_json(record)
     if not isinstance(fields, dict) or not isinstance(fields.get("event_type"), str):
-        raise RecordError("the record is no JSON object with an event_type")
+        raise RecordError("the record is not a JSON object with an event_type")
     kind = REGISTRY.get(fields["event_type"])
     if kind is None:
         raise UnknownEvent(f"unknown event type {fields['event_type']!r}; update backup-ledger")

@@ -164,7 +164,7 @@ def _check_sizes(first: int, second: int) -> None:
 
 
 def _check_hashes(hashes: Iterable[bytes]) -> None:
-    # Without this, bytes could be moved from one hash to its neighbour unnoticed.
+    # Without this, bytes could be moved from one hash to its neighbor unnoticed.
     if any(len(each) != HASH_BYTES for each in hashes):
         raise ProofError(f"every hash of a proof must be {HASH_BYTES} bytes long")
 

@@ -182,7 +182,7 @@ class CheckpointCheck:
             if self._replaced.setdefault(each.before, each) != each:
                 self._bad(
                     f"the key {each.before.to_text()}",
-                    "was replaced twice: whoever has it may have signed for somebody else",
+                    "was replaced twice: someone else may have it",
                     self._replaced[each.before].after.to_text(),
                     each.after.to_text(),
                 )
@@ -223,7 +223,7 @@ class CheckpointCheck:
             self._bad(label, "cannot be read", "a signed checkpoint", str(error))
             return None
         if checkpoint.size != size:
-            self._bad(label, "is not of the size that stands beside it", checkpoint.size, size)
+            self._bad(label, "is not of the recorded size", checkpoint.size, size)
             return None
         self._newest = checkpoint.size
         self._by_origin[checkpoint.origin] += 1

@@ -128,10 +128,10 @@ def _content_problems(row: Row) -> Iterator[Problem]:
     try:
         fields = parse_json(row.record)
     except RecordError as error:
-        yield Problem("record form", "the record is no JSON", "canonical JSON", str(error))
+        yield Problem("record form", "the record is not JSON", "canonical JSON", str(error))
         return
     if not isinstance(fields, dict):
-        yield Problem("record form", "the record is no JSON object", "an object", row.record)
+        yield Problem("record form", "the record is not a JSON object", "an object", row.record)
         return
     yield from _form_problems(row.record, fields)
     for name in _COLUMNS:

@@ -71,7 +71,7 @@ _ROWS = Prepared(
 
 _ALWAYS_OPEN = (
     "whether what the records say is true: backup files are checked by `backup verify`",
-    "recorded_at: it is not hashed; only its order and its distance from timestamp were looked at",
+    "recorded_at: it is not hashed; only its order and its distance from timestamp were checked",
     "ledger_meta and the tables of leases, names, snapshots and verifications: no part of history",
     "the read models: compare them with `projections diff`",
 )

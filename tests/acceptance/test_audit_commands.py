@@ -34,7 +34,7 @@ def positions(place: Place, *options: str) -> list[int]:
 
 
 def test_the_log_is_the_stored_bytes(lived_in: Place) -> None:
-    """Each line is spliced around the record as it was hashed; never serialised again."""
+    """Each line is spliced around the record as it was hashed; never serialized again."""
     with closing(sqlite3.connect(lived_in.ledger)) as connection:
         rows = connection.execute("SELECT position, record FROM ledger_events ORDER BY position")
         expected = b"".join(b'{"position":%d,"record":%s}\n' % row for row in rows)

@@ -121,7 +121,7 @@ def test_check_is_for_programs(place: Place) -> None:
     assert found.code == 3
     assert [each["kind"] for each in found.json["findings"]] == ["gone"]
     assert place.done("status").out.splitlines()[0] == ended.out.splitlines()[0]
-    require_clear(place.run("status", "--check", "--watch"), USAGE, "--check needs an end")
+    require_clear(place.run("status", "--check", "--watch"), USAGE, "--watch does not end")
 
 
 def test_status_says_when_the_ledger_was_verified(place: Place) -> None:
@@ -177,7 +177,7 @@ def test_init_into_a_database_with_a_table_of_our_name_makes_nothing(place: Plac
     """The read models cannot live there: said before a ledger, a folder or a marker is made."""
     other = place.folder / "crm.db"
     with closing(sqlite3.connect(other)) as connection:
-        connection.execute("CREATE TABLE backup_settings (colour TEXT)")
+        connection.execute("CREATE TABLE backup_settings (color TEXT)")
         connection.commit()
     before, beside = place.files(), sorted(path.name for path in place.folder.iterdir())
     url = f"sqlite:///{other}"

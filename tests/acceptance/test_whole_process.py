@@ -191,7 +191,7 @@ def test_on_a_terminal_the_person_is_asked(
     assert (place.backups / "one.db").exists() is is_there
 
 
-def test_colours_and_bars_are_for_terminals_only(place: Place) -> None:
+def test_colors_and_bars_are_for_terminals_only(place: Place) -> None:
     """A pipe gets plain text."""
     place.done("backup", "create", "one")
     assert "\x1b[" in on_a_terminal(place, "", "status")[1]

@@ -73,7 +73,7 @@ def make_flawed(path: Path) -> None:
 
 
 def break_database(path: Path) -> None:
-    """What is there is no database any more."""
+    """The database is gone."""
     path.write_bytes(b"this is not a database " * 100)
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -79,7 +79,7 @@ def test_an_auditor_sees_and_a_user_does_not(place: Place) -> None:
         hidden = fields_of(auditor, "/console")
         assert auditor.post(f"/console/{path}", data=hidden).status_code == 403
     assert "Make a token" not in auditor.get("/console/tokens").text
-    assert "Nobody is told" in auditor.get("/console/notifications").text
+    assert "No one is notified" in auditor.get("/console/notifications").text
 
 
 def test_a_test_message_says_why_it_did_not_arrive(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_each_backup_says_why_it_is_kept_and_when_it_goes(world: World) -> None:
     assert fates[oldest.backup_id].reasons == ("one of the newest", "held")
     assert fates[oldest.backup_id].at is None
     assert fates[protected.backup_id].goes == "never by retention"
-    assert fates[nobodys.backup_id].goes == "when somebody deletes it"
+    assert fates[nobodys.backup_id].goes == "when someone deletes it"
 
 
 def test_what_is_foretold_happens(world: World) -> None:
@@ -161,7 +161,7 @@ def test_the_overview_names_everything_that_is_wrong(world: World) -> None:
     served = ServedSite(world.site)
     assert [each.text for each in overview_of_user(served, 1, START).warnings] == [
         "you have no schedule yet: choose one",
-        "there is no good backup of yours",
+        "you have no good backup",
     ]
     world.configure(1)
     live(world, 1)

@@ -38,7 +38,7 @@ def test_the_page_says_what_is_there_and_what_is_not(copied: Place) -> None:
     assert "1 missing" in text
     assert "would come back from nas, as it was in one.db" in text
     assert "1 backup not copied yet would be lost" in text
-    assert "Nobody has looked at that copy" in text
+    assert "That copy was never verified" in text
     assert "two.db" in text
     assert "every copy is kept" in text
     assert "unproved" in text

@@ -57,17 +57,17 @@ def test_a_deleted_backups_address_tells_its_story(place: Place) -> None:
     reader, owner = log_in(place, "auditor"), log_in(place, "user", 1)
     text = reader.get("/console/backups/gone.db").text
     who = world.context().actor.id
-    assert f"by {who}: somebody asked for it." in " ".join(text.split())
+    assert f"by {who}: on request." in " ".join(text.split())
     assert text.count("Its story") == 2
     assert 'href="/console/audit/events/' in text
     own = owner.get("/console/backups/gone.db").text
-    assert "by an operator: somebody asked for it." in " ".join(own.split())
+    assert "by an operator: on request." in " ".join(own.split())
     assert f"· {who}" not in own
     assert "/audit" not in own
     assert log_in(place, "user", 2).get("/console/backups/gone.db").status_code == 404
     again = " ".join(reader.get("/console/backups/again.db").text.split())
     assert "Deleted backups of this name" in again
-    assert f"by {who}: somebody asked for it." in again
+    assert f"by {who}: on request." in again
     assert "Deleted backups" not in reader.get("/console/backups/kept.db").text
     assert reader.get("/console/backups/never.db").status_code == 404
     assert 'href="/console/backups/gone.db"' in reader.get("/console/backups?status=deleted").text

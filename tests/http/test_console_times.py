@@ -163,7 +163,7 @@ def test_a_schedule_says_since_when_and_why_it_stands_still(spring: Place) -> No
     where = re.compile(r'<p class="notice (\w+) wrap">(.*?)</p>', re.DOTALL)
 
     def reason(of: httpx.Client) -> tuple[str, str] | None:
-        found = where.search(of.get("/console/schedules/1").text.partition("Where it stands")[2])
+        found = where.search(of.get("/console/schedules/1").text.partition("state-title")[2])
         return None if found is None else (found[1], re.sub(r"<[^>]*>", "", found[2]))
 
     assert reason(client) is None

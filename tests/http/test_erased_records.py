@@ -52,5 +52,5 @@ def test_the_console_says_that_it_was_erased(place: Place) -> None:
     position = erased(place)
     page = log_in(place, "operator").get(f"/console/audit/events/{position}").text
     assert "This record was erased on request" in page
-    assert "What stands in for the erased record" in page
+    assert "What was kept of the erased record" in page
     assert "Rome" not in page

@@ -185,5 +185,5 @@ def test_nesting_that_python_cannot_follow_is_refused_when_written() -> None:
 def test_reading_without_looking_at_the_form_still_wants_json() -> None:
     """`parse_json` is for records whose form `verify` has judged."""
     assert parse_json(b'{ "b": 1, "a": 2 }') == {"a": 2, "b": 1}
-    with pytest.raises(RecordError, match="no JSON"):
+    with pytest.raises(RecordError, match="not JSON"):
         parse_json(b"\xff")

@@ -269,4 +269,4 @@ def _made_of(site: Site, backup: Backup) -> str:
 def _elsewhere(site: Site, backup: Backup) -> str:
     if site.has_store or not site.configuration.names_a_folder:
         return f"in another folder (store {backup.store})"
-    return f"not to be looked at: {site.configuration.backups_folder} has no .store file"
+    return f"cannot be read: {site.configuration.backups_folder} has no .store file"

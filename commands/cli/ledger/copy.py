@@ -105,7 +105,7 @@ def _show(done: Copied, *, is_whole: bool) -> None:
     elif done.came_since:
         note(
             f"{count(done.came_since, 'record')} came to the source meanwhile: copy again for "
-            "them, without anybody at work before you move to the copy"
+            "them; stop all work before you move to the copy"
         )
 
 

@@ -63,4 +63,4 @@ def publish(
         return
     say(f"{count(size, 'record')} published at {place}")
     if not sealed:
-        note("The records there are readable by whoever can read the place.")
+        note("Anyone with access to the place can read the records.")

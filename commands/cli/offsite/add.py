@@ -198,7 +198,7 @@ def _show_sheet(site: Site, wanted: NewDestination, added: AddedDestination) -> 
         ("restore.py", f"SHA-256 {_reader_digest()}"),
     ]
     if wanted.clear:
-        facts.append(("encryption", "NONE: whoever can read there reads every backup"))
+        facts.append(("encryption", "NONE: anyone with access to the place can read every backup"))
     facts += [("can be read by", recipient) for recipient in wanted.recipients]
     facts.append(("without us", "README.txt there: Python 3, age and zstd are enough"))
     show_facts(facts)

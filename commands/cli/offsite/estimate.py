@@ -37,7 +37,7 @@ def estimate(ctx: typer.Context, as_json: JsonOption = False) -> None:
         write_json([_json(each) for each in found])
         return
     if not found:
-        say("There is no good backup here to judge by; see: backup-ledger backup create --help")
+        say("There is no good backup to estimate from; see: backup-ledger backup create --help")
     for each in found:
         _show(each)
 

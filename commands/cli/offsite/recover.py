@@ -81,7 +81,7 @@ def _report(found: Recovered, *, as_json: bool) -> None:
         note(f"A larger checkpoint was not used: {each}")
     if not found.signed:
         note(
-            "Unsigned: anybody who can write there can have made this. Give --public-key, from the "
+            "Unsigned: anyone who can write there may have forged it. Give --public-key, from the "
             "emergency sheet, to be sure."
         )
     if as_json:

@@ -98,6 +98,6 @@ def show_fetch(session: Session, found: Found, *, as_json: bool) -> None:
         ("from", f"{destination.name}, {destination.url}"),
         ("to fetch", f"{moments.size(plan.bytes)} in {plan.requests} requests"),
     ]
-    readers = copy.readable_by or ["anybody: it is not encrypted"]
+    readers = copy.readable_by or ["anyone: it is not encrypted"]
     show_facts(facts + [("can be read by", reader) for reader in readers])
     say("Nothing was done.", style="dim")

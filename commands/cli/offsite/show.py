@@ -77,7 +77,7 @@ def show(ctx: typer.Context, name: DestinationArgument, as_json: JsonOption = Fa
         ("pages", "shared among copies" if destination.share else "each copy whole"),
     ]
     if destination.clear:
-        facts.append(("encryption", "NONE: whoever can read there reads every backup"))
+        facts.append(("encryption", "NONE: anyone with access to the place can read every backup"))
     facts += [("can be read by", recipient) for recipient in destination.recipients]
     values = destination.settings | destination.stated
     facts += [(name.replace("_", " "), value) for name, value in values.items()]

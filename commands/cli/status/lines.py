@@ -14,7 +14,7 @@ MAX_OPEN_RUNS = 5
 
 
 def style_of(facts: dict[str, Any]) -> str:
-    """The colour of the first line."""
+    """The color of the first line."""
     return "bold yellow" if facts["findings"] else "bold green"
 
 

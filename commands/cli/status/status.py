@@ -53,7 +53,9 @@ def status(
     from ledger.errors import LedgerMissing
 
     if watch and check:
-        raise InvalidArgument("--watch goes on and on; --check needs an end: give one of the two")
+        raise InvalidArgument(
+            "--watch does not end, and --check sets the exit code; give one of the two"
+        )
 
     if watch:
         from commands.cli.status.watch import watch_status

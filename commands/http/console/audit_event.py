@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
-from commands.audit.log import neighbours_in_stream, record_at, records_of_command
+from commands.audit.log import neighbors_in_stream, record_at, records_of_command
 from commands.http.callers import Reader
 from commands.http.console.audit import PLACE
 from commands.http.console.page import BASE, page
@@ -36,7 +36,7 @@ def show(request: Request, caller: Reader, served: Served, position: Position) -
     before = after = None
     together: list[StoredRecord] = []
     if event is not None:
-        before, after = neighbours_in_stream(site, event.stream, event.stream_version)
+        before, after = neighbors_in_stream(site, event.stream, event.stream_version)
         together = records_of_command(site, event.correlation_id, position)
     return page(
         request,

@@ -28,7 +28,7 @@ REASONS = {
     "retention": "retention had no more use for it",
     "cleanup_empty": "it was empty, and the empty ones were cleaned up",
     "cleanup_old_protected": "it was protected and old, and such ones were cleaned up",
-    "person": "somebody asked for it",
+    "person": "on request",
 }
 
 

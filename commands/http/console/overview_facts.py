@@ -119,7 +119,7 @@ def overview_of_user(served: ServedSite, user_id: int, now: datetime) -> Overvie
     ]
     warnings = _own_warnings(schedule, has_good=bool(good), now=now)
     if any(each.kind in _EVERYBODYS for each in served.recent_verdict().findings):
-        text = "your application's database cannot be backed up now; tell whoever runs this service"
+        text = "your application's database cannot be backed up now; tell an operator"
         warnings.insert(0, Warning_(text, None, bad=True))
     damaged = len(backups) - len(good)
     if damaged:
@@ -157,7 +157,7 @@ def _own_warnings(schedule: Schedule | None, *, has_good: bool, now: datetime) -
     elif _is_overdue(schedule, now):
         found.append(Warning_("your next backup is overdue", where))
     if not has_good:
-        found.append(Warning_("there is no good backup of yours", f"{BASE}/backups", bad=True))
+        found.append(Warning_("you have no good backup", f"{BASE}/backups", bad=True))
     return found
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 router = APIRouter(route_class=ConsoleRoute)
 WHY_REPLACED = {
     "cipher": "one of the two is encrypted, and the other is not",
-    "missing": "there is no database any more",
+    "missing": "the database is missing",
     "damaged": "SQLite cannot read what is there",
 }
 

@@ -113,7 +113,7 @@ def _of_nobodys(served: ServedSite, backup: Backup) -> Fate:
     told = [REASONS["protected"]] if backup.is_protected else []
     if backup.is_held(served.site.clock.now()):
         told.append(REASONS["held"])
-    return Fate((*told, "no schedule's retention"), "when somebody deletes it")
+    return Fate((*told, "no schedule's retention"), "when someone deletes it")
 
 
 def _at(runs: list[datetime], number: int) -> datetime | None:

@@ -328,7 +328,7 @@ def signing_key(served: ServedSite) -> SignerKey:
     if path is None:
         raise HTTPException(
             409,
-            "no key is set to sign with: whoever runs the service sets checkpoint_key",
+            "there is no signing key: the operator of the service has to set checkpoint_key",
         )
     return read_private_key(path)
 

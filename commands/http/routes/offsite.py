@@ -78,7 +78,7 @@ class CollectInput(BaseModel):
     "/offsite",
     operation_id="list_destinations",
     response_model=StatusList,
-    summary="Where each destination stands",
+    summary="The state of each destination",
 )
 def list_destinations(_caller: Reader, served: Served) -> Response:
     require_extra()

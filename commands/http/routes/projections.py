@@ -36,7 +36,7 @@ SHOWN_DIFFERENCES = 1_000
     "/projections",
     operation_id="list_projections",
     response_model=StandingList,
-    summary="Where each read model stands",
+    summary="The state of each read model",
 )
 def list_projections(_caller: Reader, served: Served) -> Response:
     site = served.site

@@ -163,8 +163,8 @@ class ServedSites:
         try:
             return Glance(name, place.served.recent_verdict())
         except Exception as error:
-            logger.exception("site %s: its state cannot be looked at", name)
-            return Glance(name, None, f"its state cannot be looked at ({type(error).__name__})")
+            logger.exception("site %s: its state cannot be read", name)
+            return Glance(name, None, f"its state cannot be read ({type(error).__name__})")
 
     def _place(self, name: str) -> Place:
         place = self._places[name]

@@ -69,7 +69,7 @@ def _write_checkpoint(log: LogPlace, kept: KeptCheckpoint) -> None:
         if log.published_size() >= kept.checkpoint.size:
             return
     raise DestinationConflict(
-        f"{log.store.place} keeps giving back an older checkpoint than was written; somebody else "
+        f"{log.store.place} keeps returning an older checkpoint than was written; another program "
         "publishes there"
     )
 

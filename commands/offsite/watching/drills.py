@@ -33,7 +33,7 @@ def check_due(site: Site, context: Context, stop: Callable[[], bool]) -> None:
 
         def watch(*_: int) -> None:
             if stop():
-                raise CopyStopped("the scheduler was stopped; the copy is looked at again")
+                raise CopyStopped("the scheduler was stopped; the copy will be verified again")
 
         try:
             for checked in verify_due(
@@ -54,4 +54,4 @@ def check_due(site: Site, context: Context, stop: Callable[[], bool]) -> None:
         except CopyStopped:
             return
         except CommandError as error:
-            logger.warning("copies at %s were not looked at: %s", destination.name, error)
+            logger.warning("copies at %s were not verified: %s", destination.name, error)

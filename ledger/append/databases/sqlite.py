@@ -188,7 +188,7 @@ class SQLiteBackend(Backend):
                 return str(error)
             finally:
                 raw.execute("PRAGMA secure_delete=OFF")
-        return "somebody is reading it, so its write-ahead log stays" if busy else None
+        return "another process is reading it, so its write-ahead log stays" if busy else None
 
     def in_batches(
         self, connection: Connection, statement: Prepared, size: int

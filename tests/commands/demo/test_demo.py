@@ -71,7 +71,7 @@ def test_the_demo_shows_what_it_set_out_to_show(lived: Lived, said: str) -> None
 
 
 def test_the_demo_reads_well_without_a_terminal(lived: Lived) -> None:
-    """Nothing is coloured, and prose and tables keep to eighty columns."""
+    """Nothing is colored, and prose and tables keep to eighty columns."""
     assert "\x1b" not in lived.told
     story = lived.told.partition("Try it yourself")[0]
     assert max(len(line.rstrip()) for line in story.splitlines()) <= COLUMNS

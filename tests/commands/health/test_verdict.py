@@ -275,7 +275,7 @@ def test_what_nobody_named_is_not_called_well(make_world: MakeWorld, well: World
     verdict = verdict_of(alone.open("read"), well.clock.now())
     assert verdict.findings == ()
     assert verdict.sentence == (
-        "No problem was found; not looked at: the database (--database), "
+        "No problem was found; not checked: the database (--database), "
         "the backups folder (--backups)."
     )
 

@@ -69,7 +69,7 @@ def test_a_place_within_or_around_another_destinations_is_refused(
     offsite: Offsite, below: str
 ) -> None:
     url = f"file://{offsite.folder}{below}" if below != "/.." else f"file://{offsite.folder.parent}"
-    with pytest.raises(DestinationConflict, match="lies within"):
+    with pytest.raises(DestinationConflict, match="is inside"):
         offsite.add(name="other", url=url)
 
 

@@ -245,7 +245,7 @@ def test_two_publishers_take_turns(offsite: Offsite) -> None:
     with site.ledger.locked() as locked:
         name = f"publish/{nas.repository_id}"
         assert claim_lease(locked.connection, name, "another", site.clock.monotonic(), 300)
-    with pytest.raises(DestinationConflict, match="somebody else"):
+    with pytest.raises(DestinationConflict, match="another process"):
         publish_ledger(site, nas)
     offsite.world.advance(seconds=301)
     assert publish_ledger(site, nas) > 0

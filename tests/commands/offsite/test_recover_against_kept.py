@@ -52,7 +52,7 @@ def test_a_rewritten_one_is_refused(make_offsite: MakeOffsite, tmp_path: Path) -
     for _ in range(5):
         other.world.configure(1)
     publish_ledger(site, other.nas)
-    with pytest.raises(RepositoryForked, match="somebody rewrote it"):
+    with pytest.raises(RepositoryForked, match="it was rewritten"):
         recovered(other.folder, tmp_path / "new", kept)
 
 

@@ -161,7 +161,7 @@ def test_what_is_no_destination_is_refused(url: str) -> None:
 
 def test_an_option_that_the_store_does_not_have_is_refused() -> None:
     with pytest.raises(DestinationRefused, match="docs/OFFSITE"):
-        open_store("s3://bucket/app", {"colour": "blue"})
+        open_store("s3://bucket/app", {"color": "blue"})
 
 
 def test_a_file_that_was_half_written_is_never_listed(tmp_path: Path) -> None:

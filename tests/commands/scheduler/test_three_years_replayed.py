@@ -288,17 +288,17 @@ def test_time_travel_gives_what_was_seen_at_the_time(life: Life) -> None:
     """By position and by time, for everybody and for each user alone."""
     ledger = life.world.site.ledger
     for look in life.looks:
-        settings, catalogue = look.rows["backup_settings"], look.rows["backup_catalog"]
+        settings, catalog = look.rows["backup_settings"], look.rows["backup_catalog"]
         for asked in (look.position, look.when):
             found = as_of(ledger, asked)
             assert found.moment.position == look.position
             assert found.moment.clock_jump is None
             assert as_rows(found.schedules, "id") == settings, look.position
-            assert as_rows(found.backups, "backup_id") == catalogue, look.position
+            assert as_rows(found.backups, "backup_id") == catalog, look.position
         for user_id in USERS:
             found = as_of(ledger, look.position, user_id)
             assert as_rows(found.schedules, "id") == of_user(settings, user_id), look.position
-            assert as_rows(found.backups, "backup_id") == of_user(catalogue, user_id), look.position
+            assert as_rows(found.backups, "backup_id") == of_user(catalog, user_id), look.position
 
 
 def test_what_was_due_is_what_the_scheduler_then_ran(life: Life) -> None:

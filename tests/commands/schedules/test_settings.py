@@ -116,7 +116,7 @@ def test_change_of_time_moves_the_next_run(
         {"timezone": "\ud800"},
         {"enabled": "yes"},
         {"enabled": 1},
-        {"colour": "red"},
+        {"color": "red"},
         {"next_backup_at": "2025-01-01"},
     ],
     ids=lambda change: repr(change)[:40],

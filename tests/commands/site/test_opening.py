@@ -208,7 +208,7 @@ def test_ledger_elsewhere_is_used_where_it_is_named(make_world: MakeWorld) -> No
     assert world.schedule().user_id == 1
 
 
-def test_source_is_registered_once_and_recognised_by_its_real_path(world: World) -> None:
+def test_source_is_registered_once_and_recognized_by_its_real_path(world: World) -> None:
     """Through a symbolic link it is the same database."""
     first = world.site.source_id(world.context())
     world.reopen()

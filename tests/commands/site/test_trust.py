@@ -79,7 +79,7 @@ def test_root_does_not_act_in_the_folder_of_another_account(tmp_path: Path) -> N
     os.chown(folder, 0, 0)
     require_own_folders(Configuration(**chosen))
     folder.chmod(0o777)
-    with pytest.raises(Refused, match="anybody can write"):
+    with pytest.raises(Refused, match="anyone can write"):
         require_own_folders(Configuration(**chosen))
 
 

@@ -1,4 +1,4 @@
-"""Encrypted databases: recognised, opened, and copied without the key while they are in use."""
+"""Encrypted databases: recognized, opened, and copied without the key while they are in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening what is a ledger, and recognising what is not."""
+"""Opening what is a ledger, and recognizing what is not."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_ledger_is_not_made_over_something_else(
     assert path.read_bytes() == before
 
 
-def test_a_new_ledger_is_recognised(tmp_path: Path, engine_at: OpenEngine) -> None:
+def test_a_new_ledger_is_recognized(tmp_path: Path, engine_at: OpenEngine) -> None:
     """By its own identity and schema version, also where an empty file was prepared for it."""
     path = tmp_path / "ledger.sqlite"
     path.touch()

@@ -174,7 +174,7 @@ def test_a_name_belongs_to_one_backup_of_a_store(
 
 
 def test_the_same_name_twice_in_one_append_is_refused(ledger: Ledger, context: MakeContext) -> None:
-    """The error names the one that clashes, not its neighbour."""
+    """The error names the one that clashes, not its neighbor."""
     with pytest.raises(NameTaken, match="twice"):
         ledger.append(context(), created(1, "first.db"), created(2, "twice"), created(3, "twice"))
     assert names_of(ledger) == {}

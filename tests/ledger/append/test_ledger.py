@@ -182,7 +182,7 @@ def test_two_appends_under_one_lock_see_each_other(ledger: Ledger, context: Make
 def test_a_draft_that_is_no_valid_event_stops_the_whole_append(
     ledger: Ledger, context: MakeContext, bad: Draft
 ) -> None:
-    """It is a record error of one line, and its good neighbours are not appended either."""
+    """It is a record error of one line, and its good neighbors are not appended either."""
     with pytest.raises(RecordError) as caught:
         ledger.append(context(), draft(SourceOptimized), bad)
     assert "\n" not in str(caught.value)

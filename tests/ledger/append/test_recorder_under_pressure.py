@@ -53,7 +53,7 @@ def assert_whole(ledger: Ledger) -> None:
 
 
 def test_threads_of_one_process_append_without_gaps(ledger: Ledger, context: MakeContext) -> None:
-    """Eight threads, one ledger object: each append has neighbouring positions of its own."""
+    """Eight threads, one ledger object: each append has neighboring positions of its own."""
 
     def write(name: str) -> list[list[int]]:
         return [

@@ -145,7 +145,7 @@ def test_a_kept_checkpoint_is_made_unreadable(attacker: Attacker, note: object) 
 def test_a_kept_checkpoint_is_moved_to_another_size(attacker: Attacker) -> None:
     """What stands beside the note must be what it says."""
     attacker.run("UPDATE ledger_checkpoints SET size = 200 WHERE size = 300")
-    found = finding(report_on(attacker.path), "is not of the size that stands beside it")
+    found = finding(report_on(attacker.path), "is not of the recorded size")
     assert (found.expected, found.found) == ("300", "200")
 
 

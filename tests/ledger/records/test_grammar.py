@@ -62,7 +62,7 @@ def edited(text: str, changes: list[tuple[float, int, str]]) -> str:
 
 
 @pytest.mark.parametrize("line", GOLDEN_LINES, ids=lambda line: fields_of(line)[0])
-def test_golden_records_are_recognised_at_first_sight(line: bytes) -> None:
+def test_golden_records_are_recognized_at_first_sight(line: bytes) -> None:
     """All but those with free fields or very large numbers, and each by its own type only."""
     event_type, version = fields_of(line)
     expected = version == REGISTRY[event_type].schema_version and event_type not in FREE_FIELDS
@@ -133,7 +133,7 @@ def test_what_is_leaned_on_of_pydantic_tells_of_validators() -> None:
 
 
 @pytest.mark.parametrize("line", GOLDEN_LINES, ids=lambda line: "{}@{}".format(*fields_of(line)))
-def test_records_from_before_the_nonces_are_recognised_as_quickly(line: bytes) -> None:
+def test_records_from_before_the_nonces_are_recognized_as_quickly(line: bytes) -> None:
     """A ledger that was written before them is verified no slower than one since."""
     event_type, version = fields_of(line)
     text = line.decode().replace(str(2**53 - 1), "4096")

@@ -57,14 +57,14 @@ def proof_emptied(proof: Proof) -> Iterator[Proof]:
         yield ()
 
 
-def byte_moved_to_the_neighbour(proof: Proof) -> Iterator[Proof]:
+def byte_moved_to_the_neighbor(proof: Proof) -> Iterator[Proof]:
     for place in range(1, len(proof)):
         left, right = proof[place - 1], proof[place]
         yield *proof[: place - 1], left[:-1], left[-1:] + right, *proof[place + 1 :]
 
 
 ATTACKS = [bit_flipped, hash_dropped, hash_added, hashes_swapped, proof_doubled, proof_emptied]
-ATTACKS += [byte_moved_to_the_neighbour]
+ATTACKS += [byte_moved_to_the_neighbor]
 each_attack = pytest.mark.parametrize("attack", ATTACKS)
 Attack = Callable[[Proof], Iterator[Proof]]
 

@@ -12,7 +12,7 @@ from ledger.append.ledger import Ledger
 from projections.errors import NoSuchGeneration, ProjectionsTooNew
 from projections.projector.generations import KEPT
 from projections.projector.read_models import ReadModels
-from projections.tables import registry as catalogue
+from projections.tables import registry as catalog
 from projections.tables.backup_runs import BackupRuns
 from projections.tables.projection import Projection
 from tests.projections.conftest import OpenReadModels, edit, labels, rows_of, taken_heals
@@ -38,7 +38,7 @@ class NewerRuns(BackupRuns):
 
 def newer_projections() -> tuple[Projection, ...]:
     return tuple(
-        NewerRuns() if each.name == "backup_runs" else each for each in catalogue.all_projections()
+        NewerRuns() if each.name == "backup_runs" else each for each in catalog.all_projections()
     )
 
 

@@ -16,7 +16,7 @@ from projections.projector import projector
 from projections.projector.generations import BUILDING, KEPT, read_generations
 from projections.projector.read_models import ReadModels
 from projections.projector.rebuild import Rebuild
-from projections.tables import registry as catalogue
+from projections.tables import registry as catalog
 from projections.tables.backup_settings import BackupSettings
 from tests.projections.conftest import (
     OpenReadModels,
@@ -48,7 +48,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def begun(models: ReadModels, ledger: Ledger, *names: str) -> Rebuild:
-    chosen = [each for each in catalogue.all_projections() if each.name in names]
+    chosen = [each for each in catalog.all_projections() if each.name in names]
     rebuild = Rebuild(models.engine, ledger, chosen, models._writing)
     rebuild.begin()
     return rebuild
@@ -183,7 +183,7 @@ def test_a_kept_one_goes_when_it_is_dropped(ledger: Ledger, models: ReadModels) 
     models.rebuild(None)
     assert labels(models) == [
         (f"{each.name}@{each.version}", KEPT)
-        for each in sorted(catalogue.all_projections(), key=lambda each: each.name)
+        for each in sorted(catalog.all_projections(), key=lambda each: each.name)
     ]
     models.drop("audit_trail@2")
     assert ("audit_trail@2", KEPT) not in labels(models)

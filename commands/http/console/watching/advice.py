@@ -68,11 +68,11 @@ ADVICE = {
     "future": "Check the clock of the machine. Retention does not count such a backup until then.",
     "offsite": "Copy what is missing, or see what would be deleted there. A damaged copy is "
     "replaced from a good backup on the machine of this service.",
-    "witness": "Ask whoever runs that witness; the audit log has each refusal.",
+    "witness": "Ask the operator of that witness; the audit log has each refusal.",
     "source": "Give each database a folder of its own, on the machine of this service.",
     "marker": "If that ledger is not used any more, remove the file beside the database; if it "
     "cannot be written, let this service write in the database's folder.",
     "left_over": "Look at what the database holds, then remove the files on the machine.",
-    "own": "Whoever runs this service was told as well. The next try comes by itself.",
+    "own": "The operators of this service know, too. The next try is automatic.",
 }
 """By kind of finding; what `status` advises beside is a command, which nobody types here."""

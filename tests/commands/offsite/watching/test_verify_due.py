@@ -103,7 +103,7 @@ def test_a_destination_that_is_away_is_looked_at_another_time(
     world.advance(days=30)
     offsite.folder.rename(tmp_path / "away")
     check_due(world.site, world.context(), lambda: False)
-    assert "were not looked at" in caplog.text
+    assert "were not verified" in caplog.text
     assert world.recorded(CopyCorrupt) == []
 
 
