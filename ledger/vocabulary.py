@@ -13,6 +13,8 @@ RESTORE = "restore"
 DESTINATION = "destination"
 COPY = "copy"
 LEDGER_STREAM = "ledger"
+LAST_DIGEST = "last_digest"
+"""Among the snapshots: what the last digest of messages named. No stream has this name."""
 
 
 class BackupFrequency(StrEnum):

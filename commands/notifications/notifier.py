@@ -24,6 +24,7 @@ from commands.notifications.incidents import (
     message_of,
     overdue,
 )
+from commands.notifications.last_digest import keep_digest, last_digest
 from commands.notifications.offsite_incidents import Waiting, late_copies
 from commands.notifications.queue import NotificationQueue
 from commands.notifications.scan import IncidentScan
@@ -55,9 +56,6 @@ class Notifier:
         self._settings = site.configuration
         self._targets = Targets(self._settings.notify_urls)
         self._queue = NotificationQueue(site)
-        self._findings: tuple[Finding, ...] = ()
-        """Of the last digest of this process; what is gone since is told in the next."""
-        self._gone: tuple[Finding, ...] = ()
         self._scan = IncidentScan(site.ledger, self._settings.notify_topics, self._backup_of)
 
     @property
@@ -194,12 +192,12 @@ class Notifier:
     def _told(self, topic: str, found: Sequence[Incident], *, is_new: bool = False) -> Message:
         if topic == topics.DIGEST or not found:
             verdict = self._verdict()
+            digest = last_digest(self._site.ledger.engine)
             if is_new:  # another try of the same digest says the same
-                kinds = {each.kind for each in verdict.findings}
-                self._gone = tuple(each for each in self._findings if each.kind not in kinds)
-                self._findings = verdict.findings
+                digest = digest.followed_by(verdict.findings)
+                keep_digest(self._site.ledger.engine, digest)
             return digest_of(
-                found, self._place(), self._facts(), verdict, self._console, gone=self._gone
+                found, self._place(), self._facts(), verdict, self._console, gone=digest.gone
             )
         return message_of(found, self._place(), self._console)
 

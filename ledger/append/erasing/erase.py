@@ -16,6 +16,7 @@ from ledger.append.erasing.stand_ins import redactions
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, snapshots
 from ledger.errors import LedgerBroken
+from ledger.vocabulary import LAST_DIGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +46,8 @@ def erase_records(connection: Connection, redacted: Iterable[RecordRedacted]) ->
         if _ERASE.run(connection, {"wanted": each.position}).rowcount != 1:
             raise LedgerBroken(f"the record at position {each.position} is gone already")
         streams.add(each.stream)
+    if streams:
+        streams.add(LAST_DIGEST)  # it may have names and words of what is erased
     for stream in sorted(streams):
         connection.execute(delete(snapshots).where(snapshots.c.stream == stream))
 

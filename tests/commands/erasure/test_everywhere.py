@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 
 from commands.backups.take import take_backup
 from commands.erasure.find import Person
+from commands.health.finding import Finding
+from commands.notifications.last_digest import LastDigest, keep_digest, last_digest
 from commands.restore.plan import plan_restore
 from commands.restore.restore import restore_backup
 from commands.schedules.settings import configure
@@ -87,9 +89,13 @@ def test_states_that_were_kept_are_folded_again(world: World) -> None:
     kept = select(func.count()).select_from(snapshots).where(snapshots.c.stream == stream)
     with site.ledger.engine.connect() as connection:
         assert connection.execute(kept).scalar_one() > 0
+    digest = LastDigest((Finding("failed", "a name", "see it", is_bad=True),))
+    keep_digest(site.ledger.engine, digest)
+    assert last_digest(site.ledger.engine) == digest
     erase_all(site, Person(user=1))
     with site.ledger.engine.connect() as connection:
         assert connection.execute(kept).scalar_one() == 0
+    assert last_digest(site.ledger.engine) == LastDigest()
     assert site.ledger.load(stream, evolve_schedule, SCHEDULE_FORM) == before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from commands.backups.take import take_backup
+from commands.notifications.last_digest import last_digest
 from commands.notifications.notifier import Notifier
 from tests.commands.conftest import MakeWorld
 from tests.commands.notifications.test_notifier import lose_a_backup
@@ -74,16 +75,18 @@ def test_what_persists_is_repeated_every_day(daily: World, receiver: Receiver) -
 
 @pytest.mark.slow
 def test_a_digest_says_what_is_over(daily: World, receiver: Receiver) -> None:
-    """Once, in the next digest of the same process."""
-    notifier, away = Notifier(daily.site), daily.database.rename(daily.folder / "away")
+    """Once, in the next digest, also where the scheduler was started anew between the two."""
+    away = daily.database.rename(daily.folder / "away")
 
     def next_digest() -> str:
         daily.advance(days=1)
         daily.check()
-        notifier.look()
+        Notifier(daily.site).look()
         return receiver.messages[-1]["message"]
 
     assert "No longer so" not in next_digest()
+    kept = last_digest(daily.site.ledger.engine)
+    assert "database" in [each.kind for each in kept.findings]
     away.rename(daily.database)
     told = next_digest()
     assert f"since the last digest:\n- the database {daily.database} is missing" in told

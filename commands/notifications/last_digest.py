@@ -1,0 +1,75 @@
+"""What the last digest named: kept beside the ledger, so that the next one says what is over.
+
+It is a row among the snapshots, which are operational: whoever loses it loses the lines "No longer
+so" of one digest. It has names of files and words of errors; an erasure removes it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, insert, select
+
+from commands.health.finding import Finding
+from ledger.append.database import translated_errors, writing
+from ledger.append.tables import snapshots
+from ledger.errors import LedgerError
+from ledger.vocabulary import LAST_DIGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Engine
+
+VERSION = 1
+"""Of the form of the row; another one is as if there were none."""
+_ROW = snapshots.c.stream == LAST_DIGEST
+logger = logging.getLogger("backup_ledger.notifications")
+
+
+@dataclass(frozen=True, slots=True)
+class LastDigest:
+    """`findings`: what it named. `gone`: what the one before named, and it did not."""
+
+    findings: tuple[Finding, ...] = ()
+    gone: tuple[Finding, ...] = ()
+
+    def followed_by(self, findings: Sequence[Finding]) -> LastDigest:
+        """The next one, which names these."""
+        kinds = {each.kind for each in findings}
+        gone = tuple(each for each in self.findings if each.kind not in kinds)
+        return LastDigest(tuple(findings), gone)
+
+
+def last_digest(engine: Engine) -> LastDigest:
+    """The one that is kept; an empty one where there is none."""
+    statement = select(snapshots.c.state).where(_ROW, snapshots.c.topic == _topic())
+    with translated_errors(engine), engine.connect() as connection:
+        state = connection.execute(statement).scalar_one_or_none()
+    if state is None:
+        return LastDigest()
+    kept = json.loads(bytes(state))
+    return LastDigest(_findings(kept["findings"]), _findings(kept["gone"]))
+
+
+def keep_digest(engine: Engine, digest: LastDigest) -> None:
+    """Keep it in place of the one before. Where that fails, the digest goes out all the same."""
+    state = json.dumps(asdict(digest)).encode()
+    row = {"stream": LAST_DIGEST, "stream_version": 1, "topic": _topic(), "state": state}
+    try:
+        with writing(engine) as connection:
+            connection.execute(delete(snapshots).where(_ROW))
+            connection.execute(insert(snapshots).values(row))
+    except LedgerError as error:
+        logger.warning("what the digest named was not kept: %s", error)
+
+
+def _topic() -> str:
+    return f"{LAST_DIGEST}@{VERSION}"
+
+
+def _findings(rows: list[dict[str, object]]) -> tuple[Finding, ...]:
+    return tuple(Finding(**row) for row in rows)  # type: ignore[arg-type]
