@@ -1,8 +1,8 @@
-"""Results kept in a file, as a table and as pictures.
+"""Results kept in files, one for each run, as a table and as pictures.
 
 docs/BENCHMARKS.md, docs/benchmarks.svg, and docs/offsite-month.svg where a month was measured:
 
-python -m tests.benchmarks.report RESULTS.json
+python -m tests.benchmarks.report RESULTS.json...
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import json
 import math
 import sys
 from pathlib import Path
+from statistics import median
 from typing import Any
 from xml.sax.saxutils import escape
 
+from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.offsite_month import picture
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,33 +31,51 @@ DECADES = 3
 Result = dict[str, Any]
 
 
-def main(results: Path) -> None:
+def main(results: list[Path]) -> None:
     """Write them from what `python -m tests.benchmarks --save` kept."""
-    found = json.loads(results.read_text("utf-8"))
+    runs = [json.loads(path.read_text("utf-8")) for path in results]
     before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    PAGE.write_text(before + BEGIN + table(found) + END + after, "utf-8")
-    CHART.write_text(chart(found["rows"]), "utf-8")
-    for each in found["rows"]:
-        if each["name"] == MONTH_ROW and each.get("days"):
-            MONTH.write_text(picture(each["days"]), "utf-8")
+    PAGE.write_text(before + BEGIN + table(runs) + END + after, "utf-8")
+    CHART.write_text(chart(_by_name(runs)), "utf-8")
+    for row in (row for run in runs for row in run["rows"]):
+        if row["name"] == MONTH_ROW and row.get("days"):
+            MONTH.write_text(picture(row["days"]), "utf-8")
 
 
-def table(found: Result) -> str:
-    """Markdown; the machine and the day first."""
+def table(runs: list[Result]) -> str:
+    """Markdown; the machine and the day first. The ratio and the spread of each run, in order."""
+    last = runs[-1]
     lines = [
-        f"Measured on {found['date']}, {found['machine']}; {found['sizes']} sizes.",
+        f"Measured on {last['date']}, {last['machine']}; {last['sizes']} sizes.",
         "",
         "| name | value | beside | ratio | spread | target | |",
         "|---|---|---|---|---|---|---|",
     ]
-    for each in found["rows"]:
-        verdict = "met" if each["met"] else "**not met**"
+    for name, rows in _by_name(runs).items():
+        newest = rows[-1]
         lines.append(
-            f"| `{each['name']}` | {each['value']:,.4g} {each['unit']} | {each['against']} "
-            f"| {each['ratio']:.3g} | {_spread(each)} | {each['target']:g} | {verdict} |"
+            f"| `{name}` | {newest['value']:,.4g} {newest['unit']} | {newest['against']} "
+            f"| {', '.join(format(row['ratio'], '.3g') for row in rows)} "
+            f"| {', '.join(_spread(row) for row in rows)} | {newest['target']:g} "
+            f"| {_verdict(rows)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _by_name(runs: list[Result]) -> dict[str, list[Result]]:
+    """Each name's row of each run that has one, in the order in which they are measured."""
+    found: dict[str, list[Result]] = {name: [] for name in BENCHMARKS}
+    for row in (row for run in runs for row in run["rows"]):
+        found[row["name"]].append(row)
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _verdict(rows: list[Result]) -> str:
+    met = sum(row["met"] for row in rows)
+    if met == len(rows):
+        return "met"
+    return f"**met in {met} of {len(rows)}**" if met else "**not met**"
 
 
 def _spread(row: Result) -> str:
@@ -66,8 +86,8 @@ def _spread(row: Result) -> str:
     return text if row["steady"] else f"**{text}**"
 
 
-def chart(rows: list[Result]) -> str:
-    """Each row's ratio in targets, on a logarithmic scale, as SVG."""
+def chart(rows: dict[str, list[Result]]) -> str:
+    """Each row's ratio in targets, on a logarithmic scale, as SVG; the median of its runs."""
     height = TOP + ROW_HEIGHT * len(rows) + 12
     parts = [
         (
@@ -91,13 +111,13 @@ def chart(rows: list[Result]) -> str:
         parts.append(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="38" y2="{height - 8}" stroke-width="{weight}"/>'
         )
-    for number, each in enumerate(rows):
+    for number, (name, runs) in enumerate(rows.items()):
         y = TOP + ROW_HEIGHT * number
-        ratio = each["ratio"] / each["target"]
+        ratio = median(run["ratio"] for run in runs) / runs[-1]["target"]
         start, end = sorted((_place(1), _place(ratio)))
-        kind = "met" if each["met"] else "unmet"
+        kind = "met" if all(run["met"] for run in runs) else "unmet"
         parts.append(
-            f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(each["name"])}</text>'
+            f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(name)}</text>'
             f'<rect class="{kind}" x="{start:.1f}" y="{y + 4}" width="{max(end - start, 2):.1f}" '
             f'height="{ROW_HEIGHT - 8}" rx="2"/>'
             f'<text x="{end + 6:.1f}" y="{y + 15}">{ratio:.3g}</text>'
@@ -111,4 +131,4 @@ def _place(ratio: float) -> float:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main([Path(argument) for argument in sys.argv[1:]])
