@@ -1,31 +1,81 @@
 """backup-ledger: the options before the command, and the menu of commands.
 
-Only typer is imported here and in the command files; everything else is imported inside the
+A command's module is imported when the command is called, and everything but typer inside the
 functions that need it, so that `--help` and shell completion answer at once.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command, get_group
 
-from commands.cli import config as config_group
-from commands.cli import erasure, notify, projections, retention, settings, tokens
-from commands.cli.audit import group as audit
-from commands.cli.backup import group as backup
-from commands.cli.demo import demo
 from commands.cli.errors import EXIT_CODES, GlobalOptions, ReportingGroup
-from commands.cli.ledger import group as ledger
-from commands.cli.offsite import group as offsite
-from commands.cli.run import run
-from commands.cli.serve import serve
-from commands.cli.status.status import status
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Context
+
+SINGLE = {
+    "demo": ("demo", "Try everything on a sample database, in seconds."),
+    "run": ("run", "Run the scheduler."),
+    "serve": ("serve", "Serve the HTTP API and console."),
+    "status": ("status.status", "Show what needs attention."),
+}
+"""The module and a sentence of each command that stands by itself."""
+
+GROUPS = {
+    "settings": ("settings", "Manage backup schedules."),
+    "backup": ("backup.group", "Make, list, verify, restore and delete backups."),
+    "offsite": ("offsite.group", "Manage off-site copies, encrypted and verified."),
+    "retention": ("retention", "Preview and apply retention; clean up."),
+    "audit": ("audit.group", "Read, prove, verify and export the history."),
+    "projections": ("projections", "Rebuild and compare the read models."),
+    "ledger": ("ledger.group", "Begin, copy, split and salvage ledgers."),
+    "erase": ("erasure", "Erase a person's records; show what remains."),
+    "config": ("config", "Show and check the configuration."),
+    "notify": ("notify", "Test and preview notifications."),
+    "tokens": ("tokens", "Manage API tokens."),
+}
+
+
+@cache
+def command_of(name: str) -> Command:
+    """The command or group of this name, ready to run; its module is imported now."""
+    module, sentence = (SINGLE | GROUPS)[name]
+    imported = import_module(f"commands.cli.{module}")
+    menu = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    if name in SINGLE:
+        menu.command(name, short_help=sentence, epilog=EXIT_CODES)(getattr(imported, name))
+        return get_command(menu)
+    menu.add_typer(imported.app, name=name, help=sentence)
+    return get_group(menu).commands[name]
+
+
+class Menu(ReportingGroup):
+    """Help and completion need a name and a sentence each; only what is called is imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        named = {
+            name: TyperCommand(name, short_help=sentence)
+            for name, (_module, sentence) in (SINGLE | GROUPS).items()
+        }
+        super().__init__(**attributes | {"commands": named})
+
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, Command | None, list[str]]:
+        name, named, rest = super().resolve_command(ctx, args)
+        return name, named and command_of(str(name)), rest
+
 
 app = typer.Typer(
     name="backup-ledger",
-    cls=ReportingGroup,
+    cls=Menu,
     no_args_is_help=True,
     rich_markup_mode=None,  # importing rich for a help text would double its time
     pretty_exceptions_enable=False,
@@ -116,22 +166,3 @@ def backup_ledger(  # noqa: PLR0913, PLR0917  (options are parameters)
     options.ledger, options.projections = ledger_url, projections_url
     options.debug, options.config, options.quiet = debug, config, quiet
     options.site = site
-
-
-app.command(
-    "demo", short_help="Try everything on a sample database, in seconds.", epilog=EXIT_CODES
-)(demo)
-app.command("run", short_help="Run the scheduler.", epilog=EXIT_CODES)(run)
-app.command("serve", short_help="Serve the HTTP API and console.", epilog=EXIT_CODES)(serve)
-app.command("status", short_help="Show what needs attention.", epilog=EXIT_CODES)(status)
-app.add_typer(settings.app, name="settings", help="Manage backup schedules.")
-app.add_typer(backup.app, name="backup", help="Make, list, verify, restore and delete backups.")
-app.add_typer(offsite.app, name="offsite", help="Manage off-site copies, encrypted and verified.")
-app.add_typer(retention.app, name="retention", help="Preview and apply retention; clean up.")
-app.add_typer(audit.app, name="audit", help="Read, prove, verify and export the history.")
-app.add_typer(projections.app, name="projections", help="Rebuild and compare the read models.")
-app.add_typer(ledger.app, name="ledger", help="Begin, copy, split and salvage ledgers.")
-app.add_typer(erasure.app, name="erase", help="Erase a person's records; show what remains.")
-app.add_typer(config_group.app, name="config", help="Show and check the configuration.")
-app.add_typer(notify.app, name="notify", help="Test and preview notifications.")
-app.add_typer(tokens.app, name="tokens", help="Manage API tokens.")

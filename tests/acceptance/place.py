@@ -30,7 +30,7 @@ from ledger.events.housekeeping import ProjectionRebuilt
 
 PROGRAM = Path(sys.executable).with_name("backup-ledger")
 COMMAND = get_command(app)
-"""Made once: eighty commands take longer to make than most of them to run."""
+"""Made once, and each command once when it is first run: making takes longer than most runs."""
 
 
 @dataclass(frozen=True)

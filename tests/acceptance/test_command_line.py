@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from commands.cli.app import app
+from commands.cli.app import app, command_of
 from commands.cli.errors import global_first
 from commands.reporting.humanize import parse_moment_end
 from tests.acceptance.place import Place, make_database, require_clear
@@ -41,7 +41,9 @@ def test_h_is_help(command: tuple[str, ...], empty_place: Place) -> None:
 
 def test_every_command_has_an_example_and_every_option_a_help_text() -> None:
     """Who types --help is told what each word is for, and what a whole line looks like."""
-    silent, commands = [], [((), typer.main.get_command(app))]
+    menu = typer.main.get_command(app)
+    silent = [each.name for each in menu.params if not getattr(each, "help", "")]
+    commands = [((name,), command_of(name)) for name in menu.commands]
     while commands:
         path, command = commands.pop()
         silent += [(*path, each.name) for each in command.params if not getattr(each, "help", "")]
