@@ -81,7 +81,7 @@ def redact(
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase records: their bytes go, their hashes stay.
+    """Erase records: their bytes are removed, their hashes stay.
 
     Only fields that can hold personal data are erased; the rest is kept in an event that names who
     erased them and why. This cannot be undone. To erase everything about a person, use `erase`.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 ProjectionArgument = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="Which one; by default all.")
+    str | None, typer.Argument(metavar="NAME", help="The read model; by default all.")
 ]
 MAX_SHOWN = 50
 
@@ -104,7 +104,7 @@ def rebuild(
 @app.command(epilog=EXIT_CODES)
 def rollback(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The read model.")],
     in_json: JsonOption = False,
 ) -> None:
     """Switch back to the previous generation, and keep the other.

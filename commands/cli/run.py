@@ -33,7 +33,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def run(
     ctx: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="One check, for cron or a timer.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Check once and end, for cron.")] = False,
     max_mb_per_second: RateOption = None,
     log_format: LogFormatOption = None,
     as_json: JsonOption = False,

@@ -28,10 +28,19 @@ if TYPE_CHECKING:
     from commands.site.site import Site
     from projections.folds.schedule import Schedule
 
-KeepOption = Annotated[
-    int | None,
-    typer.Option(metavar="N", parser=parse_integer, help="How many keep their newest; 0: none."),
-]
+
+def _keep(help_text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        metavar="N", parser=parse_integer, help=help_text
+    )
+    return option
+
+
+WithinOption = Annotated[int | None, _keep("Also keep every backup of the last N days; 0: none.")]
+DailyOption = Annotated[int | None, _keep("Also keep one backup per day, for N days; 0: none.")]
+WeeklyOption = Annotated[int | None, _keep("... one per week, for N weeks.")]
+MonthlyOption = Annotated[int | None, _keep("... one per month, for N months.")]
+YearlyOption = Annotated[int | None, _keep("... one per year, for N years.")]
 EnabledOption = Annotated[
     bool | None, typer.Option("--enabled/--disabled", help="Whether backups are taken.")
 ]
@@ -74,11 +83,11 @@ def set_settings(  # noqa: PLR0913, PLR0917  (options)
     cron: CronOption = None,
     hourly: HourlyOption = False,
     weekday: WeekdayOption = None,
-    keep_within_days: KeepOption = None,
-    keep_daily: KeepOption = None,
-    keep_weekly: KeepOption = None,
-    keep_monthly: KeepOption = None,
-    keep_yearly: KeepOption = None,
+    keep_within_days: WithinOption = None,
+    keep_daily: DailyOption = None,
+    keep_weekly: WeeklyOption = None,
+    keep_monthly: MonthlyOption = None,
+    keep_yearly: YearlyOption = None,
     run_now: RunNowOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -25,7 +25,7 @@ def lose_and_restore(office: Office, tell: Narrator) -> None:
         connection.execute("DELETE FROM cases")
     lost = count_rows(office.application)
     tell.bad(
-        f"At {office.clock.now():%d %b %H:%M} UTC a script means to delete one case and forgets "
+        f"At {office.clock.now():%d %b %H:%M} UTC a script that should delete one case lacks "
         f"the WHERE: {sum(before.values()) - sum(lost.values()):,} rows are gone."
     )
     outcome = restore_backup(office.site, office.site.context(actors.operator()), newest.filename)
@@ -39,10 +39,10 @@ def lose_and_restore(office: Office, tell: Narrator) -> None:
     missing = sum(before.values()) - sum(after.values())
     assert outcome.pre_restore is not None
     tell.good(
-        "It went in as one transaction, under the application's open connection. What the "
-        f"database held just before is kept and protected: {outcome.pre_restore.filename}"
+        "It was one transaction, and the application stayed connected. What the database held "
+        f"just before is kept in a protected backup: {outcome.pre_restore.filename}"
     )
     tell.say(
-        f"The {since} rows of that morning came after the backup, and {missing} rows are missing "
-        "now. A backup restores the moment when it was made, no later one."
+        f"The {since} rows of that morning were added after the backup, so {missing} rows are "
+        "missing now. A backup restores the state at the time when it was made."
     )

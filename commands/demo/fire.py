@@ -52,9 +52,9 @@ def burn_and_recover(office: Office, tell: Narrator) -> None:
     wanted = NewDestination(url, PLACE, recipients, tuple(identities))
     add_destination(office.site, office.site.context(actors.operator()), wanted)
     tell.say(
-        f"Backups in the same building burn with it. So {COPIES} of Anna's are copied to {PLACE}/, "
-        "which stands for a bucket: encrypted to two keys that this machine does not have, and "
-        "only the pages that are not there yet."
+        f"Backups in the same building burn with it. So {COPIES} of Anna's are copied to {PLACE}/ "
+        "(in reality a bucket): encrypted to two keys that this machine does not have, and only "
+        "the pages that are not there yet."
     )
     copies = _copy_newest(office, tell)
     tell.bad("Then the building burns: database, backups and ledger.")
@@ -105,7 +105,7 @@ def _tell_recovered(office: Office, tell: Narrator, recovered: Recovered) -> Non
         raise DemoFailed("the recovered ledger has another root; please report this")
     tell.good(
         f"offsite recover, with one key from a safe place: {recovered.size} events are back, "
-        "signed, and their root is the one that the burnt ledger had."
+        "signed, and their root is the one that the burned ledger had."
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rich.filesize import decimal
 
 from commands.demo.sample_database import connect
+from commands.reporting.humanize import count
 from ledger.events.scheduling import BackupCompleted, BackupFailed, SlotsMissed
 from ledger.vocabulary import schedule_stream
 from projections.queries.catalog import backups_of_store
@@ -73,7 +74,7 @@ def live_through_a_bad_night(office: Office, tell: Narrator) -> None:
     tell.table(
         ["attempt", "at (UTC)", "outcome"], [_attempt(each) for each in events if _is_end(each)]
     )
-    tell.good("The slot was not lost: put back in time, it was done by a retry, with backoff.")
+    tell.good("The slot was not lost: the database was back in time for the third retry.")
 
 
 def live_without_the_machine(office: Office, tell: Narrator, days: int) -> None:
@@ -84,14 +85,14 @@ def live_without_the_machine(office: Office, tell: Narrator, days: int) -> None:
     office.restart()
     report = office.check()
     tell.say(
-        f"The new process finds {report.completed} run(s) overdue and makes them up. Every slot "
-        "that nothing ran for is named in the ledger:"
+        f"The new process finds {count(report.completed, 'overdue run')} and catches up. The "
+        "ledger names every missed slot:"
     )
     for recorded in office.site.ledger.recorded(after=before):
         details = recorded.event.details
         if isinstance(details, SlotsMissed):
             tell.bad(
-                f"user {recorded.event.user_id}: {details.count} slot(s) missed, "
+                f"user {recorded.event.user_id}: {count(details.count, 'slot')} missed, "
                 f"{details.first_slot:%d %b %H:%M} to {details.last_slot:%d %b %H:%M} UTC"
             )
 

@@ -61,7 +61,7 @@ def tell_the_ledger(office: Office, tell: Narrator) -> None:
     leaves = [leaf_hash(each.record) for each in office.site.ledger.records()]
     if Frontier().append_leaves(leaves)[0].root() != root:
         raise DemoFailed("the stored events hash to another root; please report this")
-    tell.good("Hashed again from the stored bytes, all of them: the same root.")
+    tell.good("All stored bytes, hashed again, give the same root.")
     _try_to_forge(office.site, tell)
     _drop_and_compare(office, tell)
 
@@ -114,9 +114,7 @@ def _drop_and_compare(office: Office, tell: Narrator) -> None:
     office.site = open_site(configuration, "act", clock=office.clock)
     after = rows_of(office.site)
     counts = ", ".join(f"{name} {len(rows)}" for name, rows in after.items())
-    tell.say(
-        f"Then projections.sqlite is deleted, and folded again from the ledger: {counts} rows."
-    )
+    tell.say(f"Then projections.sqlite is deleted, and rebuilt from the ledger: {counts} rows.")
     if before != after:
         raise DemoFailed("the read models came back different; please report this")
-    tell.good("Compared row by row with those before: identical. The ledger is the only truth.")
+    tell.good("Row by row, they are identical to those before: the ledger alone is enough.")

@@ -160,10 +160,10 @@ def _completed(_event: Event, details: Any) -> str:
 
 def _missed(_event: Event, details: Any) -> str:
     if details.count == 1:
-        return f"Nothing ran at {_at(details.first_slot)}; a later run makes up for it."
+        return f"The slot at {_at(details.first_slot)} was missed; a later run makes up for it."
     return (
-        f"Nothing ran for {details.count} slots, {_at(details.first_slot)} to "
-        f"{_at(details.last_slot)}; one later run stands for them."
+        f"{details.count} slots were missed, {_at(details.first_slot)} to "
+        f"{_at(details.last_slot)}; one later run makes up for them."
     )
 
 

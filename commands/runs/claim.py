@@ -125,7 +125,7 @@ def _claim(
             first_slot=caught.first_missed, last_slot=caught.last_missed, count=caught.missed
         )
         slots = "1 earlier slot" if caught.missed == 1 else f"{caught.missed} earlier slots"
-        message = f"{slots} passed without a backup; this run makes up for it"
+        message = f"{slots} passed without a backup; this run catches up"
         drafts.append(
             Draft(
                 stream,

@@ -42,7 +42,7 @@ def export(
     ],
     key: KeyOption,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="FROM", help=f"The first: {_BOUND_HELP}.")
+        str | None, typer.Option("--from", metavar="FROM", help=f"Where to begin: {_BOUND_HELP}.")
     ] = None,
     last: Annotated[
         str | None,

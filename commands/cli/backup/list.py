@@ -62,8 +62,8 @@ def list_backups(  # noqa: PLR0917  (options)
     """List backups, newest first.
 
     Nothing is recorded. Files in the folder that are not in the ledger yet are listed, too, even if
-    there is no ledger. If only a ledger on a server is named, and no folder, backups of all folders
-    are listed.
+    there is no ledger. With a ledger on a server and no folder, the backups of all folders are
+    listed.
 
     \b
     Examples:

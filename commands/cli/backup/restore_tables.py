@@ -35,7 +35,7 @@ BesideOption = Annotated[
     bool, typer.Option("--beside", help="With --table: write `<table>_restored` instead.")
 ]
 ExactOption = Annotated[
-    bool, typer.Option("--exact", help="With --table: remove rows added since as well.")
+    bool, typer.Option("--exact", help="With --table: also remove rows that were added since.")
 ]
 _HOW = {
     "in_place": "rows of the backup are put in place; rows added since stay",

@@ -35,14 +35,14 @@ class VerifyLevel(StrEnum):
 
 def verify(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which ones.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="The backups.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that should be there.")] = False,
     due: Annotated[
         bool,
         typer.Option(
             "--due",
-            help="Those not checked for longer than verify_digest_days, verify_integrity_days or "
-            "drill_days, as closely as is due; with --level: of that level only.",
+            help="Those last checked longer ago than verify_digest_days, verify_integrity_days or "
+            "drill_days, each at the level that is due; with --level: only at that level.",
         ),
     ] = False,
     part: Annotated[

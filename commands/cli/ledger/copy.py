@@ -52,11 +52,11 @@ def copy(
     complete one adds what is new. A target that is not an earlier state of the source is refused
     and left alone.
 
-    Afterward, both only read off-site destinations, until you run `offsite attach NAME` on the one
-    that continues. Use --spare for a copy that is only kept.
+    Afterward, both ledgers only read from off-site destinations, until you run `offsite attach
+    NAME` with the one that continues. Use --spare for a copy that is only kept.
 
-    The source may be in use: the copy shows the moment at which it began. Before you move to the
-    copy, stop all work on the source and copy once more.
+    The source may be in use: the copy ends with the last record at the time when it started. Before
+    you move to the copy, stop all work on the source and copy once more.
 
     \b
     Examples:

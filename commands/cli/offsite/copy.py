@@ -30,8 +30,8 @@ def copy(
 ) -> None:
     """Copy backups off-site.
 
-    By default all good backups that have no copy yet. Only pages that the destination lacks are
-    sent. An interrupted copy sends the rest next time.
+    Without a name, all good backups that have no copy yet are copied. Only pages that the
+    destination lacks are sent. An interrupted copy sends the rest next time.
 
     \b
     Examples:

@@ -26,18 +26,19 @@ _BUCKET = "What you know of the bucket"
 KeepOption = Annotated[
     int | None, _number("Keep the newest N copies of each source and user; 0 keeps every copy.")
 ]
-WithinOption = Annotated[int | None, _number("Keep all of the last N days as well.")]
-DailyOption = Annotated[int | None, _number("Keep the newest of each of N days as well.")]
-WeeklyOption = Annotated[int | None, _number("... of each of N weeks.")]
-MonthlyOption = Annotated[int | None, _number("... of each of N months.")]
-YearlyOption = Annotated[int | None, _number("... of each of N years.")]
+WithinOption = Annotated[int | None, _number("Also keep every copy of the last N days.")]
+DailyOption = Annotated[int | None, _number("Also keep one copy per day, for N days.")]
+WeeklyOption = Annotated[int | None, _number("... one per week, for N weeks.")]
+MonthlyOption = Annotated[int | None, _number("... one per month, for N months.")]
+YearlyOption = Annotated[int | None, _number("... one per year, for N years.")]
 GraceOption = Annotated[
     int | None, _number(f"Hours between condemning and deleting ({GRACE_HOURS} by default).")
 ]
 PromiseOption = Annotated[
     int | None,
     _number(
-        "With a lock: days that a new copy is promised for [default: half of --lock-days].", _BUCKET
+        "With a lock: for how many days a new copy is sure to stay [default: half of --lock-days].",
+        _BUCKET,
     ),
 ]
 LockOption = Annotated[

@@ -41,7 +41,7 @@ def recover(  # noqa: PLR0917  (one option each)
     option: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Recover the ledger on a new machine, from off-site.
+    """Recover the ledger on a new machine from off-site copies.
 
     The ledger is published beside the copies. Once it is recovered, each backup can be fetched:
     backup-ledger --backups FOLDER backup restore NAME --from DESTINATION --identity FILE --to PATH

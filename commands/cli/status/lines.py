@@ -44,7 +44,7 @@ def lines(facts: dict[str, Any], now: datetime) -> list[tuple[str, object]]:
 def _offsite(destinations: list[dict[str, Any]], now: datetime) -> list[tuple[str, object]]:
     """Whether the backups would survive this machine; what is wrong there is a finding."""
     if not destinations:
-        return [("off-site", "none: what takes this machine takes its backups (offsite add)")]
+        return [("off-site", "none: if this machine is lost, so are its backups (offsite add)")]
     return [("off-site", _destination(each, now)) for each in destinations]
 
 
