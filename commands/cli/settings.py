@@ -9,20 +9,16 @@ import typer
 from commands.cli.backup.table import backup_json
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, NoteOption, UserArgument, parse_integer
+from commands.cli.schedule_tables import show_runs, show_schedule, show_schedules, state_of
 from commands.cli.session import Session, opened
 from commands.reporting import humanize as moments
 from commands.reporting.terminal import (
-    add_row,
-    new_table,
     progress_bar,
     say,
-    show_facts,
-    show_table,
     write_json,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from commands.site.site import Site
@@ -67,7 +63,6 @@ RunNowOption = Annotated[
     bool, typer.Option("--run-now", help="Make a first backup for the user now.")
 ]
 HOURLY = "0 * * * *"
-LOCAL = "%a %Y-%m-%d %H:%M"
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES)
 
 
@@ -228,7 +223,7 @@ def list_settings(ctx: typer.Context, as_json: JsonOption = False) -> None:
         if as_json:
             write_json([ListedSettings.among(each, orphans) for each in schedules])
         elif schedules:
-            show_settings(schedules, orphans, session.context.now)
+            show_schedules(schedules, orphans, session.context.now)
         else:
             say("There are no settings yet; create some: backup-ledger settings set 1")
 
@@ -292,10 +287,10 @@ def preview(
             write_json(runs)
         elif runs:
             odd = remarks(session.site.configuration, schedule, runs)
-            _show_runs(runs, odd, schedule, now)
+            show_runs(runs, odd, schedule, now)
             _explain_months(session, schedule)
         else:
-            say(f"No runs: the settings of user {user} are {_mood(schedule)}.")
+            say(f"No runs: the settings of user {user} are {state_of(schedule)}.")
 
 
 def _show(
@@ -307,95 +302,12 @@ def _show(
         shown = BackupSettings.of(schedule).model_dump()
         write_json(shown | ({"backup": taken} if taken else {}))
         return
-    last = schedule.last_backup_at
-    facts = [
-        ("user", schedule.user_id),
-        ("backups", _rhythm(schedule)),
-        ("keeps", _kept(schedule)),
-        ("state", _mood(schedule)),
-        ("last", moments.both(last, now) if last else "none yet"),
-        ("next", _next(schedule, now)),
-    ]
-    show_facts(facts)
+    show_schedule(schedule, now)
     if taken:
         say(f"Made {taken['filename']}", style="green")
-
-
-def show_settings(schedules: Sequence[Schedule], orphans: set[int], now: datetime) -> None:
-    """One user a row."""
-    table = new_table("User", "Backups", "Keep", "Last", "Next (UTC)", right=("User", "Keep"))
-    for each in schedules:
-        mood = "orphan: no such user" if each.user_id in orphans else _mood(each)
-        upcoming = moments.minute(each.next_backup_at) if each.next_backup_at else mood
-        far = moments.relative(each.next_backup_at, now) if each.next_backup_at else ""
-        mark = "" if mood in ("on", upcoming) else mood
-        last = moments.relative(each.last_backup_at, now) if each.last_backup_at else "never"
-        lines = tuple(line for line in (upcoming, far, mark) if line)
-        rhythm = (each.cron or f"{each.frequency} {each.backup_time}", each.timezone)
-        cells = (each.user_id, rhythm, each.keep_count, last, lines)
-        add_row(table, *cells, style="dim" if not each.enabled else None)
-    show_table(table)
 
 
 def _explain_months(session: Session, schedule: Schedule) -> None:
     is_monthly = schedule.frequency == "monthly" and schedule.cron is None
     if is_monthly and not session.site.configuration.calendar_months:
         say("Monthly means every 30 days; calendar_months = true makes it a day of the month.")
-
-
-def _show_runs(
-    runs: Sequence[datetime], odd: Sequence[str | None], schedule: Schedule, now: datetime
-) -> None:
-    from commands.schedules.local_time import zone
-    from commands.schedules.rhythm import zone_problem
-
-    problem = zone_problem(schedule)
-    table = new_table("Next runs (UTC)", f"In {schedule.timezone}", "")
-    for each, remark in zip(runs, odd, strict=True):
-        local = "unknown here" if problem else f"{each.astimezone(zone(schedule.timezone)):{LOCAL}}"
-        far = moments.relative(each, now)
-        add_row(table, moments.exact(each), local, (far, remark) if remark else far)
-    show_table(table)
-    if problem:
-        say(f"These runs will fail: {problem}")
-
-
-def _kept(schedule: Schedule) -> str:
-    """How many stay, and what stays beside them."""
-    periods = (
-        (schedule.keep_daily, "day"),
-        (schedule.keep_weekly, "week"),
-        (schedule.keep_monthly, "month"),
-        (schedule.keep_yearly, "year"),
-    )
-    also = [f"one of each of {moments.count(number, name)}" for number, name in periods if number]
-    if schedule.keep_within_days:
-        also.insert(0, f"all younger than {moments.count(schedule.keep_within_days, 'day')}")
-    newest = f"{schedule.keep_count}, of this user's own"
-    return f"{newest}; also {', '.join(also)}" if also else newest
-
-
-def _rhythm(schedule: Schedule) -> str:
-    from commands.schedules.rhythm import described
-
-    return described(schedule)
-
-
-def _mood(schedule: Schedule) -> str:
-    if not schedule.enabled:
-        return "disabled"
-    if schedule.paused:
-        return "paused"
-    if schedule.open_run_id is not None:
-        return "running"
-    if schedule.failures:
-        times = "once" if schedule.failures == 1 else f"{schedule.failures} times in a row"
-        return f"failed {times}"
-    return "on"
-
-
-def _next(schedule: Schedule, now: datetime) -> str:
-    if schedule.next_backup_at is None:
-        return "none"
-    retry = f", attempt {schedule.next_attempt}" if schedule.next_attempt > 1 else ""
-    return moments.both(schedule.next_backup_at, now) + retry

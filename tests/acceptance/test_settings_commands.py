@@ -176,11 +176,13 @@ def test_two_ways_to_say_when_are_one_too_many(place: Place) -> None:
 def test_show_says_what_is_kept_longer(place: Place) -> None:
     """And says nothing of it where it is not asked for."""
     plain = place.done("settings", "set", "1", "--keep", "5").out
-    assert "5, of this user's own\n" in plain
+    assert "the newest 5\n" in plain
     place.done("settings", "set", "1", "--keep-weekly", "4", "--keep-yearly", "1")
     place.done("settings", "set", "1", "--keep-within-days", "3")
     shown = " ".join(place.done("settings", "show", "1").out.split())
-    assert "; also all younger than 3 days, one of each of 4 weeks, one of each of 1 year" in shown
+    assert (
+        "; also all of the last 3 days, one per week for 4 weeks, one per year for 1 year" in shown
+    )
 
 
 def test_show_says_why_a_run_failed(place: Place) -> None:

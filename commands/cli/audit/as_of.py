@@ -9,8 +9,8 @@ import typer
 from commands.cli.backup.table import backup_json, show_backups
 from commands.cli.errors import EXIT_CODES
 from commands.cli.options import JsonOption, UserOption, parse_time_or_position
+from commands.cli.schedule_tables import show_schedules
 from commands.cli.session import opened
-from commands.cli.settings import show_settings
 from commands.reporting import humanize as moments
 from commands.reporting.humanize import count
 from commands.reporting.terminal import add_row, new_table, say, show_facts, show_table, write_json
@@ -119,7 +119,7 @@ def _show(found: AsOf, orphans: set[int], now: datetime) -> None:
         say("Nothing had been recorded.")
         return
     say("What follows is as seen from then.", style="dim")
-    _show_settings(found.schedules, orphans, then)
+    _show_schedules(found.schedules, orphans, then)
     _show_backups(found.backups, then)
     _show_due(found.due, then)
 
@@ -130,11 +130,11 @@ def _standing(moment: Moment, now: datetime) -> str:
     return f"Position {moment.position}, written {moments.both(moment.recorded_at, now)}"
 
 
-def _show_settings(schedules: Sequence[Schedule], orphans: set[int], then: datetime) -> None:
+def _show_schedules(schedules: Sequence[Schedule], orphans: set[int], then: datetime) -> None:
     say()
     say("Settings", style="bold")
     if schedules:
-        show_settings(schedules, orphans, then)
+        show_schedules(schedules, orphans, then)
     else:
         say("None.")
 
