@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
     from ledger.records.record import Event
 
+_INSERT_LEASES = Prepared(insert(leases), leases.columns.keys())
+_INSERT_NAMES = Prepared(insert(names), names.columns.keys())
 _END_LEASE = Prepared(delete(leases).where(leases.c.run_id == bindparam("wanted")))
+_END_LEASES = delete(leases).where(leases.c.run_id.in_(bindparam("wanted", expanding=True)))
 _FREE_NAME = Prepared(
     delete(names).where(
         names.c.store == bindparam("of_store"),
@@ -159,15 +162,22 @@ class _Changes:
 
     def write(self) -> None:
         if self._started:
-            self._connection.execute(insert(leases), self._started)
+            _INSERT_LEASES.run_rows(self._connection, _values(self._started))
         if self._ended:
-            _END_LEASE.run_many(self._connection, self._ended)
+            self._end_leases()
         if self._named:
             _insert_names(self._connection, self._named)
         if self._freed:
             _FREE_NAME.run_many(self._connection, self._freed)
         for rows in (self._started, self._ended, self._named, self._freed):
             rows.clear()
+
+    def _end_leases(self) -> None:
+        if len(self._ended) == 1 or backend_of(self._connection).is_near:
+            _END_LEASE.run_many(self._connection, self._ended)
+            return
+        for some in batched([each["wanted"] for each in self._ended]):
+            self._connection.execute(_END_LEASES, {"wanted": some})
 
     def _put(self, rows: _Rows, row: dict[str, Any], *, after: _Rows) -> None:
         if after:
@@ -331,6 +341,10 @@ def _insert_names(connection: Connection, rows: _Rows) -> None:
         for taken in name_owners(connection, store, sorted(filenames)):
             raise NameTaken(taken)
     try:
-        connection.execute(insert(names), rows)
+        _INSERT_NAMES.run_rows(connection, _values(rows))
     except IntegrityError as error:
         raise NameTaken(str(rows[0]["filename"])) from error
+
+
+def _values(rows: _Rows) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in rows]

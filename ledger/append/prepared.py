@@ -6,21 +6,26 @@ few run at every append, so they skip all that; errors are the ones that Core wo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Executable
-
+    from sqlalchemy.engine import Dialect
 
 DRIVER = "ledger_driver"
 """Execution option: the driver's connection, of a connection whose transaction stays open."""
 
 NOTHING: Mapping[str, Any] = {}
+
+_NAMED = re.compile(r"%\((\w+)\)s")
+"""A parameter of a server's driver; with b in place of s it is sent as it is stored."""
 
 
 class Prepared:
@@ -51,48 +56,83 @@ class Prepared:
         _execute(connection, compiled.text, [compiled.bind(row) for row in rows], many=True)
 
     def run_rows(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Execute for each row of values, which come in the order of `names`."""
+        """Insert rows of values, which come in the order of `names`, and are inserted in theirs.
+
+        A server gets them as one array for each column.
+        """
         compiled = self._for(connection)
-        names = self._names or ()
-        if compiled.order is None:
-            values: Sequence[Any] = [dict(zip(names, row, strict=True)) for row in rows]
-        else:
-            assert compiled.order == tuple(names)
-            values = rows
-        _execute(connection, compiled.text, values, many=True)
+        names = tuple(self._names or ())
+        if compiled.order is not None:
+            assert compiled.order == names
+            _execute(connection, compiled.text, rows, many=True)
+        elif len(rows) == 1:
+            _execute(connection, compiled.text, dict(zip(names, rows[0], strict=True)))
+        elif rows:
+            if compiled.of_arrays is None:
+                statement = _of_arrays(self._statement, names, connection.dialect)
+                text = self._compile(connection, statement, None).text
+                compiled.of_arrays = _NAMED.sub(r"%(\1)b", text)
+            columns = map(list, zip(*rows, strict=True))
+            _execute(connection, compiled.of_arrays, dict(zip(names, columns, strict=True)))
 
     def _for(self, connection: Connection) -> _Compiled:
-        schemas = connection.get_execution_options().get("schema_translate_map")
-        schema = None if schemas is None else schemas[None]
+        schema = _schema(connection)
         found = self._compiled.get(schema)
         if found is None:
-            compiled: Any = self._statement.compile(  # type: ignore[attr-defined]
-                dialect=connection.dialect,
-                column_keys=self._names,
-                schema_translate_map=None if schema is None else {None: schema},
-                render_schema_translate=schema is not None,
-            )
-            constants = {
-                name: value for name, value in compiled.params.items() if value is not None
-            }
-            order = tuple(compiled.positiontup) if compiled.positional else None
-            found = self._compiled[schema] = _Compiled(str(compiled), order, constants)
+            found = self._compile(connection, self._statement, self._names)
+            self._compiled[schema] = found
         return found
 
+    def _compile(
+        self, connection: Connection, statement: Any, names: Sequence[str] | None
+    ) -> _Compiled:
+        schema = _schema(connection)
+        compiled = statement.compile(
+            dialect=connection.dialect,
+            column_keys=names,
+            schema_translate_map=None if schema is None else {None: schema},
+            render_schema_translate=schema is not None,
+        )
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        order = tuple(compiled.positiontup) if compiled.positional else None
+        return _Compiled(str(compiled), order, constants)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class _Compiled:
-    """SQL for one kind of database. `order`: of positional parameters, None where named."""
+    """SQL for one kind of database. `order`: of positional parameters, None where named.
+
+    `of_arrays`: of an INSERT, the same for many rows at once; made when it is first asked for.
+    """
 
     text: str
     order: tuple[str, ...] | None
     constants: dict[str, Any]
+    of_arrays: str | None = None
 
     def bind(self, parameters: Mapping[str, Any]) -> Any:
         values = {**self.constants, **parameters} if self.constants else parameters
         if self.order is None:
             return dict(values)
         return list(map(values.__getitem__, self.order)) if self.order else ()
+
+
+def _schema(connection: Connection) -> str | None:
+    schemas = connection.get_execution_options().get("schema_translate_map")
+    return None if schemas is None else schemas[None]
+
+
+def _of_arrays(statement: Any, names: Sequence[str], dialect: Dialect) -> Any:
+    """An INSERT of rows that come as an array for each column, in order."""
+    from sqlalchemy.dialects.postgresql import ARRAY  # noqa: PLC0415  (takes long to import)
+
+    def plain(column: Any) -> Any:
+        kind = column.type.dialect_impl(dialect)
+        return Text() if getattr(kind, "collation", None) else kind
+
+    arrays = [cast(bindparam(name), ARRAY(plain(statement.table.columns[name]))) for name in names]
+    rows = func.unnest(*arrays).table_valued(*names, name="rows").render_derived()
+    return statement.from_select(names, select(*(rows.columns[name] for name in names)))
 
 
 def driver_of(connection: Connection) -> Any:
