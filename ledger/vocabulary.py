@@ -14,7 +14,7 @@ DESTINATION = "destination"
 COPY = "copy"
 LEDGER_STREAM = "ledger"
 LAST_DIGEST = "last_digest"
-"""Among the snapshots: what the last digest of messages named. No stream has this name."""
+"""The row of the snapshots that holds what the last digest named. No stream has this name."""
 
 
 class BackupFrequency(StrEnum):

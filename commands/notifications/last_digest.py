@@ -1,7 +1,7 @@
-"""What the last digest named: kept beside the ledger, so that the next one says what is over.
+"""What the last digest named, kept beside the ledger so that the next one says what is resolved.
 
-It is a row among the snapshots, which are operational: whoever loses it loses the lines "No longer
-so" of one digest. It has names of files and words of errors; an erasure removes it.
+It is a row of the snapshots, which are operational: if it is lost, one digest lacks its lines "No
+longer so". It holds names of files and texts of errors, so an erasure removes it.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 VERSION = 1
-"""Of the form of the row; another one is as if there were none."""
+"""The version of the row's form. A row of another version is ignored."""
 _ROW = snapshots.c.stream == LAST_DIGEST
 logger = logging.getLogger("backup_ledger.notifications")
 
 
 @dataclass(frozen=True, slots=True)
 class LastDigest:
-    """`findings`: what it named. `gone`: what the one before named, and it did not."""
+    """`findings`: what it named. `gone`: what only the digest before it named."""
 
     findings: tuple[Finding, ...] = ()
     gone: tuple[Finding, ...] = ()
 
     def followed_by(self, findings: Sequence[Finding]) -> LastDigest:
-        """The next one, which names these."""
-        kinds = {each.kind for each in findings}
-        gone = tuple(each for each in self.findings if each.kind not in kinds)
+        """The next digest, which names these findings."""
+        kinds = {finding.kind for finding in findings}
+        gone = tuple(finding for finding in self.findings if finding.kind not in kinds)
         return LastDigest(tuple(findings), gone)
 
 
 def last_digest(engine: Engine) -> LastDigest:
-    """The one that is kept; an empty one where there is none."""
+    """The digest that was kept, or an empty one."""
     statement = select(snapshots.c.state).where(_ROW, snapshots.c.topic == _topic())
     with translated_errors(engine), engine.connect() as connection:
         state = connection.execute(statement).scalar_one_or_none()
@@ -56,7 +56,7 @@ def last_digest(engine: Engine) -> LastDigest:
 
 
 def keep_digest(engine: Engine, digest: LastDigest) -> None:
-    """Keep it in place of the one before. Where that fails, the digest goes out all the same."""
+    """Replace the kept digest. A failure is only logged, so that the digest is sent anyway."""
     state = json.dumps(asdict(digest)).encode()
     row = {"stream": LAST_DIGEST, "stream_version": 1, "topic": _topic(), "state": state}
     try:
@@ -64,7 +64,7 @@ def keep_digest(engine: Engine, digest: LastDigest) -> None:
             connection.execute(delete(snapshots).where(_ROW))
             connection.execute(insert(snapshots).values(row))
     except LedgerError as error:
-        logger.warning("what the digest named was not kept: %s", error)
+        logger.warning("the next digest cannot say what is resolved: %s", error)
 
 
 def _topic() -> str:

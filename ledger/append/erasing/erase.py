@@ -47,7 +47,7 @@ def erase_records(connection: Connection, redacted: Iterable[RecordRedacted]) ->
             raise LedgerBroken(f"the record at position {each.position} is gone already")
         streams.add(each.stream)
     if streams:
-        streams.add(LAST_DIGEST)  # it may have names and words of what is erased
+        streams.add(LAST_DIGEST)  # it may name what is erased
     for stream in sorted(streams):
         connection.execute(delete(snapshots).where(snapshots.c.stream == stream))
 

@@ -75,7 +75,7 @@ def test_what_persists_is_repeated_every_day(daily: World, receiver: Receiver) -
 
 @pytest.mark.slow
 def test_a_digest_says_what_is_over(daily: World, receiver: Receiver) -> None:
-    """Once, in the next digest, also where the scheduler was started anew between the two."""
+    """Once, in the next digest, even if the scheduler was restarted in between."""
     away = daily.database.rename(daily.folder / "away")
 
     def next_digest() -> str:
@@ -86,7 +86,7 @@ def test_a_digest_says_what_is_over(daily: World, receiver: Receiver) -> None:
 
     assert "No longer so" not in next_digest()
     kept = last_digest(daily.site.ledger.engine)
-    assert "database" in [each.kind for each in kept.findings]
+    assert "database" in [finding.kind for finding in kept.findings]
     away.rename(daily.database)
     told = next_digest()
     assert f"since the last digest:\n- the database {daily.database} is missing" in told
