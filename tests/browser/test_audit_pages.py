@@ -16,31 +16,6 @@ from ledger.events.housekeeping import EvidenceExported, ProjectionRebuilt
 from tests.browser.conftest import Office, sign
 from tests.ledger.test_verifier_vectors import DRIVER, for_the_browser, require_as_listed
 
-PAGES = (
-    "/console/audit",
-    "/console/audit?type=backup_catalog.&user=1",
-    "/console/audit?failed=yes",
-    "/console/audit/story/schedule/1",
-    "/console/audit/events/5",
-    "/console/time-machine",
-    "/console/time-machine?position=0",
-    "/console/time-machine?position=30&since=3&user=1",
-    "/console/projections",
-)
-
-
-@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-def test_every_page_renders_and_fits(office: Office, *, phone: bool) -> None:
-    """One heading, nothing to scroll sideways at 360 px, nothing on the browser's console."""
-    with office.visit("auditor", phone=phone) as page:
-        for path in PAGES:
-            answer = page.goto(office.address + path)
-            assert answer is not None
-            assert answer.status == 200, path
-            assert page.locator("h1").count() == 1, path
-            root = "document.documentElement"
-            assert page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") == 0, path
-
 
 def test_an_event_is_proved_in_the_browser(office: Office) -> None:
     """Record, way up, root, signature: each step is shown with its hashes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from ledger.events.catalog import BackupVerified, HoldPlaced, HoldReleased
@@ -13,33 +12,6 @@ from ledger.events.restoring import RestoreCompleted
 from ledger.events.scheduling import SchedulePaused, SettingsUpdated
 from tests.browser.conftest import Office
 from tests.commands.world import World, add_case, titles_in
-
-PAGES = (
-    "/console",
-    "/console/schedules",
-    "/console/schedules/3",
-    "/console/schedules/77",
-    "/console/backups",
-    "/console/backups?status=deleted",
-    "/console/backups/before-the-move.db",
-    "/console/backups/before-the-move.db/restore",
-    "/console/runs",
-    "/console/runs?outcome=failed",
-    "/console/notifications",
-    "/console/tokens",
-)
-
-
-@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
-def test_every_page_renders_and_fits(office: Office, *, phone: bool) -> None:
-    """One heading, nothing to scroll sideways at 360 px, nothing on the browser's console."""
-    with office.visit(phone=phone) as page:
-        for path in PAGES:
-            answer = page.goto(office.address + path)
-            assert answer is not None
-            assert answer.status == 200, path
-            assert page.locator("h1").count() == 1, path
-            assert _overflow(page) == 0, path
 
 
 def test_the_overview_says_what_is_wrong(office: Office) -> None:
