@@ -106,7 +106,10 @@ def _serve_sites(
         openings, clock=SystemClock(), prefix=chosen, metrics_open=whole.metrics_open
     )
     app = create_sites_app(
-        sites, hosts=whole.http_hosts, trusted_proxies=whole.http_trusted_proxies
+        sites,
+        hosts=whole.http_hosts,
+        trusted_proxies=whole.http_trusted_proxies,
+        access_log=whole.http_access_log,
     )
     server = http.server_of(app, sites.stopping, host=host, port=port)
     with ExitStack() as beside:

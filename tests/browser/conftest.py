@@ -138,9 +138,11 @@ def serving(world: World) -> Iterator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     host, port = listening.getsockname()[:2]
-    yield f"http://{host}:{port}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def make_office(folder: Path, nights: int = NIGHTS, bad: Collection[int] = (NIGHTS - 5,)) -> World:

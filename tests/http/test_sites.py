@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from commands.errors import StoreUnknown
+from commands.http.middleware.access_log import logger
 from commands.http.sites.application import create_sites_app
 from commands.http.sites.served_sites import LOOK_SECONDS, RETRY_SECONDS, ServedSites
 from commands.site import actors
@@ -48,7 +49,8 @@ class Three:
 
     def open(self, name: str) -> Site:
         database = self.folder / name / "app.db"
-        return open_site(Configuration(database=database, site=name), "begin", clock=self.clock)
+        configuration = Configuration(database=database, site=name, http_access_log=name == "shop")
+        return open_site(configuration, "begin", clock=self.clock)
 
     def open_vault(self) -> Site:
         if not self.is_mounted:
@@ -122,6 +124,21 @@ def test_a_site_that_cannot_be_opened_disturbs_no_other_and_comes_back(three: Th
     three.clock.advance(timedelta(seconds=RETRY_SECONDS + 1))
     assert client.get("/sites/vault/database/stats").status_code == 401
     assert client.get("/health").json() == {"status": "ok"}
+
+
+def test_the_access_log_has_each_request_once(
+    three: Three, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those of a site, of the front, and those that are turned away."""
+    client = client_of(create_sites_app(three.sites, access_log=True))
+    client.headers["Authorization"] = f"Bearer {three.token('shop')}"
+    paths = ("/sites/shop/database/stats", "/sites/vault/database/stats", "/ready")
+    answers = [client.get(path).status_code for path in paths]
+    lines = [entry.getMessage() for entry in caplog.records if entry.name == logger.name]
+    assert [line.split(" GET ")[1].rsplit(maxsplit=2)[0] for line in lines] == [
+        f"{path} {status}" for path, status in zip(paths, answers, strict=True)
+    ]
+    assert " operator:" in lines[0]
 
 
 def test_metrics_have_the_label_site(three: Three) -> None:

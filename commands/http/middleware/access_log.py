@@ -22,23 +22,28 @@ if TYPE_CHECKING:
 logger = logging.getLogger("backup_ledger.access")
 logger.setLevel(logging.INFO)  # it is off, or wanted
 MAX_PATH = 300
+_LOGGED = "backup_ledger_logged"
 
 _SECRETS = re.compile(rf"(?<=/downloads/)[^/]+|{re.escape(PREFIX)}[^/]*")
 
 
 class AccessLog:
-    """ASGI middleware. `place`: what stands before the paths of one of several sites."""
+    """ASGI middleware. `place`: the prefix of one of several sites.
+
+    A request that an outer one logs is not logged again.
+    """
 
     def __init__(self, app: ASGIApp, place: str = "") -> None:
         self._app = app
         self._place = place
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        state = scope.setdefault("state", {})
+        if scope["type"] != "http" or state.get(_LOGGED):
             await self._app(scope, receive, send)
             return
+        state[_LOGGED] = True
         began, status = time.monotonic(), 0
-        state = scope.setdefault("state", {})
 
         async def watched(message: Message) -> None:
             nonlocal status

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 
 from commands.http.console.page import ADDRESS, BASE, SWITCH, Address, Switch
+from commands.http.middleware.access_log import AccessLog
 from commands.http.middleware.admission import Admission
 from commands.http.middleware.host_guard import Guard
 from commands.http.problems import problem
@@ -29,13 +30,16 @@ def create_sites_app(
     *,
     hosts: tuple[str, ...] = (),
     trusted_proxies: tuple[str, ...] = (),
+    access_log: bool = False,
 ) -> ASGIApp:
     """The whole service over several sites.
 
-    `hosts`, `trusted_proxies`: as of `create_app`.
+    `hosts`, `trusted_proxies`: as of `create_app`. `access_log`: log every request, also those that
+    reach no site; without it each site logs its own if its configuration says so.
     """
     front = create_front(sites)
-    return Guard(Admission(_Sites(sites, front), trusted_proxies=trusted_proxies), hosts=hosts)
+    app = Guard(Admission(_Sites(sites, front), trusted_proxies=trusted_proxies), hosts=hosts)
+    return AccessLog(app) if access_log else app
 
 
 class _Sites:
