@@ -7,7 +7,8 @@ next one asks the ledger what is left of the day.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -20,16 +21,15 @@ from commands.verification.plan import (
     due_level,
     evidence_of,
     is_in_part,
-    shared_file,
     verification_days,
 )
 from commands.verification.verify import verify_backups
 from ledger.vocabulary import LEVELS, BackupStatus, Level, backup_stream
-from projections.queries.catalog import backups_of_store
+from projections.queries.catalog import backups_of_store, backups_sharing
 from projections.queries.due import due_schedules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
     from threading import Event
 
     from commands.site.site import Site
@@ -47,9 +47,8 @@ class _Day:
     """What is known of a day's drills, so that the ledger need not be asked at every check."""
 
     day: date
-    is_done: bool = False
-    failed: set[str] = field(default_factory=set)
-    """Shared files that could not be checked today; tried again tomorrow."""
+    waiting: deque[str] | None = None
+    """Shared files that are left of the day's share; None before it was planned."""
 
 
 class DailyDrills:
@@ -62,29 +61,33 @@ class DailyDrills:
     def drill_share(self, stop: Event | None = None) -> Iterator[VerificationFailed]:
         """Drill what is left of today's share, up to what a check may read; yields what failed.
 
+        The share is planned once a day, from all backups; what failed is tried again the next day.
         Stops when a backup becomes due, or when `stop` is set.
         """
         site, day = self._site, self._today()
-        if day.is_done or not site.configuration.drill_days or _is_wanted(site, stop):
+        if day.waiting is not None and not day.waiting:
             return
-        present = good_backups(site)
-        names = drills_today(
-            [each for each in examined(site, present) if each.shared_file not in day.failed],
-            site.configuration.drill_days,
-            site.clock.now(),
-        )
+        if not site.configuration.drill_days or _is_wanted(site, stop):
+            return
+        if day.waiting is None:
+            day.waiting = deque(planned_today(site))
         budget = site.configuration.drill_mb_per_check * MEGABYTE
-        for name in names:
-            entries = [each for each in present if shared_file(each) == name]
-            budget -= entries[0].size
-            yield from _drill(site, day, name, entries, stop)
-            if budget <= 0 or _is_wanted(site, stop):
+        while day.waiting and budget > 0:
+            entries = left_to_drill(site, day.waiting[0])
+            if entries:
+                budget -= entries[0].size
+                try:
+                    yield from _drill(site, entries, stop)
+                except Interrupted:
+                    logger.info("the drill of %r was interrupted", entries[0].filename)
+                    return
+            day.waiting.popleft()
+            if _is_wanted(site, stop):
                 return  # the next check takes the rest
-        day.is_done = True
 
     def give_up_for_today(self) -> None:
         """After an error that nobody expected: not again at every check."""
-        self._today().is_done = True
+        self._today().waiting = deque()
 
     def _today(self) -> _Day:
         today = self._site.clock.now().date()
@@ -99,10 +102,29 @@ def good_backups(site: Site) -> list[Backup]:
         return backups_of_store(connection, site.store.store_id, (BackupStatus.OK,))
 
 
-def examined(site: Site, backups: Iterable[Backup]) -> Iterator[Examined]:
+def planned_today(site: Site) -> list[str]:
+    """The shared files that are to be drilled in what is left of today."""
+    days = site.configuration.drill_days
+    return drills_today(list(examined(site, good_backups(site))), days, site.clock.now())
+
+
+def left_to_drill(site: Site, shared: str) -> list[Backup]:
+    """The good backups on a shared file; none where another scheduler drilled them all today."""
+    with site.read_models.reading() as connection:
+        sharing = backups_sharing(connection, shared)
+    store = site.store.store_id
+    entries = [each for each in sharing if (each.store, each.status) == (store, BackupStatus.OK)]
+    today = site.clock.now().date()
+    if all(each.evidence.is_drilled_on(today) for each in examined(site, entries)):
+        return []
+    return entries
+
+
+def examined(site: Site, backups: Sequence[Backup]) -> Iterator[Examined]:
     """Backups with what the ledger knows of their checks."""
-    for backup in backups:
-        evidence = evidence_of(site.ledger.stream(backup_stream(backup.backup_id)))
+    streams = site.ledger.streams([backup_stream(each.backup_id) for each in backups])
+    for backup, events in zip(backups, streams, strict=True):
+        evidence = evidence_of(events)
         if evidence is not None:
             yield Examined(backup, evidence)
 
@@ -125,24 +147,19 @@ def due_backups(
     return [(each, backups) for each, backups in work.items() if backups]
 
 
-def _drill(
-    site: Site, day: _Day, name: str, entries: list[Backup], stop: Event | None
-) -> Iterator[VerificationFailed]:
+def _drill(site: Site, entries: list[Backup], stop: Event | None) -> Iterator[VerificationFailed]:
     def watch(_step: str, _done: int, _total: int) -> None:
         if stop is not None and stop.is_set():
             raise Interrupted
 
     context = site.context(actors.scheduler(site.instance))
-    checks = verify_backups(site, context, entries, "drill", trigger="due", on_progress=watch)
-    try:
-        for found in checks:
-            if found.problem is not None:
-                logger.error("backup %r is damaged: %s", found.backup.filename, found.problem)
-            elif found.failure is not None and name not in day.failed:
-                day.failed.add(name)
-                yield VerificationFailed(found.failure)
-    except Interrupted:
-        logger.info("the drill of %r was interrupted", entries[0].filename)
+    has_failed = False
+    for found in verify_backups(site, context, entries, "drill", trigger="due", on_progress=watch):
+        if found.problem is not None:
+            logger.error("backup %r is damaged: %s", found.backup.filename, found.problem)
+        elif found.failure is not None and not has_failed:
+            has_failed = True  # the others on the same file fail for the same reason
+            yield VerificationFailed(found.failure)
 
 
 def _is_wanted(site: Site, stop: Event | None) -> bool:

@@ -46,6 +46,11 @@ class Evidence:
         """The last check of a level; where there was none, the time from which it is counted."""
         return self.reached.get(level, self.since)
 
+    def is_drilled_on(self, day: date) -> bool:
+        """Whether the last drill was on this day (UTC)."""
+        drilled = self.reached.get("drill")
+        return drilled is not None and drilled.date() == day
+
 
 @dataclass(frozen=True, slots=True)
 class Examined:
@@ -119,9 +124,7 @@ def drills_today(examined: Sequence[Examined], drill_days: int, now: datetime) -
         name = each.shared_file
         counted = each.evidence.last("drill").date()
         oldest[name] = min(counted, oldest.get(name, counted))
-        drilled = each.evidence.reached.get("drill")
-        before = done_on.get(name, today)
-        is_done = drilled is not None and drilled.date() == today == before
+        is_done = each.evidence.is_drilled_on(today) and done_on.get(name, today) == today
         done_on[name] = today if is_done else None
     done = sum(day is not None for day in done_on.values())
     waiting = sorted((day, name) for name, day in oldest.items() if done_on[name] is None)

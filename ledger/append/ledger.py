@@ -18,6 +18,7 @@ from eventsourcing.persistence import Mapper, StoredEvent
 from pydantic import ValidationError
 
 from ledger.append import leases_and_names as operational
+from ledger.append.batched import batched
 from ledger.append.clock_doubt import is_jump
 from ledger.append.database import LedgerMeta, read_meta, translated_errors
 from ledger.append.factory import LedgerFactory
@@ -249,6 +250,13 @@ class Ledger(Application[str]):
     def stream(self, stream: str) -> list[Event]:
         """The events of one stream, in order."""
         return [cast("Event", event) for event in self.events.get(stream)]
+
+    def streams(self, streams: Sequence[str]) -> Iterator[list[Event]]:
+        """The events of several streams, each in order; read together, some streams at a time."""
+        for some in batched(streams):
+            found = self.log_recorder.select_streams(some)
+            for stream in some:
+                yield [decode_event(stored.state) for stored in found[stream]]
 
     def stream_version(self, stream: str) -> int:
         """The newest version of a stream; 0 where there is none."""

@@ -7,9 +7,11 @@ from heapq import merge
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from eventsourcing.persistence import StoredEvent
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from ledger.append.backend import WRITE
+from ledger.append.backend import WRITE, backend_of
+from ledger.append.batched import batched
 from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.tables import events, head
@@ -17,7 +19,7 @@ from ledger.errors import LedgerBroken
 from ledger.tree.merkle import Frontier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -84,6 +86,22 @@ _WRITTEN_BY = Prepared(
     .order_by(events.c.recorded_at.desc(), events.c.position.desc())
     .limit(1)
 )
+
+
+_STREAM = Prepared(
+    _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
+)
+_STREAMS = _EVENT.where(events.c.stream.in_(bindparam("wanted", expanding=True))).order_by(
+    events.c.stream, events.c.stream_version
+)
+_STREAM_VERSIONS = (
+    select(events.c.stream, func.max(events.c.stream_version).label("newest"))
+    .where(events.c.stream.in_(bindparam("wanted", expanding=True)))
+    .group_by(events.c.stream)
+)
+
+FEW_STREAMS = 4
+"""Fewer are asked for one by one, by statements that are prepared; any number of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +207,53 @@ def _stored_records(rows: Iterable[Any], stand_ins: StandIns) -> list[StoredReco
             record is None,
         )
         for stream, version, event_type, record, position, leaf, recorded in rows
+    ]
+
+
+def _are_few(connection: Connection, streams: Sequence[str]) -> bool:
+    return len(streams) < FEW_STREAMS or backend_of(connection).is_near
+
+
+def select_stream(connection: Connection, stream: str) -> list[StoredEvent]:
+    """The events of one stream, in order."""
+    rows = _STREAM.run(connection, {"wanted": stream})
+    return stored_events(connection, rows.fetchall())
+
+
+def select_streams(connection: Connection, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
+    """The events of several streams, each in order; asked together, a server being far."""
+    if _are_few(connection, streams):
+        return {stream: select_stream(connection, stream) for stream in streams}
+    found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
+    for some in batched(list(found)):
+        rows = connection.execute(_STREAMS, {"wanted": some}).all()
+        for stored in stored_events(connection, rows):
+            found[str(stored.originator_id)].append(stored)
+    return found
+
+
+def stream_versions(connection: Connection, streams: Sequence[str]) -> dict[str, int]:
+    """The newest version of each stream; 0 where there is none."""
+    if _are_few(connection, streams):
+        return {stream: stream_version(connection, stream) for stream in streams}
+    found = dict.fromkeys(streams, 0)
+    for some in batched(list(found)):
+        rows = connection.execute(_STREAM_VERSIONS, {"wanted": some})
+        found.update((row.stream, row.newest) for row in rows)
+    return found
+
+
+def stored_events(connection: Connection, rows: Sequence[Any]) -> list[StoredEvent]:
+    """Rows of `EVENT` as the library has them; what was erased is what stands in for it."""
+    stand_ins = StandIns(connection)
+    return [
+        StoredEvent(
+            row[0],
+            row[1],
+            row[2],
+            stand_ins.record(row[0], row[1], row[3]),
+        )
+        for row in rows
     ]
 
 

@@ -16,13 +16,12 @@ from eventsourcing.persistence import (
     Notification,
     StoredEvent,
 )
-from sqlalchemy import and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.append.backend import backend_of
 from ledger.append.batched import batched
 from ledger.append.database import translated_errors
-from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
     _EVENT,
@@ -31,7 +30,10 @@ from ledger.append.reading import (
     StoredRecord,
     read_head,
     read_records,
-    stream_version,
+    select_stream,
+    select_streams,
+    stored_events,
+    stream_versions,
 )
 from ledger.append.tables import events, head, nodes
 from ledger.append.writer import Writer
@@ -50,25 +52,11 @@ if TYPE_CHECKING:
 KEYS_OF_TWO = 200
 """Looked up in one statement, whose condition has a part for each."""
 
-FEW_STREAMS = 4
-"""Fewer are asked for one by one, by statements that are prepared; any number of a file."""
-
 JUMP_MICROSECONDS = 3_600_000_000
 """A clock this far behind the head has jumped; recorded_at then follows the clock."""
 
 _WRITE_HEAD = Prepared(update(head), ["size", "root", "frontier", "recorded_at"])
 _INSERT = Prepared(insert(events), events.columns.keys())
-_STREAM = Prepared(
-    _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
-)
-_STREAMS = _EVENT.where(events.c.stream.in_(bindparam("wanted", expanding=True))).order_by(
-    events.c.stream, events.c.stream_version
-)
-_STREAM_VERSIONS = (
-    select(events.c.stream, func.max(events.c.stream_version).label("newest"))
-    .where(events.c.stream.in_(bindparam("wanted", expanding=True)))
-    .group_by(events.c.stream)
-)
 
 
 class LockedHead:
@@ -85,29 +73,15 @@ class LockedHead:
 
     def select_events(self, stream: str) -> list[StoredEvent]:
         """The events of one stream, in order."""
-        rows = _STREAM.run(self.connection, {"wanted": stream})
-        return _stored_events(self.connection, rows.fetchall())
+        return select_stream(self.connection, stream)
 
     def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """The events of several streams, each in order; asked together, a server being far."""
-        if self._are_few(streams):
-            return {stream: self.select_events(stream) for stream in streams}
-        found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
-        for some in batched(list(found)):
-            rows = self.connection.execute(_STREAMS, {"wanted": some}).all()
-            for stored in _stored_events(self.connection, rows):
-                found[str(stored.originator_id)].append(stored)
-        return found
+        return select_streams(self.connection, streams)
 
     def stream_versions(self, streams: Sequence[str]) -> dict[str, int]:
         """The newest version of each stream; 0 where there is none."""
-        if self._are_few(streams):
-            return {stream: stream_version(self.connection, stream) for stream in streams}
-        found = dict.fromkeys(streams, 0)
-        for some in batched(list(found)):
-            rows = self.connection.execute(_STREAM_VERSIONS, {"wanted": some})
-            found.update((row.stream, row.newest) for row in rows)
-        return found
+        return stream_versions(self.connection, streams)
 
     def insert(self, stored_events: Sequence[StoredEvent]) -> list[int]:
         """Append events; their positions.
@@ -140,9 +114,6 @@ class LockedHead:
         )
         self._write_head(frontier, completed, recorded_at)
         return list(range(first, frontier.size + 1))
-
-    def _are_few(self, streams: Sequence[str]) -> bool:
-        return len(streams) < FEW_STREAMS or backend_of(self.connection).is_near
 
     def _write_head(self, frontier: Frontier, completed: list[Node], recorded_at: int) -> None:
         if completed:
@@ -226,7 +197,12 @@ class LedgerRecorder(ApplicationRecorder):
         order = events.c.stream_version.desc() if desc else events.c.stream_version
         with translated_errors(self.engine), self.engine.connect() as connection:
             rows = connection.execute(statement.order_by(order).limit(limit)).all()
-            return _stored_events(connection, rows)
+            return stored_events(connection, rows)
+
+    def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
+        """The events of several streams, each in order."""
+        with translated_errors(self.engine), self.engine.connect() as connection:
+            return select_streams(connection, streams)
 
     def select_notifications(
         self,
@@ -244,7 +220,7 @@ class LedgerRecorder(ApplicationRecorder):
             statement = statement.where(events.c.event_type.in_(topics))
         with translated_errors(self.engine), self.engine.connect() as connection:
             rows = connection.execute(statement.order_by(events.c.position).limit(limit)).all()
-            stored = _stored_events(connection, rows)
+            stored = stored_events(connection, rows)
         return [
             Notification(
                 id=row.position,
@@ -321,19 +297,6 @@ def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | Non
     if lte is not None:
         statement = statement.where(column <= lte)
     return statement
-
-
-def _stored_events(connection: Connection, rows: Sequence[Any]) -> list[StoredEvent]:
-    stand_ins = StandIns(connection)
-    return [
-        StoredEvent(
-            row[0],
-            row[1],
-            row[2],
-            stand_ins.record(row[0], row[1], row[3]),
-        )
-        for row in rows
-    ]
 
 
 LOOK_ANYWAY_SECONDS = 5.0

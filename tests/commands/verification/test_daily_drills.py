@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from contextlib import closing
 from datetime import timedelta
@@ -15,10 +12,10 @@ from threading import Event
 
 import pytest
 
+from commands.backups.delete import delete_backup
 from commands.backups.take import take_backup
 from commands.errors import StoreUnknown, VerificationFailed
 from commands.recovery.reconcile import reconcile
-from commands.recovery.recover import recover
 from commands.retention.apply import apply_retention
 from commands.scheduler.checks import Checks
 from commands.sqlite.content import BackupUnreadable
@@ -266,45 +263,6 @@ def test_an_interrupt_leaves_nothing_and_keeps_what_was_recorded(world: World) -
     assert world.staged() == []
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from commands.verification import drill as restore_drill
-from commands.site.actors import operator
-from commands.site.configuration import Configuration
-from commands.site.opening import open_site
-from commands.verification.verify import verify_backup
-from projections.queries.catalog import backups_of_store
-
-site = open_site(Configuration(database=Path(sys.argv[1])), "act")
-if sys.argv[2] == "counting":
-    restore_drill.inspect = lambda *_given: os.kill(os.getpid(), signal.SIGKILL)
-with site.read_models.reading() as connection:
-    [backup] = backups_of_store(connection, site.store.store_id)
-def die(step, done, total):
-    if sys.argv[2] == "copying":
-        os.kill(os.getpid(), signal.SIGKILL)
-verify_backup(site, site.context(operator()), backup, "drill", on_progress=die)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", ["copying", "counting"])
-def test_a_killed_drill_leaves_only_what_recovery_removes(world: World, moment: str) -> None:
-    """No event, a scratch file of a dead owner; the next start clears it."""
-    taken(world)
-    world.close()
-    command = [sys.executable, "-c", KILLED, str(world.database), moment]
-    ended = subprocess.run(command, check=False, capture_output=True)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    assert len(world.staged()) == 1
-    world.open("act")
-    assert len(recover(world.site).discarded) == 1
-    assert world.staged() == []
-    assert world.recorded(BackupVerified) == []
-    assert [each.status for each in world.present()] == [BackupStatus.OK]
-
-
 @pytest.mark.slow
 @pytest.mark.long
 def test_over_sixty_days_every_kept_backup_is_drilled_in_time(make_world: MakeWorld) -> None:
@@ -357,6 +315,27 @@ def test_drills_wait_for_due_backups_and_for_their_budget(make_world: MakeWorld)
     world.reopen()
     assert list(DailyDrills(world.site).drill_share()) == []
     assert len(world.recorded(BackupVerified)) == 4
+
+
+def test_what_others_drilled_or_deleted_since_the_plan_is_left_out(make_world: MakeWorld) -> None:
+    """Two schedulers plan the same day; each looks again before it drills a file."""
+    world = make_world(drill_days=1, drill_mb_per_check=1)
+    with closing(sqlite3.connect(world.database)) as connection:
+        connection.execute("CREATE TABLE heavy AS SELECT zeroblob(1500000) AS data")
+        connection.commit()
+    for number in range(5):
+        taken(world, f"{number}.db")
+    one, another = DailyDrills(world.site), DailyDrills(world.site)
+    assert list(one.drill_share()) == list(another.drill_share()) == []
+    assert len(world.recorded(BackupVerified)) == 2
+    drilled = {each.resource_id for each in world.events_of(BackupVerified)}
+    [gone, *_] = [each for each in world.present() if each.backup_id not in drilled]
+    delete_backup(world.site, world.context(), gone.filename, force=True)
+    for _ in range(5):
+        assert list(one.drill_share()) == list(another.drill_share()) == []
+    assert Counter(each.resource_id for each in world.events_of(BackupVerified)) == Counter(
+        drilled | {each.backup_id for each in world.present()}
+    )
 
 
 def test_a_stop_ends_a_drill_within_a_file(world: World) -> None:
