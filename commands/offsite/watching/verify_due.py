@@ -72,11 +72,10 @@ def due_copies(
     newest = {each.source: each.copy_id for each in good}
     days, now = copy_verification_days(site.configuration), site.clock.now()
     due: dict[CopyLevel, list[OffsiteCopy]] = {level: [] for level in LEVELS}
-    for copy in good:
+    streams = site.ledger.streams([copy_stream(each.copy_id) for each in good])
+    for copy, events in zip(good, streams, strict=True):
         is_drilled = may_open and newest[copy.source] == copy.copy_id
-        level = due_level(
-            site.ledger.stream(copy_stream(copy.copy_id)), days, now, is_drilled=is_drilled
-        )
+        level = due_level(events, days, now, is_drilled=is_drilled)
         if level is not None:
             due[level].append(copy)
     return due
