@@ -11,10 +11,11 @@ from eventsourcing.persistence import (
     NotSupportedError,
     StoredEvent,
 )
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from ledger.append.database import translated_errors, writing
+from ledger.append.reading import rows_of_stream, span_of_stream
 from ledger.append.recorder import LedgerRecorder
 from ledger.append.tables import snapshots
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
     from ledger.clock import Clock
+
+_OF_STREAM = rows_of_stream(
+    snapshots.c.stream, snapshots.c.stream_version, snapshots.c.topic, snapshots.c.state
+)
+"""By whether the newest come first."""
 
 
 class SnapshotRecorder(AggregateRecorder):
@@ -67,17 +73,9 @@ class SnapshotRecorder(AggregateRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """Snapshots of one stream."""
-        version = snapshots.c.stream_version
-        statement = select(snapshots.c.stream, version, snapshots.c.topic, snapshots.c.state).where(
-            snapshots.c.stream == str(originator_id)
-        )
-        if gt is not None:
-            statement = statement.where(version > gt)
-        if lte is not None:
-            statement = statement.where(version <= lte)
-        statement = statement.order_by(version.desc() if desc else version).limit(limit)
+        span = span_of_stream(originator_id, gt, lte, limit)
         with translated_errors(self._engine), self._engine.connect() as connection:
-            rows = connection.execute(statement).all()
+            rows = _OF_STREAM[desc].run(connection, span).fetchall()
         return [StoredEvent(row[0], row[1], row[2], bytes(row[3])) for row in rows]
 
 

@@ -19,9 +19,10 @@ from ledger.errors import LedgerBroken
 from ledger.tree.merkle import Frontier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from uuid import UUID
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Column, Connection
 
 
 NO_LIMIT = 2**62
@@ -53,7 +54,10 @@ _STREAM_LEAF = Prepared(
 )
 
 
-_EVENT = select(events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
+_OF_EVENT = (events.c.stream, events.c.stream_version, events.c.event_type, events.c.record)
+
+
+_EVENT = select(*_OF_EVENT)
 
 
 _NOTIFICATION = _EVENT.add_columns(events.c.position)
@@ -88,9 +92,37 @@ _WRITTEN_BY = Prepared(
 )
 
 
-_STREAM = Prepared(
-    _EVENT.where(events.c.stream == bindparam("wanted")).order_by(events.c.stream_version)
-)
+def rows_of_stream(*columns: Column[Any]) -> dict[bool, Prepared]:
+    """What a recorder asks for one stream's rows, by whether the newest come first.
+
+    `columns`: the first two are the stream and its versions. Takes what `span_of_stream` gives.
+    """
+    stream, version = columns[:2]
+    statement = select(*columns).where(
+        stream == bindparam("wanted"),
+        version > bindparam("after"),
+        version <= bindparam("up_to"),
+    )
+    most = bindparam("most", type_=BigInteger)
+    return {
+        False: Prepared(statement.order_by(version).limit(most)),
+        True: Prepared(statement.order_by(version.desc()).limit(most)),
+    }
+
+
+def span_of_stream(
+    stream: UUID | str, gt: int | None = None, lte: int | None = None, limit: int | None = None
+) -> dict[str, Any]:
+    """Of a stream, gt < version <= lte, `limit` at most; None is no bound."""
+    return {
+        "wanted": str(stream),
+        "after": -1 if gt is None else gt,
+        "up_to": NO_LIMIT if lte is None else lte,
+        "most": NO_LIMIT if limit is None else limit,
+    }
+
+
+_OF_STREAM = rows_of_stream(*_OF_EVENT)
 _STREAMS = _EVENT.where(events.c.stream.in_(bindparam("wanted", expanding=True))).order_by(
     events.c.stream, events.c.stream_version
 )
@@ -214,16 +246,18 @@ def _are_few(connection: Connection, streams: Sequence[str]) -> bool:
     return len(streams) < FEW_STREAMS or backend_of(connection).is_near
 
 
-def select_stream(connection: Connection, stream: str) -> list[StoredEvent]:
-    """The events of one stream, in order."""
-    rows = _STREAM.run(connection, {"wanted": stream})
+def select_stream(
+    connection: Connection, span: Mapping[str, Any], *, newest_first: bool = False
+) -> list[StoredEvent]:
+    """The events of one stream, in order. `span`: from `span_of_stream`."""
+    rows = _OF_STREAM[newest_first].run(connection, span)
     return stored_events(connection, rows.fetchall())
 
 
 def select_streams(connection: Connection, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
     """The events of several streams, each in order; asked together, a server being far."""
     if _are_few(connection, streams):
-        return {stream: select_stream(connection, stream) for stream in streams}
+        return {each: select_stream(connection, span_of_stream(each)) for each in streams}
     found: dict[str, list[StoredEvent]] = {stream: [] for stream in streams}
     for some in batched(list(found)):
         rows = connection.execute(_STREAMS, {"wanted": some}).all()

@@ -24,7 +24,6 @@ from ledger.append.batched import batched
 from ledger.append.database import translated_errors
 from ledger.append.prepared import Prepared
 from ledger.append.reading import (
-    _EVENT,
     _NOTIFICATION,
     Head,
     StoredRecord,
@@ -32,6 +31,7 @@ from ledger.append.reading import (
     read_records,
     select_stream,
     select_streams,
+    span_of_stream,
     stored_events,
     stream_versions,
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from uuid import UUID
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection
     from sqlalchemy.engine import Engine
 
 
@@ -73,7 +73,7 @@ class LockedHead:
 
     def select_events(self, stream: str) -> list[StoredEvent]:
         """The events of one stream, in order."""
-        return select_stream(self.connection, stream)
+        return select_stream(self.connection, span_of_stream(stream))
 
     def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """The events of several streams, each in order; asked together, a server being far."""
@@ -192,12 +192,9 @@ class LedgerRecorder(ApplicationRecorder):
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
         """The events of one stream."""
-        statement = _EVENT.where(events.c.stream == str(originator_id))
-        statement = _between(statement, events.c.stream_version, gt, lte)
-        order = events.c.stream_version.desc() if desc else events.c.stream_version
+        span = span_of_stream(originator_id, gt, lte, limit)
         with translated_errors(self.engine), self.engine.connect() as connection:
-            rows = connection.execute(statement.order_by(order).limit(limit)).all()
-            return stored_events(connection, rows)
+            return select_stream(connection, span, newest_first=desc)
 
     def select_streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """The events of several streams, each in order."""
@@ -215,7 +212,11 @@ class LedgerRecorder(ApplicationRecorder):
     ) -> Sequence[Notification]:
         """The events of the whole ledger from a position on, of these types."""
         gt = None if start is None else start - inclusive_of_start
-        statement = _between(_NOTIFICATION, events.c.position, gt, stop)
+        statement = _NOTIFICATION
+        if gt is not None:
+            statement = statement.where(events.c.position > gt)
+        if stop is not None:
+            statement = statement.where(events.c.position <= stop)
         if topics:
             statement = statement.where(events.c.event_type.in_(topics))
         with translated_errors(self.engine), self.engine.connect() as connection:
@@ -289,14 +290,6 @@ class LedgerRecorder(ApplicationRecorder):
                 f"ledger_head says {size} events, but the last one has position {last}; run "
                 "`backup-ledger audit verify`"
             )
-
-
-def _between(statement: Select[Any], column: Any, gt: int | None, lte: int | None) -> Select[Any]:
-    if gt is not None:
-        statement = statement.where(column > gt)
-    if lte is not None:
-        statement = statement.where(column <= lte)
-    return statement
 
 
 LOOK_ANYWAY_SECONDS = 5.0

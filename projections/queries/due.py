@@ -33,6 +33,10 @@ _DUE = (
 )
 
 
+_FIRST_DUE = _DUE.with_only_columns(settings.c.id).limit(1)
+"""Most checks find nothing due, and are told so by this alone."""
+
+
 _HAS_A_USER = select(users.c.id).where(users.c.id == settings.c.user_id).exists()
 
 
@@ -82,6 +86,8 @@ def due_schedules(
     `after`: the last one of a page; those that come after it. `ranges`: only users within them,
     first and last included; with `is_rest` only the others.
     """
+    if connection.execute(_FIRST_DUE, {"now": now}).first() is None:
+        return []
     statement = _DUE_OF_USERS if has_users(connection) else _DUE
     if after is not None:
         moment = settings.c.next_backup_at

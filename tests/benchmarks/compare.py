@@ -1,6 +1,8 @@
 """python -m tests.benchmarks.compare COMMIT [--rounds N] [--quick] NAME...: two commits in one run.
 
-Each round measures every row in this folder and in a checkout of COMMIT, one after the other. Exit
+Each round measures every row in this folder and in a checkout of COMMIT, one after the other. What
+is compared are the rows' ratios, each beside what it was measured beside at the same time: another
+process, or records that have become longer, meet both sides of a ratio. The values are shown. Exit
 code 1 where a row is worse here than there by more than the rounds differ among themselves.
 """
 
@@ -14,11 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 from tests.benchmarks.__main__ import BENCHMARKS
 
 HERE = Path(__file__).parent.parent.parent
-LESS_IS_BETTER = ("s", "ms", "MB")
 FEWEST_ROUNDS = 3
 
 
@@ -43,31 +45,30 @@ def main() -> int:
 
 def is_worse(there: Path, name: str, chosen: argparse.Namespace) -> bool:
     """Measure a row on both sides by turns, print what came out, and judge."""
-    here_values, there_values = [], []
+    here_rows, there_rows = [], []
     for _ in range(chosen.rounds):
-        here_values.append(measured(HERE, name, quick=chosen.quick))
-        there_values.append(measured(there, name, quick=chosen.quick))
-    units = {unit for _value, unit in here_values + there_values}
+        here_rows.append(measured(HERE, name, quick=chosen.quick))
+        there_rows.append(measured(there, name, quick=chosen.quick))
+    units = {row["unit"] for row in here_rows + there_rows}
     if len(units) > 1:
         sys.exit(f"{name} is in {' and '.join(sorted(units))}; the commits cannot be compared")
     unit = units.pop()
     ratios = [
-        theirs / ours if unit in LESS_IS_BETTER else ours / theirs
-        for (ours, _), (theirs, _) in zip(here_values, there_values, strict=True)
+        ours["ratio"] / theirs["ratio"] for ours, theirs in zip(here_rows, there_rows, strict=True)
     ]
     lower, _, upper = quantiles(ratios, n=4, method="inclusive")
     is_regression = upper < 1
-    ours, theirs = (median(value for value, _ in side) for side in (here_values, there_values))
+    ours, theirs = (median(row["value"] for row in side) for side in (here_rows, there_rows))
     print(
-        f"{name:24} here {ours:,.4g} {unit}, there {theirs:,.4g} {unit}: {median(ratios):.2f} "
-        f"({lower:.2f} to {upper:.2f}){' WORSE' if is_regression else ''}",
+        f"{name:24} {median(ratios):.2f} ({lower:.2f} to {upper:.2f}); here {ours:,.4g} {unit}, "
+        f"there {theirs:,.4g} {unit}{' WORSE' if is_regression else ''}",
         flush=True,
     )
     return is_regression
 
 
-def measured(folder: Path, name: str, *, quick: bool) -> tuple[float, str]:
-    """One row's value and unit, by the benchmarks of that folder itself."""
+def measured(folder: Path, name: str, *, quick: bool) -> dict[str, Any]:
+    """One row, by the benchmarks of that folder itself."""
     command = [sys.executable, "-m", "tests.benchmarks", "--json", name]
     # The folder before whatever is installed.
     environment = os.environ | {"PYTHONPATH": str(folder)}
@@ -79,7 +80,7 @@ def measured(folder: Path, name: str, *, quick: bool) -> tuple[float, str]:
         check=True,
     )
     (row,) = json.loads(ended.stdout)
-    return row["value"], row["unit"]
+    return row  # type: ignore[no-any-return]
 
 
 def git(*arguments: str) -> None:
