@@ -72,6 +72,15 @@ def test_each_backup_says_why_it_is_kept_and_when_it_goes(world: World) -> None:
     assert fates[nobodys.backup_id].goes == "when someone deletes it"
 
 
+def test_all_periods_of_which_a_backup_is_the_newest_stand_together(world: World) -> None:
+    world.configure(1, keep_count=1, keep_daily=7, keep_weekly=4)
+    live(world, 1)
+    served = ServedSite(world.site)
+    (fate,) = fates_of(served, world.present(1)).values()
+    served.close()
+    assert fate.reasons == ("one of the newest", "the newest of its day, week")
+
+
 def test_what_is_foretold_happens(world: World) -> None:
     """A backup is deleted by exactly the run that its fate named."""
     world.configure(1, keep_count=3)

@@ -74,6 +74,8 @@ def test_the_calendar_shows_the_days_that_have_good_backups(
         "2025-01-30": 1
     }
     assert squares(operator.get("/console/restore-points?month=2024-12")) == {}
+    later = operator.get("/console/restore-points?until=2025-04-01")
+    assert squares(later) == {"2025-02-01": 1, "2025-02-02": 1}
     own = log_in(office, "user", 2).get("/console/restore-points?month=2025-01")
     assert squares(own) == {"2025-01-31": 1}
     assert "day0.db" not in own.text

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/audit"
 PAGE = 100
-STORY = 500
+STORY = 100
 GROUPS = {
     "One type": sorted(REGISTRY, key=lambda each: each.partition(".")[2]),
     "Everything of": sorted({f"{each.partition('.')[0]}." for each in REGISTRY}),

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/backups"
 LEVELS = {
-    "exists": "the file is there",
-    "digest": "its bytes are the ones recorded",
-    "integrity": "and SQLite finds it whole",
-    "drill": "and it can be restored, tried elsewhere",
+    "exists": "the file exists",
+    "digest": "its bytes match",
+    "integrity": "SQLite checks it, too",
+    "drill": "restored as a test",
 }
 
 

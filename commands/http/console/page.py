@@ -234,7 +234,11 @@ def _places_of(request: Request, caller: Caller) -> list[Place]:
 
 def _here(path: str, places: list[Place]) -> str | None:
     """The navigation's entry that the page at a path belongs to."""
-    under = [each.path for each in places if path == each.path or path.startswith(each.path + "/")]
+    under = [
+        place.path
+        for place in places
+        if path == place.path or (place.path != BASE and path.startswith(place.path + "/"))
+    ]
     return max(under, key=len, default=None)
 
 

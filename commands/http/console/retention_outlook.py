@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 COUNTED = "within_keep_count"
 REASONS = {
     COUNTED: "one of the newest",
-    "daily": "the newest of its day",
-    "weekly": "the newest of its week",
-    "monthly": "the newest of its month",
-    "yearly": "the newest of its year",
     "just_made": "made just now",
     "dated_ahead": "dated after now, not counted",
     "clock_in_doubt": "the clock is in doubt",
@@ -36,6 +32,7 @@ REASONS = {
     "flawed_within_count": "one of the newest flawed ones",
     "last_good": "the last good one",
 }
+PERIODS = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"}
 
 GOES = {
     "held": "not while it is held",
@@ -83,7 +80,7 @@ def _planned(outcome: RetentionOutcome, keep_count: int, runs: list[datetime]) -
     found: dict[str, Fate] = {}
     rank = 0
     for kept in outcome.plan.kept:
-        told = tuple(REASONS.get(each, each) for each in kept.reasons)
+        told = _described(kept.reasons)
         if COUNTED in kept.reasons:
             rank += 1
             found[kept.backup_id] = _counted(told, kept.reasons, keep_count - rank + 1, runs)
@@ -92,6 +89,13 @@ def _planned(outcome: RetentionOutcome, keep_count: int, runs: list[datetime]) -
     for each in outcome.plan.deleted:
         found[each.backup_id] = Fate(("beyond the limit",), "at the next run", _at(runs, 1))
     return found
+
+
+def _described(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """In words; all periods of which it is the newest together."""
+    periods = ", ".join(PERIODS[reason] for reason in reasons if reason in PERIODS)
+    others = tuple(REASONS.get(reason, reason) for reason in reasons if reason not in PERIODS)
+    return (*others, f"the newest of its {periods}") if periods else others
 
 
 def _counted(

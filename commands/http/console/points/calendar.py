@@ -75,15 +75,17 @@ def show(
         else None
     )
     first = found.checked("month", lambda: _month_of(asked.month), None) if asked.month else None
-    first = first or (day or until or now).replace(day=1)
-    begin = datetime(first.year, first.month, 1, tzinfo=UTC)
     newest: Backup | None = None
     there: list[Backup] = []
     with site.read_models.reading() as connection:
         store, numbers = site.store.store_id, {}
         if not found.problems:
-            numbers = good_by_day(connection, store, begin, _next(begin), owner)
             newest = last_good_backup(connection, store, until=until or now, user_id=owner)
+        last = newest.created_at if newest else until or now
+        first = (first or day or last).replace(day=1)
+        begin = datetime(first.year, first.month, 1, tzinfo=UTC)
+        if not found.problems:
+            numbers = good_by_day(connection, store, begin, _next(begin), owner)
         if day is not None and not found.problems:
             since = datetime(day.year, day.month, day.day, tzinfo=UTC)
             end = since + timedelta(days=1) - timedelta(microseconds=1)

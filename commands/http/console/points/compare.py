@@ -20,6 +20,7 @@ from commands.restore import LIVE
 router = APIRouter(route_class=ConsoleRoute)
 PLACE = f"{BASE}/compare"
 Text = Annotated[str, Query(max_length=300)]
+UNDER = f"{BASE}/restore-points"
 FIELDS = ("older", "newer", "table")
 
 
@@ -29,9 +30,8 @@ def show(
 ) -> Response:
     filled = {"older": older, "newer": newer, "table": table}
     is_operator = caller.role == "operator"
-    return page(
-        request, caller, "compare.html", filled=filled, problem=None, may_see_rows=is_operator
-    )
+    found = {"filled": filled, "problem": None, "may_see_rows": is_operator}
+    return page(request, caller, "compare.html", under=UNDER, **found)
 
 
 @router.post(PLACE)
@@ -46,5 +46,5 @@ def compare(request: Request, caller: Reader, served: Served, visit: Here) -> Re
         work = compare_work(served, filled["older"], newer, filled["table"] or None)
     except (CommandError, ValueError) as error:
         found = {"filled": filled, "problem": str(error), "may_see_rows": is_operator}
-        return page(request, caller, "compare.html", 422, **found)
+        return page(request, caller, "compare.html", 422, under=UNDER, **found)
     return RedirectResponse(job_page(served.jobs.start("compare", caller, work)), 303)

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 router = APIRouter(route_class=ConsoleRoute)
 MODES: dict[TableMode, str] = {
-    "in_place": "rows of the backup are put in place; rows added since stay",
-    "exact": "the table is made equal to the backup's; rows added since are removed",
-    "beside": "as a new table beside the others",
+    "in_place": "put the backup's rows in place; rows added since stay",
+    "exact": "make the table equal to the backup's; rows added since go",
+    "beside": "write a new table beside the others",
 }
 
 
