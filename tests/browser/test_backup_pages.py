@@ -67,26 +67,43 @@ def test_a_whole_restore(office: Office) -> None:
     assert world.events_of(RestoreCompleted)[0].actor.kind == "operator"
 
 
-def test_a_hold_and_its_release_by_keyboard_alone(office: Office) -> None:
-    """From the login to the release without a mouse; the actor is the user of the token."""
-    name = _name(office, 1)
+def test_a_backup_is_found_held_and_released_by_keyboard_alone(office: Office) -> None:
+    """From the login on without a mouse; the actor is the user of the token."""
+    name, press = _name(office, 1), "Enter"
     with office.stranger() as page:
-        page.goto(f"{office.address}/console/backups/{name}")
+        page.goto(f"{office.address}/console/backups")
         expect(page).to_have_url(re.compile("/console/login"))
         page.keyboard.type(office.token("user", 1))
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name=name)).to_be_visible()
-        page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-        page.keyboard.press("Enter")
+        page.keyboard.press(press)
+        expect(page.get_by_role("heading", name="Backups")).to_be_visible()
+        _tab_to(page, "Called")
+        page.keyboard.type(name)
+        page.keyboard.press(press)
+        expect(page.get_by_text("1 backup found")).to_be_visible()
+        _tab_to(page, f"Choose {name}")
+        page.keyboard.press("Space")
+        _tab_to(page, "Continue")
+        page.keyboard.press(press)
+        expect(page.get_by_role("heading", name="Hold 1 backup")).to_be_visible()
         _tab_to(page, "Reason")
         page.keyboard.type("<script>alert(1)</script> & partners")
-        page.keyboard.press("Enter")
-        expect(page.get_by_text("It is held: nobody can delete it now.")).to_be_visible()
+        page.keyboard.press(press)
+        expect(page.get_by_text("1 backup held.").first).to_be_visible()
+        page.goto(f"{office.address}/console/backups/{name}")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press(press)
         expect(page.get_by_text("<script>alert(1)</script> & partners")).to_be_visible()
         _tab_to(page, "Release")
-        page.keyboard.press("Enter")
+        page.keyboard.press(press)
         expect(page.get_by_text("Released; retention applies again.")).to_be_visible()
+        page.goto(f"{office.address}/console/restore-points")
+        _tab_to(page, "good backup")
+        focused = "document.activeElement.innerText.split(/\\s/)[0]"
+        first = page.evaluate(focused)
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press(press)
+        expect(page.locator("[aria-current=date] b")).not_to_have_text(first)
     held, released = (
         office.world.events_of(HoldPlaced)[-1],
         office.world.events_of(HoldReleased)[-1],
@@ -184,14 +201,14 @@ def _overflow(page: Page) -> int:
 
 
 def _tab_to(page: Page, name: str) -> None:
-    """Press Tab until something of this label has the focus."""
-    told = (
-        "[document.activeElement.innerText, ...[...(document.activeElement.labels ?? [])]"
-        ".map((label) => label.innerText)].map((each) => (each ?? '').trim())"
+    """Press Tab until something that has this in its label has the focus."""
+    label = (
+        "[document.activeElement.innerText, document.activeElement.ariaLabel,"
+        " ...[...(document.activeElement.labels ?? [])].map((label) => label.innerText)].join(' ')"
     )
     for _ in range(40):
         page.keyboard.press("Tab")
-        if name in page.evaluate(told):
+        if name in page.evaluate(label):
             return
     raise AssertionError(f"{name} is not reached by Tab")
 

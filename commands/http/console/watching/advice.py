@@ -40,7 +40,7 @@ ADVICE = {
     "them here.",
     "store": "See that the folder is mounted and can be written to.",
     "schedules": "Make a schedule, or enable or resume one.",
-    "overdue": "See that a scheduler runs. What is overdue can also be run here, once.",
+    "overdue": "See that a scheduler runs. An operator can also run here, once, what is overdue.",
     "failing": "Mend the cause, then run what waits.",
     "orphans": "Disable their schedules, or see why the application lost these users.",
     "missing": "If the files were moved, move them back and compare again. If they are lost, an "
@@ -56,10 +56,10 @@ ADVICE = {
     "collapse": "If the database was meant to hold less, accept the backup. If not, restore the "
     "one before it.",
     "warnings": "Open each one. If what it says is known, accept it.",
-    "scheduler": "On the machine of that scheduler, see its log for why, and start one. What is "
-    "overdue can also be run here, once.",
-    NO_SCHEDULER: "Start one on the machine of this service. What is overdue can also be run here, "
-    "once.",
+    "scheduler": "On the machine of that scheduler, see its log for why, and start one. An "
+    "operator can also run here, once, what is overdue.",
+    NO_SCHEDULER: "Start one on the machine of this service. An operator can also run here, once, "
+    "what is overdue.",
     "ledger": "Verify it; the page of that job names each problem.",
     "read_models": "The older rows go on to serve. If their database is locked or read-only, free "
     "it; then rebuild the projection.",
