@@ -30,8 +30,15 @@ def show(
 ) -> Response:
     filled = {"older": older, "newer": newer, "table": table}
     is_operator = caller.role == "operator"
-    found = {"filled": filled, "problem": None, "may_see_rows": is_operator}
-    return page(request, caller, "compare.html", under=UNDER, **found)
+    return page(
+        request,
+        caller,
+        "compare.html",
+        under=UNDER,
+        filled=filled,
+        problem=None,
+        may_see_rows=is_operator,
+    )
 
 
 @router.post(PLACE)
