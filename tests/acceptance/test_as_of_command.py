@@ -120,6 +120,15 @@ def test_a_date_means_its_end(lived_in: Place) -> None:
     assert of_day["position"] > lived_in.json("audit", "as-of", "2025-01-12")["position"] == 0
 
 
+def test_a_time_ahead_shows_what_is_known_now(place: Place) -> None:
+    """As the end of today does: the next run is ahead, and not due."""
+    place.done("settings", "set", "1")
+    flat = " ".join(place.done("audit", "as-of", "2099-01-01").out.split())
+    assert re.search(r"UTC in [0-9]+ \w+", flat)
+    assert flat.endswith("Due Nothing.")
+    assert place.json("audit", "as-of", "2099-01-01")["due"] == []
+
+
 def test_before_everything_there_is_nothing(lived_in: Place) -> None:
     """Position 0, and the root of the empty tree."""
     found = lived_in.json("audit", "as-of", "2025-01-12T00:00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,7 +59,7 @@ def as_of(
     asked = parse_time_or_position(when)
     with opened(ctx, "read") as session:
         site = session.site
-        found = ledger_as_of(site.ledger, asked, user)
+        found = _so_far(ledger_as_of(site.ledger, asked, user), session.context.now)
         orphans = _unknown_today(site, found)
         if as_json:
             write_json(_json(site, found, orphans))
@@ -74,6 +75,16 @@ def clock_jump_told(moment: Moment) -> str | None:
         f"The clock was set back: position {moment.clock_jump} comes before position "
         f"{moment.position}, but was written at a later time."
     )
+
+
+def _so_far(found: AsOf, now: datetime) -> AsOf:
+    """Nothing is due before its time, even if the end of today was asked for."""
+    due = tuple(
+        schedule
+        for schedule in found.due
+        if schedule.next_backup_at is not None and schedule.next_backup_at <= now
+    )
+    return replace(found, due=due)
 
 
 def _unknown_today(site: Site, found: AsOf) -> set[int]:
@@ -118,6 +129,7 @@ def _show(found: AsOf, orphans: set[int], now: datetime) -> None:
     if moment.position == 0 or then is None:
         say("Nothing had been recorded.")
         return
+    then = min(then, now)
     say("What follows is as seen from then.", style="dim")
     _show_schedules(found.schedules, orphans, then)
     _show_backups(found.backups, then)
