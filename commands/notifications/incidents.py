@@ -35,6 +35,8 @@ Severity = Literal["info", "success", "warning", "failure"]
 LINES_PER_TOPIC = 10
 _MILD = {"warning", "low_space"}
 STATUS = "backup-ledger status"
+NEWEST = "backup-ledger backup show latest"
+RECONCILE = "backup-ledger backup reconcile"
 LOW_SPACE_REMINDER = timedelta(hours=24)
 
 _HEADINGS: dict[str, str] = {
@@ -128,6 +130,7 @@ def digest_due(now: datetime, newest: datetime | None, at: str) -> bool:
 
 def message_of(incidents: Sequence[Incident], place: str, console: str | None = None) -> Message:
     """One message for things that came together. `console`: the address of its first page."""
+    incidents = _named_once(incidents)
     counts = Counter(each.topic for each in incidents)
     lines: list[str] = []
     for topic in counts:
@@ -160,6 +163,7 @@ def digest_of(
     What persists is repeated each day, for as long as it does. `gone`: what the digest before
     named, and is all right now.
     """
+    incidents = _named_once(incidents)
     summary = verdict.sentence.rstrip(".:")
     summary = summary[0].lower() + summary[1:]
     parts = [_persisting(verdict)] if verdict.findings else []
@@ -175,6 +179,12 @@ def digest_of(
     severity: Severity = "warning" if verdict.findings else "success"
     body = "\n\n".join(parts)
     return Message(f"Backups of {place}: {summary}", body, "failure" if is_bad else severity)
+
+
+def _named_once(incidents: Sequence[Incident]) -> list[Incident]:
+    """A missing backup is not named as damaged, too."""
+    missing = {each.page for each in incidents if each.topic == "missing"} - {None}
+    return [each for each in incidents if each.topic != "corrupt" or each.page not in missing]
 
 
 def _persisting(verdict: Verdict) -> str:
@@ -196,7 +206,8 @@ def _failed(event: Event, details: BackupFailed) -> Incident | None:
         f"the backup of user {event.resource_id} for {shown(details.slot)} failed "
         f"{details.attempt} times: {event.error_message}"
     )
-    return Incident("failed", text, _history(event))
+    again = f"backup-ledger backup create --user {event.resource_id}"
+    return Incident("failed", text, f"mend the cause, then: {again}; see: {_history(event)}")
 
 
 def _abandoned(event: Event, details: BackupAbandoned) -> Incident:
@@ -204,24 +215,26 @@ def _abandoned(event: Event, details: BackupAbandoned) -> Incident:
         f"the backup of user {event.resource_id} for {shown(details.slot)} lost the process "
         f"that ran it ({details.scheduler}), attempt {details.attempt}"
     )
-    return Incident("abandoned", text, _history(event))
+    return Incident("abandoned", text, f"it is tried again; see: {_history(event)}")
 
 
 def _corrupt(event: Event, details: BackupCorrupt) -> Incident:
     text = f"backup {event.resource_id} is damaged: {details.problem or event.error_message}"
-    return Incident("corrupt", text, _history(event))
+    advice = f"do not restore it; the newest good one: {NEWEST}; see: {_history(event)}"
+    return Incident("corrupt", text, advice)
 
 
 def _missing(event: Event, details: BackupMissing) -> Incident:
-    return Incident("missing", f"the file {details.filename} is gone", _history(event))
+    advice = f"if it was moved, move it back, then: {RECONCILE}; see: {_history(event)}"
+    return Incident("missing", f"the file {details.filename} is gone", advice)
 
 
-def _warned(event: Event, details: BackupCreated) -> Incident | None:
+def _warned(_event: Event, details: BackupCreated) -> Incident | None:
     """Of a scheduled backup; users who share its file are not told of one by one."""
     if details.kind != "scheduled" or details.shared_with or not details.warnings:
         return None
     text = f"{details.filename}: {'; '.join(details.warnings)}"
-    advice = _history(event)
+    advice = f"see: backup-ledger backup show {details.filename}"
     if details.collapsed_from is not None:
         advice = f"if it was meant: backup-ledger backup accept {details.filename}"
     return Incident("warning", text, advice)
@@ -229,12 +242,12 @@ def _warned(event: Event, details: BackupCreated) -> Incident | None:
 
 def _not_restored(event: Event, details: RestoreFailed) -> Incident:
     text = f"restoring into {details.target} failed: {event.error_message}"
-    return Incident("restore", text, _history(event))
+    return Incident("restore", text, f"see: {_history(event)}")
 
 
 def _cut_short(event: Event, details: RestoreInterrupted) -> Incident:
     text = f"restoring into {details.target} was cut short; what it holds is {details.outcome}"
-    return Incident("restore", text, _history(event))
+    return Incident("restore", text, f"see: {_history(event)}")
 
 
 def _other_history(event: Event, details: WitnessRefused) -> Incident | None:

@@ -9,6 +9,8 @@ import pytest
 
 from commands.backups.take import take_backup
 from commands.errors import InvalidArgument
+from commands.notifications.incident import Incident
+from commands.notifications.incidents import message_of
 from commands.notifications.notifier import Notifier
 from commands.scheduler.process import run_scheduler
 from commands.verification.verify import verify_backup
@@ -288,7 +290,18 @@ def test_a_preview_sends_and_records_nothing(told: World, receiver: Receiver) ->
     message = Notifier(told.site).preview()
     assert message is not None
     assert "gone.db" in message.body
+    assert "move it back, then: backup-ledger backup reconcile" in message.body
     assert (len(told.all_events()), receiver.messages) == (before, [])
+
+
+def test_a_missing_backup_is_not_named_as_damaged_too() -> None:
+    """Whoever verifies a file that is gone finds both."""
+    gone = Incident("missing", "one.db is gone", "look", "/backups/one.db")
+    same = Incident("corrupt", "one.db is damaged", "look", "/backups/one.db")
+    other = Incident("corrupt", "two.db is damaged", "look", "/backups/two.db")
+    message = message_of([gone, same, other], "app.db")
+    assert message.title == "Backups of app.db: 1 missing from the folder, 1 found damaged"
+    assert "one.db is damaged" not in message.body
 
 
 def test_its_own_events_are_no_news(told: World, receiver: Receiver) -> None:
