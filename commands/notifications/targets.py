@@ -45,7 +45,7 @@ class Targets:
             service = apprise.Apprise()
             if not service.add(url):
                 raise InvalidArgument(
-                    f"setting 'notify_urls': {name} is not address that apprise understands; "
+                    f"setting 'notify_urls': {name} is not an address that apprise understands; "
                     "see the list of services in its documentation"
                 )
             self._services.append((name, url, service))

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.site.configuration import CONFIGURATION_FILE, ENVIRONMENT_PREFIX, Configuration
-from ledger.masking import masked
+from ledger.masking import MASK, masked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+
+KEYS_IN_ADDRESSES = {"notify_urls", "ping_start_url", "ping_success_url", "ping_failure_url"}
+"""Whoever knows such an address can send: its keys may stand anywhere in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ def settings_with_origin(
             origin = str(file.absolute())
         else:
             origin = "default"
-        yield Setting(name, _shown(getattr(configuration, name)), origin)
+        value = getattr(configuration, name)
+        shown = _scheme_only(value) if name in KEYS_IN_ADDRESSES else _shown(value)
+        yield Setting(name, shown, origin)
 
 
 def unknown_variables() -> list[str]:
@@ -65,6 +70,14 @@ def _table_of(file: Path, site: str | None) -> dict[str, Any]:
         return {}
     table: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))["sites"][site]
     return table
+
+
+def _scheme_only(value: tuple[str, ...] | str | None) -> list[str] | str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return f"{value.partition('://')[0]}://{MASK}"
+    return [f"{address.partition('://')[0]}://{MASK}" for address in value]
 
 
 def _shown(value: Any) -> Any:

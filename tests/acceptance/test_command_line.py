@@ -107,7 +107,10 @@ def test_as_of_today_knows_of_today(begun: Place) -> None:
 def test_settings_say_where_they_come_from(place: Place) -> None:
     """Option, environment, file, default; passwords are masked everywhere."""
     file = place.folder / "my.toml"
-    file.write_text('lease_seconds = 60\nledger = "postgresql://ada:hunter2@db.example/x"\n')
+    file.write_text(
+        'lease_seconds = 60\nledger = "postgresql://ada:hunter2@db.example/x"\n'
+        'notify_urls = ["slack://hunter2/a/b"]\nping_success_url = "https://hc.example/hunter2"\n'
+    )
     file.chmod(0o600)
     shown = place.json(
         "config", "show", "--all", "--config", str(file), "--backups", str(place.backups)
@@ -118,6 +121,8 @@ def test_settings_say_where_they_come_from(place: Place) -> None:
     assert found["lease_seconds"] == (60, str(file))
     assert found["niceness"] == (0, "default")
     assert found["ledger"] == ("postgresql://ada:***@db.example/x", str(file))
+    assert found["notify_urls"] == (["slack://***"], str(file))
+    assert found["ping_success_url"] == ("https://***", str(file))
     assert "hunter2" not in json.dumps(shown)
     few = place.done("config", "show").out
     assert "niceness" not in few
