@@ -23,7 +23,7 @@ class UnknownEvent(RecordError):
 
 
 class NotALedger(LedgerError):
-    """The database at the given place holds something else."""
+    """The database at the given place contains something else."""
 
 
 class LedgerTooNew(LedgerError):
@@ -59,7 +59,7 @@ class ConcurrencyConflict(LedgerError, IntegrityError):
     def __init__(self, streams: Iterable[str]) -> None:
         self.streams = tuple(streams)
         super().__init__(
-            f"the ledger moved on: {', '.join(self.streams)} changed meanwhile; try again"
+            f"the ledger has changed: {', '.join(self.streams)} changed in the meantime; try again"
         )
 
 
@@ -68,7 +68,7 @@ class LeaseLost(LedgerError):
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        super().__init__(f"run {run_id} no longer owns its lease; its work was dropped")
+        super().__init__(f"run {run_id} no longer owns its lease; its work was discarded")
 
 
 class NameTaken(LedgerError):
@@ -76,4 +76,4 @@ class NameTaken(LedgerError):
 
     def __init__(self, filename: str) -> None:
         self.filename = filename
-        super().__init__(f"a backup named {filename!r} exists already; choose another name")
+        super().__init__(f"a backup named {filename!r} already exists; choose another name")

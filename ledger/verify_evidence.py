@@ -91,7 +91,7 @@ def decode_point(data: bytes) -> Point:
     if (x * x - square) % P:
         x = x * pow(2, (P - 1) // 4, P) % P
     is_point = y < P and (x * x - square) % P == 0 and (x or not sign)
-    require(is_point, "a key is no point of the curve")
+    require(is_point, "a key is not a point on the curve")
     x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
 
@@ -149,7 +149,7 @@ class Key:
             match = re.fullmatch(f"— ({NAME}) ([^ ]+)", line)
             data = decode_base64(match[2]) if match else b""
             if match is None or len(data) < 5:
-                raise Problem(f"something else stands where signatures stand: {line[:60]!r}")
+                raise Problem(f"there is something else where signatures should be: {line[:60]!r}")
             signers.append((match[1], data[:4]))
             key = keys.get(signers[-1])
             if key is not None and not key.has_signed(text, data[4:]):
@@ -159,7 +159,7 @@ class Key:
         require((self.name, self.id) in signers, NOT_YOURS)
         cosigned = {keys[each].bytes for each in signers if each in keys} - {self.bytes}
         signed = f"{len(cosigned)} of your {len(witnesses)} witnesses signed a checkpoint"
-        require(len(cosigned) >= quorum, f"{signed}, and {quorum} must have")
+        require(len(cosigned) >= quorum, f"{signed}; {quorum} must have signed")
         return text
 
     def open_checkpoint(self, note: str, witnesses: Keys = (), quorum: int = 0) -> Tree:
@@ -167,7 +167,7 @@ class Key:
         lines = self.open_note(note, witnesses, quorum)[:-1].split("\n")
         name, size, root, *more = [*lines, "", ""]
         if name != self.name or not re.fullmatch("0|[1-9][0-9]{0,18}", size) or "" in more[:-2]:
-            raise Problem("a signed text is no checkpoint of this ledger")
+            raise Problem("a signed text is not a checkpoint of this ledger")
         tree = int(size), decode_base64(root)
         fits = len(tree[1]) == 32 and tree[0] <= MAX_SIZE and (tree[0] or tree == tree_of([]))
         require(fits, "a checkpoint has no root that fits its size")
@@ -198,7 +198,9 @@ def climb(index: int, last: int, path: list[bytes]) -> tuple[bytes, bytes]:
 def check_consistency(first: Tree, second: Tree, proof: list[bytes]) -> None:
     """The second tree is the first with records added."""
     if first[0] > second[0] or (first[0] == second[0] and (proof or first != second)):
-        raise Problem(f"two checkpoints, of {first[0]} and {second[0]} records, are at odds")
+        raise Problem(
+            f"two checkpoints, of {first[0]} and {second[0]} records, contradict each other"
+        )
     if first[0] in (0, second[0]):
         return
     index, last = first[0] - 1, second[0] - 1
@@ -235,12 +237,12 @@ class Bundle:
     def __init__(self, path: str) -> None:
         self.path = path
         self.is_folder, mode = os.path.isdir(path), os.stat(path).st_mode
-        require(self.is_folder or stat.S_ISREG(mode), "the bundle is no folder and no file")
+        require(self.is_folder or stat.S_ISREG(mode), "the bundle is neither a folder nor a file")
         found = self.entries_of_folder() if self.is_folder else self.entries_of_zip()
         self.names: set[str] = set()
         for name, is_regular, _size in found:
             belongs = name in FILES - self.names and is_regular
-            require(belongs, f"{name[:60]!r} does not belong into a bundle, or is there twice")
+            require(belongs, f"{name[:60]!r} does not belong in a bundle, or is in it twice")
             self.names.add(name)
         total = sum(size for _name, _is_regular, size in found)
         require(total <= MAX_BUNDLE, "the bundle is too large; ask for parts of the ledger")
@@ -295,8 +297,8 @@ def check_manifest(bundle: Bundle, key: Key) -> str:
         return "Not signed, as in bundles of version 0.1.0: README.txt and verify_evidence.py."
     first, *lines = key.open_note(bundle.note("manifest")).splitlines()
     found = [bundle.digest(name) for name in sorted(bundle.names - {"manifest"})]
-    require(first == MANIFEST and lines == found, "a file is not the one that was signed for")
-    return "Every file of this bundle is the one that was signed for in its manifest."
+    require(first == MANIFEST and lines == found, "a file is not the one that the manifest names")
+    return "Every file of this bundle is the one that its signed manifest names."
 
 
 def positions_of(bundle: Bundle, size: int) -> Iterator[int]:
@@ -311,7 +313,7 @@ def positions_of(bundle: Bundle, size: int) -> Iterator[int]:
 
 def hashes_in(texts: Any) -> list[bytes]:
     if not isinstance(texts, list) or not all(re.fullmatch("[0-9a-f]{64}", t) for t in texts):
-        raise Problem("a proof holds something that is no hash")
+        raise Problem("a proof contains something that is not a hash")
     return [bytes.fromhex(each) for each in texts]
 
 
@@ -356,7 +358,9 @@ def check_erased(bundle: Bundle, size: int) -> str:
         require(is_told, f"the record at position {position} is gone, and no event says why")
     unchanged = "each is unchanged"
     return (
-        f"{unchanged}, {len(gone)} erased on request, as others in here say" if gone else unchanged
+        f"{unchanged}, {len(gone)} erased on request, as other records here show"
+        if gone
+        else unchanged
     )
 
 
@@ -367,7 +371,7 @@ def check_chain(bundle: Bundle, key: Key) -> tuple[Key, Tree, int]:
     for line in bundle.lines("chain.jsonl"):
         link = json.loads(line)
         is_link = sorted(link) == ["checkpoint", "proof"]
-        require(is_link, "a line of chain.jsonl holds something else")
+        require(is_link, "a line of chain.jsonl contains something unexpected")
         note, proof = link["checkpoint"], link["proof"]
         if not count and mark not in note:
             continue  # of a key before yours

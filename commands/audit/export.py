@@ -57,7 +57,7 @@ def export_evidence(
         LedgerBroken: the ledger does not continue what was signed before.
     """
     if os.path.lexists(out):
-        raise TargetExists(f"{out} exists already and is left alone; choose another name")
+        raise TargetExists(f"{out} already exists and is left alone; choose another name")
     engine = site.ledger.engine
     kept = sign_checkpoint(engine, key, site.clock, site.configuration.checkpoint_folder)
     ask_witnesses(site, context)
@@ -123,5 +123,5 @@ def _publish(finished: Path, out: Path) -> None:
         publish_new(finished, out)
     except FileInTheWay as error:
         raise TargetExists(
-            f"{out} exists already and is left alone; choose another name"
+            f"{out} already exists and is left alone; choose another name"
         ) from error

@@ -24,7 +24,7 @@ def make_key(name: str, path: Path) -> VerifierKey:
 
     Raises:
         InvalidArgument: the name is not a key name.
-        SQLiteFileError: the file exists already (never overwritten) or cannot be made.
+        SQLiteFileError: the file already exists (never overwritten) or cannot be made.
     """
     try:
         key = generate_key(name)
@@ -38,7 +38,7 @@ def read_private_key(path: Path) -> SignerKey:
     """The private key in a file; one newline at its end is not part of it.
 
     Raises:
-        InvalidArgument: there is no such file, or it holds something else.
+        InvalidArgument: there is no such file, or it contains something else.
     """
     try:
         text = read_given(path, MAX_KEY_BYTES).decode().removesuffix("\n")

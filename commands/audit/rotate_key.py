@@ -35,7 +35,7 @@ def rotate(site: Site, context: Context, old: SignerKey, out: Path) -> Rotated:
     """Make a new key of the same name in a new file, and hand over to it.
 
     Raises:
-        SQLiteFileError: the file exists already (never overwritten) or cannot be made.
+        SQLiteFileError: the file already exists (never overwritten) or cannot be made.
         LedgerBroken: the tree does not continue what was signed before, or the old key was
             replaced already; nothing is signed, and no file is left.
     """

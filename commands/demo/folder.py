@@ -12,7 +12,7 @@ DEFAULT_NAME: Final = "backup-ledger-demo"
 
 
 class FolderTaken(CommandError, FileExistsError):
-    """The folder for the demo holds something already, or cannot be made."""
+    """The folder for the demo is not empty, or cannot be made."""
 
     exit_code = CONFLICT
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ledger.append.ledger import Context
     from ledger.append.reading import StoredRecord
 
-MOVED = "the ledger moved on, and the plan is another one now; look at it again"
+MOVED = "the ledger has changed, and with it the plan; look at it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def erase(site: Site, context: Context, wanted: Wanted, plan: ErasurePlan) -> Er
     """Carry out a plan that was shown: all of it, or nothing.
 
     Raises:
-        CommandError: the ledger moved on meanwhile, so that the plan is another one.
+        CommandError: the ledger changed in the meantime, and with it the plan.
         LedgerError: this login may not do that.
     """
     ledger = site.ledger

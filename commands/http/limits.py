@@ -94,7 +94,7 @@ def require_room_for_backup(site: Site, caller: Caller) -> None:
     with site.read_models.reading() as connection:
         present = backups_of_owner(connection, site.store.store_id, caller.user_id)
     if sum(each.kind == BackupKind.MANUAL for each in present) >= most:
-        raise TooMany(f"{most} backups that you made by hand are there already; delete one first")
+        raise TooMany(f"{most} manual backups of yours already exist; delete one first")
 
 
 def _of(

@@ -35,7 +35,7 @@ _TEXTS = {
     403: "the role auditor may not do this; it takes user or operator",
     404: "there is no backup 'before.db'",
     408: "the body did not come in time",
-    409: "backup 'before.db' exists already; give another name",
+    409: "backup 'before.db' already exists; give another name",
     410: "the record at position 12 was erased on request",
     412: "the settings of user 1 have changed since; read them again",
     413: "the body is longer than 65536 bytes",

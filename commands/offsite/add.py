@@ -185,7 +185,7 @@ def _require_free(site: Site, wanted: NewDestination) -> None:
         live = [each for each in all_destinations(connection) if each.status != "removed"]
     for each in live:
         if each.name == wanted.name:
-            raise DestinationConflict(f"destination {wanted.name!r} exists already: {each.url}")
+            raise DestinationConflict(f"destination {wanted.name!r} already exists: {each.url}")
         if _overlap(each, wanted.url):
             raise DestinationConflict(
                 f"{wanted.url} is, contains or is inside destination {each.name!r} ({each.url}); "
@@ -239,6 +239,6 @@ def _require_empty(store: ObjectStore) -> None:
         # What an `add` that was killed had written, in this order, before repository.json.
         if each.path not in (README, READER) and not each.path.startswith(PROBE):
             raise DestinationConflict(
-                f"{store.place} holds something else ({each.path}); give an empty folder or "
+                f"{store.place} contains something else ({each.path}); give an empty folder or "
                 "prefix of its own"
             )

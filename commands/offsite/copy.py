@@ -134,7 +134,7 @@ def _start(copying: _Copying) -> None:
                 backup.backup_id,
                 destination.repository_id,
             ):
-                raise CopyDropped(f"backup {backup.filename!r} is being copied there already")
+                raise CopyDropped(f"backup {backup.filename!r} is already being copied there")
         return [Draft(copying.stream, details, backup.user_id)]
 
     site.notify(site.ledger.decide(copying.context, decide))

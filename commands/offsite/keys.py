@@ -35,7 +35,7 @@ def make_identity(path: Path) -> str:
     """Write a new identity to a new file, 0600; the recipient that goes with it.
 
     Raises:
-        SQLiteFileError: the file exists already (never overwritten) or cannot be made.
+        SQLiteFileError: the file already exists (never overwritten) or cannot be made.
     """
     identity = new_identity()
     recipient = recipient_of(identity)

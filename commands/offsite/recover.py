@@ -80,7 +80,7 @@ def recover_ledger(
 
     Raises:
         RepositoryForked: it does not, so it is older, or another history; nothing was made.
-        DestinationRefused: the folder holds something already.
+        DestinationRefused: the folder is not empty.
         RepositoryDamaged: no checkpoint there leads to records that are whole.
         WrongKey: no identity opens the records.
     """

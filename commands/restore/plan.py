@@ -110,7 +110,7 @@ def plan_restore(
     if to is not None:
         target = to.absolute()
         if os.path.lexists(target):
-            raise TargetExists(f"{shown(target)} exists already; give a path that does not")
+            raise TargetExists(f"{shown(target)} already exists; give a path that does not")
         plan = RestorePlan(backup, target, "elsewhere", None, keeps_current=False, content=content)
         plan = _sourced(site, plan)
         return replace(plan, needed_bytes=needed_bytes(site, plan))

@@ -269,7 +269,7 @@ def _restore_elsewhere(act: _Act, on_progress: Progress | None) -> None:
         _copy_checked(act, staged, on_progress)
         publish_new(staged, target)
     except FileInTheWay as error:
-        raise TargetExists(f"{shown(target)} exists already; give a path that does not") from error
+        raise TargetExists(f"{shown(target)} already exists; give a path that does not") from error
     finally:
         _remove_staged(staged)
 

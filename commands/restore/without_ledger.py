@@ -98,7 +98,7 @@ def plan_without_ledger(
     if to is not None:
         target = to.absolute()
         if os.path.lexists(target):
-            raise TargetExists(f"{shown(target)} exists already; give a path that does not")
+            raise TargetExists(f"{shown(target)} already exists; give a path that does not")
         return BareRestore(backup, digest, target, "elsewhere", None, keeps_current=False)
     target = Path(os.path.realpath(configuration.database_path))
     reason = _why_replaced(configuration, target, backup)
@@ -162,7 +162,7 @@ def _put_in_place(
                 publish_new(staged, plan.target)
             except FileInTheWay as error:
                 raise TargetExists(
-                    f"{shown(plan.target)} exists already; nothing was touched"
+                    f"{shown(plan.target)} already exists; nothing was touched"
                 ) from error
             return
         keeps_log = belongings_of(plan.target).is_wal

@@ -214,7 +214,7 @@ def read_store_id(folder: Path) -> str | None:
     """The UUID in the folder's `.store` file; None where there is no such file.
 
     Raises:
-        StoreUnknown: the file holds something else.
+        StoreUnknown: the file contains something else.
     """
     try:
         text = (folder / STORE_FILE).read_text("ascii")

@@ -38,7 +38,7 @@ def file_error(error: OSError, path: Path) -> SQLiteFileError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NotEnoughSpace(f"no space left while writing {shown(path)}; free some, try again")
     if isinstance(error, FileExistsError):
-        return FileInTheWay(f"{shown(path)} exists already and is left alone; choose another name")
+        return FileInTheWay(f"{shown(path)} already exists and is left alone; choose another name")
     if isinstance(error, FileNotFoundError) or error.errno in _GONE:
         folder = missing_folder(path)
         if folder is not None or error.errno == errno.ESTALE:
@@ -85,7 +85,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Write a new file, 0600 and durable; nothing is left of it where that fails.
 
     Raises:
-        SQLiteFileError: it exists already (never overwritten), or cannot be written.
+        SQLiteFileError: it already exists (never overwritten), or cannot be written.
     """
     descriptor = create_private(path)
     try:

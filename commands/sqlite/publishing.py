@@ -35,7 +35,7 @@ def publish_new(finished: Path, final: Path) -> None:
             _publish_file(finished, final)
         flush_directory(final.absolute().parent)
     except FileExistsError as error:
-        raise FileInTheWay(f"{shown(final)} exists already; choose another name") from error
+        raise FileInTheWay(f"{shown(final)} already exists; choose another name") from error
     except OSError as error:
         if isinstance(error, SQLiteFileError):
             raise

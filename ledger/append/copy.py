@@ -180,7 +180,7 @@ def _sound_head(source: Engine) -> Head:
         stored = connection.execute(select(head.c.root)).scalar_one()
         if not found.frontier.root() == bytes(stored) == _root_at(connection, found.size):
             raise LedgerBroken(
-                "the source's head does not fit its tree; nothing was copied. Run `backup-ledger "
+                "the source's head does not match its tree; nothing was copied. Run `backup-ledger "
                 "audit verify` on it"
             )
     return found
@@ -222,7 +222,7 @@ def _require_earlier(
         begun = read_head(connection)
         if begun.size > end.size:
             raise CopyRefused(
-                f"the target is ahead: it holds {begun.size} records, the source {end.size}; "
+                f"the target is ahead: it has {begun.size} records, the source {end.size}; "
                 "nothing was written. Is it the other way round?"
             )
         held = _root_at(connection, begun.size)
@@ -230,8 +230,8 @@ def _require_earlier(
         wanted = _root_at(connection, begun.size)
     if not held == begun.frontier.root() == wanted:
         raise CopyRefused(
-            f"the target's {begun.size} records are not those that the source begins with (root "
-            f"{begun.frontier.root().hex()}, not {wanted.hex()}): the two went different ways; "
+            f"the target's {begun.size} records are not the first records of the source (root "
+            f"{begun.frontier.root().hex()}, not {wanted.hex()}): the histories differ; "
             "nothing was written. Give an empty place to copy to"
         )
     return begun

@@ -46,8 +46,8 @@ _REFUSED = ("42501", "25006")
 
 _BACKENDS: dict[str, Backend] = {each.name: each for each in (SQLiteBackend(), PostgreSQLBackend())}
 _IF_DAMAGED = (
-    "`backup-ledger audit verify` says what can still be read, and how to go on; to restore "
-    "meanwhile: backup-ledger backup restore FILE --without-ledger --sha256 HEX"
+    "`backup-ledger audit verify` reports what can still be read and what to do next; to restore "
+    "before that: backup-ledger backup restore FILE --without-ledger --sha256 HEX"
 )
 
 
@@ -155,7 +155,7 @@ def create_ledger(engine: Engine, ledger_id: str, now: datetime) -> LedgerMeta:
     """Make the tables of a new, empty ledger.
 
     Raises:
-        NotALedger: the database holds something already.
+        NotALedger: the database is not empty.
     """
     backend = backend_of(engine)
     with translated_errors(engine):
@@ -195,7 +195,7 @@ def _require_room(connection: Connection, backend: Backend) -> None:
             )
         found &= set(tables.metadata.tables)
     if found:
-        raise NotALedger(f"{_place(connection.engine)} holds tables already; nothing was changed")
+        raise NotALedger(f"{_place(connection.engine)} already has tables; nothing was changed")
 
 
 def read_meta(engine: Engine, newest: int = tables.SCHEMA_VERSION) -> LedgerMeta:
@@ -261,7 +261,7 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
             ) from error
         if may_not_write(error):
             raise LedgerError(
-                f"{_place(self._engine)}: {text}; this login may not do that, use another one"
+                f"{_place(self._engine)}: {text}; this login is not allowed to do that, use another"
             ) from error
         if "invalid connection option" in text:
             raise _why_lost(self._engine, text) from error
@@ -307,8 +307,8 @@ def _why_lost(engine: Engine, text: str) -> LedgerError:
         if re.search(pattern, text):
             return kind(f"{_place(engine)} cannot be used: {text}; {what_to_do}")
     return LedgerUnreachable(
-        f"{_place(engine)} cannot be reached: {text}; is the server up, and the URL right? Try "
-        "again"
+        f"{_place(engine)} cannot be reached: {text}; check that the server is running and that "
+        "the URL is right, then try again"
     )
 
 

@@ -61,7 +61,7 @@ class SnapshotRecorder(AggregateRecorder):
             with writing(self._engine) as connection:
                 connection.execute(insert(snapshots), rows)
         except DatabaseIntegrityError as error:
-            raise IntegrityError("this snapshot is there already") from error
+            raise IntegrityError("this snapshot already exists") from error
 
     def select_events(
         self,

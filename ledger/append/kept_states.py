@@ -84,7 +84,7 @@ class StreamStates:
             for each in self._store.get(stream, desc=True, limit=1):
                 return self._believed(cast("KeptState", each), form)
         except (ValueError, TypeError, KeyError, AttributeError, LedgerError, DBAPIError) as error:
-            logger.warning("no kept state of %s can be read, it is folded: %s", stream, error)
+            logger.warning("no stored state of %s can be read, so it is folded: %s", stream, error)
         return None
 
     def keep(self, stream: str, version: int, form: StateForm[State], state: State) -> None:
@@ -94,7 +94,7 @@ class StreamStates:
         try:
             self._store.put([KeptState(stream, version, form.topic, content)])
         except (IntegrityError, LedgerError, DBAPIError) as error:
-            logger.debug("the state of %s was not kept: %s", stream, error)
+            logger.debug("the state of %s was not stored: %s", stream, error)
 
     def _believed(self, kept: KeptState, form: StateForm[State]) -> tuple[State, int] | None:
         if kept.topic != form.topic:

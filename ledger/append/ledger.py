@@ -217,7 +217,7 @@ class Ledger(Application[str]):
                 Pause().wait(wait)
             else:
                 return decided
-        raise AssertionError("the last wait is none")
+        raise AssertionError("the last wait must be None")
 
     def append_locked(
         self, locked: LockedHead, context: Context, drafts: Sequence[Draft]

@@ -67,8 +67,8 @@ def migrate(engine: Engine, steps: Steps = STEPS, newest: int = SCHEMA_VERSION) 
             step = steps.get(each)
             if step is None:
                 raise LedgerBroken(
-                    f"{engine.url.database} has schema version {version}, from which nothing "
-                    f"leads to {newest}; restore ledger_meta, or update backup-ledger"
+                    f"{engine.url.database} has schema version {version}, and there is no "
+                    f"migration from it to {newest}; restore ledger_meta, or update backup-ledger"
                 )
             step(connection)
         connection.execute(update(meta).values(schema_version=newest))

@@ -87,7 +87,7 @@ class LockedHead:
         """Append events; their positions.
 
         Raises:
-            sqlalchemy.exc.IntegrityError: a (stream, version) exists already.
+            sqlalchemy.exc.IntegrityError: a (stream, version) already exists.
         """
         if not stored_events:
             return []
@@ -168,7 +168,7 @@ class LedgerRecorder(ApplicationRecorder):
         `locked`: append within this open transaction instead of one of its own.
 
         Raises:
-            ConcurrencyConflict: a (stream, version) exists already; names the streams.
+            ConcurrencyConflict: a (stream, version) already exists; names the streams.
             LedgerBroken: the head does not stand at the last event, so nothing can be appended.
         """
         if not stored_events:

@@ -120,8 +120,8 @@ def require_server(url: URL) -> None:
     """Raises ValueError where the ledger is a file: it has no roles."""
     if backend_for(url).is_of_one_machine:
         raise ValueError(
-            "a ledger in SQLite has no roles: who may write its file may do everything. Roles "
-            "need a ledger on PostgreSQL: --ledger postgresql://..."
+            "a ledger in SQLite has no roles: anyone who can write its file can do everything. "
+            "Roles need a ledger on PostgreSQL: --ledger postgresql://..."
         )
 
 

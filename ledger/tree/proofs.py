@@ -158,7 +158,7 @@ def _climb_to_right_child(position: int, last: int) -> tuple[int, int]:
 
 def _check_sizes(first: int, second: int) -> None:
     if first < 1:
-        raise ProofError(f"consistency from size {first} means nothing: use a size from 1")
+        raise ProofError(f"there is no consistency proof from size {first}: use a size from 1")
     if first > second:
         raise ProofError(f"a tree of {second} leaves cannot continue one of {first}")
 

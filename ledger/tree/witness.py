@@ -40,7 +40,7 @@ SIZE_TYPE = "text/x.tlog.size"
 def add_checkpoint_request(old_size: int, proof: Sequence[bytes], checkpoint: bytes) -> bytes:
     """The body of a request. Raises CheckpointError for a proof that is too long."""
     if len(proof) > MAX_PROOF_LINES or (proof and not old_size):
-        raise CheckpointError(f"{len(proof)} hashes prove nothing from size {old_size}")
+        raise CheckpointError(f"{len(proof)} hashes cannot be a proof from size {old_size}")
     lines = [f"old {old_size}", *(b64encode(each).decode() for each in proof), ""]
     return "".join(f"{line}\n" for line in lines).encode() + checkpoint
 

@@ -115,7 +115,7 @@ class CheckpointCheck:
             self._findings.add(
                 CHECKPOINT,
                 size + 1,
-                f"{claim.label} is of {claim.checkpoint.size} records, but the ledger has only "
+                f"{claim.label} covers {claim.checkpoint.size} records, but the ledger has only "
                 f"{size}: it was cut, or this is another ledger",
                 f"at least {claim.checkpoint.size} records",
                 f"{size} records",
@@ -182,7 +182,7 @@ class CheckpointCheck:
             if self._replaced.setdefault(each.before, each) != each:
                 self._bad(
                     f"the key {each.before.to_text()}",
-                    "was replaced twice: someone else may have it",
+                    "was replaced twice: someone else may have the key",
                     self._replaced[each.before].after.to_text(),
                     each.after.to_text(),
                 )
@@ -297,7 +297,7 @@ class CheckpointCheck:
         self._findings.add(
             CHECKPOINT,
             None,
-            f"{claim.label} is of another history: records 1 to {size} are not the ones that "
+            f"{claim.label} belongs to another history: records 1 to {size} are not the ones that "
             "were signed; the ledger was rewritten, forked, or is another one",
             f"root {claim.checkpoint.root.hex()} at {size} records, as signed",
             f"root {root.hex()} at {size} records",

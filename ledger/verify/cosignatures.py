@@ -89,7 +89,7 @@ class CosignatureCheck:
         size, witnesses = self._best
         names = ", ".join(sorted(each.name for each in witnesses))
         yield (
-            f"records 1 to {size:,} as cosigned by {len(witnesses)} of {len(self._policy.keys)} "
+            f"records 1 to {size:,} cosigned by {len(witnesses)} of {len(self._policy.keys)} "
             f"witnesses ({names}; {self._policy.quorum} are needed)"
         )
 

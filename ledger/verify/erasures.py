@@ -88,7 +88,7 @@ class ErasureCheck:
             problem = f"the event at position {at} says that another record was erased here"
             self._find(position, problem, bare, said)
         elif details.kept.get("stream_version") != bare.stream_version:
-            problem = f"what the event at position {at} kept is of another place in the stream"
+            problem = f"what the event at position {at} kept belongs to another place in the stream"
             self._find(position, problem, bare.stream_version, details.kept.get("stream_version"))
         else:
             self.accepted += 1

@@ -104,7 +104,7 @@ def problems_of(row: Row) -> Iterator[Problem]:
     if expected != row.leaf_hash:
         yield Problem(
             "leaf hash",
-            "the record does not fit its leaf hash: one of the two was changed",
+            "the record does not match its leaf hash: one of the two was changed",
             f"leaf hash {_hex(row.leaf_hash)}, as stored beside it",
             f"a record with the leaf hash {expected.hex()}",
         )
@@ -149,7 +149,7 @@ def _form_problems(record: bytes, fields: dict[str, Any]) -> Iterator[Problem]:
         missing, extra = sorted(RECORD_KEYS - set(fields)), sorted(set(fields) - RECORD_KEYS)
         yield Problem(
             "record keys",
-            "the record has not exactly the keys of a record",
+            "the record does not have exactly the keys of a record",
             "its sixteen keys",
             f"missing {missing}, too many {extra}",
         )
@@ -158,7 +158,7 @@ def _form_problems(record: bytes, fields: dict[str, Any]) -> Iterator[Problem]:
         if canonical_bytes(fields) != record:
             yield Problem(
                 "canonical form",
-                "the record is not in canonical form: the same JSON has other bytes",
+                "the record is not in canonical form: its JSON should have other bytes",
                 canonical_bytes(fields).decode(),
                 record.decode(),
             )

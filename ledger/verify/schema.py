@@ -60,7 +60,7 @@ def _check_keys(found: Tables, table: Table, findings: Findings) -> None:
     expected = [column.name for column in table.primary_key.columns]
     stored = found.primary_key(table.name)
     if stored != expected:
-        problem = f"the primary key of {table.name} is not ours"
+        problem = f"the primary key of {table.name} does not belong to the ledger"
         findings.add(SCHEMA, None, problem, expected, stored)
     if table is not tables.events:
         return

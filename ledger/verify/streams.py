@@ -54,8 +54,8 @@ def _explain(
     if version == last[0]:
         problem = f"the stream {stream} has version {version} twice"
     elif version == last[0] + 1:
-        problem = f"the stream {stream} is out of order: version {version} stands before {last[0]}"
+        problem = f"the stream {stream} is out of order: version {version} comes before {last[0]}"
         expected = f"a position after {last[1]}"
     else:
-        problem = f"the stream {stream} has a hole before version {version}"
+        problem = f"the stream {stream} lacks the version before  {version}"
     findings.add(STREAM, position, problem, expected, f"version {version!r} at {position}")

@@ -107,7 +107,11 @@ def check_head(
         _size_finding(findings, frontier.size, row.size)
     if row.root != frontier.root():
         findings.add(
-            HEAD, None, "the head's root is not the records'", frontier.root().hex(), row.root
+            HEAD,
+            None,
+            "the head's root is not the root of the records",
+            frontier.root().hex(),
+            row.root,
         )
     if row.frontier != frontier.to_bytes():
         _frontier_findings(findings, frontier, row.size, row.frontier)
@@ -116,7 +120,7 @@ def check_head(
         findings.add(
             HEAD,
             None,
-            "the head's recorded_at is not that of the last record",
+            "the head's recorded_at differs from the last record's",
             expected,
             row.recorded_at,
         )
@@ -124,7 +128,7 @@ def check_head(
 
 def _size_finding(findings: Findings, size: int, claimed: Any) -> None:
     if isinstance(claimed, int) and claimed > size:
-        what = f"the ledger was cut: {claimed - size} records that the head counts are gone"
+        what = f"the ledger was cut: {claimed - size} records that the head counts are missing"
         findings.add(HEAD, size + 1, what, f"{claimed} records", f"{size} records")
     else:
         what = "the head does not count all records"
@@ -138,7 +142,7 @@ def _frontier_findings(findings: Findings, frontier: Frontier, size: Any, stored
         findings.add(
             HEAD,
             None,
-            "the head's frontier is not that of the records",
+            "the head's frontier does not fit the records",
             f"{len(frontier.hashes)} hashes",
             stored,
         )

@@ -55,7 +55,7 @@ BATCH_ROWS = 5_000
 CHUNK_ROWS = 100
 """Rows in memory at a time: 6.5 MB if every record had its largest size."""
 
-CUT_SHORT = "the database cannot be read any further: its file is damaged"
+CUT_SHORT = "the rest of the database cannot be read: its file is damaged"
 """The problem of the finding that ends a verification."""
 
 Progress = Callable[[str, int, int], None]
@@ -71,8 +71,8 @@ _ROWS = Prepared(
 
 _ALWAYS_OPEN = (
     "whether what the records say is true: backup files are checked by `backup verify`",
-    "recorded_at: it is not hashed; only its order and its distance from timestamp were checked",
-    "ledger_meta and the tables of leases, names, snapshots and verifications: no part of history",
+    "recorded_at: it is not hashed; only its order and its difference from timestamp were checked",
+    "ledger_meta and the tables of leases, names, snapshots and verifications: not history",
     "the read models: compare them with `projections diff`",
 )
 
@@ -149,7 +149,7 @@ class _Verification:
             self._walk_streams()
         except LedgerBroken as error:
             self._findings.add("schema", None, str(error), "the tables of a ledger", "others")
-            self._open.append("everything: the tables cannot be read as a ledger's")
+            self._open.append("everything: the tables cannot be read as a ledger")
         except (DBAPIError, self._connection.dialect.loaded_dbapi.Error) as error:
             if "UTF-8" in str(error):
                 raise _TextIsNotUnicode from error
@@ -164,7 +164,9 @@ class _Verification:
             "readable tables",
             str(getattr(error, "orig", error)),
         )
-        self._open.append(f"everything after position {self._position}, and all that rests on it")
+        self._open.append(
+            f"everything after position {self._position}, and everything that depends on it"
+        )
 
     def _walk_records(self) -> None:
         """Records in the order of positions, a batch at a time."""

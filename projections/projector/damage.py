@@ -57,7 +57,7 @@ class Damage:
         except OSError:
             return False
         if kept is not None:
-            self._reason = f"its file was damaged ({error.orig}), and is kept as {kept}"
+            self._reason = f"its file was damaged ({error.orig}), and was renamed to {kept}"
             logger.warning(
                 "the read models' file was damaged (%s): they are folded again, and it is kept "
                 "as %s",

@@ -215,13 +215,13 @@ class Projector:
                 f"knows {projection.version}; update backup-ledger"
             )
         if progress.ledger_id != self._ledger.meta.ledger_id:
-            return f"its rows were of ledger {progress.ledger_id}"
+            return f"its rows belonged to ledger {progress.ledger_id}"
         with reading(self._ledger) as ledger:
             if progress.position > read_head(ledger).size:
                 return f"its position {progress.position} is beyond the ledger's end"
             leaf = read_leaf_hash(ledger, progress.position) or NO_LEAF
         if leaf != progress.leaf_hash:
-            return f"its rows were of another history at position {progress.position}"
+            return f"its rows belonged to another history at position {progress.position}"
         return None
 
     def _write_progress(
@@ -330,7 +330,7 @@ def has_rows(connection: Connection, projection: Projection) -> bool:
 
 def _why_incomplete(progress: Progress, *, is_fresh: bool) -> str | None:
     if is_fresh and progress.position:
-        return "its table was missing, or of another shape"
+        return "its table was missing, or had other columns"
     if progress.has_rows != progress.found_rows:
         return "its rows were deleted" if progress.has_rows else "it had rows of unknown origin"
     return None

@@ -111,7 +111,7 @@ class ReadModels:
             is_strangers = backend_of(engine).is_strangers(engine, progress.name)
         if is_strangers:
             engine.dispose()
-            logger.info("the read models belong to a role of fewer rights; folding in memory")
+            logger.info("the read models belong to a role with fewer rights; folding in memory")
             return cls.in_memory(ledger, spills=True)
         found = cls(engine, ledger, projections, may_be_replaced=not is_applications)
         found._damage.look()
@@ -138,7 +138,7 @@ class ReadModels:
                 self._forget_memory()
             except (IntegrityError, DataError) as error:
                 reason = str(error.orig).partition("\n")[0]
-                raise ProjectionError(f"the read models refuse a row: {reason}") from error
+                raise ProjectionError(f"the read models do not accept a row: {reason}") from error
             except DBAPIError as error:
                 if self._damage.gave_way(error):
                     self._prepared = False
@@ -241,7 +241,7 @@ class ReadModels:
             if not found:
                 serving = read_progress(connection).get(name)
                 is_serving = serving is not None and version == str(serving.version)
-                problem = "serves, and cannot be dropped" if is_serving else "is not there"
+                problem = "is in use, and cannot be dropped" if is_serving else "is not there"
                 raise NoSuchGeneration(f"{label} {problem}; see: backup-ledger projections list")
             drop_generation(connection, found[-1])  # the one that is kept, before one being built
         return found[-1]
@@ -252,12 +252,12 @@ class ReadModels:
         What stands in the way of that, in words; the rows themselves are folded again already.
         """
         if self.engine.url.database is None:
-            return "they are another login's, and follow with its next command"
+            return "they belong to another login, and are updated by its next command"
         with translated_errors(self.engine), self._writing() as connection:
             for each in read_generations(connection):
                 drop_generation(connection, each)
         if not self._is_ours:
-            return "they are in the application's database, whose file is its own"
+            return "they are in the application's database, which is not ours to replace"
         tables = [each.table.name for each in self._projections]
         return backend_of(self.engine).scrub(self.engine, tables)
 
@@ -386,9 +386,9 @@ def _why_not_back(connection: Connection, projection: Projection) -> str:
     kept = [each for each in read_generations(connection) if each.name == name]
     others = [each.label for each in kept if each.state == KEPT]
     if not others:
-        return f"no earlier generation of {name} is kept; see: backup-ledger projections list"
+        return f"there is no earlier generation of {name}; see: backup-ledger projections list"
     return (
-        f"{', '.join(others)} is kept, and this software folds version {projection.version}; "
+        f"{', '.join(others)} is kept, but this software folds version {projection.version}; "
         "go back with the software that made it"
     )
 

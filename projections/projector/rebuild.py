@@ -207,7 +207,7 @@ class Rebuild:
         found = find_generation(connection, projection.name, BUILDING, projection.version)
         if found is None:
             raise NoSuchGeneration(
-                f"{projection.name} is not being built any more: another process finished or "
+                f"{projection.name} is no longer being built: another process finished or "
                 "dropped it; see: backup-ledger projections list"
             )
         return found

@@ -72,8 +72,8 @@ def _refuse_foreign(found: Tables, table: Table, present: Collection[str]) -> bo
         return True
     if tables.progress.name not in present and not columns >= FORMER_COLUMNS:
         raise TableInTheWay(
-            f"the database has a table {table.name} that is not ours; rename it, or keep "
-            "the read models elsewhere with --projections URL"
+            f"the database has a table {table.name} that does not belong to the read models; "
+            "rename it, or keep the read models elsewhere with --projections URL"
         )
     return False
 

@@ -69,7 +69,7 @@ def test_the_guide_works_as_it_is_written(place: Place, warm_path: str) -> None:
         )
     assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
     assert finished.stdout.count("GOOD: the bundle is what the ledger signed.") == 5
-    assert "as cosigned by 1 of 1 witnesses" in finished.stdout
+    assert "cosigned by 1 of 1 witnesses" in finished.stdout
     assert finished.stderr.count("a fork: ") == 1
     assert "The history is whole" in finished.stdout
     computed, signed = re.findall(

@@ -89,7 +89,7 @@ BACKUPS = [
     case(USAGE, "'thorough'", "backup", "verify", "--all", "--level", "thorough"),
     case(USAGE, "Give --yes", "backup", "delete", "one.db"),
     case(USAGE, "Give --yes", "backup", "restore", "one.db"),
-    case(CONFLICT, "exists already", "backup", "restore", "one.db", "--to", "app.db"),
+    case(CONFLICT, "already exists", "backup", "restore", "one.db", "--to", "app.db"),
     case(NOT_FOUND, "check the path", "backup", "restore", "one.db", "--to", "no/such/x.db"),
     case(USAGE, "--reason", "backup", "hold", "one.db"),
     case(USAGE, "give a reason", "backup", "hold", "one.db", "--reason", "  "),

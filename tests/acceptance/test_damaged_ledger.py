@@ -139,7 +139,7 @@ def test_restore_without_the_ledger_refuses_what_is_not_sound(begun: Place) -> N
         require_clear(begun.run(*arguments, "--yes"), 1 if path is bad else 5, says)
     arguments[-1] = sha256(other)
     taken = begun.run(*arguments, "--to", str(bad))
-    require_clear(taken, 5, "exists already")
+    require_clear(taken, 5, "already exists")
     look = begun.folder / "look.db"
     begun.done(*arguments, "--to", str(look))
     assert look.read_bytes() == other.read_bytes()
@@ -157,7 +157,7 @@ def test_salvage_leaves_what_stands_there(begun: Place) -> None:
     there = begun.folder / "there.sqlite"
     there.write_text("mine")
     ended = begun.run("ledger", "salvage", str(begun.ledger), str(there))
-    require_clear(ended, 5, "exists already")
+    require_clear(ended, 5, "already exists")
     assert there.read_text() == "mine"
     ended = begun.run("ledger", "salvage", str(there), "new.sqlite")
     require_clear(ended, 1, "holds no record")

@@ -55,7 +55,9 @@ def test_keygen_writes_a_private_key_and_prints_the_public_one(kept: Place) -> N
 def test_keygen_never_overwrites(kept: Place) -> None:
     """A lost key cannot be made again."""
     before = Path("key").read_bytes()
-    require_clear(kept.run("audit", "keygen", "other", "--out", "key"), CONFLICT, "key exists")
+    require_clear(
+        kept.run("audit", "keygen", "other", "--out", "key"), CONFLICT, "key already exists"
+    )
     assert Path("key").read_bytes() == before
 
 
@@ -89,7 +91,7 @@ def test_findings_end_with_exit_code_3(kept: Place) -> None:
     tamper(kept)
     ended = kept.run("audit", "verify")
     assert ended.code == FOUND
-    assert "position 2: the record does not fit its leaf hash" in ended.out
+    assert "position 2: the record does not match its leaf hash" in ended.out
     assert "nothing is repaired" in ended.out
     ended = kept.run("audit", "verify", "--json")
     assert (ended.code, ended.json["ok"]) == (FOUND, False)
@@ -265,7 +267,7 @@ def test_nothing_is_overwritten_by_an_export(kept: Place) -> None:
     before = len(kept.events())
     for name in ("folder", "public"):
         ended = kept.run("audit", "export", name, "--key", "key")
-        require_clear(ended, CONFLICT, f"{name} exists already")
+        require_clear(ended, CONFLICT, f"{name} already exists")
     ended = kept.run("audit", "export", "no/where", "--key", "key")
     require_clear(ended, NOT_FOUND, f"there is no folder {Path('no').absolute()};")
     assert len(kept.events()) == before

@@ -117,7 +117,7 @@ def test_the_auditor_reads_everything(place: Place, logins: Logins) -> None:
     require_clear(
         place.run("--ledger", logins.auditor, "backup", "create", "two"),
         FAILED,
-        "this login may not do that",
+        "this login is not allowed to do that",
     )
 
 
@@ -153,7 +153,7 @@ def test_roles_can_be_made_again_and_by_hand(
 ) -> None:
     """`init --roles` twice, and the printed script, change nothing more."""
     again = on(logins.admin, place, "ledger", "init", "--roles", "--prefix", logins.prefix)
-    assert "was there already" in again.out
+    assert "already existed" in again.out
     script = on(logins.admin, place, "ledger", "roles", "--prefix", logins.prefix).out
     with closing(psycopg.connect(logins.admin, autocommit=True)) as connection:
         connection.execute(script.encode())
@@ -249,7 +249,11 @@ def test_a_copy_onto_itself_is_refused(place: Place) -> None:
         ({"database": "not_there"}, NOT_FOUND, "make it with createdb"),
         ({"query": {"bogus": "1"}}, FAILED, "check the URL"),
         ({"query": {"sslmode": "bogus"}}, FAILED, "check the URL"),
-        ({"host": "127.0.0.1", "port": 9, "query": {}}, CONFLICT, "is the server up"),
+        (
+            {"host": "127.0.0.1", "port": 9, "query": {}},
+            CONFLICT,
+            "check that the server is running",
+        ),
     ],
     ids=["user", "database", "option", "value", "port"],
 )

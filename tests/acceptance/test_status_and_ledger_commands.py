@@ -155,7 +155,7 @@ def test_init_begins_a_ledger_and_adopts_what_is_there(place: Place) -> None:
     assert begun["created"] is True
     assert begun["adopted"] == ["old.db"]
     assert begun["ledger"] == str(place.ledger)
-    assert "there already" in place.done("ledger", "init").out
+    assert "already existed" in place.done("ledger", "init").out
     assert place.json("ledger", "init")["ledger_id"] == begun["ledger_id"]
     assert place.ledger.stat().st_mode & 0o777 == 0o600
 
@@ -183,7 +183,7 @@ def test_init_into_a_database_with_a_table_of_our_name_makes_nothing(place: Plac
     url = f"sqlite:///{other}"
     for arguments in (("ledger", "init"), ("settings", "set", "1"), ("backup", "create")):
         refused = place.run("--projections", url, *arguments)
-        require_clear(refused, 1, "table backup_settings that is not ours")
+        require_clear(refused, 1, "table backup_settings that does not belong to the read models")
         assert "--projections" in refused.err
     assert place.files() == before
     assert sorted(path.name for path in place.folder.iterdir()) == beside

@@ -283,7 +283,7 @@ def test_a_list_that_changed_since_it_was_looked_at_is_looked_at_again(
     assert owner.delete("/database/backups/beta.db").is_success
     answer = confirmed(operator, page, path, confirmation=typed)
     assert answer.status_code == 422
-    assert "has changed meanwhile" in answer.text
+    assert "has changed in the meantime" in answer.text
     assert "later.db" in [each.filename for each in office.world.present()]
 
 

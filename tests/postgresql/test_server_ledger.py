@@ -218,7 +218,7 @@ def test_a_server_that_stays_away_is_said_to(postgresql: Server) -> None:
     ledger.engine.dialect.connect = _refused  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ledger.append.ledger.RECONNECT_SECONDS", (0.01, 0.01, None))
-        with pytest.raises(LedgerUnreachable, match="is the server up"):
+        with pytest.raises(LedgerUnreachable, match="check that the server is running"):
             ledger.append(context(), a_draft())
 
 

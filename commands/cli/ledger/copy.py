@@ -90,7 +90,7 @@ def copy(
 
 def _show(done: Copied, *, is_whole: bool) -> None:
     is_new = done.size > done.began_at
-    say("The ledger was copied." if is_new else "Every record was there already.")
+    say("The ledger was copied." if is_new else "The target already had every record.")
     show_facts(
         [
             ("copied", count(done.size - done.began_at, "record")),

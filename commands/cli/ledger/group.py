@@ -91,7 +91,7 @@ def init(
 
 def _show(facts: dict[str, Any]) -> None:
     prefix = facts["roles"]
-    say("The ledger has begun." if facts["created"] else "The ledger was there already.")
+    say("The ledger has begun." if facts["created"] else "The ledger already existed.")
     show_facts(
         [
             ("ledger", facts["ledger"]),

@@ -44,7 +44,7 @@ def publish_log(
 
     Raises:
         InvalidArgument: there is no key to sign with.
-        DestinationConflict: the place holds something else.
+        DestinationConflict: the place contains something else.
         RepositoryForked: it holds a later or another history.
         DestinationUnreachable: the store failed; what is there is whole.
     """
@@ -74,5 +74,5 @@ def _require_ours(site: Site, store: ObjectStore) -> None:
         if found is not None and not found.path.startswith(("tile/", "checkpoints/")):
             what = "an off-site repository" if store.head(REPOSITORY) else found.path
             raise DestinationConflict(
-                f"{store.place} holds something else ({what}); give an empty folder or prefix"
+                f"{store.place} contains something else ({what}); give an empty folder or prefix"
             ) from None

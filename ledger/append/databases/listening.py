@@ -94,7 +94,10 @@ class Listener:
 
     def _lost(self, error: Exception) -> None:
         reason = getattr(error, "orig", None) or error
-        logger.info("the server does not tell of appends now, so they are looked for: %s", reason)
+        logger.info(
+            "the server does not announce appends at the moment, so the ledger is polled: %s",
+            reason,
+        )
         self._deaf_for = TRY_AGAIN_SECONDS
         self._hang_up()
 

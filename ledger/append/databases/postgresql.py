@@ -119,7 +119,7 @@ class PostgreSQLBackend(Backend):
     holds_any_value = False
     leaves_foreign_keys_unchecked = False
     beyond_erasure = "the server's WAL archives, base backups, dumps and standbys"
-    unchecked = "the database server's own rights and storage"
+    unchecked = "the database server's permissions and storage"
 
     def open(self, url: URL, options: Opening) -> Engine:
         """All of its transactions are durable; how long they wait is said in each.
@@ -230,7 +230,9 @@ class PostgreSQLBackend(Backend):
                 yield BrokenGuard(problem, "enabled", str(found.tgenabled))
         for name, found in stored.items():
             if found.relname.startswith(OURS):
-                problem = f"{found.relname} has a trigger that is not ours: {name}"
+                problem = (
+                    f"{found.relname} has a trigger that does not belong to the ledger: {name}"
+                )
                 yield BrokenGuard(problem, "no such trigger", found.prosrc)
 
     def overwrite(self, connection: Connection) -> None:
@@ -322,7 +324,7 @@ def _prepare(raw: Any, options: Opening) -> str:
         cursor.execute(PIN_SEARCH_PATH)
         if schema is None:
             raise LedgerError(
-                "the server's search_path names no schema that is there; give the role one: "
+                "the server's search_path names no existing schema; give the role one: "
                 "ALTER ROLE .. SET search_path = .."
             )
         cursor.execute(_NO_LOST_COMMIT)

@@ -168,7 +168,7 @@ class SQLiteBackend(Backend):
                 yield BrokenGuard(f"the trigger {name} was changed", sql, found)
         for name, (table, sql) in stored.items():
             if str(table).startswith(OURS):
-                problem = f"{table} has a trigger that is not ours: {name}"
+                problem = f"{table} has a trigger that does not belong to the ledger: {name}"
                 yield BrokenGuard(problem, "no such trigger", sql)
 
     def overwrite(self, connection: Connection) -> None:
@@ -188,7 +188,7 @@ class SQLiteBackend(Backend):
                 return str(error)
             finally:
                 raw.execute("PRAGMA secure_delete=OFF")
-        return "another process is reading it, so its write-ahead log stays" if busy else None
+        return "another process is reading it, so its write-ahead log remains" if busy else None
 
     def in_batches(
         self, connection: Connection, statement: Prepared, size: int

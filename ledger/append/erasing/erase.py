@@ -44,7 +44,7 @@ def erase_records(connection: Connection, redacted: Iterable[RecordRedacted]) ->
         if not streams:
             backend_of(connection).overwrite(connection)
         if _ERASE.run(connection, {"wanted": each.position}).rowcount != 1:
-            raise LedgerBroken(f"the record at position {each.position} is gone already")
+            raise LedgerBroken(f"the record at position {each.position} is already erased")
         streams.add(each.stream)
     if streams:
         streams.add(LAST_DIGEST)  # it may name what is erased

@@ -253,7 +253,7 @@ def test_verify_says_how_far_others_saw_it(signing: World) -> None:
     cosign_newest(signing.site, signing.context())
     report = verify_ledger(engine, configuration)
     assert report.ok
-    assert "as cosigned by 3 of 3 witnesses" in report.verdict
+    assert "cosigned by 3 of 3 witnesses" in report.verdict
 
 
 def test_a_cosignature_that_does_not_fit_is_found(signing: World) -> None:

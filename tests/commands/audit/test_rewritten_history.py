@@ -68,7 +68,7 @@ def test_what_the_witness_has_is_enough(rewritten: World, key: SignerKey, witnes
     given = Given("the witness's checkpoint", witness.seen[NAME])
     report = verify(rewritten.site.ledger.engine, checkpoints=[given], public_keys=[key.verifier()])
     assert not report.ok
-    assert any("is of another history" in each.problem for each in report.findings)
+    assert any("belongs to another history" in each.problem for each in report.findings)
 
 
 def test_the_witness_s_key_is_enough(
@@ -96,7 +96,7 @@ def test_the_old_cosigned_checkpoint_does_not_help_its_owner(
     with rewritten.site.ledger.engine.begin() as connection:
         connection.execute(checkpoints.insert().values(size=size, note=note, created_at=1))
     report = verify_ledger(rewritten.site.ledger.engine, rewritten.site.configuration)
-    assert any("is of another history" in each.problem for each in report.findings)
+    assert any("belongs to another history" in each.problem for each in report.findings)
     assert "cosigned by" not in report.verdict
 
 

@@ -105,7 +105,7 @@ def test_history_and_kept_checkpoints_are_forged(signed: World) -> None:
     report = report_on(signed)
     problems = " ".join(each.problem for each in report.findings)
     assert "is not signed by the given public key" in problems
-    assert "is of another history" in problems
+    assert "belongs to another history" in problems
     assert str(signed.site.configuration.checkpoint_folder) in problems
     assert report.verdict.startswith("The ledger is NOT what it was: ")
 
@@ -118,7 +118,7 @@ def test_the_folder_outside_is_enough(signed: World) -> None:
     assert "2 checkpoints from outside, 0 of 2 signatures checked" in report.verdict
     assert any("signatures of 2 checkpoints from outside" in each for each in report.not_checked)
     rewrite(world)
-    assert any("is of another history" in each.problem for each in report_on(world).findings)
+    assert any("belongs to another history" in each.problem for each in report_on(world).findings)
 
 
 def test_with_nothing_configured_nothing_is_claimed(signed: World) -> None:

@@ -48,7 +48,7 @@ def test_file_in_the_way_is_left_alone(tmp_path: Path, links: str) -> None:
     finished, final = tmp_path / "finished", tmp_path / "final"
     finished.write_bytes(b"content")
     final.write_bytes(b"mine")
-    with pytest.raises(FileInTheWay, match="final exists already"):
+    with pytest.raises(FileInTheWay, match="final already exists"):
         publish_new(finished, final)
     assert (finished.read_bytes(), final.read_bytes()) == (b"content", b"mine")
 

@@ -190,7 +190,7 @@ def test_two_openings_may_make_the_same_ledger_only_once(
     """The second finds it there, and its identity stays the first one's."""
     path = tmp_path / "ledger.sqlite"
     first = create_ledger(engine_at(path), uuid_of(1), START)
-    with pytest.raises(NotALedger, match="holds tables already"):
+    with pytest.raises(NotALedger, match="already has tables"):
         create_ledger(engine_at(path), uuid_of(2), START)
     assert open_ledger(path).meta == first
 

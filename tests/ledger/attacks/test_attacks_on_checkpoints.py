@@ -37,9 +37,9 @@ def test_all_of_history_is_rewritten(attacker: Attacker) -> None:
     """The checkpoints from after the change contradict it; those from before do not."""
     rewrite(attacker)
     report = report_on(attacker.path)
-    found = finding(report, "the kept checkpoint 2 is of another history: records 1 to 300")
+    found = finding(report, "the kept checkpoint 2 belongs to another history: records 1 to 300")
     assert found.expected.endswith("at 300 records, as signed")
-    finding(report, "the kept checkpoint 3 is of another history")
+    finding(report, "the kept checkpoint 3 belongs to another history")
     assert len(report.findings) == 2
 
 
@@ -54,7 +54,7 @@ def test_all_of_history_is_rewritten_and_the_kept_checkpoints_are_gone(
     assert alone.ok
     assert any("whether all of history was rewritten" in each for each in alone.not_checked)
     report = report_on(attacker.path, checkpoints=[checkpoints[1]])
-    finding(report, "the given checkpoint 1 is of another history: records 1 to 300")
+    finding(report, "the given checkpoint 1 belongs to another history: records 1 to 300")
     assert not any("whether all of history" in each for each in report.not_checked)
 
 
@@ -100,7 +100,7 @@ def test_two_forks_are_shown_to_two_auditors(attacker: Attacker, checkpoints: li
     assert report_on(fork.path, checkpoints=[other]).ok
     report = report_on(attacker.path, checkpoints=[mine, other])
     finding(report, "a fork: the same key signed two different histories of 600 records")
-    finding(report, "the given checkpoint 2 is of another history")
+    finding(report, "the given checkpoint 2 belongs to another history")
 
 
 @pytest.mark.both_databases
@@ -113,7 +113,7 @@ def test_forks_of_different_lengths_are_shown_to_two_auditors(
     rewrite(fork)
     drop_checkpoints(fork)
     report = report_on(attacker.path, checkpoints=[checkpoints[0], sign(fork.path)])
-    finding(report, "the given checkpoint 2 is of another history: records 1 to 500")
+    finding(report, "the given checkpoint 2 belongs to another history: records 1 to 500")
 
 
 @pytest.mark.both_databases

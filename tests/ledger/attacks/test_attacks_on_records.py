@@ -20,7 +20,7 @@ def test_a_record_is_changed(attacker: Attacker) -> None:
     """One field of one record: a finding at its position, and at no other."""
     record = attacker.edit_record(17, lambda fields: fields["actor"].update(id="eve"))
     report = report_on(attacker.path)
-    found = finding(report, "does not fit its leaf hash", 17)
+    found = finding(report, "does not match its leaf hash", 17)
     assert sha256(b"\0" + record).hexdigest() in found.found
     assert {each.position for each in report.findings} == {17}
 
@@ -33,8 +33,8 @@ def test_a_record_and_its_leaf_hash_are_changed(attacker: Attacker) -> None:
     attacker.run("UPDATE ledger_events SET leaf_hash = :new WHERE position = 17", new=new)
     report = report_on(attacker.path)
     finding(report, "tree node 8/0 over positions 1 to 256 does not fit", 1)
-    finding(report, "head's root is not the records'")
-    finding(report, "the kept checkpoint 1 is of another history")
+    finding(report, "head's root is not the root of the records")
+    finding(report, "the kept checkpoint 1 belongs to another history")
 
 
 @pytest.mark.both_databases
@@ -98,7 +98,7 @@ def test_a_leaf_hash_is_changed(attacker: Attacker, value: Any) -> None:
     """The record no longer fits it, and the tree above neither."""
     attacker.run("UPDATE ledger_events SET leaf_hash = :v WHERE position = 300", v=value)
     report = report_on(attacker.path)
-    finding(report, "does not fit its leaf hash", 300)
+    finding(report, "does not match its leaf hash", 300)
 
 
 @pytest.mark.both_databases
@@ -148,12 +148,12 @@ def test_a_tree_node_is_added(attacker: Attacker, place: tuple[int, int]) -> Non
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("size = 601", "head counts are gone"),
+        ("size = 601", "head counts are missing"),
         ("size = 599", "head does not count all records"),
-        ("root = zeroblob(32)", "head's root is not the records'"),
+        ("root = zeroblob(32)", "head's root is not the root of the records"),
         ("frontier = zeroblob(128)", "frontier over positions 1 to 512 does not fit"),
-        ("frontier = zeroblob(31)", "head's frontier is not that of the records"),
-        ("recorded_at = 1", "recorded_at is not that of the last record"),
+        ("frontier = zeroblob(31)", "head's frontier does not fit the records"),
+        ("recorded_at = 1", "recorded_at differs from the last record"),
     ],
 )
 def test_the_head_is_changed(attacker: Attacker, change: str, words: str) -> None:
@@ -201,7 +201,7 @@ def test_a_record_is_deleted_from_the_middle(attacker: Attacker) -> None:
     attacker.run("DELETE FROM ledger_events WHERE position = 42")
     report = report_on(attacker.path)
     finding(report, "the record at position 42 is missing", 42)
-    finding(report, "has a hole before version", 43)
+    finding(report, "lacks the version before ", 43)
 
 
 @pytest.mark.both_databases
@@ -221,9 +221,9 @@ def test_a_record_is_deleted_and_the_others_are_renumbered(attacker: Attacker) -
     )
     attacker.make_consistent()
     report = report_on(attacker.path)
-    found = finding(report, "the stream schedule/1 has a hole before version", 42)
+    found = finding(report, "the stream schedule/1 lacks the version before ", 42)
     assert found.expected.startswith("version ")
-    finding(report, "the kept checkpoint 1 is of another history")
+    finding(report, "the kept checkpoint 1 belongs to another history")
 
 
 @pytest.mark.both_databases
@@ -246,7 +246,7 @@ def test_the_end_is_cut_off_and_the_head_follows(
     attacker.make_consistent()
     assert report_on(attacker.path).ok
     report = report_on(attacker.path, checkpoints=[checkpoints[2]])
-    finding(report, "is of 600 records, but the ledger has only 550: it was cut", 551)
+    finding(report, "covers 600 records, but the ledger has only 550: it was cut", 551)
 
 
 @pytest.mark.both_databases
@@ -295,7 +295,7 @@ def test_insert_or_replace_puts_another_record_in_its_place(attacker: Attacker) 
         "event_type, :record, leaf_hash, recorded_at FROM ledger_events WHERE position = 31",
         record=record,
     )
-    finding(report_on(attacker.path), "does not fit its leaf hash", 31)
+    finding(report_on(attacker.path), "does not match its leaf hash", 31)
 
 
 @pytest.mark.both_databases
@@ -304,7 +304,7 @@ def test_a_record_is_rewritten_as_other_bytes_for_the_same_json(attacker: Attack
     fields = json.loads(attacker.record(33))
     attacker.put_record(33, json.dumps(fields, sort_keys=True).encode())
     attacker.make_consistent()
-    finding(report_on(attacker.path), "not in canonical form: the same JSON has other bytes", 33)
+    finding(report_on(attacker.path), "not in canonical form: its JSON should have other bytes", 33)
 
 
 @pytest.mark.both_databases
@@ -313,7 +313,7 @@ def test_a_record_is_rewritten_as_other_bytes_for_the_same_json(attacker: Attack
     [
         ({"event_type": "backup_scheduler.nothing_happened"}, "the event is of an unknown type"),
         ({"schema_version": 99}, "the event is of an unknown type"),
-        ({"note": "harmless"}, "the record has not exactly the keys of a record"),
+        ({"note": "harmless"}, "the record does not have exactly the keys of a record"),
         ({"success": False}, "the record is not a valid event"),
         ({"timestamp": "2025-02-30T00:00:00.000000Z"}, "the record is not a valid event"),
         ({"user_id": 1}, "the record is not a valid event"),
@@ -337,7 +337,7 @@ def test_a_key_is_taken_out_of_a_record(attacker: Attacker, key: str) -> None:
     """Every key is always there."""
     attacker.edit_record(1, lambda fields: fields.pop(key))
     attacker.make_consistent()
-    found = finding(report_on(attacker.path), "not exactly the keys of a record", 1)
+    found = finding(report_on(attacker.path), "not have exactly the keys of a record", 1)
     assert key in found.found
 
 

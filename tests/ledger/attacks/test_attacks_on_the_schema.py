@@ -42,7 +42,10 @@ def test_a_trigger_is_added_that_swallows_what_is_appended(attacker: Attacker) -
         "CREATE TRIGGER trap AFTER INSERT ON ledger_events WHEN NEW.stream = 'schedule/1' "
         "BEGIN DELETE FROM ledger_events WHERE position = NEW.position; END"
     )
-    finding(report_on(attacker.path), "ledger_events has a trigger that is not ours: trap")
+    finding(
+        report_on(attacker.path),
+        "ledger_events has a trigger that does not belong to the ledger: trap",
+    )
 
 
 @pytest.mark.both_databases
@@ -58,6 +61,6 @@ def test_a_million_broken_rows_do_not_fill_the_memory(attacker: Attacker) -> Non
     """Of each kind the first are listed and the others counted."""
     attacker.run("UPDATE ledger_events SET leaf_hash = :v", v=HASH)
     report = report_on(attacker.path)
-    listed = [each for each in report.findings if "does not fit its leaf hash" in each.problem]
+    listed = [each for each in report.findings if "does not match its leaf hash" in each.problem]
     assert [each.position for each in listed] == list(range(1, 51))
     finding(report, f"{SIZE - 50} more findings of this kind: leaf hash")

@@ -39,7 +39,9 @@ def test_a_bundle_says_what_is_missing_and_why(erased: Attacker, tmp_path: Path,
     verdict = judge(tmp_path / name)
     assert verdict.code == 0, verdict.said
     gone = {"whole": 3, "range": 3, "user": 1}[name]
-    assert f"each is unchanged, {gone} erased on request, as others in here say" in verdict.said
+    assert (
+        f"each is unchanged, {gone} erased on request, as other records here show" in verdict.said
+    )
     lines = (tmp_path / name / "events.jsonl").read_bytes().splitlines()
     assert len(lines) == written.records
     assert sum(line.startswith(b"erased ") for line in lines) == gone

@@ -162,7 +162,7 @@ def test_rows_of_another_ledger_are_replaced(
     foreign = open_models(of=other)
     assert foreign.catch_up()
     foreign.close()
-    assert_heals(ledger, open_models(), f"of ledger {other.meta.ledger_id}", NAMES)
+    assert_heals(ledger, open_models(), f"belonged to ledger {other.meta.ledger_id}", NAMES)
 
 
 def test_rows_of_another_history_of_the_same_ledger_are_replaced(

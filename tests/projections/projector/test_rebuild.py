@@ -187,7 +187,7 @@ def test_a_kept_one_goes_when_it_is_dropped(ledger: Ledger, models: ReadModels) 
     ]
     models.drop("audit_trail@2")
     assert ("audit_trail@2", KEPT) not in labels(models)
-    with pytest.raises(NoSuchGeneration, match="serves, and cannot be dropped"):
+    with pytest.raises(NoSuchGeneration, match="is in use, and cannot be dropped"):
         models.drop("audit_trail@2")
     for label in ("audit_trail@1", "audit_trail", "nothing@1", "@", ""):
         with pytest.raises(NoSuchGeneration, match="not there"):
@@ -203,7 +203,7 @@ def test_one_that_is_being_built_can_be_dropped(ledger: Ledger, models: ReadMode
     rebuild = begun(models, ledger, "backup_runs")
     assert labels(models) == [("backup_runs@1", BUILDING)]
     models.drop("backup_runs@1")
-    with pytest.raises(NoSuchGeneration, match="not being built any more"):
+    with pytest.raises(NoSuchGeneration, match="no longer being built"):
         rebuild.advance()
 
 

@@ -145,7 +145,7 @@ class Bulk:
     def _problem(self, act: Act, names: Sequence[str], form: dict[str, str]) -> str | None:
         """Why nothing is done, if so."""
         if form.get("number") != str(len(names)):
-            return "what the filters find has changed meanwhile; look at it once more"
+            return "what the filters find has changed in the meantime; look at it again"
         try:
             self.checked(form["act"], form)
         except ValueError as error:

@@ -74,7 +74,7 @@ def test_a_record_is_taken_away_once(ledger: Ledger) -> None:
     held(ledger)
     details = redaction_of(ledger, 1)
     redact(ledger, 1)
-    with pytest.raises(LedgerBroken, match="gone already"), ledger.locked() as locked:
+    with pytest.raises(LedgerBroken, match="is already erased"), ledger.locked() as locked:
         erase_records(locked.connection, [details])
 
 
