@@ -9,7 +9,7 @@ connections go back all the same: there others wait for a free one, and it may b
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import text
@@ -89,14 +89,19 @@ class _TransactionEnded(Exception):
     """One of those who shared it ended it; everything in it is to be done again."""
 
 
+class _OneFailed(Exception):
+    """One of those who shared a transaction failed: all of it is done again, each for itself."""
+
+
 class _Waiting:
-    """One thread's append, and what came of it."""
+    """One thread's append, and what came of it. `turn`: it is done, or its thread leads."""
 
     def __init__(self, append: Callable[[Any], Any]) -> None:
         self._append = append
         self._result: Any = None
         self._error: Exception | None = None
         self.is_done = False
+        self.turn = Event()
 
     def run(self, locked: Locked) -> None:
         """Append; an error is raised to whoever commits."""
@@ -128,12 +133,13 @@ class _Waiting:
 class SharedCommits:
     """Appends of several threads that share one commit, and so one flush of the disk.
 
-    Whoever comes while another one writes waits in a queue. One of those who waited leads: it takes
-    the queue's appends in the order in which they came, each behind a savepoint, and commits them
-    together. Each has an outcome of its own: one that is refused is rolled back alone, and nobody
-    hears of success before the commit. Where an append ends the whole transaction (a full disk, a
-    lost server), it alone is told, and where the commit fails, the leader; the others are still in
-    the queue, and are appended in the next transaction.
+    Whoever comes while another one writes waits in a queue. The first of those who waited leads: it
+    takes the queue's appends in the order in which they came, and commits them together. Each has
+    an outcome of its own. Where one is refused, all of it is done again with each behind a
+    savepoint, so that the refused one is rolled back alone; nobody hears of success before the
+    commit. Where an append ends the whole transaction (a full disk, a lost server), it alone is
+    told, and where the commit fails, the leader; the others are still in the queue, and are
+    appended in the next transaction.
 
     Only appends without a decision share a commit: they do not depend on one another. `locked`
     opens the transaction.
@@ -141,8 +147,9 @@ class SharedCommits:
 
     def __init__(self, locked: Callable[[], AbstractContextManager[Locked]]) -> None:
         self._locked = locked
-        self._leading = Lock()
+        self._changing = Lock()
         self._queue: dict[_Waiting, None] = {}  # in the order in which they came
+        self._leader: _Waiting | None = None
 
     def append(self, append: Callable[[Any], Result]) -> Result:
         """Run `append` in a transaction, perhaps together with others; what it returned.
@@ -153,28 +160,62 @@ class SharedCommits:
             Exception: what `append` raised, or what became of the transaction.
         """
         waiting = _Waiting(append)
-        self._queue[waiting] = None
         try:
-            with self._leading:
-                while not waiting.is_done:
-                    self._commit_those_who_wait()
+            self._come(waiting)
+            waiting.turn.wait()
+            while not waiting.is_done:
+                self._commit_those_who_wait()
         finally:
-            self._queue.pop(waiting, None)
+            self._leave(waiting)
         result: Result = waiting.outcome()
         return result
 
+    def _come(self, waiting: _Waiting) -> None:
+        with self._changing:
+            self._queue[waiting] = None
+            if self._leader is None:
+                self._leader = waiting
+                waiting.turn.set()
+
+    def _leave(self, waiting: _Waiting) -> None:
+        """Whoever led makes the first of those who wait the leader, also where it failed."""
+        with self._changing:
+            self._queue.pop(waiting, None)
+            if self._leader is waiting:
+                self._leader = next(iter(self._queue), None)
+                if self._leader is not None:
+                    self._leader.turn.set()
+
     def _commit_those_who_wait(self) -> None:
         try:
+            self._commit(are_apart=False)
+        except _OneFailed:
+            self._commit(are_apart=True)
+
+    def _commit(self, *, are_apart: bool) -> None:
+        try:
             with self._locked() as locked:
-                together = [each for each in list(self._queue) if not each.is_done]
-                together = together[:MOST_TOGETHER]
+                with self._changing:
+                    together = list(self._queue)[:MOST_TOGETHER]
                 if len(together) == 1:
                     together[0].run(locked)
-                else:
+                elif are_apart:
                     for each in together:
                         each.run_apart(locked)
+                else:
+                    _run_all(together, locked)
         except _TransactionEnded:
-            return
-        for each in together:
-            each.is_done = True
-            self._queue.pop(each, None)
+            together = [each for each in together if each.is_done]
+        with self._changing:
+            for each in together:
+                each.is_done = True
+                self._queue.pop(each, None)
+                each.turn.set()
+
+
+def _run_all(together: list[_Waiting], locked: Locked) -> None:
+    for each in together:
+        try:
+            each.run(locked)
+        except Exception as error:
+            raise _OneFailed from error

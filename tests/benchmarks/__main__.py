@@ -29,6 +29,7 @@ from tests.benchmarks.measuring import FULL, QUICK, Row, Sizes
 
 BENCHMARKS: dict[str, Callable[[Path, Sizes], Row]] = {
     "append_single": ledger_rows.append_single,
+    "append_threads": ledger_rows.append_threads,
     "append_batch": ledger_rows.append_batch,
     "verify": ledger_rows.verify_row,
     "rebuild": projection_rows.rebuild,

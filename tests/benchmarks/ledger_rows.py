@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.sample_events import sample
 
 ACTOR = Actor(id="benchmark", kind="system")
 BATCH_EVENTS = 1_000
+THREADS = 16
 
 
 class Schedule(Aggregate):
@@ -75,6 +77,29 @@ def append_single(folder: Path, sizes: Sizes) -> Row:
     ledger.close()
     library.close()
     return rate_row("append_single", count, taken, "the library's SQLite application", 1.0)
+
+
+def append_threads(folder: Path, sizes: Sizes) -> Row:
+    """One event an append by 16 threads of a process, which share commits, beside one thread."""
+    ledger = new_ledger(folder / "threads.sqlite")
+    each = min(sizes.events, 3_200) // THREADS
+    users: Iterator[int] = iter(range(1, 10**9))
+
+    def append(_thread: int) -> None:
+        for _ in range(each):
+            ledger.append(Context(ACTOR, SystemClock().now()), created(next(users)))
+
+    def together() -> None:
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(append, range(THREADS)))
+
+    def alone() -> None:
+        for thread in range(THREADS):
+            append(thread)
+
+    taken = take_turns(together, alone, rounds=sizes.rounds)
+    ledger.close()
+    return rate_row("append_threads", each * THREADS, taken, "one thread's single appends", 1.0)
 
 
 def append_batch(folder: Path, sizes: Sizes) -> Row:

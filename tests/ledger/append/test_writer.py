@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, event, func, select, update
 
 from ledger.append.ledger import Draft, Ledger, RecordedEvent
 from ledger.append.prepared import driver_of
@@ -132,12 +132,11 @@ def test_an_append_that_ends_the_transaction_fails_alone(
     ledger: Ledger, context: MakeContext
 ) -> None:
     """What the others had appended in it is gone with it, and is appended again."""
-    with ledger.locked() as locked:
-        driver = driver_of(locked.connection)
-    driver.execute(
-        "CREATE TEMP TRIGGER gone BEFORE INSERT ON main.ledger_events "
-        "WHEN NEW.stream = 'scheduler/t1' BEGIN SELECT RAISE(ROLLBACK, 'gone'); END"
-    )
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER gone BEFORE INSERT ON ledger_events "
+            "WHEN NEW.stream = 'scheduler/t1' BEGIN SELECT RAISE(ROLLBACK, 'gone'); END"
+        )
     appends = [drafts_of(f"t{number}", number, 3) for number in range(4)]
     with together(ledger, context, appends) as futures:
         outcomes = [future.exception() for future in futures]
@@ -152,7 +151,9 @@ def test_where_nothing_can_be_committed_nobody_is_told_that_it_was(
     with ledger.locked() as locked:
         driver = driver_of(locked.connection)
     pages = driver.execute("PRAGMA page_count").fetchone()[0]
-    driver.execute(f"PRAGMA max_page_count={pages + 2}")
+    limit = f"PRAGMA max_page_count={pages + 2}"
+    driver.execute(limit)
+    event.listen(ledger.engine, "checkout", lambda raw, *_: raw.execute(limit))
     appends = [drafts_of(f"t{number}", number, 5) for number in range(4)]
     with together(ledger, context, appends) as futures:
         outcomes = [future.exception() for future in futures]
