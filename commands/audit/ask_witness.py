@@ -92,7 +92,7 @@ def cosigned_by(
         if seen == old or seen > size:
             raise Refused(_conflict(name, size, seen), "conflict", seen)
         old = seen
-    raise Refused(f"{name} kept changing its mind about what it cosigned last", "bad_answer", old)
+    raise Refused(f"{name} kept changing its answer about what it cosigned last", "bad_answer", old)
 
 
 def _refusal(name: str, answer: _Answer) -> Refused:

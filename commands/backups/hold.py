@@ -71,7 +71,7 @@ def release_holds(site: Site, context: Context, filename: str) -> int:
         if held and not own:
             raise Refused(
                 f"backup {filename!r} is held by others ({held[0]['reason']}); "
-                "only who placed a hold, or an operator, releases it"
+                "only the person who placed a hold, or an operator, can release it"
             )
         return [
             Draft(

@@ -40,7 +40,7 @@ def send_test(ctx: typer.Context, as_json: JsonOption = False) -> None:
         if as_json:
             write_json({"targets": targets, "failed": failed})
         else:
-            say(f"{count(targets - len(failed), 'target')} of {targets} took the message.")
+            say(f"{count(targets - len(failed), 'target')} of {targets} accepted the message.")
             for name, problem in failed.items():
                 note(f"{name} did not: {problem}", style="red")
     if failed:
@@ -62,7 +62,7 @@ def preview(ctx: typer.Context, as_json: JsonOption = False) -> None:
         if as_json:
             write_json(None if message is None else {"title": message.title, "body": message.body})
         elif message is None:
-            say("There is nothing to tell.")
+            say("There is nothing to send.")
         else:
             say(message.title, style="bold")
             for line in message.body.splitlines():

@@ -123,7 +123,7 @@ def rollback(
         if in_json:
             write_json(back.to_facts())
         else:
-            say(f"{name}@{back.version} serves again: {back.rows} rows")
+            say(f"{name}@{back.version} is in use again: {back.rows} rows")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -180,7 +180,7 @@ def _state(found: dict[str, Any]) -> str:
 
 def _show_differences(found: Sequence[Difference]) -> None:
     if not found:
-        say("What is stored is what the ledger adds up to.", style="green")
+        say("The stored rows match the ledger.", style="green")
         return
     table = new_table("Table", "Key", "Problem", "Column", "Expected", "Found")
     for each in found[:MAX_SHOWN]:
@@ -188,6 +188,6 @@ def _show_differences(found: Sequence[Difference]) -> None:
         add_row(table, each.table, each.key, each.problem, column, each.expected, each.found)
     show_table(table)
     say(
-        f"{count(len(found), 'difference')}; put it right: backup-ledger projections rebuild",
+        f"{count(len(found), 'difference')}; to repair: backup-ledger projections rebuild",
         style="red",
     )

@@ -99,7 +99,7 @@ def opened(ctx: typer.Context, mode: Mode, *, adopt: bool = False) -> Iterator[S
             else None
         )
         if site.is_new and found is not None and found.adopted:
-            note(f"Adopted {count(len(found.adopted), 'older backup')} that stood there")
+            note(f"Adopted {count(len(found.adopted), 'older backup')} that were in the folder")
         yield Session(site, context, found)
     finally:
         site.close()
@@ -174,7 +174,7 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not is_interactive():
-        raise InvalidArgument(f"nobody can be asked here: {question} Give --yes to do it")
+        raise InvalidArgument(f"there is no terminal to ask: {question} Give --yes to do it")
     if not typer.confirm(plain(question), err=True):
         raise CommandError("nothing was done, as you said no")
 

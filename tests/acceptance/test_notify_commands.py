@@ -12,7 +12,7 @@ def test_a_test_message_is_sent_to_each_target(place: Place) -> None:
     with receiving() as receiver:
         targets = f'["{receiver.target}"]'
         said = place.done("notify", "test", BACKUP_LEDGER_NOTIFY_URLS=targets)
-        assert "1 target of 1 took the message" in said.out
+        assert "1 target of 1 accepted the message" in said.out
         assert "a test" in receiver.titles[0]
         receiver.status = 500
         failed = place.run("notify", "test", "--json", BACKUP_LEDGER_NOTIFY_URLS=targets)
@@ -35,5 +35,5 @@ def test_without_targets_it_says_how_to_set_one(place: Place) -> None:
 def test_a_preview_without_news_says_so(place: Place) -> None:
     """Nothing went wrong, and nobody is told."""
     place.done("settings", "set", "1")
-    assert "nothing to tell" in place.done("notify", "preview").out
+    assert "nothing to send" in place.done("notify", "preview").out
     assert place.done("notify", "preview", "--json").json is None

@@ -51,7 +51,7 @@ def test_an_unknown_read_model_is_not_found(place: Place) -> None:
 def test_diff_finds_what_somebody_changed_by_hand(place: Place) -> None:
     """Exit code 3, until a rebuild has put it right."""
     place.done("backup", "create", "one")
-    assert "adds up to" in place.done("projections", "diff").out
+    assert "match the ledger" in place.done("projections", "diff").out
     assert place.json("projections", "diff") == []
     with closing(sqlite3.connect(place.backups / "projections.sqlite")) as connection:
         connection.execute("UPDATE backup_catalog SET size = size + 1")
@@ -62,7 +62,7 @@ def test_diff_finds_what_somebody_changed_by_hand(place: Place) -> None:
     assert (difference["table"], difference["column"]) == ("backup_catalog", "size")
     assert difference["found"] == difference["expected"] + 1
     assert place.run("projections", "diff", "backup_settings").code == 0
-    assert "1 difference; put it right" in place.run("projections", "diff").out
+    assert "1 difference; to repair: backup-ledger" in place.run("projections", "diff").out
     place.done("projections", "rebuild", "backup_catalog")
     assert place.json("projections", "diff") == []
 
@@ -117,7 +117,7 @@ def test_what_a_rebuild_replaced_can_serve_again_and_can_be_dropped(place: Place
     place.done("projections", "rebuild", "backup_catalog")
     kept = place.json("projections", "list")[-1]
     assert (kept["name"], kept["state"], kept["rows"]) == ("backup_catalog@2", "kept", 1)
-    assert "serves again: 1 rows" in place.done("projections", "rollback", "backup_catalog").out
+    assert "is in use again: 1 rows" in place.done("projections", "rollback", "backup_catalog").out
     assert place.json("projections", "diff") == []
     assert "Dropped backup_catalog@2" in place.done("projections", "drop", "backup_catalog@2").out
     assert [each["name"] for each in place.json("projections", "list")] == NAMES

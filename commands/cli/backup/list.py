@@ -163,7 +163,7 @@ def show(ctx: typer.Context, name: NameArgument, as_json: JsonOption = False) ->
             write_json(backup_json(site, backup) | disk_json(site, backup))
             return
         show_facts(_facts(session, backup))
-        say(f"Its story: backup-ledger audit history {shlex.quote(name)}", style="dim")
+        say(f"Its history: backup-ledger audit history {shlex.quote(name)}", style="dim")
 
 
 def _show_unrecorded(session: Session, file: UnrecordedFile, *, as_json: bool) -> None:
