@@ -81,6 +81,21 @@ def create_private(path: Path) -> int:
     return descriptor
 
 
+def take_room(descriptor: int, size: int, path: Path) -> None:
+    """Give a new file its size in bytes, and its room on the disk at once.
+
+    Raises:
+        SQLiteFileError: `NotEnoughSpace` where there is no room.
+    """
+    try:
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+        else:  # macOS has no such call
+            os.truncate(descriptor, size)
+    except OSError as error:
+        raise file_error(error, path) from error
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write a new file, 0600 and durable; nothing is left of it where that fails.
 

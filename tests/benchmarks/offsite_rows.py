@@ -31,6 +31,7 @@ from ledger.events.base import ChangedFields
 from tests.benchmarks.measuring import Rounds, Row, Sizes
 from tests.benchmarks.offsite_sides import (
     MEGABYTE,
+    TOGETHER_ROWS,
     Ours,
     Restic,
     change,
@@ -175,7 +176,9 @@ def _memory_row(name: str, peak_mb: float, about: str) -> Row:
     return row(name, peak_mb, "MB", against, MOST_MEMORY_MB / peak_mb, 1.0)
 
 
-def month(folder: Path, megabytes: int, percent: float) -> list[tuple[int, int, int]]:
+def month(
+    folder: Path, megabytes: int, percent: float, together: int = 1
+) -> list[tuple[int, int, int]]:
     """After each of 30 days: what ours, restic and whole files (zstd and age) take, in bytes."""
     path, ours, restic = folder / DATABASE, Ours(folder / "ours"), Restic(folder / "restic")
     make_database(path, megabytes)
@@ -186,16 +189,20 @@ def month(folder: Path, megabytes: int, percent: float) -> list[tuple[int, int, 
         restic("backup", str(path))
         whole += len(compress(path.read_bytes()))
         days.append((ours.stored(), restic.stored(), whole))
-        change(path, percent, day)
+        change(path, percent, day, together)
     return days
 
 
-def _month(name: str, target: float, percent: float) -> Callable[[Path, Sizes], Row]:
+def _month(
+    name: str, target: float, percent: float, together: int = 1
+) -> Callable[[Path, Sizes], Row]:
+    """The row of 30 days; `together`: of the rows that change, how many are neighbors."""
+
     def measured(folder: Path, sizes: Sizes) -> Row:
         if not _has_restic():
             return row(name, 0.0, "", NO_RESTIC, 0.0, target)
         megabytes = _month_mb(sizes)
-        days = month(folder, megabytes, percent)
+        days = month(folder, megabytes, percent, together)
         ours, restic, _whole = days[-1]
         against = f"restic, 30 days of {megabytes} MB"
         return replace(row(name, ours / MEGABYTE, "MB", against, restic / ours, target), days=days)
@@ -278,6 +285,12 @@ BY_NAME: dict[str, Callable[[Path, Sizes], Row]] = {
     "offsite_month_0.1": _month("offsite_month_0.1", 6.0, 0.1),
     "offsite_month_1": _month("offsite_month_1", 5.0, 1),
     "offsite_month_10": _month("offsite_month_10", 3.0, 10),
+    **{
+        f"offsite_month_{percent}_together": _month(
+            f"offsite_month_{percent}_together", target, percent, TOGETHER_ROWS
+        )
+        for percent, target in ((0.1, 6.0), (1, 5.0), (10, 3.0))
+    },
     "offsite_kept": kept,
     "offsite_collect": collect_many,
     "offsite_unchanged": unchanged,

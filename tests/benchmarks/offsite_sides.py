@@ -45,15 +45,24 @@ def make_database(path: Path, megabytes: int) -> None:
         connection.commit()
 
 
-def change(path: Path, percent: float, day: int) -> None:
-    """So many percent of the rows, anywhere in the table, get another text."""
+TOGETHER_ROWS = 20
+"""What belongs to one case lies together: an application writes it in one go."""
+
+
+def change(path: Path, percent: float, day: int, together: int = 1) -> None:
+    """So many percent of the rows get another text, in runs of `together` neighbors anywhere."""
     random = Random(day)
     with closing(sqlite3.connect(path)) as connection:
         (rows,) = connection.execute("SELECT count(*) FROM notes").fetchone()
-        wanted = max(1, round(rows * percent / 100))
+        wanted = max(1, round(rows * percent / 100 / together))
+        runs = random.sample(range(rows // together), wanted)
         connection.executemany(
             "UPDATE notes SET text = ? WHERE id = ?",
-            [(text(random), each) for each in random.sample(range(1, rows + 1), wanted)],
+            [
+                (text(random), run * together + each)
+                for run in runs
+                for each in range(1, together + 1)
+            ],
         )
         connection.commit()
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from commands.offsite.repository.manifest import ROW_BYTES, ROWS_AT_ONCE
-from commands.sqlite.files import create_private, file_error
+from commands.sqlite.files import create_private, take_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,24 +74,13 @@ def let_go(mapped: mmap.mmap) -> None:
     mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _allocate(descriptor: int, size: int, path: Path) -> None:
-    """Take the room at once: a mapped page without room on the disk would end the process."""
-    try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, size)
-        else:  # pragma: no cover  (macOS)
-            os.truncate(descriptor, size)
-    except OSError as error:
-        raise file_error(error, path) from error
-
-
 @contextmanager
 def mapped_columns(path: Path, count: int) -> Iterator[Columns]:
     """Columns of this many rows; the scratch file is gone at the end."""
     size = max(1, ROW_BYTES * count)
     descriptor = create_private(path)
     try:
-        _allocate(descriptor, size, path)
+        take_room(descriptor, size, path)  # a mapped page without room would end the process
         yield Columns(mmap.mmap(descriptor, size), count)
     finally:
         os.close(descriptor)

@@ -16,7 +16,7 @@ from commands.offsite.repository.seal import Opener, decompress, decompress_whol
 from commands.offsite.worker.jobs import FetchJob, FetchResult
 from commands.offsite.worker.received_packs import ReceivedPacks
 from commands.sqlite.copy_process import RateLimiter
-from commands.sqlite.files import create_private
+from commands.sqlite.files import create_private, take_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,13 +35,14 @@ def fetch_copy(
     Raises:
         RepositoryDamaged: something is not what the ledger recorded; nothing is left.
         WrongKey: no identity fits.
+        NotEnoughSpace: the disk is full, which is found before anything is fetched.
     """
     opener = Opener(job.identities)
     manifest, received = _recorded_manifest(store, job, opener)
     path = Path(job.path)
     descriptor = create_private(path)
     try:
-        os.truncate(descriptor, job.size)
+        take_room(descriptor, job.size, path)
         received_packs = ReceivedPacks(store, job.kept_packs, needed_bytes=job.size)
         writer = _Writer(
             received_packs, manifest, opener, descriptor, RateLimiter(job.bytes_per_second)

@@ -161,10 +161,10 @@ def test_a_clock_that_the_store_refuses_is_called_that(proxy: Proxy) -> None:
         probe_store(store)
 
 
-def test_a_full_disk_under_the_scratch_file_is_said(
+def test_a_full_disk_under_a_new_file_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before a mapped page would end the process."""
+    """Before a mapped page would end the process; and before a fetch receives anything."""
     repository = Repository(tmp_path, IDENTITIES)
     make_sqlite(tmp_path / "a.db", 4096)
 
@@ -177,6 +177,11 @@ def test_a_full_disk_under_the_scratch_file_is_said(
             repository.copy(tmp_path / "a.db")
     assert not (tmp_path / "columns").exists()
     repository.copy(tmp_path / "a.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(NotEnoughSpace, match="no space left"):
+            repository.fetched()
+    assert not (tmp_path / "fetched").exists()
     assert repository.fetched() == (tmp_path / "a.db").read_bytes()
 
 
