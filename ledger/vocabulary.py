@@ -41,12 +41,16 @@ class BackupStatus(StrEnum):
 
 
 class CopyStatus(StrEnum):
-    """Where an off-site copy stands. Nothing but `ok` may be restored from."""
+    """Where an off-site copy stands. Nothing but `ok` may be restored from.
+
+    `detached`: its destination was removed; it is still there, and counts again once that is added.
+    """
 
     COPYING = "copying"
     OK = "ok"
     FAILED = "failed"
     CORRUPT = "corrupt"
+    DETACHED = "detached"
     DELETING = "deleting"
     DELETED = "deleted"
 

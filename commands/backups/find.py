@@ -53,8 +53,20 @@ def find_backup(site: Site, filename: str) -> Backup:
                 f"{filename!r} is in {site.store.folder}, but not in the ledger yet; "
                 "record it: backup-ledger backup reconcile"
             )
+        if _is_elsewhere(site, filename):
+            raise BackupNotFound(
+                f"backup {filename!r} was made in another backups folder of this ledger; run the "
+                "command there, or restore its off-site copy"
+            )
         raise BackupNotFound(
             f"there is no backup {filename!r} in {site.store.folder}; "
             "see: backup-ledger backup list"
         )
     return backup
+
+
+def _is_elsewhere(site: Site, filename: str) -> bool:
+    """Whether another store of this ledger has a backup of the name."""
+    with site.read_models.reading() as connection:
+        backup = backup_named(connection, None, filename)
+    return backup is not None and backup.status != BackupStatus.DELETED

@@ -194,9 +194,9 @@ def _show_remaining(found: Remaining) -> None:
     if not found.holders:
         say("  no older backup is left")
         return
-    say(f"  {count(len(found.holders), 'older copy', 'older copies')}; gone by {_date(found)}")
+    say(f"  {count(len(found.holders), 'older copy', 'older copies')}; {_gone_by(found)}")
     for holder in found.holders:
-        when = "unknown" if holder.gone_by is None else moments.exact(holder.gone_by)
+        when = "stays" if holder.gone_by is None else f"gone by {moments.exact(holder.gone_by)} UTC"
         say(f"  {holder.name}: {when} ({holder.why})", style="dim")
 
 
@@ -216,8 +216,10 @@ def _remaining_json(found: Remaining) -> dict[str, Any]:
     }
 
 
-def _date(found: Remaining) -> str:
-    return "unknown" if found.gone_by is None else f"{moments.exact(found.gone_by)} UTC"
+def _gone_by(found: Remaining) -> str:
+    if found.gone_by is None:
+        return "when the last one is gone is not known"
+    return f"gone by {moments.exact(found.gone_by)} UTC"
 
 
 def _listed(positions: list[int]) -> str:

@@ -10,6 +10,7 @@ from commands.offsite.policy import Policy
 from ledger.append.ledger import Draft
 from ledger.events.offsite import (
     CopyAbandoned,
+    CopyNotFetched,
     DestinationAttached,
     DestinationChanged,
     DestinationRemoved,
@@ -17,7 +18,7 @@ from ledger.events.offsite import (
 from ledger.events.offsite_deletion import CollectFailed
 from ledger.vocabulary import copy_stream, destination_stream
 from projections.queries.locked import open_copies
-from projections.queries.offsite import destination_locked
+from projections.queries.offsite import destination_locked, open_fetches
 
 if TYPE_CHECKING:
     from commands.site.site import Site
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ledger.append.recorder import LockedHead
     from ledger.events.base import ChangedFields
     from projections.folds.offsite_destination import Destination
+
+
+REMOVED = "the destination was removed"
 
 
 def change_destination(
@@ -90,15 +94,31 @@ def remove_destination(site: Site, context: Context, destination: Destination) -
                     destination=each.destination, backup_id=each.backup_id, owner=each.owner
                 ),
                 each.user_id,
-                error_message="the destination was removed",
+                error_message=REMOVED,
             )
             for each in open_copies(locked.connection)
             if each.destination == destination.repository_id
         ]
+        drafts += [
+            Draft(
+                stream,
+                CopyNotFetched(
+                    destination=fetch.destination,
+                    backup_id=fetch.backup_id,
+                    fetch_id=fetch.fetch_id,
+                    reason=fetch.reason,
+                    error_type="removed",
+                ),
+                user_id,
+                error_message=REMOVED,
+            )
+            for stream, user_id, fetch in open_fetches(locked.connection)
+            if fetch.destination == destination.repository_id
+        ]
         if found.collect_id is not None:
             ended = CollectFailed(collect_id=found.collect_id, error_type="removed")
             stream = destination_stream(destination.repository_id)
-            drafts.append(Draft(stream, ended, error_message="the destination was removed"))
+            drafts.append(Draft(stream, ended, error_message=REMOVED))
         removed = DestinationRemoved(name=found.name)
         return [*drafts, Draft(destination_stream(destination.repository_id), removed)]
 

@@ -18,7 +18,7 @@ from ledger.append.leases_and_names import fetch_lease
 from ledger.append.ledger import Draft
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
 from ledger.vocabulary import CopyStatus, copy_stream
-from projections.queries.offsite import copies_of_backup, copy_locked
+from projections.queries.offsite import copies_of_backup, copy_locked, open_fetches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +82,7 @@ def fetch_copy(
     Raises:
         WrongKey: no identity opens it.
         RepositoryDamaged: something there is not what was recorded; nothing is left.
+        CopyUnknown: its destination was removed meanwhile; nothing is left.
         OffsiteError: the store failed; recorded.
     """
     fetch_id, stream = str(uuid4()), copy_stream(copy.copy_id)
@@ -102,10 +103,15 @@ def fetch_copy(
             details = CopyNotFetched(**about, error_type=type(error).__name__)
             message = message_of(error)
             draft = Draft(stream, details, copy.user_id, error_message=message)
-            site.notify(site.ledger.append(context, draft))
+            _end(site, context, fetch_id, draft)
             raise
         fetched = CopyFetched(**about, bytes=received.received_bytes)
-        site.notify(site.ledger.append(context, Draft(stream, fetched, copy.user_id)))
+        if not _end(site, context, fetch_id, Draft(stream, fetched, copy.user_id)):
+            path.unlink(missing_ok=True)
+            raise CopyUnknown(
+                f"copy {copy.copy_id} was being fetched when its destination {destination.name!r} "
+                "was removed, or when this process was taken for dead; try again"
+            )
     return received.received_bytes
 
 
@@ -122,6 +128,19 @@ def _start(site: Site, context: Context, copy: OffsiteCopy, about: dict[str, Any
         return [Draft(copy_stream(copy.copy_id), details, copy.user_id)]
 
     site.notify(site.ledger.decide(context, decide))
+
+
+def _end(site: Site, context: Context, fetch_id: str, outcome: Draft) -> bool:
+    """Record the outcome of a fetch; False where somebody else has recorded its end."""
+
+    def decide(locked: LockedHead) -> list[Draft]:
+        is_open = any(each.fetch_id == fetch_id for _, _, each in open_fetches(locked.connection))
+        return [outcome] if is_open else []
+
+    recorded = site.ledger.decide(context, decide)
+    if recorded:
+        site.notify(recorded)
+    return bool(recorded)
 
 
 def _job(

@@ -37,6 +37,7 @@ from ledger.tree.checkpoint import Checkpoint, open_checkpoint
 from ledger.tree.signed_note import Note, NoteError
 from ledger.tree.tiles import WIDTH, TileError, TilePlace, bundles_between, decode_bundle
 from ledger.vocabulary import LEDGER_STREAM, destination_stream
+from projections.folds.offsite_destination import OPTION
 from projections.queries.offsite import all_destinations
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from commands.offsite.repository.stores import ObjectStore
     from ledger.tree.signed_note import VerifierKey
+    from projections.folds.offsite_destination import Destination
 
 LEDGER_FILE = "ledger.sqlite"
 PROJECTIONS_FILE = "projections.sqlite"
@@ -72,11 +74,13 @@ def recover_ledger(
     public_key: str | None = None,
     kept: Sequence[bytes] = (),
     options: Mapping[str, str] | None = None,
+    credentials: Mapping[str, str] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Recovered:
     """Make the ledger of a repository again in a new folder.
 
     `kept`: checkpoints that were kept elsewhere, or witnessed: what is there must continue them.
+    `options`: of the store, without secrets; recorded. `credentials`: with them; never recorded.
 
     Raises:
         RepositoryForked: it does not, so it is older, or another history; nothing was made.
@@ -88,7 +92,7 @@ def recover_ledger(
         raise DestinationRefused(f"{into} is not a folder; give a new folder with --into")
     if into.exists() and any(into.iterdir()):
         raise DestinationRefused(f"{into} is not empty; give a new folder with --into")
-    store = open_store(url, options)
+    store = open_store(url, {**(options or {}), **(credentials or {})})
     repository = parse_repository(store.get(REPOSITORY), store.place)
     key = None if public_key is None else parse_public_key(public_key)
     opener, skipped = Opener(identities), []
@@ -101,7 +105,10 @@ def recover_ledger(
             continue
         _require_continues(records, checkpoint, _same_log(kept, checkpoint, key), store.place)
         _write_ledger(into, repository.ledger_id, repository.created_at, records)
-        names = _record_recovery(into, url, repository.repository_id, checkpoint, public_key)
+        found_at = {"url": url} | {
+            f"{OPTION}{name}": each for name, each in (options or {}).items()
+        }
+        names = _record_recovery(into, found_at, repository.repository_id, checkpoint, public_key)
         root = checkpoint.root.hex()
         return Recovered(
             repository.ledger_id, checkpoint.size, root, key is not None, into, names, skipped
@@ -217,11 +224,16 @@ def _write_ledger(into: Path, ledger_id: str, created_at: str, published: Publis
 
 
 def _record_recovery(
-    into: Path, url: str, repository_id: str, checkpoint: Checkpoint, public_key: str | None
+    into: Path,
+    found_at: Mapping[str, str],
+    repository_id: str,
+    checkpoint: Checkpoint,
+    public_key: str | None,
 ) -> list[str]:
     """The first facts of the recovered ledger; its destinations are only read from now on.
 
-    The destination that it was read from is where it was found, which may be another place.
+    The destination that it was read from is where it was found, which may be another place
+    (`found_at`: its URL, and the store's options), and is recorded as such.
     """
     # Whatever else is configured here is not about this ledger.
     configuration = Configuration(
@@ -238,7 +250,7 @@ def _record_recovery(
         recovered = LedgerRecovered(
             size=checkpoint.size,
             root=checkpoint.root.hex(),
-            url=url,
+            url=found_at["url"],
             signed=public_key is not None,
             public_key=public_key,
         )
@@ -246,10 +258,21 @@ def _record_recovery(
         for each in live:
             detached = DestinationDetached(name=each.name, reason="the ledger was recovered")
             drafts.append(Draft(destination_stream(each.repository_id), detached))
-            if each.repository_id == repository_id and each.url != url:
-                moved = DestinationChanged(before={"url": each.url}, after={"url": url})
-                drafts.append(Draft(destination_stream(each.repository_id), moved))
+            if each.repository_id == repository_id:
+                drafts += _moved(each, found_at)
         site.notify(site.ledger.append(site.context(operator()), *drafts))
         return [each.name for each in live]
     finally:
         site.close()
+
+
+def _moved(destination: Destination, found_at: Mapping[str, str]) -> list[Draft]:
+    """The fact that a destination is elsewhere, or reached in another way; none where it is not."""
+    recorded = {f"{OPTION}{name}": str(value) for name, value in destination.options.items()}
+    recorded["url"] = destination.url
+    after = {name: value for name, value in found_at.items() if recorded.get(name) != value}
+    if not after:
+        return []
+    before = {name: recorded.get(name) for name in after}
+    moved = DestinationChanged(before=dict(before), after=dict(after))
+    return [Draft(destination_stream(destination.repository_id), moved)]

@@ -13,7 +13,13 @@ from commands.offsite.index_folder import published_size
 from ledger.events.offsite import CopyCompleted
 from ledger.vocabulary import CopyStatus, copy_stream
 from projections.queries.audit import AuditFilter, matching_positions
-from projections.queries.offsite import LIVE, copies_at, copies_of_backup
+from projections.queries.offsite import (
+    LIVE,
+    all_destinations,
+    copies_at,
+    copies_of_backup,
+    deleted_pack_bytes,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,9 +34,9 @@ if TYPE_CHECKING:
 class DestinationStatus:
     """Where one destination stands.
 
-    `missing`: good backups that are here and not there, oldest first. `sent_bytes`: of all copies
-    that are there; what they share was sent once. `ledger_size`: how many records are published
-    there; None where none are. `deleting`: copies that are condemned and still there.
+    `missing`: good backups that are here and not there, oldest first. `stored_bytes`: what all
+    copies ever sent, less the packs that were deleted. `ledger_size`: how many records are
+    published there; None where none are. `deleting`: copies that are condemned and still there.
     `append_only`: this machine's credentials may not delete there.
     """
 
@@ -38,6 +44,7 @@ class DestinationStatus:
     copies: list[OffsiteCopy]
     corrupt: list[OffsiteCopy]
     missing: list[Backup]
+    stored_bytes: int
     ledger_size: int | None = None
     deleting: list[OffsiteCopy] = field(default_factory=list)
     append_only: bool = False
@@ -59,10 +66,6 @@ class DestinationStatus:
         moments = [each.completed_at for each in self.copies if each.completed_at is not None]
         return max(moments, default=None)
 
-    @property
-    def sent_bytes(self) -> int:
-        return sum(each.sent_bytes or 0 for each in self.copies)
-
 
 @dataclass(frozen=True, slots=True)
 class PlacedCopy:
@@ -74,13 +77,13 @@ class PlacedCopy:
 
 
 def placed_copies(site: Site, backup: Backup) -> list[PlacedCopy]:
-    """The copies of a backup that are there, damaged ones too, oldest first."""
-    places = {each.repository_id: each for each in live_destinations(site)}
+    """The copies of a backup that are there, oldest first; also damaged and detached ones."""
     with site.read_models.reading() as connection:
+        places = {each.repository_id: each for each in all_destinations(connection)}
         copies = [
             each
             for each in copies_of_backup(connection, backup.backup_id)
-            if each.status in LIVE and each.destination in places
+            if each.status in (*LIVE, CopyStatus.DETACHED)
         ]
     return [
         PlacedCopy(places[each.destination], each, _completed_at_position(site, each))
@@ -104,11 +107,15 @@ def destination_status(site: Site, destination: Destination) -> DestinationStatu
     with site.read_models.reading() as connection:
         copies = copies_at(connection, destination.repository_id)
     missing = missing_backups(site, destination) if site.has_store else []
+    with site.ledger.engine.connect() as connection:
+        deleted = deleted_pack_bytes(connection, destination.repository_id)
+    sent = sum(each.sent_bytes or 0 for each in copies)
     return DestinationStatus(
         destination,
         [each for each in copies if each.status == CopyStatus.OK],
         [each for each in copies if each.status == CopyStatus.CORRUPT],
         missing,
+        max(0, sent - deleted),
         published_size(site, destination) if site.has_store else None,
         [each for each in copies if each.status == CopyStatus.DELETING],
         is_append_only(site, destination),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from commands.offsite.destinations import open_session
-from commands.offsite.errors import ObjectMissing, RepositoryDamaged
+from commands.offsite.errors import ObjectMissing, RepositoryDamaged, WrongKey
 from commands.offsite.fetch import fetch_copy
 from commands.offsite.pack_drafts import pack_drafts
 from commands.offsite.repository.layout import (
@@ -51,12 +51,16 @@ READS_CONTENT: tuple[CopyLevel, ...] = ("integrity", "drill")
 
 @dataclass(frozen=True, slots=True)
 class CheckedCopy:
-    """What was found; `problem` is None where all is well."""
+    """What was found; `problem` is None where all is well.
+
+    `unopened`: no identity that was given opens it, so nothing is known of it, or recorded.
+    """
 
     destination: Destination
     copy: OffsiteCopy
     level: CopyLevel
     problem: str | None
+    unopened: bool = False
 
 
 def verify_copies(
@@ -76,7 +80,7 @@ def verify_copies(
     Raises:
         RepositoryForked: it is not ours.
         DestinationUnreachable: the store failed; what was not looked at is not recorded.
-        WrongKey: a level that reads content has no identity that fits.
+        WrongKey: a level that reads content has no identity at all.
     """
     with site.read_models.reading() as connection:
         live = copies_at(connection, destination.repository_id, LIVE)
@@ -113,9 +117,15 @@ def verify_chosen(
             on_progress(done, len(chosen))
         problem = look.problem(copy)
         if problem is None and level in READS_CONTENT:
-            problem = _content_problem(
-                site, context, destination, copy, level, identities, on_fetch
-            )
+            try:
+                problem = _content_problem(
+                    site, context, destination, copy, level, identities, on_fetch
+                )
+            except WrongKey as error:
+                if not identities:
+                    raise
+                yield CheckedCopy(destination, copy, level, str(error), unopened=True)
+                continue
             if problem is not None:
                 record_bad_packs(site, context, destination, copy)
         _record_packs(site, context, destination, look)

@@ -63,7 +63,7 @@ class StatusShape(Shape):
             corrupt=len(found.corrupt),
             missing=len(found.missing),
             newest_copy_at=found.newest_copy_at,
-            stored_bytes=found.sent_bytes,
+            stored_bytes=found.stored_bytes,
             append_only=found.append_only,
             condemned_copies=len(found.deleting),
             condemned_packs=found.condemned_packs,

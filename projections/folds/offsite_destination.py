@@ -28,6 +28,8 @@ from ledger.records.record import Event
 
 STATED = ("versioned", "lock_days", "noncurrent_days")
 """What only the operator knows of a bucket; everything else that changes is a setting."""
+OPTION = "option_"
+"""What the name of a store's option begins with in a change; the rest is the option's own name."""
 ALARMS = ("RepositoryForked", "RepositoryAhead")
 """Ends of deleting that do not pass by themselves."""
 
@@ -116,9 +118,19 @@ def _collected(destination: Destination, event: Event, details: Any) -> None:
 
 def _changed(destination: Destination, details: DestinationChanged) -> None:
     destination.url = str(details.after.get("url") or destination.url)
+    options = {
+        name.removeprefix(OPTION): value
+        for name, value in details.after.items()
+        if name.startswith(OPTION)
+    }
+    destination.options = destination.options | options
     stated = {name: value for name, value in details.after.items() if name in STATED}
     destination.stated = destination.stated | stated
-    kept = {name: value for name, value in details.after.items() if name not in (*STATED, "url")}
+    kept = {
+        name: value
+        for name, value in details.after.items()
+        if name not in (*STATED, "url") and not name.startswith(OPTION)
+    }
     destination.settings = destination.settings | kept
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, case, exists, select
 
 from ledger.append.batched import batched
 from ledger.append.erasing.stand_ins import StandIns
 from ledger.append.tables import events
 from ledger.events.offsite import CopyFetched, CopyFetchStarted, CopyNotFetched
-from ledger.events.offsite_deletion import CollectStarted, CopyDeletionStarted, PacksCondemned
+from ledger.events.offsite_deletion import (
+    CollectStarted,
+    CopyDeletionStarted,
+    PacksCondemned,
+    PacksDeleted,
+)
 from ledger.records.record import decode_event
 from ledger.vocabulary import BackupStatus, CopyStatus, copy_stream, destination_stream
 from projections.folds.backup import Backup
@@ -34,6 +39,22 @@ _RECORD = events.c["stream", "stream_version", "record"]
 LIVE = (CopyStatus.OK, CopyStatus.CORRUPT)
 """Copies whose packs and manifest must stay."""
 
+_STATUS = case(
+    (
+        and_(offsite_destinations.c.status == "removed", copies.c.status.in_(LIVE)),
+        CopyStatus.DETACHED,
+    ),
+    else_=copies.c.status,
+)
+"""A copy's own events do not say that its destination was removed."""
+_COPIES = select(
+    *(column for column in copies.c if column.name != "status"), _STATUS.label("status")
+).join(
+    offsite_destinations,
+    offsite_destinations.c.repository_id == copies.c.destination,
+    isouter=True,
+)
+
 COPIED = (CopyStatus.OK, CopyStatus.COPYING)
 HANDLED = (*COPIED, CopyStatus.DELETING, CopyStatus.DELETED)
 """What was deleted there, as by retention, is not copied again."""
@@ -51,9 +72,9 @@ def copies_at(
     connection: Connection, repository_id: str, statuses: Collection[str] | None = None
 ) -> list[OffsiteCopy]:
     """Copies of a destination, oldest first; of any status for None."""
-    statement = select(copies).where(copies.c.destination == repository_id)
+    statement = _COPIES.where(copies.c.destination == repository_id)
     if statuses is not None:
-        statement = statement.where(copies.c.status.in_(statuses))
+        statement = statement.where(_STATUS.in_(statuses))
     rows = connection.execute(statement.order_by(copies.c.position))
     return [OffsiteCopy(**row) for row in rows.mappings()]
 
@@ -61,7 +82,7 @@ def copies_at(
 def copies_of_backup(connection: Connection, backup_id: str) -> list[OffsiteCopy]:
     """Every copy of a backup, oldest first."""
     rows = connection.execute(
-        select(copies).where(copies.c.backup_id == backup_id).order_by(copies.c.position)
+        _COPIES.where(copies.c.backup_id == backup_id).order_by(copies.c.position)
     )
     return [OffsiteCopy(**row) for row in rows.mappings()]
 
@@ -70,7 +91,7 @@ def copies_with_ids(connection: Connection, copy_ids: Collection[str]) -> dict[s
     """Those of these copies that are known, at whatever destination."""
     found: dict[str, OffsiteCopy] = {}
     for batch in batched(sorted(copy_ids)):
-        rows = connection.execute(select(copies).where(copies.c.copy_id.in_(batch)))
+        rows = connection.execute(_COPIES.where(copies.c.copy_id.in_(batch)))
         found |= {row["copy_id"]: OffsiteCopy(**row) for row in rows.mappings()}
     return found
 
@@ -115,6 +136,19 @@ def condemned_packs(connection: Connection, repository_id: str) -> set[str]:
         assert isinstance(details, PacksCondemned)
         found.update(details.packs)
     return found
+
+
+def deleted_pack_bytes(connection: Connection, repository_id: str) -> int:
+    """Bytes of the packs that were deleted at a destination, as the ledger has it."""
+    rows = connection.execute(
+        select(*_RECORD).where(
+            events.c.stream == destination_stream(repository_id),
+            events.c.event_type == PacksDeleted.event_type,
+        )
+    ).all()
+    stand_ins = StandIns(connection)
+    found = [decode_event(stand_ins.record(*row)).details for row in rows]
+    return sum(each.bytes for each in found if isinstance(each, PacksDeleted) and each.part == 1)
 
 
 def repositories_collected(connection: Connection) -> list[str]:

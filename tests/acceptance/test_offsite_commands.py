@@ -124,7 +124,7 @@ def test_verify_ends_with_3_where_it_finds_something(keyed: Place) -> None:
         (["file:///tmp/x"], 2, "to whom"),
         (["file:///tmp/x", "--recipient", "age1nonsense", "--one-recipient"], 2, "not an age"),
         (["file:///tmp/x", "--clear", "--option", "secret_access_key=x"], 2, "is a secret"),
-        (["file:///proc/nothing/app", "--clear"], 1, "cannot make"),
+        (["file:///proc/nothing/app", "--clear"], 1, "no folder /proc/nothing"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_added_is_said_and_nothing_is_recorded(

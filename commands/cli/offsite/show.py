@@ -113,6 +113,12 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
             say(f"  {len(each.missing)} of {total} backups are not off-site yet (newest {age})")
         if each.corrupt:
             say(f"  {count(len(each.corrupt), 'copy', 'copies')} damaged there", style="red")
+        if not each.destination.is_attached:
+            say(
+                "  this ledger only reads there; if no other machine copies there any more: "
+                f"backup-ledger offsite attach {each.destination.name}",
+                style="yellow",
+            )
         _say_condemned(each, now)
     if not found:
         say("There is no off-site destination; see: backup-ledger offsite add --help")

@@ -59,7 +59,7 @@ def verify(
 ) -> None:
     """Check what is off-site.
 
-    The exit code is 3 if something is damaged.
+    The exit code is 3 if something is damaged, or if no given key opens a copy.
 
     \b
     Examples:
@@ -126,5 +126,6 @@ def _say(checked: list[CheckedCopy], what: str) -> None:
     bad = [each for each in checked if each.problem]
     for each in bad:
         say(f"{each.copy.filename} at {each.destination.name}: {each.problem}", style="red")
-    good = len(checked) - len(bad)
-    say(f"{count(good, 'copy', 'copies')} good ({what}), {len(bad)} damaged")
+    good, unopened = len(checked) - len(bad), sum(each.unopened for each in bad)
+    text = f"{count(good, 'copy', 'copies')} good ({what}), {len(bad) - unopened} damaged"
+    say(f"{text}, {unopened} not looked at" if unopened else text)

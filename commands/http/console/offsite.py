@@ -58,7 +58,7 @@ class Card:
     @property
     def share_percent(self) -> int | None:
         """What is stored, of what whole copies would take."""
-        return round(100 * self.found.sent_bytes / self.whole_bytes) if self.whole_bytes else None
+        return round(100 * self.found.stored_bytes / self.whole_bytes) if self.whole_bytes else None
 
 
 class Tonight(NamedTuple):

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from commands.offsite.errors import DeletionForbidden, DestinationUnreachable, ObjectMissing
 from commands.offsite.repository.stores import StoredObject
-from commands.sqlite.files import create_private, flush_directory
+from commands.sqlite.files import create_private, flush_directory, missing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,16 +32,20 @@ class FolderStore:
         return str(self.root)
 
     def make_root(self) -> None:
-        """Make the folder, 0700, where it is not there.
+        """Make the folder, 0700, where it is not there; never one above it.
 
         Raises:
             DestinationUnreachable: it cannot be made.
         """
+        if (above := missing_folder(self.root)) is not None:
+            raise DestinationUnreachable(
+                f"there is no folder {above}, so {self.root} is not made: is it mounted, and the "
+                "path right? Make the folder first if you mean it"
+            )
         try:
-            missing = [each for each in (self.root, *self.root.parents) if not each.exists()]
-            for folder in reversed(missing):
-                folder.mkdir(mode=0o700, exist_ok=True)
-                flush_directory(folder.parent)
+            if not self.root.exists():
+                self.root.mkdir(mode=0o700, exist_ok=True)
+                flush_directory(self.root.parent)
         except OSError as error:
             raise self._failed("make", self.root, error) from error
 

@@ -72,8 +72,11 @@ def _repair(
     destination = find_destination(site, name)  # packs that were found damaged since
     made = _good_copy(site, destination, corrupt)
     if made is None:
-        if backup is None or backup.status != BackupStatus.OK or not _is_here(site, backup):
+        if backup is None or backup.status != BackupStatus.OK:
             return Repaired(corrupt, None, "its backup is not here any more")
+        if backup.store != site.store.store_id:
+            reason = "its backup is in another backups folder of this ledger; repair it from there"
+            return Repaired(corrupt, None, reason)
         try:
             made = copy_backup(site, context, destination, backup, told)
         except (DestinationUnreachable, RepositoryForked):
@@ -83,10 +86,6 @@ def _repair(
     if not _delete(site, context, destination, corrupt, made):
         return Repaired(corrupt, made, "it is being fetched, and goes next time")
     return Repaired(corrupt, made)
-
-
-def _is_here(site: Site, backup: Backup) -> bool:
-    return backup.store == site.store.store_id
 
 
 def _good_copy(site: Site, destination: Destination, corrupt: OffsiteCopy) -> OffsiteCopy | None:

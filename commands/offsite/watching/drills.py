@@ -46,9 +46,10 @@ def check_due(site: Site, context: Context, stop: Callable[[], bool]) -> None:
             ):
                 if checked.problem is not None:
                     logger.error(
-                        "copy of %s at %s is damaged: %s",
+                        "copy of %s at %s %s: %s",
                         checked.copy.filename,
                         destination.name,
+                        "was not looked at" if checked.unopened else "is damaged",
                         checked.problem,
                     )
         except CopyStopped:

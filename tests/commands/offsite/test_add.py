@@ -11,6 +11,7 @@ from commands.offsite.add import add_destination
 from commands.offsite.errors import (
     DestinationConflict,
     DestinationRefused,
+    DestinationUnreachable,
     RepositoryForked,
     WrongKey,
 )
@@ -86,6 +87,14 @@ def test_another_tools_folder_is_refused(make_offsite: MakeOffsite) -> None:
     with pytest.raises(DestinationConflict, match=r"precious\.txt"):
         offsite.add()
     assert [path.name for path in offsite.folder.iterdir()] == ["precious.txt"]
+
+
+def test_a_folder_is_made_only_in_one_that_is_there(offsite: Offsite, tmp_path: Path) -> None:
+    """A typing error would begin a destination on the wrong disk."""
+    missing = tmp_path / "mnt" / "nsa"
+    with pytest.raises(DestinationUnreachable, match=f"there is no folder {tmp_path}/mnt"):
+        offsite.add(name="other", url=f"file://{missing}/app")
+    assert not (tmp_path / "mnt").exists()
 
 
 def test_a_copied_repository_is_not_another_destination(offsite: Offsite, tmp_path: Path) -> None:

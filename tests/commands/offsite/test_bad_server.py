@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from commands.offsite.copy_all import copy_missing
+from commands.offsite.destinations import find_destination
 from commands.offsite.errors import (
     DestinationUnreachable,
     OffsiteError,
@@ -27,6 +28,8 @@ from commands.offsite.repository.bucket_store import BucketStore
 from commands.offsite.repository.index import Index
 from commands.offsite.verify import verify_copies
 from commands.restore.from_copy import restore_from_copy
+from commands.site.configuration import Configuration
+from commands.site.opening import open_site
 from commands.sqlite.errors import NotEnoughSpace
 from ledger.events.offsite import DestinationAdded
 from tests.commands.offsite.buckets import ACCESS, BUCKET, SECRET, credentials, options_of
@@ -119,9 +122,15 @@ def test_everything_works_at_a_bad_server(
         cloud.nas.url,
         tmp_path / "new",
         identities=IDENTITIES[1:],
-        options=options_of(server) | credentials(),
+        options=options_of(elsewhere := server.replace("127.0.0.1", "localhost")),
+        credentials=credentials(),
     )
     assert found.destinations == ["nas"]
+    site = open_site(Configuration(backups=tmp_path / "new"), "read")
+    assert find_destination(site, "nas").options == cloud.nas.options | options_of(elsewhere)
+    site.close()
+    for secret in credentials().values():
+        assert secret.encode() not in (tmp_path / "new" / "ledger.sqlite").read_bytes()
 
 
 def test_another_ledgers_prefix_in_a_bucket_is_refused(

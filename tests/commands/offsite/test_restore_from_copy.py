@@ -9,12 +9,14 @@ import pytest
 from commands.backups.delete import delete_backup
 from commands.errors import BackupNotFound
 from commands.offsite import fetch as fetching
+from commands.offsite.change import remove_destination
 from commands.offsite.errors import CopyUnknown, RepositoryDamaged, WrongKey
 from commands.offsite.repository.layout import manifest_path
 from commands.offsite.repository.opening import open_store
 from commands.offsite.repository.seal import new_identity
+from commands.offsite.status import placed_copies
 from commands.offsite.worker.fetch import fetch_copy
-from commands.offsite.worker.jobs import FetchJob
+from commands.offsite.worker.jobs import FetchJob, FetchResult
 from commands.offsite.worker.received_packs import ReceivedPacks
 from commands.restore.from_copy import plan_fetch, restore_from_copy
 from ledger.events.offsite import CopyFetched, CopyNotFetched
@@ -55,6 +57,34 @@ def test_the_database_comes_back_whatever_became_of_the_backup(offsite: Offsite,
     assert len(offsite.world.recorded(RestoreCompleted)) == 1
     assert any(name.startswith("pre_restore") for name in offsite.world.files())
     assert offsite.world.staged() == []
+
+
+def test_a_destination_that_is_removed_ends_its_fetches_and_keeps_its_copies(
+    offsite: Offsite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They are detached: there, and not restored from until the destination is added again."""
+    backup, nas, world = offsite.backup("one"), offsite.nas, offsite.world
+    offsite.copy(backup)
+
+    def removing(job: FetchJob, *_: object) -> FetchResult:
+        result = fetch_copy(open_store(job.url), job, nothing)
+        remove_destination(world.site, world.context(), nas)
+        return result
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fetching, "run_fetch", removing)
+        with pytest.raises(CopyUnknown, match="when its destination 'nas' was removed"):
+            restore(offsite, to=tmp_path / "look.db")
+    assert [each.error_type for each in world.recorded(CopyNotFetched)] == ["removed"]
+    assert world.recorded(CopyFetched) == []
+    assert world.staged() == []
+    (placed,) = placed_copies(world.site, backup)
+    assert (placed.destination.name, placed.copy.status) == ("nas", "detached")
+    with pytest.raises(CopyUnknown, match="has no good copy anywhere"):
+        restore(offsite, to=tmp_path / "look.db")
+    offsite.add()
+    assert [each.copy.status for each in placed_copies(world.site, backup)] == ["ok"]
+    restore(offsite, to=tmp_path / "look.db")
 
 
 def test_a_copy_is_restored_elsewhere_without_touching_the_database(

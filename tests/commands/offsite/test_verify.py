@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from commands.offsite.copy_all import copy_missing
-from commands.offsite.errors import DestinationUnreachable, RepositoryDamaged
+from commands.offsite.errors import DestinationUnreachable, RepositoryDamaged, WrongKey
 from commands.offsite.repository.layout import manifest_path, pack_list_path
+from commands.offsite.repository.seal import new_identity, recipient_of
+from commands.offsite.upkeep.recipients import add_recipient
 from commands.offsite.verify import verify_copies
 from commands.restore.from_copy import restore_from_copy
 from ledger.events.offsite import CopyCorrupt, CopyVerified, PacksFound, PacksMissing
@@ -136,3 +138,22 @@ def test_parts_cover_everything_once(offsite: Offsite) -> None:
         found = verify_copies(world.site, world.context(), offsite.nas, "listed", part=(part, 4))
         seen += [each.copy.copy_id for each in found]
     assert sorted(seen) == sorted(each.copy_id for each in offsite.copies())
+
+
+def test_a_copy_that_no_key_given_opens_is_named_and_the_others_are_looked_at(
+    offsite: Offsite,
+) -> None:
+    """Nothing is recorded of it: it may be whole. Without any key nothing could be looked at."""
+    world = offsite.world
+    third = new_identity()
+    offsite.copy(offsite.backup("one"))
+    add_recipient(world.site, world.context(), offsite.nas, recipient_of(third), identities=[third])
+    offsite.copy(offsite.backup("two"))
+    with pytest.raises(WrongKey, match="give the identity"):
+        list(verify_copies(world.site, world.context(), offsite.nas, "integrity"))
+    found = verify_copies(world.site, world.context(), offsite.nas, "integrity", identities=[third])
+    first, second = found
+    assert (first.unopened, second.unopened, second.problem) == (True, False, None)
+    assert "no identity given opens" in str(first.problem)
+    assert [each.status for each in offsite.copies()] == ["ok", "ok"]
+    assert len(world.recorded(CopyVerified)) == 1

@@ -243,7 +243,7 @@ def _checked(found: dict[str, Any], _caller: Caller) -> Outcome:
     bad = [each for each in copies if not each["ok"]]
     lines = [f"{each['filename']} at {each['destination']}: {each['problem']}" for each in bad]
     if bad:
-        text = f"{len(bad)} of {count(len(copies), 'copy', 'copies')} damaged."
+        text = f"{len(bad)} of {count(len(copies), 'copy', 'copies')} damaged, or not opened."
         return Outcome(text, "bad", (), tuple(lines[:MAX_SHOWN]))
     if not copies:
         return Outcome("No copy is due to be checked.")

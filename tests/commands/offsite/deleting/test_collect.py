@@ -22,6 +22,7 @@ from commands.offsite.errors import (
 )
 from commands.offsite.fetch import newest_copy
 from commands.offsite.repository.folder_store import FolderStore
+from commands.offsite.status import destination_statuses
 from ledger.append.leases_and_names import all_leases
 from ledger.append.tables import events
 from ledger.events.offsite_deletion import (
@@ -305,6 +306,10 @@ def test_a_removed_destination_is_not_collected_and_resumes_when_added_again(
     assert deleting.offsite.nas.condemned == condemned
     deleting.collect()
     assert deleting.offsite.nas.condemned == {}
+    (status,) = destination_statuses(world.site)
+    listed = sum(each.size for each in deleting.offsite.store.list("packs/"))
+    live = [each for each in deleting.offsite.copies() if each.status == "ok"]
+    assert listed < status.stored_bytes < listed * 1.2 + sum(each.size or 0 for each in live)
     assert not attach_destination(world.site, world.context(), deleting.offsite.nas)
 
 
