@@ -62,6 +62,29 @@ def test_a_database_in_use_is_backed_up_looked_into_and_put_back(keyed: Place) -
     assert (kept["kind"], kept["cipher"], kept["condition"]) == ("pre_restore", "sqlcipher", "ok")
 
 
+def test_encrypted_databases_are_compared_and_put_back_in_part_and_without_the_ledger(
+    keyed: Place,
+) -> None:
+    """With their key, as plain ones are."""
+    keyed.json("backup", "create", "first")
+    with closing(opened(keyed.database)) as connection:
+        connection.execute("UPDATE cases SET title = 'changed' WHERE id = 3")
+        connection.execute("DELETE FROM accounts WHERE id = 7")
+    tables = {each["name"]: each for each in keyed.json("backup", "diff", "first")["tables"]}
+    assert tables["cases"]["changed"] == 1
+    assert tables["accounts"]["removed"] == 1
+    keyed.done("backup", "restore", "first", "--table", "cases", "--exact", "--yes")
+    assert "changed" not in secret_titles(keyed.database)
+    assert total_of(keyed.database) == TOTAL - 1_000
+
+    digest = keyed.json("backup", "show", "first")["sha256"]
+    for each in keyed.backups.glob("*.sqlite*"):
+        each.unlink()
+    argv = ("backup", "restore", "first.db", "--without-ledger", "--sha256", digest, "--yes")
+    keyed.done(*argv)
+    assert total_of(keyed.database) == TOTAL
+
+
 def test_without_a_key_a_backup_is_kept_and_says_unchecked(keyed: Place) -> None:
     """It is looked into once the key is there; until then only its digest is checked."""
     made = keyed.done("backup", "create", "first", **{KEY_FILE: None})
