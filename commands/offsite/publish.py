@@ -44,7 +44,10 @@ def publish_ledger(site: Site, destination: Destination) -> int:
     """
     key_path = site.configuration.checkpoint_key
     if key_path is None:
-        raise DestinationRefused("the ledger was not published: checkpoint_key is not set")
+        raise DestinationRefused(
+            "checkpoint_key is not set; set it to the key of the machine that this one replaces, "
+            "or to a new one: backup-ledger audit keygen NAME --out FILE"
+        )
     with _lease(site, destination):
         store = open_session(site, destination)
         folder = site.configuration.checkpoint_folder

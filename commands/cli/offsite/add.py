@@ -12,7 +12,7 @@ from commands.cli.offsite.options import IdentityOption, identities_in, require_
 from commands.cli.offsite.policy import with_policy
 from commands.cli.options import JsonOption
 from commands.cli.session import is_interactive, opened
-from commands.reporting.terminal import note, plain, say, show_facts, write_json
+from commands.reporting.terminal import note, plain, say, write_json
 
 if TYPE_CHECKING:
     from commands.offsite.add import AddedDestination, NewDestination
@@ -201,7 +201,8 @@ def _show_sheet(site: Site, wanted: NewDestination, added: AddedDestination) -> 
         facts.append(("encryption", "NONE: anyone with access to the place can read every backup"))
     facts += [("can be read by", recipient) for recipient in wanted.recipients]
     facts.append(("without us", "README.txt there: Python 3, age and zstd are enough"))
-    show_facts(facts)
+    for name, value in facts:  # no key is broken into lines: it is copied, or read by a program
+        say(f"{name:<15} {value}")
     if not added.probe["deletes"]:
         note("These credentials may not delete there: old copies stay until others delete them.")
     if not wanted.url.startswith("file:"):
