@@ -90,7 +90,7 @@ def test_numbers_in_a_list_stay() -> None:
 def test_a_file_name_stays_where_it_is_not_to_go() -> None:
     """It is named for each backup, in lists as well."""
     applied, deleted = event(draft(RetentionApplied)), event(draft(BackupDeleted))
-    assert file_names_of(applied) == {BACKUP: NAME}
+    assert file_names_of(applied) == file_names_of(deleted) == {BACKUP: NAME}
     assert kept_of(applied, {})["details"]["deleted"][0]["filename"] == NAME
     assert kept_of(applied, NEW_NAMES)["details"]["deleted"][0]["filename"] == erased_name(BACKUP)
     assert kept_of(deleted, {})["details"]["filename"] == NAME
@@ -115,12 +115,15 @@ def test_redactions_are_found_among_all_records_from_the_first() -> None:
     held, paused = event(draft(HoldPlaced)), event(draft(SchedulePaused, note="in Rome"))
     first = event(draft(RecordRedacted, **_facts(redaction_of(held, 1))))
     second = event(draft(RecordRedacted, **_facts(redaction_of(first, 3))))
-    records = [b"", encode_event(paused), b"", encode_event(second)]
+    records = [b"", encode_event(paused), b"", encode_event(second), encode_event(paused)]
     found = redacted_among(records)
     assert sorted(found) == [1, 3]
     assert decode_event(found[1][1]).details.to_facts()["reason"] == ERASED
     assert found[1][0].ticket == ERASED
     assert redacted_among([b"", encode_event(paused)]) == {}
+    own, later = (event(draft(RecordRedacted, **_facts(redaction_of(held, at)))) for at in (1, 2))
+    for forged in (own, later):  # a redaction speaks of what came before it, and of nothing else
+        assert redacted_among([encode_event(forged), encode_event(held)]) == {}
 
 
 def _facts(details: RecordRedacted) -> dict[str, Any]:
