@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from commands.health.finding import Finding, named
 from commands.reporting.humanize import count, relative
 from ledger.vocabulary import CopyStatus
-from projections.queries.offsite import all_destinations, backups_without_copy, copies_at
+from projections.queries.offsite import (
+    all_destinations,
+    backups_without_copy,
+    copies_at,
+    newest_attempt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,10 +50,21 @@ def _facts(site: Site, connection: Connection, destination: Destination) -> dict
             (each.completed_at for each in good if each.completed_at), default=None
         ),
         "collect_problem": destination.collect_problem,
+        **_last_failure(connection, destination),
         "corrupt": [each.filename for each in corrupt],
         "missing": len(missing),
         "oldest_missing_at": missing[0].created_at if missing else None,
         "newest_missing_at": missing[-1].created_at if missing else None,
+    }
+
+
+def _last_failure(connection: Connection, destination: Destination) -> dict[str, Any]:
+    """When and why the last copy failed; None where it did not."""
+    last = newest_attempt(connection, destination.repository_id)
+    has_failed = last is not None and last.status == CopyStatus.FAILED
+    return {
+        "failed_at": last.started_at if last is not None and has_failed else None,
+        "failure": last.problem if last is not None and has_failed else None,
     }
 
 
@@ -77,6 +93,15 @@ def offsite_findings(look: Look) -> Iterator[Finding]:
                 "offsite",
                 f"nothing is copied to {name}: this ledger only reads there",
                 f"if no other machine uses it any more: backup-ledger offsite attach {name}",
+            )
+        elif each["failed_at"] is not None:
+            failed = relative(each["failed_at"], look.now)
+            yield Finding(
+                "offsite",
+                f"the last copy to {name} failed {failed}: {each['failure']}; {each['missing']} "
+                f"of {each['missing'] + each['copies']} backups are not off-site yet",
+                f"when that is mended: backup-ledger offsite copy --to {name}",
+                is_bad=oldest is not None and look.now - oldest > patience,
             )
         elif oldest is not None and look.now - oldest > patience:
             total = each["missing"] + each["copies"]

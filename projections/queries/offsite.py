@@ -79,6 +79,18 @@ def copies_at(
     return [OffsiteCopy(**row) for row in rows.mappings()]
 
 
+def newest_attempt(connection: Connection, repository_id: str) -> OffsiteCopy | None:
+    """The last copy that was begun for a destination and has ended, well or not."""
+    statement = (
+        _COPIES.where(copies.c.destination == repository_id)
+        .where(copies.c.status != CopyStatus.COPYING)
+        .order_by(copies.c.started_at.desc(), copies.c.position.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else OffsiteCopy(**row)
+
+
 def copies_of_backup(connection: Connection, backup_id: str) -> list[OffsiteCopy]:
     """Every copy of a backup, oldest first."""
     rows = connection.execute(

@@ -111,6 +111,9 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
             age = moments.relative(each.missing[-1].created_at, now)
             total = len(each.missing) + len(each.copies)
             say(f"  {len(each.missing)} of {total} backups are not off-site yet (newest {age})")
+        if each.failed is not None:
+            ago = moments.relative(each.failed.started_at, now)
+            say(f"  the last copy failed {ago}: {each.failed.problem}", style="red")
         if each.corrupt:
             say(f"  {count(len(each.corrupt), 'copy', 'copies')} damaged there", style="red")
         if not each.destination.is_attached:

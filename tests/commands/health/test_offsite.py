@@ -9,7 +9,7 @@ import pytest
 from commands.audit.keys import make_key
 from commands.health.facts import status_facts, verdict_of
 from commands.offsite.deleting.collect import collect
-from commands.offsite.errors import RepositoryAhead
+from commands.offsite.errors import DestinationUnreachable, RepositoryAhead
 from commands.offsite.verify import verify_copies
 from tests.commands.conftest import MakeWorld
 from tests.commands.offsite.conftest import MakeOffsite, Offsite
@@ -65,6 +65,22 @@ def test_a_damaged_copy_is_a_finding_until_there_is_a_good_one(offsite: Offsite)
     assert not verdict_of(world.site, world.clock.now()).is_good
     offsite.store.put(pack, content)
     list(verify_copies(world.site, world.context(), offsite.nas, "listed"))
+    assert texts(offsite) == []
+
+
+def test_a_copy_that_just_failed_is_said_at_once(offsite: Offsite) -> None:
+    """With its reason, long before it is late; the next copy ends it."""
+    backup, world = offsite.backup("one"), offsite.world
+    away = offsite.folder.rename(offsite.folder.with_name("unmounted"))
+    with pytest.raises(DestinationUnreachable):
+        offsite.copy(backup)
+    (text,) = texts(offsite)
+    assert text.startswith("the last copy to nas failed now: ")
+    assert "is it mounted" in text
+    assert text.endswith("; 1 of 1 backups are not off-site yet")
+    assert not verdict_of(world.site, world.clock.now()).is_good
+    away.rename(offsite.folder)
+    offsite.copy(backup)
     assert texts(offsite) == []
 
 
