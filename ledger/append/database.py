@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -275,7 +275,24 @@ class translated_errors:  # noqa: N801  (reads as a statement: with translated_e
                 f"{_place(self._engine)} is damaged: {text}. {_IF_DAMAGED}"
             ) from error
         if isinstance(error, OperationalError):
-            raise LedgerError(f"{_place(self._engine)}: {text}; check the path") from error
+            advice = _what_to_do(self._engine, text)
+            raise LedgerError(f"{_place(self._engine)}: {text}; {advice}") from error
+
+
+FULL_BELOW = 65_536
+"""With fewer bytes free SQLite cannot even read: beside the file it keeps others that it writes."""
+
+
+def _what_to_do(engine: Engine, text: str) -> str:
+    path = file_of(engine.url)
+    if path is None or not re.search("disk I/O error|disk is full", text):
+        return "check the path"
+    with suppress(OSError):
+        found = os.statvfs(os.path.dirname(path) or ".")
+        free = found.f_bavail * found.f_frsize
+        if free < FULL_BELOW:
+            return f"its disk is full ({free} bytes free): free some space, then try again"
+    return "its disk or file system failed: look into the system's log, and check the disk"
 
 
 def is_lost(error: DBAPIError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -10,9 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import ColumnClause, select, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.compiler import compiles
 
-from ledger.append.database import create_ledger, database_url, open_engine, read_meta
+from ledger.append.database import (
+    create_ledger,
+    database_url,
+    open_engine,
+    read_meta,
+    translated_errors,
+)
 from ledger.append.ledger import Ledger
 from ledger.append.tables import SCHEMA_VERSION
 from ledger.clock import ManualClock
@@ -263,3 +271,20 @@ def test_what_one_engine_compiled_another_finds(engine_at: OpenEngine, tmp_path:
         with engine_at(tmp_path / f"{number}").connect() as opened:
             assert opened.scalar(statement) == number
     assert compiled == ["user_version"]
+
+
+@pytest.mark.parametrize(
+    ("free", "advice"),
+    [(0, r"its disk is full \(0 bytes free\): free some"), (1_000, "the system's log")],
+)
+def test_a_full_disk_is_named_as_that(
+    engine_at: OpenEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, advice: str
+) -> None:
+    """SQLite calls it an I/O error, as it does a disk that is broken."""
+    engine = engine_at(tmp_path / "ledger.sqlite")
+    given = list(os.statvfs(tmp_path))
+    given[4] = free  # blocks for others than root
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(given))
+    error = sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(LedgerError, match=advice), translated_errors(engine):
+        raise DBAPIError.instance("SELECT 1", (), error, sqlite3.Error)
