@@ -24,7 +24,8 @@ def filename_of(site: Site, text: str) -> str:
 
     A name that is there is itself, whatever it looks like; without `.db` it is completed. `latest`
     is the newest good backup, `latest:USER` that of a user, `@TIME` the newest good one before a
-    time (of a date: until its end). What was kept before a restore is none of these.
+    time (of a date: until its end). What was kept before a restore is none of these. Where the
+    folder has none, the ledger's others are meant.
 
     Raises:
         BackupNotFound: there is no such good backup.
@@ -37,7 +38,9 @@ def filename_of(site: Site, text: str) -> str:
     if text.startswith(AT):
         return _before(site, text)
     completed = f"{text}{SUFFIX}"
-    return completed if _is_there(site, completed) else text
+    if _is_there(site, completed):
+        return completed
+    return completed if _is_known(site, completed) and not _is_known(site, text) else text
 
 
 def _is_there(site: Site, name: str) -> bool:
@@ -49,6 +52,13 @@ def _is_there(site: Site, name: str) -> bool:
     if backup is not None and backup.status != BackupStatus.DELETED:
         return True
     return site.has_store and site.store.look_at(name) is not None
+
+
+def _is_known(site: Site, name: str) -> bool:
+    """Whether it is one of the ledger's, wherever it was made: its off-site copy can be meant."""
+    with site.read_models.reading() as connection:
+        backup = backup_named(connection, None, name)
+    return backup is not None and backup.status != BackupStatus.DELETED
 
 
 def _latest(site: Site, text: str) -> str:
@@ -69,9 +79,11 @@ def _before(site: Site, text: str) -> str:
 def _newest(
     site: Site, text: str, *, until: datetime | None = None, user_id: int | None = None
 ) -> str:
-    store = site.store.store_id
     with site.read_models.reading() as connection:
-        found = last_good_backup(connection, store, until=until, user_id=user_id)
+        # On a new machine none was made yet: the newest is one that has an off-site copy.
+        found = last_good_backup(
+            connection, site.store.store_id, until=until, user_id=user_id
+        ) or last_good_backup(connection, None, until=until, user_id=user_id)
     if found is None:
         raise BackupNotFound(f"no good backup is {text!r}; see: backup-ledger backup list")
     return found.filename

@@ -22,19 +22,22 @@ _NEWEST_FIRST = (catalog.c.created_at.desc(), catalog.c.position.desc())
 
 def last_good_backup(
     connection: Connection,
-    store: str,
+    store: str | None,
     *,
     until: datetime | None = None,
     user_id: int | None = None,
 ) -> Backup | None:
-    """The newest good backup made by then (None: ever), of a user or of any."""
+    """The newest good backup made by then (None: ever), of a user or of any.
+
+    `store`: None for any.
+    """
     found = good_backups(connection, store, until=until, user_id=user_id, limit=1)
     return found[0] if found else None
 
 
 def good_backups(
     connection: Connection,
-    store: str,
+    store: str | None,
     *,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -69,8 +72,10 @@ def good_by_day(
     }
 
 
-def _good(store: str, user_id: int | None) -> list[ColumnElement[bool]]:
+def _good(store: str | None, user_id: int | None) -> list[ColumnElement[bool]]:
     is_sound = or_(catalog.c.condition.is_(None), catalog.c.condition != "flawed")
     is_kept_before = catalog.c.kind == BackupKind.PRE_RESTORE.value
-    found = [in_store(store), catalog.c.status == BackupStatus.OK.value, is_sound, ~is_kept_before]
+    found = [catalog.c.status == BackupStatus.OK.value, is_sound, ~is_kept_before]
+    if store is not None:
+        found.append(in_store(store))
     return found if user_id is None else [*found, catalog.c.user_id == user_id]

@@ -140,6 +140,15 @@ def test_a_recovery_is_held_to_a_kept_checkpoint(copied: tuple[Place, list[str]]
     assert (refused.code, "an older state was put there" in refused.err) == (5, True)
     assert not (place.folder / "new").exists()
     place.done(*arguments)
+    on_the_new = ("--ledger", f"sqlite:///{place.folder}/new/ledger.sqlite", "--backups",
+                  str(place.folder / "new"))  # fmt: skip
+    listed = place.run(*on_the_new, "backup", "list").out
+    assert "restore three.db --from" in listed
+    for name in ("three", "three.db", "latest"):
+        back = place.folder / f"back-{name}.db"
+        fetched = ("--from", "nas", "--identity", keys[0], "--to", str(back))
+        place.done(*on_the_new, "backup", "restore", name, *fetched)
+        assert back.read_bytes()[:15] == b"SQLite format 3"
 
 
 def test_a_copied_ledger_reads_only_until_it_is_attached(

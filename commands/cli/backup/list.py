@@ -212,7 +212,18 @@ def _summary(backups: Sequence[Backup], site: Site) -> str:
     owner = site.folder_source.owner()
     of = "" if owner is None else f" of {owner.path}"
     if not backups:
-        return f"No backups{of} in {site.store.folder} yet; make one: backup-ledger backup create"
+        from projections.queries.restore_points import last_good_backup
+
+        none = f"No backups{of} in {site.store.folder} yet"
+        with site.read_models.reading() as connection:
+            newest = last_good_backup(connection, None)
+        if newest is not None and newest.store != site.store.store_id:
+            return (
+                f"{none}. The ledger's newest, {newest.filename}, was made in another backups "
+                f"folder; to restore its off-site copy: backup-ledger backup restore "
+                f"{newest.filename} --from DESTINATION --identity FILE"
+            )
+        return f"{none}; make one: backup-ledger backup create"
     total = moments.size(sum(each.size for each in backups if each.is_present))
     on_disk = moments.size(site.store.bytes_on_disk())
     number = count(len(backups), "backup")
