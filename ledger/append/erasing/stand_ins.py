@@ -56,10 +56,16 @@ class StandIns:
         """An event's record as it is `stored`, or what stands in for it.
 
         Raises:
-            LedgerBroken: the record is gone, and no event says that it was erased.
+            LedgerBroken: the record is gone, and no event says that it was erased; or it was
+                changed into something else than bytes.
         """
-        if stored is not None:
+        if isinstance(stored, bytes | memoryview):
             return bytes(stored)
+        if stored is not None:
+            raise LedgerBroken(
+                f"the record of version {version} of {stream} was changed: it is no longer bytes; "
+                "run `backup-ledger audit verify`"
+            )
         if self._found is None:
             self._found = {
                 (each.details.stream, each.details.stream_version): each
