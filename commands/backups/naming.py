@@ -79,11 +79,19 @@ def _before(site: Site, text: str) -> str:
 def _newest(
     site: Site, text: str, *, until: datetime | None = None, user_id: int | None = None
 ) -> str:
+    now = until or site.clock.now()
+    # What a clock ahead dated after now is not the newest; and on a new machine none was made yet:
+    # there the newest is one that has an off-site copy.
+    sought = ((store, limit) for store in (site.store.store_id, None) for limit in (now, until))
     with site.read_models.reading() as connection:
-        # On a new machine none was made yet: the newest is one that has an off-site copy.
-        found = last_good_backup(
-            connection, site.store.store_id, until=until, user_id=user_id
-        ) or last_good_backup(connection, None, until=until, user_id=user_id)
+        found = next(
+            (
+                backup
+                for store, limit in sought
+                if (backup := last_good_backup(connection, store, until=limit, user_id=user_id))
+            ),
+            None,
+        )
     if found is None:
         raise BackupNotFound(f"no good backup is {text!r}; see: backup-ledger backup list")
     return found.filename

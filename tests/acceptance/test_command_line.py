@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
+from freezegun import freeze_time
 
 from commands.cli.app import app, command_of
 from commands.cli.errors import global_first
@@ -74,6 +75,16 @@ def test_a_name_that_is_there_is_itself(begun: Place) -> None:
     begun.done("backup", "create", "after")
     assert begun.json("backup", "show", "latest.db")["filename"] == "latest.db"
     assert begun.json("backup", "show", "latest")["filename"] == "after.db"
+
+
+def test_what_a_clock_ahead_dated_is_not_the_latest(begun: Place) -> None:
+    """Restoring it would lose what was backed up since; where there is no other, it is."""
+    with freeze_time(datetime.now(UTC) + timedelta(days=11), tick=True):
+        begun.done("backup", "create", "ahead")
+    begun.done("backup", "create", "after")
+    assert begun.json("backup", "show", "latest")["filename"] == "after.db"
+    with freeze_time("1990-01-01", tick=True):
+        assert begun.json("backup", "show", "latest")["filename"] == "ahead.db"
 
 
 def test_names_that_nothing_is_meant_by(begun: Place) -> None:
