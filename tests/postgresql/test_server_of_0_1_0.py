@@ -61,7 +61,7 @@ def test_roles_made_again_bring_a_server_of_0_1_0_along(
     here, admin, appender, auditor = place
     early = on(here, appender, "settings", "set", "1", "--keep", "5")
     assert early.code == 1
-    assert "another one" in early.err
+    assert "use another" in early.err
     for url in (appender, auditor):
         shown = on(here, url, "audit", "log", "--json")
         assert (shown.code, len(shown.lines)) == (0, 4), shown.err
