@@ -77,6 +77,17 @@ class RestorePlan:
         return self.foreign is not None
 
     @property
+    def warning(self) -> str | None:
+        """What is known against restoring this backup; None where nothing is."""
+        if self.backup.status == BackupStatus.CORRUPT:
+            return "this backup was found damaged, so restoring it is refused; choose another one"
+        if self.is_flawed:
+            return "its database was already damaged when it was backed up"
+        if self.backup.is_collapse:
+            return "it holds far fewer rows than the backup before it; is that the state you want?"
+        return None
+
+    @property
     def is_flawed(self) -> bool:
         return self.backup.condition == "flawed"
 

@@ -26,7 +26,10 @@ class ErasureShape(Shape):
 
 
 class PlanShape(Shape):
-    """`source_path`: where the database was that the backup is of. `is_foreign`: another one."""
+    """`source_path`: where the database was that the backup is of. `is_foreign`: another one.
+
+    `warning`: what is known against restoring this backup.
+    """
 
     backup_id: str
     filename: str
@@ -38,6 +41,7 @@ class PlanShape(Shape):
     source_path: str | None
     is_foreign: bool
     erasures: list[ErasureShape]
+    warning: str | None = None
 
     @classmethod
     def of(cls, plan: RestorePlan) -> Self:
@@ -52,6 +56,7 @@ class PlanShape(Shape):
             source_path=plan.source,
             is_foreign=plan.is_foreign,
             erasures=ErasureShape.all_of(plan),
+            warning=plan.warning,
         )
 
 

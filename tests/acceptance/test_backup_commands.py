@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -110,6 +111,19 @@ def test_a_folder_of_old_backups_just_works(place: Place) -> None:
     assert set(listed) == names
     assert {each["status"] for each in listed.values()} == {"corrupt"}
     assert listed["auto_backup_user5_2024-01-01T03-00-00.db"]["user_id"] == 5
+
+
+def test_a_plan_says_what_is_known_against_the_backup(place: Place) -> None:
+    """Whoever asks for the plan learns it, and not only whoever restores."""
+    place.done("backup", "create", "bad")
+    assert place.json("backup", "restore", "bad", "--plan")["warning"] is None
+    with (place.backups / "bad.db").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"?")
+    assert place.run("backup", "verify", "bad").code == 3
+    assert "found damaged" in place.json("backup", "restore", "bad", "--plan")["warning"]
+    assert "found damaged" in place.done("backup", "restore", "bad", "--plan").out
+    assert "found damaged" in place.done("backup", "show", "bad").out
 
 
 def test_list_leaves_out_what_is_gone_unless_all_are_asked_for(place: Place) -> None:

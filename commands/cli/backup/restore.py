@@ -169,6 +169,8 @@ def _show_plan(session: Session, plan: RestorePlan, *, as_json: bool) -> None:
         ("kept first", _kept(plan)),
         ("room", _room(session, plan)),
     ]
+    if plan.warning is not None:
+        facts.append(("warning", plan.warning))
     if plan.is_foreign:
         facts.append(("refused", f"{plan.foreign}; see --force"))
     if plan.erased_since:

@@ -14,7 +14,7 @@ from commands.reporting.terminal import (
     tell,
     terminal_width,
 )
-from ledger.vocabulary import EVERYTHING
+from ledger.vocabulary import EVERYTHING, BackupStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,6 +121,8 @@ def origin(backup: Backup) -> str:
 
 def checked(backup: Backup, now: datetime) -> str:
     """When it was last verified, and how closely."""
+    if backup.status == BackupStatus.CORRUPT:
+        return "found damaged"
     if backup.verified_at is None:
         return "never"
     return f"{backup.verified_level}, {moments.both(backup.verified_at, now)}"
