@@ -58,9 +58,6 @@ SLOW_FOLDERS = {
 }
 """Whole systems, many times over. Single slow tests elsewhere carry the mark themselves, and
 those that need a server have it by that."""
-COVERED_FOLDERS = {"commands/offsite", "http"}
-"""Slow, and measured all the same: nothing else runs what they do. The rest of what is slow runs
-in processes of its own, or again and again; to measure it would take minutes and show nothing."""
 SLOW_SECONDS = 1.0
 """Who takes longer than this on a quiet machine is slow, and says so with the mark."""
 
@@ -94,12 +91,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     return cores if config.option.markexpr == "not slow" else cores + 1
 
 
-def is_in(folders: set[str], item: pytest.Item) -> bool:
-    return any(each.as_posix() in folders for each in item.path.relative_to(TESTS).parents)
-
-
 def is_in_slow_folder(item: pytest.Item) -> bool:
-    return is_in(SLOW_FOLDERS, item)
+    return any(each.as_posix() in SLOW_FOLDERS for each in item.path.relative_to(TESTS).parents)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -111,8 +104,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_in_slow_folder(item) or "postgresql" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("slow") and not is_in(COVERED_FOLDERS, item):
-            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

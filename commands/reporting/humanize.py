@@ -98,4 +98,7 @@ def parse_moment_end(text: str, where: tzinfo = UTC) -> datetime:
     if len(text) != len("2025-01-13"):
         return moment
     day = datetime.fromisoformat(text)  # its end is where the next day of that zone begins
-    return (day + timedelta(days=1)).replace(tzinfo=where).astimezone(UTC) - MICROSECOND
+    try:
+        return (day + timedelta(days=1)).replace(tzinfo=where).astimezone(UTC) - MICROSECOND
+    except OverflowError:
+        raise ValueError(f"{text!r} is the last day that there is; give an earlier one") from None

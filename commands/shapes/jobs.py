@@ -159,6 +159,18 @@ class RestoreBesideJob(JobShape):
     result: RestoredBeside | None
 
 
+class MessageSent(Shape):
+    """A test message that every target took, in a sentence."""
+
+    ok: bool
+    message: str
+
+
+class NotifyTestJob(JobShape):
+    kind: Literal["notify_test"]
+    result: MessageSent | None
+
+
 AnyJob = (
     TakeBackupJob
     | VerifyBackupJob
@@ -179,8 +191,9 @@ AnyJob = (
     | BulkBackupsJob
     | BulkSchedulesJob
     | RestoreBesideJob
+    | NotifyTestJob
 )
-"""Every kind; acts on many rows and restoring beside are started by the console's pages alone."""
+"""Every kind; acts on many rows, restoring beside and test messages are of the console alone."""
 
 
 class JobList(Shape):

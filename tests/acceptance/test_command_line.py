@@ -108,6 +108,8 @@ def test_what_was_kept_before_a_restore_is_not_the_latest(begun: Place) -> None:
 def test_a_date_up_to_which_is_asked_means_its_end() -> None:
     assert parse_moment_end("2025-01-13") == datetime(2025, 1, 13, 23, 59, 59, 999_999, UTC)
     assert parse_moment_end("2025-01-13T00:00") == datetime(2025, 1, 13, tzinfo=UTC)
+    with pytest.raises(ValueError, match="an earlier one"):
+        parse_moment_end("9999-12-31")
 
 
 def test_as_of_today_knows_of_today(begun: Place) -> None:

@@ -184,7 +184,10 @@ def _end(text: str, where: ZoneInfo) -> datetime | None:
     """The moment before which it is asked: a date means all of its day."""
     moment = _moment(text, where)
     is_date = moment is not None and len(text) == len("2025-01-13")
-    return parse_moment_end(text, where) + MICROSECOND if is_date else moment
+    try:
+        return parse_moment_end(text, where) + MICROSECOND if is_date else moment
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
 
 
 def _export_input(form: dict[str, str], where: ZoneInfo) -> ExportInput:

@@ -64,7 +64,7 @@ class Listing:
         """What a field means; noted where it means nothing."""
         try:
             return work()
-        except (CommandError, ValueError) as error:
+        except (CommandError, ValueError, OverflowError) as error:
             self.problems[name] = str(error)
             return otherwise
 

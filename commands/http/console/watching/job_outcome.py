@@ -61,6 +61,7 @@ KINDS = {
     "restore_beside": Kind("Restoring beside", f"{BASE}/backups", "All backups"),
     "bulk_backups": Kind("Many backups at once", f"{BASE}/backups", "All backups"),
     "bulk_schedules": Kind("Many schedules at once", f"{BASE}/schedules", "All schedules"),
+    "notify_test": Kind("A test message", f"{BASE}/notifications", "Notifications"),
     "diff": Kind("Comparing a projection", f"{BASE}/projections", "All projections"),
 }
 SHOWN_APART = {
