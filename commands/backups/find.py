@@ -53,7 +53,7 @@ def find_backup(site: Site, filename: str) -> Backup:
                 f"{filename!r} is in {site.store.folder}, but not in the ledger yet; "
                 "record it: backup-ledger backup reconcile"
             )
-        if _is_elsewhere(site, filename):
+        if is_known(site, filename):
             raise BackupNotFound(
                 f"backup {filename!r} was made in another backups folder of this ledger; run the "
                 "command there, or restore its off-site copy"
@@ -65,8 +65,8 @@ def find_backup(site: Site, filename: str) -> Backup:
     return backup
 
 
-def _is_elsewhere(site: Site, filename: str) -> bool:
-    """Whether another store of this ledger has a backup of the name."""
+def is_known(site: Site, filename: str) -> bool:
+    """Whether the ledger has a backup of the name, in whichever backups folder it was made."""
     with site.read_models.reading() as connection:
         backup = backup_named(connection, None, filename)
     return backup is not None and backup.status != BackupStatus.DELETED

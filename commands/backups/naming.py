@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from commands.backups.find import is_known
 from commands.errors import BackupNotFound, InvalidArgument
 from commands.reporting.humanize import parse_moment_end
 from ledger.vocabulary import BackupStatus
@@ -40,7 +41,8 @@ def filename_of(site: Site, text: str) -> str:
     completed = f"{text}{SUFFIX}"
     if _is_there(site, completed):
         return completed
-    return completed if _is_known(site, completed) and not _is_known(site, text) else text
+    # Made elsewhere, its off-site copy can be meant.
+    return completed if is_known(site, completed) and not is_known(site, text) else text
 
 
 def _is_there(site: Site, name: str) -> bool:
@@ -52,13 +54,6 @@ def _is_there(site: Site, name: str) -> bool:
     if backup is not None and backup.status != BackupStatus.DELETED:
         return True
     return site.has_store and site.store.look_at(name) is not None
-
-
-def _is_known(site: Site, name: str) -> bool:
-    """Whether it is one of the ledger's, wherever it was made: its off-site copy can be meant."""
-    with site.read_models.reading() as connection:
-        backup = backup_named(connection, None, name)
-    return backup is not None and backup.status != BackupStatus.DELETED
 
 
 def _latest(site: Site, text: str) -> str:
