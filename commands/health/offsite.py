@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from commands.health.finding import Finding, named
@@ -12,7 +12,7 @@ from projections.queries.offsite import (
     all_destinations,
     backups_without_copy,
     copies_at,
-    newest_attempt,
+    failed_last,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def _facts(site: Site, connection: Connection, destination: Destination) -> dict
     repository_id = destination.repository_id
     good = copies_at(connection, repository_id, (CopyStatus.OK,))
     corrupt = copies_at(connection, repository_id, (CopyStatus.CORRUPT,))
+    failed = failed_last(connection, repository_id)
     missing = (
         backups_without_copy(connection, site.store.store_id, repository_id)
         if site.has_store
@@ -50,7 +51,8 @@ def _facts(site: Site, connection: Connection, destination: Destination) -> dict
             (each.completed_at for each in good if each.completed_at), default=None
         ),
         "collect_problem": destination.collect_problem,
-        **_last_failure(connection, destination),
+        "failed_at": None if failed is None else failed.started_at,
+        "failure": None if failed is None else failed.problem,
         "corrupt": [each.filename for each in corrupt],
         "missing": len(missing),
         "oldest_missing_at": missing[0].created_at if missing else None,
@@ -58,21 +60,11 @@ def _facts(site: Site, connection: Connection, destination: Destination) -> dict
     }
 
 
-def _last_failure(connection: Connection, destination: Destination) -> dict[str, Any]:
-    """When and why the last copy failed; None where it did not."""
-    last = newest_attempt(connection, destination.repository_id)
-    has_failed = last is not None and last.status == CopyStatus.FAILED
-    return {
-        "failed_at": last.started_at if last is not None and has_failed else None,
-        "failure": last.problem if last is not None and has_failed else None,
-    }
-
-
 def offsite_findings(look: Look) -> Iterator[Finding]:
     """Late where a backup has waited for its copy beyond `offsite_overdue_hours`."""
     patience = timedelta(hours=look.site.configuration.offsite_overdue_hours)
     for each in look.facts["offsite"]:
-        name, oldest = each["name"], each["oldest_missing_at"]
+        name = each["name"]
         if each["corrupt"]:
             number = count(len(each["corrupt"]), "off-site copy", "off-site copies")
             yield Finding(
@@ -94,21 +86,22 @@ def offsite_findings(look: Look) -> Iterator[Finding]:
                 f"nothing is copied to {name}: this ledger only reads there",
                 f"if no other machine uses it any more: backup-ledger offsite attach {name}",
             )
-        elif each["failed_at"] is not None:
-            failed = relative(each["failed_at"], look.now)
-            yield Finding(
-                "offsite",
-                f"the last copy to {name} failed {failed}: {each['failure']}; {each['missing']} "
-                f"of {each['missing'] + each['copies']} backups are not off-site yet",
-                f"when that is mended: backup-ledger offsite copy --to {name}",
-                is_bad=oldest is not None and look.now - oldest > patience,
-            )
-        elif oldest is not None and look.now - oldest > patience:
-            total = each["missing"] + each["copies"]
-            newest = relative(each["newest_missing_at"], look.now)
-            yield Finding(
-                "offsite",
-                f"{each['missing']} of {total} backups are not off-site yet at {name} "
-                f"(newest {newest})",
-                f"copy them: backup-ledger offsite copy --to {name}",
-            )
+        else:
+            yield from _waiting(each, look.now, patience)
+
+
+def _waiting(facts: dict[str, Any], now: datetime, patience: timedelta) -> Iterator[Finding]:
+    """Why backups are not off-site yet: the last copy failed, or nobody copied them for long."""
+    name, oldest = facts["name"], facts["oldest_missing_at"]
+    is_late = oldest is not None and now - oldest > patience
+    waiting = (
+        f"{facts['missing']} of {facts['missing'] + facts['copies']} backups are not off-site yet"
+    )
+    copy = f"backup-ledger offsite copy --to {name}"
+    if facts["failed_at"] is not None:
+        failed = f"failed {relative(facts['failed_at'], now)}: {facts['failure']}"
+        text = f"the last copy to {name} {failed}; {waiting}"
+        yield Finding("offsite", text, f"when that is mended: {copy}", is_bad=is_late)
+    elif is_late:
+        newest = relative(facts["newest_missing_at"], now)
+        yield Finding("offsite", f"{waiting} at {name} (newest {newest})", f"copy them: {copy}")

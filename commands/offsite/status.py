@@ -19,7 +19,7 @@ from projections.queries.offsite import (
     copies_at,
     copies_of_backup,
     deleted_pack_bytes,
-    newest_attempt,
+    failed_last,
 )
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def destination_statuses(site: Site) -> list[DestinationStatus]:
 def destination_status(site: Site, destination: Destination) -> DestinationStatus:
     with site.read_models.reading() as connection:
         copies = copies_at(connection, destination.repository_id)
-        last = newest_attempt(connection, destination.repository_id)
+        failed = failed_last(connection, destination.repository_id)
     missing = missing_backups(site, destination) if site.has_store else []
     with site.ledger.engine.connect() as connection:
         deleted = deleted_pack_bytes(connection, destination.repository_id)
@@ -123,5 +123,5 @@ def destination_status(site: Site, destination: Destination) -> DestinationStatu
         published_size(site, destination) if site.has_store else None,
         [each for each in copies if each.status == CopyStatus.DELETING],
         is_append_only(site, destination),
-        last if last is not None and last.status == CopyStatus.FAILED else None,
+        failed,
     )

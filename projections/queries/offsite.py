@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import and_, case, exists, select
 
@@ -28,11 +28,13 @@ from projections.tables.columns import offsite_copies as copies
 from projections.tables.columns import offsite_destinations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from sqlalchemy import Connection
 
     from ledger.append.recorder import LockedHead
+
+DetailsAt = TypeVar("DetailsAt", PacksCondemned, PacksDeleted)
 
 _RECORD = events.c["stream", "stream_version", "record"]
 
@@ -79,8 +81,8 @@ def copies_at(
     return [OffsiteCopy(**row) for row in rows.mappings()]
 
 
-def newest_attempt(connection: Connection, repository_id: str) -> OffsiteCopy | None:
-    """The last copy that was begun for a destination and has ended, well or not."""
+def failed_last(connection: Connection, repository_id: str) -> OffsiteCopy | None:
+    """The last copy that was begun for a destination and has ended, where it failed."""
     statement = (
         _COPIES.where(copies.c.destination == repository_id)
         .where(copies.c.status != CopyStatus.COPYING)
@@ -88,7 +90,7 @@ def newest_attempt(connection: Connection, repository_id: str) -> OffsiteCopy | 
         .limit(1)
     )
     row = connection.execute(statement).mappings().first()
-    return None if row is None else OffsiteCopy(**row)
+    return OffsiteCopy(**row) if row is not None and row["status"] == CopyStatus.FAILED else None
 
 
 def copies_of_backup(connection: Connection, backup_id: str) -> list[OffsiteCopy]:
@@ -135,32 +137,31 @@ def destination_locked(locked: LockedHead, repository_id: str) -> Destination | 
 
 def condemned_packs(connection: Connection, repository_id: str) -> set[str]:
     """Every pack of a destination that was ever condemned, as the ledger has it: permanently."""
-    rows = connection.execute(
-        select(*_RECORD).where(
-            events.c.stream == destination_stream(repository_id),
-            events.c.event_type == PacksCondemned.event_type,
-        )
-    ).all()
-    found: set[str] = set()
-    stand_ins = StandIns(connection)
-    for row in rows:
-        details = decode_event(stand_ins.record(*row)).details
-        assert isinstance(details, PacksCondemned)
-        found.update(details.packs)
-    return found
+    every = _details_at(connection, repository_id, PacksCondemned)
+    return {pack for details in every for pack in details.packs}
 
 
 def deleted_pack_bytes(connection: Connection, repository_id: str) -> int:
     """Bytes of the packs that were deleted at a destination, as the ledger has it."""
+    every = _details_at(connection, repository_id, PacksDeleted)
+    return sum(details.bytes for details in every if details.part == 1)
+
+
+def _details_at(
+    connection: Connection, repository_id: str, kind: type[DetailsAt]
+) -> Iterator[DetailsAt]:
+    """Of the events of one kind in a destination's stream, in no order."""
     rows = connection.execute(
         select(*_RECORD).where(
             events.c.stream == destination_stream(repository_id),
-            events.c.event_type == PacksDeleted.event_type,
+            events.c.event_type == kind.event_type,
         )
     ).all()
     stand_ins = StandIns(connection)
-    found = [decode_event(stand_ins.record(*row)).details for row in rows]
-    return sum(each.bytes for each in found if isinstance(each, PacksDeleted) and each.part == 1)
+    for row in rows:
+        details = decode_event(stand_ins.record(*row)).details
+        assert isinstance(details, kind)
+        yield details
 
 
 def repositories_collected(connection: Connection) -> list[str]:
