@@ -30,7 +30,7 @@ from ledger.vocabulary import MAX_USER_ID
 from projections.queries.audit import AuditFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
 
@@ -171,23 +171,22 @@ def _user(text: str) -> int | None:
     return number_of(text[:18])
 
 
-def _moment(text: str, where: ZoneInfo) -> datetime | None:
+def _moment(
+    text: str, where: ZoneInfo, parsed: Callable[[str, ZoneInfo], datetime] = parse_moment
+) -> datetime | None:
     if not text:
         return None
     try:
-        return parse_moment(text, where)
+        return parsed(text, where)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
 
 
 def _end(text: str, where: ZoneInfo) -> datetime | None:
     """The moment before which it is asked: a date means all of its day."""
-    moment = _moment(text, where)
-    is_date = moment is not None and len(text) == len("2025-01-13")
-    try:
-        return parse_moment_end(text, where) + MICROSECOND if is_date else moment
-    except ValueError as error:
-        raise HTTPException(422, str(error)) from None
+    moment = _moment(text, where, parse_moment_end)
+    is_date = len(text) == len("2025-01-13")
+    return moment + MICROSECOND if moment is not None and is_date else moment
 
 
 def _export_input(form: dict[str, str], where: ZoneInfo) -> ExportInput:
