@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.place import Place
+from tests.commands.offsite.conftest import spoiled
 from tests.commands.offsite.programs import environment_with_programs
 from tests.commands.world import titles_in
 
@@ -106,7 +107,7 @@ def test_verify_ends_with_3_where_it_finds_something(keyed: Place) -> None:
         keyed.done("offsite", "verify", "--level", level)
     keyed.done("offsite", "verify", "--level", "drill", "--identity", keys[1])
     (pack,) = (keyed.folder / "nas" / "packs").glob("*/*")
-    pack.write_bytes(pack.read_bytes()[:-1] + b"\x00")
+    pack.write_bytes(spoiled(pack.read_bytes()))
     keyed.done("offsite", "verify")  # it is there, and has its size
     ended = keyed.run("offsite", "verify", "--level", "digest", "--json")
     assert ended.code == 3

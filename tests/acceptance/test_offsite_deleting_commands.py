@@ -9,6 +9,7 @@ from freezegun import freeze_time
 
 from tests.acceptance.place import Place
 from tests.acceptance.test_offsite_commands import add, keyed  # noqa: F401  (a fixture)
+from tests.commands.offsite.conftest import spoiled
 from tests.commands.world import add_case
 
 
@@ -78,7 +79,7 @@ def test_a_damaged_copy_is_repaired(copied: tuple[Place, list[str]]) -> None:
     place, _keys = copied
     assert "No damaged copy" in place.done("offsite", "repair").out
     for pack in (place.folder / "nas" / "packs").glob("*/*"):
-        pack.write_bytes(pack.read_bytes()[:-1] + b"\x00")
+        pack.write_bytes(spoiled(pack.read_bytes()))
     assert place.run("offsite", "verify", "--level", "digest").code == 3
     (place.backups / "one.db").unlink()
     ended = place.run("offsite", "repair", "--json")

@@ -17,7 +17,7 @@ from commands.restore.from_copy import restore_from_copy
 from commands.site.configuration import Configuration
 from commands.site.opening import begin
 from commands.site.site import Site
-from tests.commands.offsite.conftest import IDENTITIES, Offsite
+from tests.commands.offsite.conftest import IDENTITIES, Offsite, spoiled
 from tests.commands.world import World, titles_in
 
 
@@ -63,7 +63,7 @@ def test_each_copies_its_own_backups_and_reads_the_others(served: World, tmp_pat
     assert titles_in(tmp_path / "back.db") == before
 
     for path in offsite.objects("packs/"):
-        offsite.store.put(path, offsite.store.get(path)[:-1] + b"\0")
+        offsite.store.put(path, spoiled(offsite.store.get(path)))
     checked = list(verify_copies(here, context, offsite.nas, "digest"))
     assert all(each.problem for each in checked)
     repaired = {each.corrupt.filename: each for each in repair_copies(here, context, offsite.nas)}

@@ -28,6 +28,11 @@ IDENTITIES = (new_identity(), new_identity())
 RECIPIENTS = tuple(recipient_of(each) for each in IDENTITIES)
 
 
+def spoiled(content: bytes) -> bytes:
+    """The same with another last byte; one that is fixed could be the one that is there."""
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
 @dataclass
 class Offsite:
     """A world and its destination `nas`."""

@@ -21,7 +21,7 @@ from commands.offsite.worker.received_packs import ReceivedPacks
 from commands.restore.from_copy import plan_fetch, restore_from_copy
 from ledger.events.offsite import CopyFetched, CopyNotFetched
 from ledger.events.restoring import RestoreCompleted
-from tests.commands.offsite.conftest import IDENTITIES, Offsite
+from tests.commands.offsite.conftest import IDENTITIES, Offsite, spoiled
 from tests.commands.offsite.repositories import nothing
 from tests.commands.world import add_case, titles_in
 
@@ -122,7 +122,7 @@ def test_a_forged_pack_is_refused(offsite: Offsite) -> None:
     """Anybody can encrypt to a public key; nobody can make it have the recorded name."""
     offsite.copy(offsite.backup("one"))
     (pack,) = offsite.objects("packs/")
-    offsite.store.put(pack, offsite.store.get(pack)[:-1] + b"\x00")
+    offsite.store.put(pack, spoiled(offsite.store.get(pack)))
     with pytest.raises(RepositoryDamaged, match="SHA-256"):
         restore(offsite)
 
